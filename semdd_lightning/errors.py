@@ -1,0 +1,49 @@
+"""What can go wrong for a user, each error saying what was expected, what was found and what to do."""
+
+
+class SemddError(Exception):
+    """Base of all errors that a user can mend; the command line prints them without a traceback."""
+
+
+class ClassListError(SemddError, ValueError):
+    """The classes of a pool, a class list or a teacher do not fit together."""
+
+
+class PoolError(SemddError, ValueError):
+    """An image pool is missing, empty or malformed."""
+
+
+class TooFewImagesError(PoolError):
+    """A class holds fewer usable images than the requested images per class."""
+
+
+class PriorError(SemddError, ValueError):
+    """A CLIP model cannot be loaded as it was asked for."""
+
+
+class SelectionError(SemddError, ValueError):
+    """A selection was asked for with arguments that make no sense together."""
+
+
+class CacheError(SemddError, RuntimeError):
+    """The embedding cache could not be completed or read."""
+
+
+class NetworkError(SemddError, ValueError):
+    """A network cannot be built for these classes and this image size."""
+
+
+class TeacherError(SemddError, RuntimeError):
+    """A teacher is unusable: missing, mismatched or at chance level."""
+
+
+class DataError(SemddError, RuntimeError):
+    """A real data set that is not there or does not hold what it should."""
+
+
+class ConfigError(SemddError, ValueError):
+    """A configuration that cannot be run as it stands."""
+
+
+class RunError(SemddError, RuntimeError):
+    """A run directory that is missing, incomplete or not what it claims to be."""
