@@ -15,13 +15,13 @@ _EXPORTS = {
     "OpenClipPrior": "prior",
     "SAMPLERS": "selection",
     "Selection": "selection",
-    "select": "api",
+    "select": "data",
     "PoolDataModule": "data",
     "DistillationModule": "training",
     "ClassifierModule": "training",
     "build_network": "models",
 }
-__all__ = ["__version__", *_EXPORTS]  # noqa: PLE0604 - the keys are strings
+__all__ = ["__version__", *_EXPORTS]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module attribute can be anything

@@ -1,0 +1,48 @@
+"""Finds config files: in the working directory, else among those that come with the package."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from semdd_lightning.errors import ConfigError
+
+
+def packaged_configs() -> Path:
+    """The folder of configs: inside the package in a wheel, beside it in a checkout."""
+    inside = Path(__file__).parents[1] / "configs"
+    return inside if inside.is_dir() else Path(__file__).parents[2] / "configs"
+
+
+def find_config(name: str) -> Path:
+    """The file that ``--config name`` means.
+
+    Raises:
+        ConfigError: if there is no such file in the working directory or among the packaged configs.
+    """
+    for path in (Path(name).expanduser(), packaged_configs() / name):
+        if path.is_file():
+            return path.absolute()
+    root = packaged_configs()
+    known = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.yaml"))
+    msg = (
+        f"Expected a config at {Path(name).absolute()} or among the packaged ones, found none; "
+        f"packaged are {', '.join(known)}."
+    )
+    raise ConfigError(msg)
+
+
+def resolve_configs(words: Sequence[str]) -> list[str]:
+    """Command-line words with every ``--config NAME`` replaced by the path of its file."""
+    resolved: list[str] = []
+    expecting = False
+    for word in words:
+        if expecting:
+            resolved.append(str(find_config(word)))
+            expecting = False
+        elif word.startswith("--config="):
+            resolved.append(f"--config={find_config(word.removeprefix('--config='))}")
+        else:
+            resolved.append(word)
+            expecting = word in ("--config", "-c")
+    return resolved

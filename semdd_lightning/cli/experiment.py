@@ -1,0 +1,141 @@
+"""``semdd fit | validate | test | predict``: LightningCLI with a run directory of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from semdd_lightning.cli.configs import resolve_configs
+from semdd_lightning.cli.predictions import PredictionWriter
+from semdd_lightning.cli.run_directory import claim_directory, create_run_directory, write_versions
+from semdd_lightning.cli.run_record import RunRecord, RunResult
+from semdd_lightning.data import ImageDataModule
+from semdd_lightning.data.image_data_module import epochs_of
+from semdd_lightning.errors import ConfigError
+from semdd_lightning.training import ClassifierModule
+
+
+def run(command: str, words: list[str]) -> int:
+    """Run one of the four commands and print its table."""
+    experiment = run_experiment([command, *words])
+    experiment.print_table()
+    return 0
+
+
+def run_experiment(words: list[str]) -> RunResult:
+    """One experiment from command-line words: what ``fit`` does, and ``compare`` once a cell."""
+    cli = SemddCLI(resolve_configs(words))
+    return cli.record.result
+
+
+class SemddCLI(LightningCLI):
+    """LightningCLI whose runs own a directory and end in a table.
+
+    Args:
+        words: the command and its options.
+    """
+
+    def __init__(self, words: list[str]) -> None:
+        self.words = words
+        environment = {"default_env": True, "env_prefix": "SEMDD"}
+        super().__init__(
+            ClassifierModule,
+            ImageDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_callback=None,  # written before anything can fail, see before_instantiate_classes
+            auto_configure_optimizers=False,  # it would be built over student and teacher alike
+            seed_everything_default=0,
+            trainer_defaults={"num_sanity_val_steps": 0, "enable_model_summary": False},
+            parser_kwargs={**environment, **dict.fromkeys(self.subcommands(), environment)},
+            args=words,
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add where the run goes, and link what data, model and trainer must agree on."""
+        parser.add_argument("--run.root", type=Path, default=Path("runs"), help="Folder of all runs.")
+        parser.add_argument(
+            "--run.name", type=str | None, default=None, help="Group; none: the config's name."
+        )
+        parser.add_argument(
+            "--run.directory", type=Path | None, default=None, help="Exactly this new directory."
+        )
+        parser.link_arguments("data.init_args.num_classes", "model.init_args.num_classes")
+        parser.link_arguments("data.init_args.image_size", "model.init_args.image_size")
+        parser.link_arguments("seed_everything", "data.init_args.augmentation_seed", compute_fn=int)
+        parser.link_arguments(
+            ("data.init_args.passes", "data.init_args.passes_per_epoch"),
+            "trainer.max_epochs",
+            compute_fn=epochs_of,
+        )
+
+    def before_instantiate_classes(self) -> None:
+        """Make the run directory and write the config, on one rank, before anything can fail."""
+        if self.subcommand != "fit" and self._get(self.config, "ckpt_path") is None:
+            msg = (
+                f"Expected --ckpt_path for {self.subcommand}, found none; give the last.ckpt of a run "
+                "(an untrained student is not worth a number)."
+            )
+            raise ConfigError(msg)
+        directory = self._new_run_directory() if rank_zero_only.rank == 0 else None
+        self.record = RunRecord(directory, self.subcommand or "fit", self._config_names())
+        if directory is None:
+            return
+        parser, config = self._parser(self.subcommand), self.config[self.subcommand]
+        parser.save(config, directory / "config.yaml", skip_none=False, multifile=False)
+        (directory / "resolved.yaml").write_text(
+            parser.dump(config, skip_none=False, skip_link_targets=False)
+        )
+        write_versions(directory, self.words)
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401 - as Lightning has it
+        """Add the run's own callbacks and metrics file to what the config asks for."""
+        loggers = self._get(self.config_init, "trainer.logger")
+        directory = self.record.directory
+        if directory is not None and loggers is not False:
+            given = [] if loggers in (None, True) else loggers if isinstance(loggers, list) else [loggers]
+            kwargs["logger"] = [*given, CSVLogger(directory, name="", version="metrics")]
+        kwargs["default_root_dir"] = directory
+        self.trainer_defaults["callbacks"] = [
+            self.record,
+            PredictionWriter(self.record),
+            ModelCheckpoint(
+                dirpath=directory, filename="last", save_on_train_epoch_end=True, enable_version_counter=False
+            ),
+        ]
+        trainer: Trainer = super().instantiate_trainer(**kwargs)
+        return trainer
+
+    def after_fit(self) -> None:
+        """Test the student as the last pass left it."""
+        if self.datamodule.test is not None:
+            self.trainer.test(self.model, datamodule=self.datamodule, verbose=False)
+        self.record.write_result(self.trainer)
+
+    def after_validate(self) -> None:
+        """Write the result."""
+        self.record.write_result(self.trainer)
+
+    def after_test(self) -> None:
+        """Write the result."""
+        self.record.write_result(self.trainer)
+
+    def after_predict(self) -> None:
+        """Write the result."""
+        self.record.write_result(self.trainer)
+
+    def _config_names(self) -> list[str]:
+        return [Path(str(path)).stem for path in self._get(self.config, "config") or []]
+
+    def _new_run_directory(self) -> Path:
+        wanted = self._get(self.config, "run.directory")
+        if wanted is not None:
+            return claim_directory(Path(wanted).absolute())
+        name = self._get(self.config, "run.name") or next(iter(self._config_names()), "run")
+        return create_run_directory(Path(self._get(self.config, "run.root")).absolute(), name)

@@ -1,0 +1,99 @@
+"""Finds the command, runs it, and turns errors a user can mend into one clear message."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+
+from semdd_lightning import __version__
+from semdd_lightning.errors import SemddError
+
+COMMANDS = {
+    "fit": ("experiment", "select images from a pool, train a student on them, test it"),
+    "validate": ("experiment", "evaluate a student on the validation split"),
+    "test": ("experiment", "evaluate a student on the test split"),
+    "predict": ("experiment", "write a student's class probabilities for every image as a table"),
+    "select": ("select", "choose images from a pool; needs no config and no student"),
+    "verify": ("verify", "make a finished run's selection again and say whether it is the same"),
+    "compare": ("compare", "train with several samplers and seeds and compare them in one table"),
+}
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+HELP = """usage: semdd COMMAND [options]
+
+Choose the few images per class of a pool on which students learn best, and measure what they learn.
+
+commands:
+{commands}
+
+options:
+  -h, --help  show this; `semdd COMMAND --help` explains one command
+  --version   show the version
+
+A first run, offline, in about a minute:
+  semdd fit --config quickstart.yaml
+
+Your own pool (one folder a class), scored by CLIP:
+  semdd select my_pool --ipc 10 --prior ViT-B-32-quickgelu:openai --out chosen
+
+Any option of a config can be overridden: semdd fit --config cifar10.yaml --data.ipc 50
+Every option and its default, as a config to start from: semdd fit --config cifar10.yaml --print_config
+"""
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        args: words after ``semdd``; none takes them from the command line.
+
+    Returns:
+        The exit status: 0, 1 for a check that failed, 2 for bad input, 130 after Ctrl-C.
+    """
+    words = list(sys.argv[1:] if args is None else args)
+    if not words or words[0] in ("-h", "--help", "help"):
+        width = max(map(len, COMMANDS))
+        lines = "\n".join(f"  {name:<{width}}  {what}" for name, (_, what) in COMMANDS.items())
+        print(HELP.format(commands=lines), end="")
+        return 0
+    if words[0] == "--version":
+        print(f"semdd-lightning {__version__}")
+        return 0
+    command = words[0]
+    if command not in COMMANDS:
+        return _refuse(f"Expected one of {', '.join(COMMANDS)}, found {command!r}; see `semdd --help`.")
+    _set_up_messages()
+    try:
+        status: int = import_module(f"semdd_lightning.cli.{COMMANDS[command][0]}").run(command, words[1:])
+    except SemddError as error:
+        return _refuse(f"semdd {command}: {error}")
+    except KeyboardInterrupt:
+        print("\nInterrupted; what was finished is kept.", file=sys.stderr)
+        return INTERRUPTED
+    return status
+
+
+def _refuse(message: str) -> int:
+    print(message, file=sys.stderr)
+    return BAD_INPUT
+
+
+def _set_up_messages() -> None:
+    """Our own messages to stderr; of Lightning's, only what needs attention."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    ours = logging.getLogger("semdd_lightning")
+    if not ours.handlers:
+        ours.addHandler(handler)
+        ours.setLevel(logging.INFO)
+        ours.propagate = False
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # loaders in memory need no worker processes, and say so in the documentation rather than at every run
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*`tensorboardX` has been removed.*")
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")

@@ -1,0 +1,69 @@
+"""Writes per-image class probabilities of ``semdd predict`` as one table."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import BasePredictionWriter
+
+from semdd_lightning.cli.run_record import RunRecord
+
+logger = logging.getLogger(__name__)
+PART = "predictions-{rank}.parquet"
+
+
+class PredictionWriter(BasePredictionWriter):
+    """Gathers the ranks' probabilities into ``predictions.csv``, in the order of the split.
+
+    Args:
+        record: knows the run directory.
+    """
+
+    def __init__(self, record: RunRecord) -> None:
+        super().__init__(write_interval="epoch")
+        self.record = record
+
+    def write_on_epoch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        predictions: Sequence[Any],
+        batch_indices: Sequence[Any],
+    ) -> None:
+        """Every rank writes its part, then rank 0 puts them together."""
+        directory = self.record.directory
+        if directory is None:
+            return
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        names = list(data.registry.names)
+        _table(predictions, names).to_parquet(directory / PART.format(rank=trainer.global_rank))
+        trainer.strategy.barrier("predictions")
+        if trainer.is_global_zero:
+            self._merge(directory, trainer.world_size)
+
+    def _merge(self, directory: Path, world_size: int) -> None:
+        parts = [directory / PART.format(rank=rank) for rank in range(world_size)]
+        table = pd.concat([pd.read_parquet(part) for part in parts]).sort_values("row", ignore_index=True)
+        table.to_csv(directory / "predictions.csv", index=False)
+        for part in parts:
+            part.unlink()
+        logger.info("Probabilities of %d images: %s", len(table), directory / "predictions.csv")
+
+
+def _table(predictions: Sequence[dict[str, torch.Tensor]], names: list[str]) -> pd.DataFrame:
+    columns = {key: torch.cat([part[key].cpu() for part in predictions]) for key in predictions[0]}
+    probability = columns["probability"].numpy()
+    table = pd.DataFrame(
+        {
+            "row": columns["row"].numpy(),
+            "label": [names[i] for i in columns["label"].tolist()],
+            "predicted": [names[i] for i in probability.argmax(axis=1)],
+        }
+    )
+    return pd.concat([table, pd.DataFrame(probability, columns=[f"p({name})" for name in names])], axis=1)

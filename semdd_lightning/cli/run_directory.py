@@ -1,0 +1,88 @@
+"""A fresh directory for each run, with what must be in it before anything can fail."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from semdd_lightning import __version__
+from semdd_lightning.errors import RunError
+from semdd_lightning.export import write_json
+
+PACKAGES = ("torch", "torchvision", "lightning", "open_clip_torch", "torchmetrics", "timm", "numpy")
+
+
+def create_run_directory(root: Path, name: str) -> Path:
+    """Make ``root/name/<time>``, with a number behind it if that is taken."""
+    stamp = time.strftime("%Y-%m-%d_%H-%M-%S")
+    for attempt in range(1000):
+        directory = root / name / (stamp if attempt == 0 else f"{stamp}.{attempt}")
+        try:
+            directory.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            msg = f"Expected to make the run directory {directory}, found {error}; give another --run.root."
+            raise RunError(msg) from error
+        return directory
+    msg = f"Expected a free name for a run in {root / name}, found none; give another --run.name."
+    raise RunError(msg)
+
+
+def claim_directory(directory: Path) -> Path:
+    """Make exactly this directory.
+
+    Raises:
+        RunError: if it exists.
+    """
+    try:
+        directory.mkdir(parents=True)
+    except FileExistsError as error:
+        msg = f"Expected {directory} to be new, found it there; nothing was overwritten, give another."
+        raise RunError(msg) from error
+    return directory
+
+
+def write_versions(directory: Path, words: list[str]) -> None:
+    """Write ``versions.json``: command, package versions and hardware."""
+    write_json(directory / "versions.json", {"command": ["semdd", *words], **environment()})
+
+
+def environment() -> dict[str, Any]:
+    """Versions and hardware that a result should be read with."""
+    import torch
+
+    devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {
+        "semdd_lightning": __version__,
+        "python": sys.version.split()[0],
+        "packages": {name: _version(name) for name in PACKAGES},
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "torch_threads": torch.get_num_threads(),
+        "gpus": devices,
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        models = [
+            line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line
+        ]
+        if models:
+            return models[0]
+    return platform.processor() or platform.machine()

@@ -1,0 +1,172 @@
+"""Keeps the books of a run: selection, times, accuracies, and the table at the end."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from semdd_lightning.cli.run_directory import environment
+from semdd_lightning.data import ImageDataModule, PoolDataModule
+from semdd_lightning.errors import RunError
+from semdd_lightning.export import write_json
+from semdd_lightning.report import print_run_table, write_contact_sheet
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class RunResult:
+    """What a run found, as ``result.json`` holds it.
+
+    Attributes:
+        command: fit, validate, test or predict.
+        configs: names of the config files.
+        directory: the run directory.
+        sampler: short name of the sampler; none without a selection.
+        ipc: images per class.
+        passes: passes over the chosen images.
+        student: short name or class of the student.
+        metrics: accuracies in [0, 1] after the last pass, as ``test_top1``.
+        evaluated: images that each split's accuracy was measured on.
+        encoded: images encoded by CLIP in this run, by rank 0; the others came from the cache.
+        selection: statistics of pool, candidates, selection and a random subset of the same size.
+        seconds: time each stage took.
+        environment: versions and hardware.
+    """
+
+    command: str
+    configs: list[str]
+    directory: str | None
+    sampler: str | None = None
+    ipc: int | None = None
+    passes: int | None = None
+    student: str | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    evaluated: dict[str, int] = field(default_factory=dict)
+    encoded: int | None = None
+    selection: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+
+    def print_table(self) -> None:
+        """Print the table and the next command to try; nothing on ranks that keep no record."""
+        if self.directory is not None:
+            print_run_table(asdict(self), next_commands(self))
+
+
+class RunRecord(Callback):
+    """Writes the selection when it is made, and the result when the run ends.
+
+    Args:
+        directory: the run directory; none on ranks other than 0, which learn it from rank 0.
+        command: the command that runs.
+        configs: names of the config files.
+    """
+
+    def __init__(self, directory: Path | None, command: str, configs: list[str]) -> None:
+        self.directory = directory
+        self.result = RunResult(command, configs, None if directory is None else str(directory))
+        self._started = 0.0
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Export the selection as soon as it is made."""
+        self.directory = trainer.strategy.broadcast(self.directory)
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        if stage != "fit" or not trainer.is_global_zero or self.directory is None:
+            return
+        self.result.passes = data.passes
+        self.result.student = getattr(pl_module, "network_name", None) or _class_name(pl_module)
+        if isinstance(data, PoolDataModule) and data.selected is not None:
+            self._export(data)
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Training time begins."""
+        self._started = time.perf_counter()
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Training time ends; keep the last validation accuracies."""
+        self.result.seconds["train"] = time.perf_counter() - self._started
+        self._keep_metrics(trainer)
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Test time begins."""
+        self._started = time.perf_counter()
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Test time ends."""
+        self.result.seconds["test"] = time.perf_counter() - self._started
+        self._keep_metrics(trainer)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep validation accuracies of ``semdd validate``."""
+        self._keep_metrics(trainer)
+
+    def write_result(self, trainer: Trainer) -> None:
+        """Write ``result.json``.
+
+        Raises:
+            RunError: if an accuracy is not a finite number.
+        """
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        if isinstance(data, ImageDataModule):
+            self.result.evaluated = data.split_sizes()
+        if not trainer.is_global_zero or self.directory is None:
+            return
+        wrong = {name: value for name, value in self.result.metrics.items() if not math.isfinite(value)}
+        if wrong:
+            msg = f"Expected finite metrics, found {wrong}; lower the learning rate or look at the images."
+            raise RunError(msg)
+        self.result.environment = environment()
+        write_json(self.directory / "result.json", asdict(self.result))
+
+    def _keep_metrics(self, trainer: Trainer) -> None:
+        for name, value in trainer.callback_metrics.items():
+            self.result.metrics[name] = float(value)
+
+    def _export(self, data: PoolDataModule) -> None:
+        selected = data.selected
+        if selected is None or self.directory is None:
+            return
+        self.result.sampler, self.result.ipc = data.sampler.name, data.ipc
+        self.result.encoded = selected.embeddings.encoded
+        self.result.seconds.update(selected.seconds)
+        subset = selected.export(self.directory / "subset")
+        write_contact_sheet(self.directory / "subset.png", selected.table, selected.pool.root)
+        self.result.selection = statistics_record(selected.report())
+        logger.info("Chosen images: %s (look at %s)", subset, self.directory / "subset.png")
+
+
+def statistics_record(report: pd.DataFrame) -> dict[str, dict[str, float | None]]:
+    """A selection report as plain numbers, None where there is none."""
+    return {
+        str(row): {str(name): None if pd.isna(value) else float(value) for name, value in values.items()}
+        for row, values in report.iterrows()
+    }
+
+
+def next_commands(result: RunResult) -> list[str]:
+    """What one would do next with this run."""
+    if result.command != "fit" or result.directory is None:
+        return []
+    configs = " ".join(f"--config {name}.yaml" for name in result.configs)
+    directory = Path(result.directory)
+    directory = directory.relative_to(Path.cwd()) if directory.is_relative_to(Path.cwd()) else directory
+    if result.sampler is None:
+        return [f"use it as a teacher: CheckpointTeacher with path {directory / 'last.ckpt'}"]
+    rival = "random" if result.sampler != "random" else "two_stage"
+    return [
+        f"semdd compare {configs} --samplers {result.sampler} {rival} --seeds 0 1 2",
+        f"semdd verify {directory}",
+    ]
+
+
+def _class_name(module: LightningModule) -> str:
+    network = getattr(module, "network", None)
+    return type(getattr(network, "network", network)).__name__

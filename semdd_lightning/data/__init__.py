@@ -1,0 +1,22 @@
+"""From a pool to batches: selection, storage, augmentation, splits."""
+
+from semdd_lightning.data.augmentation import Augmentation
+from semdd_lightning.data.batches import EvaluationImages, TrainingImages
+from semdd_lightning.data.image_data_module import ImageDataModule
+from semdd_lightning.data.image_sets import DigitsImages, FolderImages, ImageSet, TorchvisionImages
+from semdd_lightning.data.pool_data_module import PoolDataModule
+from semdd_lightning.data.pool_selection import PoolSelection, select
+
+__all__ = [
+    "Augmentation",
+    "DigitsImages",
+    "EvaluationImages",
+    "FolderImages",
+    "ImageDataModule",
+    "ImageSet",
+    "PoolDataModule",
+    "PoolSelection",
+    "TorchvisionImages",
+    "TrainingImages",
+    "select",
+]

@@ -1,0 +1,266 @@
+"""Lightning data module over images in memory: the part that real data and selected pools share."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+
+from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.data.augmentation import Augmentation, augment, mix
+from semdd_lightning.data.batches import EvaluationImages, TrainingImages
+from semdd_lightning.data.image_sets import ImageSet, LabelledImages
+from semdd_lightning.data.loaders import EvaluationBatch, EvaluationLoader, PassLoader, TrainingIndices
+from semdd_lightning.data.passes import PassSchedule
+from semdd_lightning.data.storage import ImageStore, Storage, evaluation_view, square, store_images
+from semdd_lightning.errors import ClassListError, ConfigError
+
+logger = logging.getLogger(__name__)
+
+
+class ImageDataModule(LightningDataModule):
+    """Real images, nothing selected: what teachers are trained on.
+
+    The images are decoded once and live where they fit, on the training device if possible; augmentation
+    is batched there. A batch is one image tensor in [0, 1]; networks own resize and normalisation.
+
+    Args:
+        train: training images; none where only evaluation is wanted.
+        num_classes: number of classes, also given to the model.
+        image_size: pixels a side of training images, also given to the model.
+        test: test split; it is looked at only by ``test`` and ``predict``.
+        validation: validation split, never the test split; it also serves the check of a teacher.
+        predict: images for ``predict``; none takes the test split.
+        batch_size: global batch size, over all devices; clamped to the number of images.
+        passes: visits to every training image in the whole training.
+        passes_per_epoch: passes that make one Lightning epoch; must divide ``passes``.
+        augmentation: what happens to a training image.
+        augmentation_seed: seed of order, augmentation and mixing.
+        evaluation_batch_size: images a batch and device in evaluation.
+        storage: where training images live; auto takes the first of device, host, disk that fits.
+        num_workers: processes that decode images which live on disk.
+    """
+
+    def __init__(
+        self,
+        train: ImageSet | None,
+        num_classes: int,
+        image_size: int,
+        test: ImageSet | None = None,
+        validation: ImageSet | None = None,
+        predict: ImageSet | None = None,
+        batch_size: int = 128,
+        passes: int = 30,
+        passes_per_epoch: int = 1,
+        augmentation: Augmentation = Augmentation(),  # noqa: B008 - frozen
+        augmentation_seed: int = 0,
+        evaluation_batch_size: int = 500,
+        storage: Storage | Literal["auto"] = "auto",
+        num_workers: int = 4,
+    ) -> None:
+        super().__init__()
+        if min(num_classes, image_size, batch_size, passes, passes_per_epoch, evaluation_batch_size) < 1:
+            msg = (
+                "Expected num_classes, image_size, batch_size, passes, passes_per_epoch and "
+                f"evaluation_batch_size of at least 1, found {num_classes}, {image_size}, {batch_size}, "
+                f"{passes}, {passes_per_epoch}, {evaluation_batch_size}; raise what is below."
+            )
+            raise ConfigError(msg)
+        epochs_of(passes, passes_per_epoch)
+        self.train = train
+        self.test = test
+        self.validation = validation
+        self.predict = predict
+        self.num_classes = num_classes
+        self.image_size = image_size
+        self.batch_size = batch_size
+        self.passes = passes
+        self.passes_per_epoch = passes_per_epoch
+        self.augmentation = augmentation
+        self.augmentation_seed = augmentation_seed
+        self.evaluation_batch_size = evaluation_batch_size
+        self.storage: Storage | Literal["auto"] = storage
+        self.num_workers = num_workers
+        self._registry: ClassRegistry | None = None
+        self._stores: dict[str, ImageStore] = {}
+        self._schedule: PassSchedule | None = None
+
+    # ------------------------------------------------------------------ what others ask for
+
+    @property
+    def registry(self) -> ClassRegistry:
+        """The classes in their order, known from ``setup`` on."""
+        if self._registry is None:
+            self._registry = self._find_registry()
+            if len(self._registry) != self.num_classes:
+                msg = (
+                    f"Expected {self.num_classes} classes (num_classes), found {len(self._registry)} in the "
+                    "data; correct num_classes or the class list."
+                )
+                raise ClassListError(msg)
+        return self._registry
+
+    @property
+    def schedule(self) -> PassSchedule:
+        """Order and draws of the training passes, known from ``setup('fit')`` on."""
+        if self._schedule is None:
+            msg = "Expected setup('fit') to have run, found no training images; run it first."
+            raise ConfigError(msg)
+        return self._schedule
+
+    def split_sizes(self) -> dict[str, int]:
+        """Images of each split that was set up."""
+        return {split: len(store) for split, store in self._stores.items()}
+
+    def check_images(self, count: int = 1000) -> tuple[Tensor, Tensor, str]:
+        """Images to check a teacher on: at most ``count`` as uint8 (n, 3, S, S), labels (n,), what they are."""
+        split = "validation" if "validation" in self._stores else "train"
+        store = self._stores[split]
+        rows = torch.linspace(0, len(store) - 1, min(count, len(store))).round().long()
+        what = "held-out real images" if split == "validation" else "training images"
+        return store.gather(rows), store.labels.cpu()[rows], what
+
+    # ------------------------------------------------------------------ Lightning's hooks
+
+    def prepare_data(self) -> None:
+        """Fetch or generate what is missing, once a node."""
+        for image_set in (self.train, self.validation, self.test, self.predict):
+            if image_set is not None:
+                image_set.prepare()
+                image_set.check()
+
+    def setup(self, stage: str) -> None:
+        """Decode what the stage needs and put it where it fits."""
+        if stage == "fit" and "train" not in self._stores:
+            self._store_training_images(self._training_images())
+        if stage in ("fit", "validate"):
+            self._store_split("validation", self.validation)
+        if stage == "test":
+            self._store_split("test", self.test)
+        if stage == "predict":
+            self._store_split("predict", self.predict if self.predict is not None else self.test)
+
+    def train_dataloader(self) -> PassLoader:
+        """Planned passes over the training images."""
+        rank, world_size = self._process
+        return PassLoader(
+            self._stores["train"],
+            self.schedule,
+            self.passes_per_epoch,
+            epoch=lambda: self.trainer.current_epoch if self.trainer is not None else 0,
+            rank=rank,
+            world_size=world_size,
+            num_workers=self.num_workers,
+        )
+
+    def val_dataloader(self) -> Iterable[EvaluationBatch]:
+        """The validation split; empty where there is none."""
+        return self._evaluation_loader("validation") if "validation" in self._stores else []
+
+    def test_dataloader(self) -> EvaluationLoader:
+        """The test split."""
+        return self._evaluation_loader("test")
+
+    def predict_dataloader(self) -> EvaluationLoader:
+        """The images to predict."""
+        return self._evaluation_loader("predict")
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:  # noqa: ANN401 - Lightning's
+        """Turn indices into augmented images in [0, 1], on the device."""
+        if isinstance(batch, TrainingIndices):
+            return self._augmented(batch)
+        if isinstance(batch, EvaluationBatch):
+            return EvaluationImages(batch.images.float() / 255, batch.labels, batch.rows)
+        return batch
+
+    # ------------------------------------------------------------------ for subclasses
+
+    def _find_registry(self) -> ClassRegistry:
+        for image_set in (self.train, self.validation, self.test, self.predict):
+            if image_set is not None:
+                return image_set.open().registry
+        msg = "Expected at least one image set, found none; give train, validation, test or predict."
+        raise ConfigError(msg)
+
+    def _training_images(self) -> LabelledImages:
+        if self.train is None:
+            msg = "Expected training images for fit, found train: null; give an image set."
+            raise ConfigError(msg)
+        return self.train.open(self.registry)
+
+    # ------------------------------------------------------------------ private
+
+    @property
+    def _process(self) -> tuple[int, int]:
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+
+    def _store_training_images(self, images: LabelledImages) -> None:
+        device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
+        local_ranks = 1 if self.trainer is None else max(1, self.trainer.num_devices)
+        decode = partial(square, image_size=self.image_size)
+        store = store_images(images, decode, device, self.storage, local_ranks)
+        self._stores["train"] = store
+        self._schedule = PassSchedule(
+            len(store), self.batch_size, self.image_size, self.augmentation, self.augmentation_seed
+        )
+        logger.info("Training: %s; %d steps a pass", store.description, len(self._schedule.batches))
+        if self.batch_size > len(store):
+            logger.warning("batch_size %d is clamped to the %d images", self.batch_size, len(store))
+
+    def _store_split(self, split: str, image_set: ImageSet | None) -> None:
+        if split in self._stores:
+            return
+        if image_set is None:
+            if split == "validation" and self.trainer is not None and self.trainer.state.fn == "fit":
+                return
+            msg = f"Expected a {split} split, found none; give data.{split} an image set."
+            raise ConfigError(msg)
+        decode = partial(evaluation_view, image_size=self.image_size)
+        self._stores[split] = store_images(
+            image_set.open(self.registry), decode, torch.device("cpu"), self.storage
+        )
+
+    def _evaluation_loader(self, split: str) -> EvaluationLoader:
+        rank, world_size = self._process
+        return EvaluationLoader(
+            self._stores[split], self.evaluation_batch_size, rank, world_size, self.num_workers
+        )
+
+    def _augmented(self, batch: TrainingIndices) -> TrainingImages:
+        plan, store = batch.plan, self._stores["train"]
+        pixels = store.gather(plan.images) if batch.pixels is None else batch.pixels
+        images = augment(pixels.float() / 255, plan.draws, self.augmentation)
+        labels = store.labels.to(pixels.device)[plan.images]
+        rows = len(plan.partners)
+        return TrainingImages(
+            images=mix(images[:rows], images[plan.partners], plan.mix, self.augmentation),
+            labels=labels[:rows],
+            partner_labels=labels[plan.partners],
+            ratio=plan.mix.ratio,
+            weight=plan.weight,
+        )
+
+
+def epochs_of(passes: int, passes_per_epoch: int) -> int:
+    """Lightning epochs that a number of passes makes.
+
+    Raises:
+        ConfigError: if the epochs would not be whole.
+
+    Example:
+        >>> epochs_of(300, 10)
+        30
+    """
+    if passes % passes_per_epoch:
+        divisors = [d for d in range(1, passes + 1) if passes % d == 0]
+        msg = (
+            f"Expected passes_per_epoch to divide passes ({passes}), found {passes_per_epoch}; "
+            f"take one of {divisors}."
+        )
+        raise ConfigError(msg)
+    return passes // passes_per_epoch

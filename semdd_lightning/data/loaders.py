@@ -1,0 +1,148 @@
+"""Loaders that hand Lightning its batches: planned training passes and unpadded evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from semdd_lightning.data.passes import PassPlan, PassSchedule, PlannedBatch
+from semdd_lightning.data.storage import ImageStore
+
+
+class TrainingIndices(NamedTuple):
+    """What travels to the device for one step: the plan and, where images live off the device, pixels."""
+
+    plan: PlannedBatch
+    pixels: Tensor | None
+
+
+class EvaluationBatch(NamedTuple):
+    """Real images as uint8 (B, 3, S, S), their labels (B,) and their rows in the split (B,)."""
+
+    images: Tensor
+    labels: Tensor
+    rows: Tensor
+
+
+class PassLoader:
+    """One rank's training batches, several passes a Lightning epoch.
+
+    Args:
+        store: the chosen images.
+        schedule: order and draws of every pass.
+        passes_per_epoch: passes that make one epoch.
+        epoch: gives the current epoch, so that a resumed run goes on with the right pass.
+        rank: this process.
+        world_size: number of processes.
+        num_workers: processes that decode images which live on disk.
+    """
+
+    def __init__(
+        self,
+        store: ImageStore,
+        schedule: PassSchedule,
+        passes_per_epoch: int,
+        epoch: Callable[[], int],
+        rank: int = 0,
+        world_size: int = 1,
+        num_workers: int = 0,
+    ) -> None:
+        self.store = store
+        self.schedule = schedule
+        self.passes_per_epoch = passes_per_epoch
+        self.epoch = epoch
+        self.rank = rank
+        self.world_size = world_size
+        self.num_workers = num_workers
+
+    def __len__(self) -> int:
+        return self.passes_per_epoch * len(self.schedule.batches)
+
+    def __iter__(self) -> Iterator[TrainingIndices]:
+        start = self.epoch() * self.passes_per_epoch
+        if self.store.storage == "disk":
+            yield from self._from_disk(start)
+            return
+        gather = self.store.gather if self.store.storage == "host" else None
+        passes = range(start, start + self.passes_per_epoch)
+        for plan in self.schedule.iterate(passes, self.rank, self.world_size):
+            yield TrainingIndices(plan, gather(plan.images) if gather else None)
+
+    def _from_disk(self, first_pass: int) -> Iterator[TrainingIndices]:
+        batches = len(self.schedule.batches)
+        dataset = _PlannedBatches(self.store, self.schedule, self.rank, self.world_size)
+        steps = range(first_pass * batches, (first_pass + self.passes_per_epoch) * batches)
+        yield from DataLoader(dataset, batch_size=None, sampler=steps, num_workers=self.num_workers)
+
+
+class _PlannedBatches(Dataset[TrainingIndices]):
+    """Batch number -> plan and decoded pixels, for worker processes."""
+
+    def __init__(self, store: ImageStore, schedule: PassSchedule, rank: int, world_size: int) -> None:
+        self.store, self.schedule, self.rank, self.world_size = store, schedule, rank, world_size
+
+    def __getitem__(self, step: int) -> TrainingIndices:
+        pass_index, batch = divmod(step, len(self.schedule.batches))
+        plan = self.schedule.rank_batch(_plan(self.schedule, pass_index), batch, self.rank, self.world_size)
+        return TrainingIndices(plan, self.store.gather(plan.images))
+
+
+@lru_cache(maxsize=2)
+def _plan(schedule: PassSchedule, pass_index: int) -> PassPlan:
+    return schedule.plan(pass_index)
+
+
+class EvaluationLoader:
+    """One rank's share of a split: every image once over all ranks, none repeated to fill up.
+
+    All ranks get the same number of batches, so that collectives inside a forward pass match.
+
+    Args:
+        store: the split.
+        batch_size: images a batch and rank, at most.
+        rank: this process.
+        world_size: number of processes.
+        num_workers: processes that decode images which live on disk.
+    """
+
+    def __init__(
+        self, store: ImageStore, batch_size: int, rank: int = 0, world_size: int = 1, num_workers: int = 0
+    ) -> None:
+        share = torch.arange(len(store))
+        largest = -(-len(store) // world_size)
+        self.store = store
+        self.num_workers = num_workers
+        self.batches = torch.tensor_split(share[rank::world_size], -(-largest // batch_size))
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[EvaluationBatch]:
+        if self.store.storage == "disk":
+            dataset = _EvaluationBatches(self.store, self.batches)
+            yield from DataLoader(dataset, batch_size=None, num_workers=self.num_workers)
+            return
+        for rows in self.batches:
+            yield _evaluation_batch(self.store, rows)
+
+
+class _EvaluationBatches(Dataset[EvaluationBatch]):
+    """Batch number -> decoded batch, for worker processes."""
+
+    def __init__(self, store: ImageStore, batches: tuple[Tensor, ...]) -> None:
+        self.store, self.batches = store, batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, batch: int) -> EvaluationBatch:
+        return _evaluation_batch(self.store, self.batches[batch])
+
+
+def _evaluation_batch(store: ImageStore, rows: Tensor) -> EvaluationBatch:
+    return EvaluationBatch(store.gather(rows), store.labels[rows.to(store.labels.device)], rows)

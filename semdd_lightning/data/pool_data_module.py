@@ -1,0 +1,138 @@
+"""Lightning data module that selects its training images from a pool in ``setup()``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.data.augmentation import Augmentation
+from semdd_lightning.data.image_data_module import ImageDataModule
+from semdd_lightning.data.image_sets import ImageSet, LabelledImages, pool_images
+from semdd_lightning.data.pool_selection import PoolSelection, select
+from semdd_lightning.data.storage import Storage
+from semdd_lightning.errors import ConfigError, RunError
+from semdd_lightning.pools import PoolReader
+from semdd_lightning.prior import OpenClipPrior, with_imagenet_names
+from semdd_lightning.selection import Sampler, build_sampler
+
+
+class PoolDataModule(ImageDataModule):
+    """Wraps an image pool: scores it with CLIP, chooses ``ipc`` images a class, serves them for training.
+
+    Under DDP the ranks embed disjoint parts of the pool, wait for each other, compute the same selection
+    from the same cache and compare its digest.
+
+    Args:
+        pool: how to read the pool.
+        prior: the CLIP model that scores the pool.
+        ipc: images per class to choose.
+        num_classes: number of classes, also given to the model.
+        image_size: pixels a side of training images, also given to the model.
+        sampler: how to choose: a short name (two_stage, random, relevance, separability, quality, k_center,
+            herding, facility_location) or a sampler with arguments.
+        selection_seed: seed of samplers that draw.
+        test: test split; it is looked at only by ``test`` and ``predict``.
+        validation: validation split, never the test split; it also serves the check of a teacher.
+        predict: images for ``predict``; none takes the test split.
+        batch_size: global batch size, over all devices; clamped to ipc x classes.
+        passes: visits to every chosen image in the whole training.
+        passes_per_epoch: passes that make one Lightning epoch; must divide ``passes``.
+        augmentation: what happens to a training image.
+        augmentation_seed: seed of order, augmentation and mixing.
+        evaluation_batch_size: images a batch and device in evaluation.
+        cache_dir: where embeddings are kept; none takes SEMDD_CACHE or the user's cache folder.
+        storage: where chosen images live; auto takes the first of device, host, disk that fits.
+        num_workers: processes that decode images which live on disk.
+    """
+
+    def __init__(
+        self,
+        pool: PoolReader,
+        prior: OpenClipPrior,
+        ipc: int,
+        num_classes: int,
+        image_size: int,
+        sampler: str | Sampler = "two_stage",
+        selection_seed: int = 0,
+        test: ImageSet | None = None,
+        validation: ImageSet | None = None,
+        predict: ImageSet | None = None,
+        batch_size: int = 100,
+        passes: int = 300,
+        passes_per_epoch: int = 10,
+        augmentation: Augmentation = Augmentation(),  # noqa: B008 - frozen
+        augmentation_seed: int = 0,
+        evaluation_batch_size: int = 500,
+        cache_dir: Path | None = None,
+        storage: Storage | Literal["auto"] = "auto",
+        num_workers: int = 4,
+    ) -> None:
+        super().__init__(
+            train=None,
+            num_classes=num_classes,
+            image_size=image_size,
+            test=test,
+            validation=validation,
+            predict=predict,
+            batch_size=batch_size,
+            passes=passes,
+            passes_per_epoch=passes_per_epoch,
+            augmentation=augmentation,
+            augmentation_seed=augmentation_seed,
+            evaluation_batch_size=evaluation_batch_size,
+            storage=storage,
+            num_workers=num_workers,
+        )
+        if ipc < 1:
+            msg = f"Expected ipc of at least 1, found {ipc}; ask for one image per class or more."
+            raise ConfigError(msg)
+        self.pool = pool
+        self.prior = prior
+        self.ipc = ipc
+        self.sampler = build_sampler(sampler)
+        self.selection_seed = selection_seed
+        self.cache_dir = cache_dir
+        self.selected: PoolSelection | None = None
+
+    def prepare_data(self) -> None:
+        """Generate or fetch what is missing and check that pool, classes and splits are there."""
+        self.prior.check()
+        self.pool.prepare()
+        self.pool.check()
+        super().prepare_data()
+
+    def _find_registry(self) -> ClassRegistry:
+        return with_imagenet_names(self.pool.registry())
+
+    def _training_images(self) -> LabelledImages:
+        """Select; every rank gets the same images."""
+        trainer = self.trainer
+        rank, world_size = self._process
+        selected = select(
+            self.pool,
+            self.prior,
+            self.ipc,
+            self.sampler,
+            self.selection_seed,
+            device=torch.device("cpu") if trainer is None else trainer.strategy.root_device,
+            cache_dir=self.cache_dir,
+            rank=rank,
+            world_size=world_size,
+        )
+        self._compare_ranks(selected.selection.digest)
+        self.selected = selected
+        return pool_images(selected.pool).take(selected.selection.indices.numpy())
+
+    def _compare_ranks(self, digest: str) -> None:
+        if self.trainer is None:
+            return
+        first = self.trainer.strategy.broadcast(digest)
+        if first != digest:
+            msg = (
+                f"Expected every rank to choose the same images, found that rank {self.trainer.global_rank} "
+                "differs from rank 0; check that all nodes see the same pool and the same cache folder."
+            )
+            raise RunError(msg)

@@ -1,0 +1,134 @@
+"""Where the training images live: on the training device, in host memory, or on disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.v2 import functional as TF
+
+from semdd_lightning.data.image_sets import LabelledImages
+
+Storage = Literal["device", "host", "disk"]
+Decode = Callable[[Image.Image], Tensor]
+DEVICE_SHARE = 0.25  # of the free device memory that training images may take; networks need the rest
+HOST_SHARE = 0.5  # of the machine's memory, all ranks of a node together
+
+
+def square(image: Image.Image, image_size: int) -> Tensor:
+    """Resize the shorter side to ``image_size`` and cut the centre square; uint8, (3, S, S)."""
+    if image.size != (image_size, image_size):
+        image = TF.center_crop(TF.resize(image, [image_size]), [image_size, image_size])
+    return TF.pil_to_tensor(image)
+
+
+def evaluation_view(image: Image.Image, image_size: int) -> Tensor:
+    """The peers' test transform: shorter side to ``image_size // 7 * 8``, centre square; uint8, (3, S, S).
+
+    Source: RDED's validation code. 224 px are cut from 256, 64 from 72, while 32 px stay whole.
+    """
+    enlarged = max(image_size, image_size // 7 * 8)
+    if image.size != (enlarged, enlarged):
+        image = TF.resize(image, [enlarged])
+    return TF.pil_to_tensor(TF.center_crop(image, [image_size, image_size]))
+
+
+def decode_all(images: LabelledImages, decode: Decode) -> Tensor:
+    """Decode every image once with a few threads; uint8, (N, 3, S, S)."""
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        first = decode(images.read(0))
+        pixels = torch.empty((len(images), *first.shape), dtype=torch.uint8)
+        pixels[0] = first
+
+        def fill(index: int) -> None:
+            pixels[index] = decode(images.read(index))
+
+        for _ in pool.map(fill, range(1, len(images))):
+            pass
+    return pixels
+
+
+@dataclass(frozen=True)
+class ImageStore:
+    """Images and labels, gathered by index.
+
+    Attributes:
+        labels: class index of each image, (N,).
+        pixels: uint8 images, (N, 3, S, S); None where they stay on disk.
+        images: what to read from when they stay on disk.
+        decode: from an image to its uint8 tensor.
+        storage: where the pixels live.
+    """
+
+    labels: Tensor
+    pixels: Tensor | None
+    images: LabelledImages
+    decode: Decode
+    storage: Storage
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def gather(self, index: Tensor) -> Tensor:
+        """Images at ``index`` (n,), as uint8 where they live, (n, 3, S, S)."""
+        if self.pixels is not None:
+            return self.pixels[index.to(self.pixels.device)]
+        return torch.stack([self.decode(self.images.read(int(i))) for i in index])
+
+    @property
+    def description(self) -> str:
+        """One line for the log: how many images live where, and their size."""
+        where = {
+            "device": f"on {self.pixels.device}" if self.pixels is not None else "",
+            "host": "in host memory",
+            "disk": "on disk, decoded by worker processes",
+        }[self.storage]
+        size = "" if self.pixels is None else f" ({self.pixels.nbytes / 2**20:.1f} MiB)"
+        return f"{len(self):,} images live {where}{size}"
+
+
+def store_images(
+    images: LabelledImages,
+    decode: Decode,
+    device: torch.device,
+    storage: Storage | Literal["auto"] = "auto",
+    local_ranks: int = 1,
+) -> ImageStore:
+    """Decode images once and put them where they fit.
+
+    Args:
+        images: what to decode.
+        decode: from an image to its uint8 tensor (3, S, S).
+        device: the training device.
+        storage: where they shall live; ``auto`` takes the first of device, host and disk that fits.
+        local_ranks: processes of this machine that each hold a copy.
+    """
+    if storage == "auto":
+        size = decode(images.read(0)).numel() * len(images)
+        storage = choose_storage(size, device, local_ranks)
+    labels = torch.from_numpy(np.asarray(images.labels, dtype=np.int64))
+    if storage == "disk":
+        return ImageStore(labels, None, images, decode, storage)
+    pixels = decode_all(images, decode)
+    if storage == "device":
+        pixels, labels = pixels.to(device), labels.to(device)
+    elif device.type == "cuda":
+        pixels = pixels.pin_memory()
+    return ImageStore(labels, pixels, images, decode, storage)
+
+
+def choose_storage(size: int, device: torch.device, local_ranks: int = 1) -> Storage:
+    """The fastest place that ``size`` bytes fit into."""
+    host = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if device.type == "cuda" and size <= torch.cuda.mem_get_info(device)[0] * DEVICE_SHARE:
+        return "device"
+    if size * local_ranks <= host * HOST_SHARE:
+        return "device" if device.type == "cpu" else "host"
+    return "disk"

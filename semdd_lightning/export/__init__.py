@@ -1,0 +1,18 @@
+"""A selection on disk: chosen images, manifest, score table."""
+
+from semdd_lightning.export.files import new_directory, write_json
+from semdd_lightning.export.manifest import Manifest, build_component, describe, read_manifest
+from semdd_lightning.export.subset import exported_images, read_table, selection_table, write_subset
+
+__all__ = [
+    "Manifest",
+    "build_component",
+    "describe",
+    "exported_images",
+    "new_directory",
+    "read_manifest",
+    "read_table",
+    "selection_table",
+    "write_json",
+    "write_subset",
+]

@@ -1,0 +1,127 @@
+"""The manifest: everything that is needed to make a selection again, and what came out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from semdd_lightning import __version__
+from semdd_lightning.errors import RunError
+
+FORMAT = 1
+FILE_NAME = "manifest.json"
+Component = TypeVar("Component")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """How a selection was made and which images it holds.
+
+    Attributes:
+        pool: the reader, as class path and arguments.
+        prior: the CLIP model, likewise.
+        sampler: the sampler, likewise.
+        sampler_name: the sampler's short name.
+        ipc: images per class.
+        selection_seed: seed of samplers that draw.
+        pool_root: absolute folder that ``paths`` are relative to.
+        pool_fingerprint: SHA-256 over path and content of every usable pool image.
+        embeddings_key: key of the embeddings in the cache.
+        selection_digest: SHA-256 over the chosen rows.
+        class_names: classes in order.
+        class_folders: their folders in the pool.
+        class_wnids: their wnids, if known.
+        paths: chosen images, class by class, in the order they were picked.
+        labels: class index of each.
+        semdd_version: version that wrote the manifest.
+        format: version of this record.
+    """
+
+    pool: dict[str, Any]
+    prior: dict[str, Any]
+    sampler: dict[str, Any]
+    sampler_name: str
+    ipc: int
+    selection_seed: int
+    pool_root: str
+    pool_fingerprint: str
+    embeddings_key: str
+    selection_digest: str
+    class_names: tuple[str, ...]
+    class_folders: tuple[str, ...]
+    class_wnids: tuple[str, ...] | None
+    paths: tuple[str, ...]
+    labels: tuple[int, ...]
+    semdd_version: str = __version__
+    format: int = FORMAT
+
+
+def describe(component: object) -> dict[str, Any]:
+    """A configured component as ``class_path`` and ``init_args``, the form that configs use."""
+    if not is_dataclass(component) or isinstance(component, type):
+        msg = (
+            f"Expected a component made by a dataclass, found {type(component).__name__}; "
+            "decorate it with @dataclass(frozen=True) so that a manifest can describe it."
+        )
+        raise RunError(msg)
+    kind = type(component)
+    return {
+        "class_path": f"{kind.__module__}.{kind.__qualname__}",
+        "init_args": json.loads(json.dumps(asdict(component), default=_plain)),
+    }
+
+
+def build_component(description: dict[str, Any], base: type[Component]) -> Component:
+    """Make the component that `describe` described.
+
+    Raises:
+        RunError: if the description does not name a kind of ``base`` or its arguments do not fit.
+    """
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(base, "component", required=True)
+    try:
+        config = parser.parse_object({"component": description})
+        component: Component = parser.instantiate_classes(config).component
+    except Exception as error:
+        msg = (
+            f"Expected a {base.__name__} as {description}, found that it cannot be built ({error}); "
+            "install the version of the package that wrote it, or make the selection again."
+        )
+        raise RunError(msg) from error
+    return component
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """Read the manifest of a run or an exported subset.
+
+    Raises:
+        RunError: if there is none or it is of another format.
+    """
+    found = [path for path in (directory / FILE_NAME, directory / "subset" / FILE_NAME) if path.is_file()]
+    if not found:
+        msg = (
+            f"Expected {FILE_NAME} in {directory} or {directory / 'subset'}, found none; give the directory "
+            "of a finished `semdd select` or `semdd fit`."
+        )
+        raise RunError(msg)
+    try:
+        content = json.loads(found[0].read_text())
+        if content["format"] != FORMAT:
+            msg = f"format {content['format']}, this version reads {FORMAT}"
+            raise ValueError(msg)
+        tuples = {key: tuple(value) for key, value in content.items() if isinstance(value, list)}
+        return Manifest(**{**content, **tuples})
+    except (ValueError, KeyError, TypeError) as error:
+        msg = f"Expected a manifest in {found[0]}, found something else ({error}); make the selection again."
+        raise RunError(msg) from error
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Path):
+        return str(value.expanduser().absolute())
+    msg = f"Expected a plain value in a component, found {value!r}; use numbers, text, paths and tuples."
+    raise RunError(msg)

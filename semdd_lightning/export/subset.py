@@ -1,0 +1,111 @@
+"""The exported subset: class folders of chosen images beside manifest, report and score table."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+
+from semdd_lightning.errors import RunError
+from semdd_lightning.export.files import new_directory, write_json
+from semdd_lightning.export.manifest import FILE_NAME, Manifest
+from semdd_lightning.pools import Pool
+from semdd_lightning.selection import Selection
+
+IMAGES = "images"
+TABLE = "scores.parquet"
+
+
+def selection_table(pool: Pool, selection: Selection) -> pd.DataFrame:
+    """One row for each image file of the pool: path, class, scores, stage and the reason why.
+
+    Unreadable and duplicate files follow at the end with stage ``excluded``.
+    """
+    names = pool.registry.names
+    chosen = selection.to_frame()
+    chosen.insert(0, "path", list(pool.paths))
+    chosen.insert(1, "class_name", [names[label] for label in pool.labels])
+    excluded = pd.DataFrame(
+        {
+            "path": [image.path for image in pool.excluded],
+            "class_name": [names[image.class_index] for image in pool.excluded],
+            "label": [image.class_index for image in pool.excluded],
+            "candidate": False,
+            "stage": "excluded",
+            "reason": [image.reason for image in pool.excluded],
+        }
+    )
+    return pd.concat([chosen, excluded], ignore_index=True) if len(excluded) else chosen
+
+
+def write_subset(
+    directory: Path,
+    pool: Pool,
+    selection: Selection,
+    manifest: Manifest,
+    *,
+    report: pd.DataFrame | None = None,
+    link: bool = False,
+) -> Path:
+    """Write a selection to a new directory, all of it or nothing.
+
+    It holds ``images/`` with the chosen files under their own relative paths, ``manifest.json``,
+    ``scores.parquet`` with every pool image, ``chosen.csv`` with the chosen ones, and ``report.csv``.
+
+    Args:
+        directory: where to; must not exist.
+        pool: the pool that was selected from.
+        selection: what was chosen.
+        manifest: how.
+        report: statistics to put beside it.
+        link: hard-link the images instead of copying them, where the file system can.
+
+    Raises:
+        RunError: if ``directory`` exists.
+    """
+    with new_directory(directory) as unfinished:
+        for index in selection.indices.tolist():
+            target = unfinished / IMAGES / pool.paths[index]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _place(pool.file(index), target, link=link)
+        table = selection_table(pool, selection)
+        table.to_parquet(unfinished / TABLE, index=False)
+        picked = table[table["stage"] == "selected"].sort_values(["label", "step"])
+        picked.to_csv(unfinished / "chosen.csv", index=False)
+        if report is not None:
+            report.to_csv(unfinished / "report.csv")
+        write_json(unfinished / FILE_NAME, asdict(manifest))
+    return directory
+
+
+def read_table(directory: Path) -> pd.DataFrame:
+    """Read the score table of a run or an exported subset.
+
+    Raises:
+        RunError: if there is none.
+    """
+    for path in (directory / TABLE, directory / "subset" / TABLE):
+        if path.is_file():
+            return pd.read_parquet(path)
+    msg = f"Expected {TABLE} in {directory}, found none; give the directory of `semdd select` or `semdd fit`."
+    raise RunError(msg)
+
+
+def exported_images(directory: Path, manifest: Manifest) -> list[tuple[str, Path]]:
+    """Pool path and exported file of each chosen image."""
+    root = directory if (directory / IMAGES).is_dir() else directory / "subset"
+    return [(path, root / IMAGES / path) for path in manifest.paths]
+
+
+def _place(source: Path, target: Path, *, link: bool) -> None:
+    if link:
+        try:
+            os.link(source, target)
+        except OSError:  # another file system, or one without hard links
+            pass
+        else:
+            return
+    shutil.copy2(source, target)

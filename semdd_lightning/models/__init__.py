@@ -1,0 +1,38 @@
+"""Students and teachers: networks that libraries lack, and one factory over ours, torchvision and timm."""
+
+from __future__ import annotations
+
+from semdd_lightning.models.convnet import ConvNet
+from semdd_lightning.models.head import classes_of_head, cut_head
+from semdd_lightning.models.library import TimmNetwork, TorchvisionNetwork, timm_network, torchvision_network
+from semdd_lightning.models.normalized import (
+    CIFAR_MEAN,
+    CIFAR_STD,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    NormalizedNetwork,
+)
+from semdd_lightning.models.registry import NETWORKS, NetworkFactory, build_network, register_network
+from semdd_lightning.models.resnet_ap import ResNetAP
+from semdd_lightning.models.resnet_cifar import ResNet18Modified
+
+__all__ = [
+    "CIFAR_MEAN",
+    "CIFAR_STD",
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
+    "NETWORKS",
+    "ConvNet",
+    "NetworkFactory",
+    "NormalizedNetwork",
+    "ResNet18Modified",
+    "ResNetAP",
+    "TimmNetwork",
+    "TorchvisionNetwork",
+    "build_network",
+    "classes_of_head",
+    "cut_head",
+    "register_network",
+    "timm_network",
+    "torchvision_network",
+]

@@ -1,0 +1,249 @@
+"""Handwritten digits for the offline quickstart: real images to test on, and a generated pool to select from.
+
+The real images are scikit-learn's digits (1,797 images of 8 x 8 pixels, grey values 0 to 16), the test set
+of "Optical Recognition of Handwritten Digits" (E. Alpaydin and C. Kaynak, UCI Machine Learning Repository,
+1998).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+from PIL import Image
+
+from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.errors import DataError, PoolError
+from semdd_lightning.pools.class_folders import ClassFolders
+from semdd_lightning.pools.pool import Pool
+from semdd_lightning.pools.reader import PoolReader
+
+DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+_RECIPE = 1  # part of the folder's name: raise it whenever the same parameters give other pixels
+_COMPONENTS = 15  # principal components that the densities live in
+_WHITE = 16.0  # the brightest grey value of the original images
+
+
+def digits_split(
+    split: Literal["train", "test"], image_size: int = 16
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Give one half of scikit-learn's handwritten digits, the same half every time.
+
+    Within each class, in the order of the data set, the images at even positions are for training and those
+    at odd positions for testing. The halves share no image, but they share writers.
+
+    Args:
+        split: Which half: `train` (901 images) or `test` (896).
+        image_size: Side S of the images in pixels; the originals are scaled up bicubically from 8.
+
+    Returns:
+        Images (N, S, S, 3), grey in three equal channels, values 0 to 255; and labels (N,), 0 to 9.
+
+    Raises:
+        DataError: For any other split.
+
+    >>> images, labels = digits_split("test")
+    >>> images.shape[1:], images.dtype, len(images) == len(labels)
+    ((16, 16, 3), dtype('uint8'), True)
+    """
+    if split not in ("train", "test"):
+        msg = f"Expected split to be 'train' or 'test', found {split!r}; name one of the two."
+        raise DataError(msg)
+    intensities, labels = _original_digits()
+    rows = _rows_of_split(labels, split)
+    return _to_rgb(intensities[rows], image_size), labels[rows]
+
+
+@dataclass(frozen=True)
+class GeneratedDigits(PoolReader):
+    """A pool of generated digits, some of them malformed: something to select from without any download.
+
+    Each class is a Gaussian kernel density over its training images in the space of the training half's first
+    15 principal components, as in scikit-learn's example "Kernel Density Estimation" for these data: an image
+    is a real one of the class plus noise, and the noise carries some of them towards other digits.
+
+    Args:
+        images_per_class: How many images to generate for each digit, at least 1.
+        seed: Seed of the generator that the images are drawn from, at least 0.
+        bandwidth: Standard deviation of the kernel along each component, in grey values of the originals
+            (0 to 16), above 0. The larger, the more images are malformed: the quickstart's CLIP, zero-shot,
+            takes @4@ % of them for another digit at 4, @6@ % at 6 and @8@ % at 8.
+        image_size: Side of the images in pixels, at least 8.
+        root: Folder that the pool's own folder is made in; by default `digits-pool` in the folder that the
+            environment variable SEMDD_CACHE names, else in the user's cache folder.
+
+    Raises:
+        PoolError: Where a parameter is out of its range.
+    """
+
+    images_per_class: int = 50
+    seed: int = 0
+    bandwidth: float = 6.0
+    image_size: int = 16
+    root: Path | None = None
+
+    def __post_init__(self) -> None:
+        for name, lowest in (("images_per_class", 1), ("seed", 0), ("image_size", 8)):
+            if getattr(self, name) < lowest:
+                msg = f"Expected {name} to be at least {lowest}, found {getattr(self, name)}; raise it."
+                raise PoolError(msg)
+        if not (self.bandwidth > 0 and np.isfinite(self.bandwidth)):
+            msg = f"Expected bandwidth to be above 0 and finite, found {self.bandwidth}; the default is 6.0."
+            raise PoolError(msg)
+
+    @property
+    def folder(self) -> Path:
+        """The pool's own folder; its name changes with every parameter that changes the images."""
+        parameters = [_RECIPE, self.images_per_class, self.seed, float(self.bandwidth), self.image_size]
+        digest = hashlib.sha256(json.dumps(parameters).encode()).hexdigest()[:12]
+        root = _default_root() if self.root is None else self.root
+        return root / f"digits-{self.images_per_class}-{digest}"
+
+    def prepare(self) -> None:
+        """Generate the pool, unless it is there; several processes may do so at once.
+
+        Raises:
+            PoolError: If the folder exists but lacks images.
+        """
+        if self.folder.exists():
+            self._require_complete()
+            return
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.folder.parent, prefix=".digits-") as temporary:
+            made = (
+                Path(temporary) / "pool"
+            )  # a temporary folder is private, a pool is for all who share the cache
+            self._write(made)
+            try:
+                made.rename(self.folder)
+            except OSError:
+                if not self.folder.exists():
+                    raise
+                self._require_complete()  # another process was faster with the same images
+
+    def check(self) -> None:
+        """See that the pool is whole, or not made yet.
+
+        Raises:
+            PoolError: If the folder exists but lacks images.
+        """
+        if self.folder.exists():
+            self._require_complete()
+            self._class_folders().check()
+
+    def registry(self) -> ClassRegistry:
+        """The ten digits, each in the folder of its number."""
+        return ClassRegistry(names=DIGIT_NAMES, folders=tuple(str(digit) for digit in range(10)))
+
+    def read(self) -> Pool:
+        """Read the generated images.
+
+        Raises:
+            PoolError: If the pool is not there yet, or lacks images.
+        """
+        if not self.folder.exists():
+            msg = (
+                f"Expected the generated digits in {self.folder}, found no such folder; call prepare() first."
+            )
+            raise PoolError(msg)
+        self._require_complete()
+        return self._class_folders().read()
+
+    def _class_folders(self) -> ClassFolders:
+        return ClassFolders(self.folder, class_names=DIGIT_NAMES)
+
+    def _files(self, folder: Path) -> list[list[Path]]:
+        images = range(self.images_per_class)
+        return [[folder / str(digit) / f"{image:03d}.png" for image in images] for digit in range(10)]
+
+    def _require_complete(self) -> None:
+        files = [file for of_class in self._files(self.folder) for file in of_class]
+        found = sum(file.is_file() for file in files)
+        if found < len(files):
+            msg = (
+                f"Expected {len(files)} generated digits in {self.folder}, found {found}; "
+                "delete that folder, and it is generated anew."
+            )
+            raise PoolError(msg)
+
+    def _write(self, folder: Path) -> None:
+        for digit, images in enumerate(self._generate()):
+            (folder / str(digit)).mkdir(parents=True)
+            for file, pixels in zip(self._files(folder)[digit], images, strict=True):
+                with file.open("wb") as stream:
+                    Image.fromarray(pixels).save(stream, format="PNG")
+                    stream.flush()
+                    os.fsync(stream.fileno())
+
+    def _generate(self) -> list[NDArray[np.uint8]]:
+        """For each digit its images (images_per_class, S, S, 3)."""
+        from sklearn.decomposition import PCA  # takes a second to import, needed only here
+
+        intensities, labels = _original_digits()
+        rows = _rows_of_split(labels, "train")
+        components = PCA(n_components=_COMPONENTS, svd_solver="covariance_eigh").fit(intensities[rows])
+        generated = []
+        for digit in range(10):
+            centres = components.transform(intensities[rows[labels[rows] == digit]])
+            generator = np.random.default_rng([self.seed, digit])
+            drawn = sample_kernel_density(centres, self.images_per_class, self.bandwidth, generator)
+            generated.append(_to_rgb(components.inverse_transform(drawn), self.image_size))
+        return generated
+
+
+def sample_kernel_density(
+    centres: NDArray[np.float64], count: int, bandwidth: float, generator: np.random.Generator
+) -> NDArray[np.float64]:
+    """Draw from a Gaussian kernel density: a centre at random, plus the kernel's noise.
+
+    Args:
+        centres: (n, D), the points that the density was estimated from.
+        count: How many points to draw.
+        bandwidth: Standard deviation of the kernel along each of the D axes, in the unit of the centres.
+        generator: Where centres and noise are drawn from.
+
+    Returns:
+        (count, D).
+
+    >>> sample_kernel_density(np.ones((1, 2)), 3, 0.0, np.random.default_rng(0)).tolist()
+    [[1.0, 1.0], [1.0, 1.0], [1.0, 1.0]]
+    """
+    drawn = centres[generator.integers(len(centres), size=count)]
+    return drawn + bandwidth * generator.standard_normal(drawn.shape)
+
+
+def _default_root() -> Path:
+    cache = os.environ.get("SEMDD_CACHE")
+    return (Path(cache) if cache else platformdirs.user_cache_path("semdd")) / "digits-pool"
+
+
+def _original_digits() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Intensities (1797, 64), 0 to 16, and labels (1797,)."""
+    from sklearn.datasets import load_digits  # takes a second to import, needed only here
+
+    intensities, labels = load_digits(return_X_y=True)
+    return np.asarray(intensities, dtype=np.float64), np.asarray(labels, dtype=np.int64)
+
+
+def _rows_of_split(labels: NDArray[np.int64], split: Literal["train", "test"]) -> NDArray[np.int64]:
+    """Positions of a half in the data set, ascending."""
+    first = 0 if split == "train" else 1
+    halves = [np.flatnonzero(labels == digit)[first::2] for digit in range(10)]
+    return np.sort(np.concatenate(halves)).astype(np.int64)
+
+
+def _to_rgb(intensities: NDArray[np.float64], image_size: int) -> NDArray[np.uint8]:
+    """(N, 64) of 0 to 16, clipped, to (N, S, S, 3) of 0 to 255."""
+    grey = np.rint(np.clip(intensities, 0, _WHITE) * (255 / _WHITE)).astype(np.uint8).reshape(-1, 8, 8)
+    size = (image_size, image_size)
+    scaled = [np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)) for image in grey]
+    return np.repeat(np.stack(scaled)[..., None], 3, axis=-1)

@@ -1,0 +1,80 @@
+"""One way from an image file to 8-bit RGB, used for the check, the prior and the student alike."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+_DEEP_MODES = ("I", "F")  # and I;16, I;16B, ...: PIL would clip these at 255
+
+
+def read_image(path: Path) -> Image.Image:
+    """Read an image file as RGB, fully decoded.
+
+    Args:
+        path: The image file; of an animation the first frame is taken.
+
+    Raises:
+        OSError: If the file cannot be read, is no image, is cut off, or is large enough to be an attack.
+    """
+    return decode_image(path.read_bytes())
+
+
+def decode_image(content: bytes) -> Image.Image:
+    """Decode the bytes of an image file to RGB.
+
+    Colour modes go through PIL's own conversion, as in open_clip's preprocessing: alpha is dropped and
+    EXIF orientation is not applied. Greyscale deeper than 8 bits is scaled instead of clipped.
+
+    Args:
+        content: The whole file.
+
+    Raises:
+        OSError: If the bytes are no image, are cut off, or would decode to too many pixels.
+    """
+    try:
+        with Image.open(BytesIO(content)) as image:
+            image.load()
+            deep = image.mode in _DEEP_MODES or image.mode.startswith("I;16")
+            return (_scale_deep_grey(image) if deep else image).convert("RGB")
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # PIL's decoders let ValueError, SyntaxError, struct.error, ... through
+        msg = f"{type(error).__name__}: {error}"
+        raise OSError(msg) from error
+
+
+def _scale_deep_grey(image: Image.Image) -> Image.Image:
+    is_float = image.mode == "F"
+    values = np.asarray(image, dtype=np.float64)
+    ranges = (1.0, 255.0, 65535.0) if is_float else (65535.0,)
+    return Image.fromarray(scale_to_8_bit(values, ranges))
+
+
+def scale_to_8_bit(values: NDArray[np.float64], ranges: tuple[float, ...]) -> NDArray[np.uint8]:
+    """Map grey values to 0..255 by the first range [0, r] that holds them all, else by their own range.
+
+    >>> scale_to_8_bit(np.array([[0.0, 257.0, 65535.0]]), (65535.0,))
+    array([[  0,   1, 255]], dtype=uint8)
+    >>> scale_to_8_bit(np.array([[-10.0, 10.0]]), (1.0, 255.0))
+    array([[  0, 255]], dtype=uint8)
+
+    Args:
+        values: Grey values of one image, shape ``(H, W)``.
+        ranges: Upper ends of the ranges to try, ascending.
+
+    Raises:
+        ValueError: If a value is not finite.
+    """
+    low, high = float(values.min()), float(values.max())
+    if not np.isfinite((low, high)).all():
+        msg = "Expected finite grey values, found NaN or infinity."
+        raise ValueError(msg)
+    fitting = [top for top in ranges if low >= 0 and high <= top]
+    bottom, top = (0.0, fitting[0]) if fitting else (low, high)
+    span = (top - bottom) or 1.0
+    return np.rint((values - bottom) / span * 255.0).astype(np.uint8)

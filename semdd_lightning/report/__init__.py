@@ -1,0 +1,6 @@
+"""Tables and pictures of a finished selection or run."""
+
+from semdd_lightning.report.contact_sheet import write_contact_sheet
+from semdd_lightning.report.tables import print_run_table, print_selection_table, statistics_table
+
+__all__ = ["print_run_table", "print_selection_table", "statistics_table", "write_contact_sheet"]

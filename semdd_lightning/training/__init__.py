@@ -1,0 +1,30 @@
+"""Students and teachers: Lightning modules, losses, schedules."""
+
+from semdd_lightning.training.classifier_module import ClassifierModule, rded_optimizer
+from semdd_lightning.training.distillation_module import DistillationModule
+from semdd_lightning.training.losses import mixed_label_loss, soft_label_loss
+from semdd_lightning.training.schedules import ConstantLR, CosineLR, PassSchedule, parameter_groups
+from semdd_lightning.training.teachers import (
+    CheckpointTeacher,
+    ClipTeacher,
+    Teacher,
+    TimmTeacher,
+    TorchvisionTeacher,
+)
+
+__all__ = [
+    "CheckpointTeacher",
+    "ClassifierModule",
+    "ClipTeacher",
+    "ConstantLR",
+    "CosineLR",
+    "DistillationModule",
+    "PassSchedule",
+    "Teacher",
+    "TimmTeacher",
+    "TorchvisionTeacher",
+    "mixed_label_loss",
+    "parameter_groups",
+    "rded_optimizer",
+    "soft_label_loss",
+]

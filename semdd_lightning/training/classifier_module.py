@@ -1,0 +1,145 @@
+"""Lightning module that trains a classifier on hard labels: teachers, and students without a teacher."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor
+from torch.optim import AdamW, Optimizer
+from torchmetrics import MetricCollection
+from torchmetrics.classification import MulticlassAccuracy
+
+from semdd_lightning.data import EvaluationImages, ImageDataModule, TrainingImages
+from semdd_lightning.errors import ConfigError
+from semdd_lightning.models import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    NetworkFactory,
+    NormalizedNetwork,
+    build_network,
+)
+from semdd_lightning.training.losses import mixed_label_loss
+from semdd_lightning.training.schedules import CosineLR, PassSchedule, parameter_groups
+
+
+def rded_optimizer(params: Any) -> Optimizer:  # noqa: ANN401 - what torch.optim takes
+    """AdamW with RDED's values: learning rate 1e-3, betas (0.9, 0.999), weight decay 0.01."""
+    return AdamW(params, lr=1e-3, betas=(0.9, 0.999), weight_decay=0.01)
+
+
+class ClassifierModule(LightningModule):
+    """Trains a network with cross entropy on (mixed) hard labels; reports top-1 and top-5.
+
+    Args:
+        network: a short name (conv3, resnet18_modified, resnetap10, ...), ``torchvision/NAME``,
+            ``timm/NAME``, or a class with arguments that takes the number of classes and the image size.
+        num_classes: number of classes; comes from the data.
+        image_size: pixels a side that the network is built for; comes from the data.
+        optimizer: optimiser; RDED's AdamW by default.
+        schedule: learning-rate schedule, built from the optimiser and the number of passes and stepped once
+            a pass; RDED's half cosine by default.
+        weight_decay_on: ``weights`` spares norms and biases (RDED), ``all`` decays every parameter.
+        mean: mean of the network's input normalisation, for each channel; ImageNet's by default.
+        std: its standard deviation.
+    """
+
+    def __init__(
+        self,
+        network: str | NetworkFactory,
+        num_classes: int,
+        image_size: int,
+        optimizer: OptimizerCallable = rded_optimizer,
+        schedule: PassSchedule = CosineLR,
+        weight_decay_on: Literal["weights", "all"] = "weights",
+        mean: tuple[float, float, float] = IMAGENET_MEAN,
+        std: tuple[float, float, float] = IMAGENET_STD,
+    ) -> None:
+        super().__init__()
+        self.network_name = network if isinstance(network, str) else None
+        self.num_classes = num_classes
+        self.image_size = image_size
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.weight_decay_on: Literal["weights", "all"] = weight_decay_on
+        self.network = NormalizedNetwork(
+            build_network(network, num_classes, image_size), image_size, mean, std
+        )
+        metrics = MetricCollection(
+            {
+                f"top{k}": MulticlassAccuracy(num_classes, top_k=k, average="micro")
+                for k in (1, 5)
+                if k <= num_classes
+            }
+        )
+        self.val_metrics = metrics.clone(prefix="val_")
+        self.test_metrics = metrics.clone(prefix="test_")
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (B, C) of images in [0, 1], (B, 3, H, W)."""
+        logits: Tensor = self.network(images)
+        return logits
+
+    # ------------------------------------------------------------------ training
+
+    def training_loss(self, batch: TrainingImages) -> Tensor:
+        """Mean loss of this rank's part of the batch."""
+        return mixed_label_loss(self(batch.images), batch.labels, batch.partner_labels, batch.ratio)
+
+    def training_step(self, batch: TrainingImages, batch_idx: int) -> Tensor:
+        """One step; the weight makes unevenly shared batches count as the global batch would."""
+        loss = self.training_loss(batch)
+        self.log("train_loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(batch.labels))
+        return loss * batch.weight
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """The injected optimiser over the student alone, and the schedule stepped once a pass."""
+        data = self._data
+        optimizer = self.optimizer(parameter_groups(self.network, self.weight_decay_on))
+        schedule = {
+            "scheduler": self.schedule(optimizer, data.passes),
+            "interval": "step",
+            "frequency": len(data.schedule.batches),
+        }
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what someone needs who uses this network as a teacher."""
+        checkpoint["semdd"] = {
+            "network": self.network_name,
+            "num_classes": self.num_classes,
+            "image_size": self.image_size,
+            "mean": tuple(self.network.mean.flatten().tolist()),
+            "std": tuple(self.network.std.flatten().tolist()),
+            "class_names": list(self._data.registry.names),
+        }
+
+    # ------------------------------------------------------------------ evaluation
+
+    def validation_step(self, batch: EvaluationImages, batch_idx: int) -> None:
+        """Top-1 and top-5 on the validation split."""
+        self._evaluate(batch, self.val_metrics)
+
+    def test_step(self, batch: EvaluationImages, batch_idx: int) -> None:
+        """Top-1 and top-5 on the test split."""
+        self._evaluate(batch, self.test_metrics)
+
+    def predict_step(self, batch: EvaluationImages, batch_idx: int) -> dict[str, Tensor]:
+        """Rows of the split, labels and class probabilities."""
+        return {"row": batch.rows, "label": batch.labels, "probability": self(batch.images).softmax(dim=1)}
+
+    def _evaluate(self, batch: EvaluationImages, metrics: MetricCollection) -> None:
+        metrics.update(self(batch.images), batch.labels)
+        self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=len(batch.labels))
+
+    @property
+    def _data(self) -> ImageDataModule:
+        data = getattr(self.trainer, "datamodule", None)
+        if not isinstance(data, ImageDataModule):
+            msg = (
+                f"Expected a data module of this package, found {type(data).__name__}; pass "
+                "PoolDataModule or ImageDataModule to the trainer as datamodule=."
+            )
+            raise ConfigError(msg)
+        return data

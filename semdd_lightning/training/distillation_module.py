@@ -1,0 +1,89 @@
+"""Lightning module that trains a student on a teacher's soft labels of the very images it sees."""
+
+from __future__ import annotations
+
+import logging
+from typing import Literal
+
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor
+
+from semdd_lightning.data import PoolDataModule, TrainingImages
+from semdd_lightning.errors import ConfigError
+from semdd_lightning.models import IMAGENET_MEAN, IMAGENET_STD, NetworkFactory
+from semdd_lightning.training.classifier_module import ClassifierModule, rded_optimizer
+from semdd_lightning.training.losses import soft_label_loss
+from semdd_lightning.training.schedules import CosineLR, PassSchedule
+from semdd_lightning.training.teachers import FrozenTeacher, Teacher, TeacherContext, check_teacher
+
+logger = logging.getLogger(__name__)
+
+
+class DistillationModule(ClassifierModule):
+    """Soft-label distillation: the student matches the teacher on the same augmented, mixed batch.
+
+    The teacher is no part of the student's checkpoint, stays in evaluation mode, and is checked before
+    training: at chance level, training is refused.
+
+    Args:
+        student: a short name (conv3, resnet18_modified, resnetap10, ...), ``torchvision/NAME``,
+            ``timm/NAME``, or a class with arguments that takes the number of classes and the image size.
+        teacher: ClipTeacher (no training needed), CheckpointTeacher, TorchvisionTeacher or TimmTeacher.
+        num_classes: number of classes; comes from the data.
+        image_size: pixels a side that the student is built for; comes from the data.
+        temperature: softens both distributions; RDED takes 20 with CutMix and 4 with MixUp.
+        optimizer: optimiser; RDED's AdamW by default.
+        schedule: learning-rate schedule, built from the optimiser and the number of passes and stepped once
+            a pass; RDED's half cosine by default.
+        weight_decay_on: ``weights`` spares norms and biases (RDED), ``all`` decays every parameter.
+        mean: mean of the student's input normalisation, for each channel; ImageNet's by default.
+        std: its standard deviation.
+    """
+
+    def __init__(
+        self,
+        student: str | NetworkFactory,
+        teacher: Teacher,
+        num_classes: int,
+        image_size: int,
+        temperature: float = 20.0,
+        optimizer: OptimizerCallable = rded_optimizer,
+        schedule: PassSchedule = CosineLR,
+        weight_decay_on: Literal["weights", "all"] = "weights",
+        mean: tuple[float, float, float] = IMAGENET_MEAN,
+        std: tuple[float, float, float] = IMAGENET_STD,
+    ) -> None:
+        super().__init__(student, num_classes, image_size, optimizer, schedule, weight_decay_on, mean, std)
+        if temperature <= 0:
+            msg = f"Expected a temperature above 0, found {temperature}; RDED takes 20 with CutMix."
+            raise ConfigError(msg)
+        self.temperature = temperature
+        self.teacher = teacher
+        self._frozen: FrozenTeacher | None = None
+
+    def setup(self, stage: str) -> None:
+        """Build the teacher and refuse one at chance level; evaluation alone needs no teacher."""
+        if stage != "fit" or self._frozen is not None:
+            return
+        data = self._data
+        context = TeacherContext(
+            registry=data.registry,
+            image_size=self.image_size,
+            prior=data.prior if isinstance(data, PoolDataModule) else None,
+        )
+        self._frozen = FrozenTeacher(self.teacher.build(context), self.trainer.strategy.root_device)
+        images, labels, what = data.check_images()
+        accuracy = check_teacher(self._frozen, images, labels, self.num_classes, what)
+        logger.info("Teacher: %.1f %% top-1 on %d %s", 100 * accuracy, len(labels), what)
+
+    @property
+    def frozen_teacher(self) -> FrozenTeacher:
+        """The built teacher, known from ``setup('fit')`` on."""
+        if self._frozen is None:
+            msg = "Expected setup('fit') to have built the teacher, found none; run it first."
+            raise ConfigError(msg)
+        return self._frozen
+
+    def training_loss(self, batch: TrainingImages) -> Tensor:
+        """KL divergence to the teacher on the pixels that the student sees."""
+        return soft_label_loss(self(batch.images), self.frozen_teacher(batch.images), self.temperature)

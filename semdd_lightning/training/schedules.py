@@ -1,0 +1,60 @@
+"""Learning-rate schedules that count passes, and the parameter groups of weight decay."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal
+
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+
+PassSchedule = Callable[[Optimizer, int], LRScheduler]
+"""Builds a scheduler that is stepped once a pass, from an optimiser and the number of passes."""
+
+
+class CosineLR(LambdaLR):
+    """Cosine decay over passes: factor ``0.5 * (1 + cos(pi * pass / (stretch * passes)))``.
+
+    Args:
+        optimizer: the optimiser.
+        passes: passes in the whole training.
+        stretch: 1 ends at zero; 2, RDED's half cosine, ends at half the learning rate.
+        warmup: passes of linear warm-up before, counted within ``passes``.
+    """
+
+    def __init__(self, optimizer: Optimizer, passes: int, stretch: float = 2.0, warmup: int = 0) -> None:
+        def factor(pass_index: int) -> float:
+            if pass_index < warmup:
+                return (pass_index + 1) / (warmup + 1)
+            position = (pass_index - warmup) / max(1, passes - warmup)
+            return 0.5 * (1 + math.cos(math.pi * position / stretch))
+
+        super().__init__(optimizer, factor)
+
+
+class ConstantLR(LambdaLR):
+    """The learning rate as it is, for all passes.
+
+    Args:
+        optimizer: the optimiser.
+        passes: passes in the whole training; without effect.
+    """
+
+    def __init__(self, optimizer: Optimizer, passes: int) -> None:
+        super().__init__(optimizer, lambda _: 1.0)
+
+
+def parameter_groups(network: nn.Module, decay: Literal["weights", "all"]) -> list[dict[str, Any]]:
+    """Parameters in the order of the network, split by whether weight decay applies.
+
+    ``weights`` is RDED's rule: decay only parameters whose name contains "weight" and that have two or more
+    dimensions. Norms and biases are left alone.
+    """
+    named = [(name, parameter) for name, parameter in network.named_parameters() if parameter.requires_grad]
+    if decay == "all":
+        return [{"params": [parameter for _, parameter in named]}]
+    decayed = [p for name, p in named if "weight" in name and p.ndim >= 2]
+    others = [p for name, p in named if not ("weight" in name and p.ndim >= 2)]
+    return [{"params": decayed}, {"params": others, "weight_decay": 0.0}]

@@ -1,0 +1,88 @@
+"""A teacher trained with this package."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from semdd_lightning.errors import TeacherError
+from semdd_lightning.models import NetworkFactory, NormalizedNetwork, build_network
+from semdd_lightning.training.teachers.teacher import Teacher, TeacherContext
+
+
+@dataclass(frozen=True)
+class CheckpointTeacher(Teacher):
+    """The network of a checkpoint that ``semdd fit`` wrote.
+
+    Args:
+        path: the checkpoint, or the run directory that holds ``last.ckpt``.
+        network: the architecture, where the run's config gave a class with arguments; none takes the short
+            name that the checkpoint remembers.
+    """
+
+    path: Path
+    network: str | NetworkFactory | None = None
+
+    def build(self, context: TeacherContext) -> nn.Module:
+        """Load the network and check that it counts the same classes in the same order."""
+        checkpoint = _load(self.path)
+        card = checkpoint["semdd"]
+        expected, found = context.registry.names, tuple(card["class_names"])
+        if expected != found:
+            different = [i for i, pair in enumerate(zip(expected, found, strict=False)) if pair[0] != pair[1]]
+            first = different[0] if different else min(len(expected), len(found))
+            msg = (
+                f"Expected a teacher of the pool's {len(expected)} classes in their order, found {len(found)} "
+                f"in {self.path} that differ from class {first} on (pool {expected[first : first + 3]}, "
+                f"teacher {found[first : first + 3]}); give pool and teacher the same class list."
+            )
+            raise TeacherError(msg)
+        network = self.network if self.network is not None else card["network"]
+        if network is None:
+            msg = (
+                f"Expected the architecture of {self.path}, found none in it; give the teacher's `network` "
+                "the class and arguments that the run's config.yaml holds."
+            )
+            raise TeacherError(msg)
+        built = NormalizedNetwork(
+            build_network(network, card["num_classes"], card["image_size"]),
+            card["image_size"],
+            card["mean"],
+            card["std"],
+        )
+        prefix = "network."
+        weights = {
+            k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)
+        }
+        try:
+            built.load_state_dict(weights)
+        except RuntimeError as error:
+            msg = (
+                f"Expected weights of {network} in {self.path}, found others ({error}); "
+                "give the architecture that the checkpoint was trained with."
+            )
+            raise TeacherError(msg) from error
+        return built
+
+
+def _load(path: Path) -> dict[str, Any]:
+    path = Path(path).expanduser()
+    path = path / "last.ckpt" if path.is_dir() else path
+    if not path.is_file():
+        msg = f"Expected a teacher checkpoint at {path.absolute()}, found none; train one with `semdd fit`."
+        raise TeacherError(msg)
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        msg = (
+            f"Expected a checkpoint in {path}, found a file that torch cannot load ({error}); train it again."
+        )
+        raise TeacherError(msg) from error
+    if not isinstance(checkpoint, dict) or "semdd" not in checkpoint:
+        msg = f"Expected a checkpoint of this package in {path}, found another kind; train one with `semdd fit`."
+        raise TeacherError(msg)
+    return checkpoint

@@ -1,0 +1,61 @@
+"""What every teacher offers, and the frozen form in which it labels."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.prior import OpenClipPrior
+
+
+@dataclass(frozen=True)
+class TeacherContext:
+    """What a teacher may need to know of the data.
+
+    Attributes:
+        registry: the classes in the order its logits must have.
+        image_size: pixels a side of the training images.
+        prior: the CLIP model that scored the pool, if there was one.
+    """
+
+    registry: ClassRegistry
+    image_size: int
+    prior: OpenClipPrior | None
+
+
+class Teacher(ABC):
+    """Describes a teacher; cheap until it is built."""
+
+    @abstractmethod
+    def build(self, context: TeacherContext) -> nn.Module:
+        """A network from images in [0, 1] (B, 3, H, W) to logits (B, C) in the registry's order.
+
+        Raises:
+            TeacherError: if there is no such teacher or it does not fit the classes.
+        """
+
+
+class FrozenTeacher:
+    """A built teacher that only labels.
+
+    It is no ``nn.Module`` on purpose: what holds it neither switches it to training mode, nor saves it,
+    nor hands its parameters to an optimiser.
+
+    Args:
+        network: from images in [0, 1] to logits.
+        device: where it labels.
+    """
+
+    def __init__(self, network: nn.Module, device: torch.device) -> None:
+        self.network = network.to(device).eval().requires_grad_(requires_grad=False)
+        self.device = device
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor) -> Tensor:
+        """Logits (B, C) of images in [0, 1], (B, 3, H, W)."""
+        logits: Tensor = self.network(images)
+        return logits

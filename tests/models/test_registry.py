@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jsonargparse
+import pytest
+import torch
+from torch import nn
+
+import semdd_lightning.models as models
+from semdd_lightning.errors import NetworkError
+from semdd_lightning.models import NETWORKS, ConvNet, NetworkFactory, build_network, register_network
+
+SMALLEST = {"conv6": 64, "conv6_instance": 64, "resnet18_instance": 33}
+
+
+@pytest.mark.parametrize("name", list(NETWORKS))
+def test_short_names_return_logits(name: str) -> None:
+    size = SMALLEST.get(name, 32)
+    assert build_network(name, 10, size)(torch.zeros(2, 3, size, size)).shape == (2, 10)
+
+
+def test_short_names_are_those_of_the_protocols() -> None:
+    network = build_network("conv4", 200, 64)
+    assert isinstance(network, ConvNet)
+    assert len(network.layers.conv) == 4
+    assert network.classifier.in_features == 128 * 4 * 4
+    assert sum(isinstance(module, nn.BatchNorm2d) for module in network.modules()) == 4
+    instance = build_network("conv4_instance", 200, 64)
+    assert sum(isinstance(module, nn.GroupNorm) for module in instance.modules()) == 4
+
+
+@pytest.mark.parametrize("name", ["resnet18", "torchvision/resnet18", "timm/test_resnet"])
+def test_names_of_libraries(name: str) -> None:
+    assert build_network(name, 3, 32)(torch.zeros(2, 3, 32, 32)).shape == (2, 3)
+
+
+def test_same_seed_same_weights() -> None:
+    networks: list[dict[str, torch.Tensor]] = []
+    for _ in range(2):
+        with torch.random.fork_rng():
+            torch.manual_seed(3)
+            networks.append(build_network("resnet18", 3, 32).state_dict())
+    assert all(torch.equal(networks[0][key], networks[1][key]) for key in networks[0])
+
+
+def test_a_factory_is_called_with_classes_and_size() -> None:
+    def factory(num_classes: int, image_size: int) -> nn.Module:
+        return nn.Linear(image_size, num_classes)
+
+    network = build_network(factory, 4, 9)
+    assert isinstance(network, nn.Linear)
+    assert (network.in_features, network.out_features) == (9, 4)
+    with pytest.raises(NetworkError, match=r"factory to return an nn.Module, found int"):
+        build_network(lambda num_classes, image_size: num_classes, 4, 9)  # type: ignore[arg-type, return-value]
+
+
+def test_unknown_names_list_the_short_ones() -> None:
+    with pytest.raises(
+        NetworkError, match=r"one of conv3, conv4.*found 'resnet18_modfied'; .*resnet18_modified"
+    ):
+        build_network("resnet18_modfied", 10, 32)
+    with pytest.raises(NetworkError, match="found 'keras/resnet18'"):
+        build_network("keras/resnet18", 10, 32)
+
+
+@pytest.mark.parametrize(
+    ("num_classes", "image_size", "name"), [(0, 32, "num_classes"), (10, 0, "image_size")]
+)
+def test_sizes_out_of_range(num_classes: int, image_size: int, name: str) -> None:
+    with pytest.raises(NetworkError, match=f"{name} to be at least 1, found 0"):
+        build_network("conv3", num_classes, image_size)
+
+
+def test_registering_refuses_taken_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semdd_lightning.models.registry.NETWORKS", dict(NETWORKS))
+    register_network("mine", ConvNet)
+    assert isinstance(build_network("mine", 2, 8), ConvNet)
+    for name in ("mine", "conv3", "resnet18"):
+        with pytest.raises(NetworkError, match=f"new network name, found '{name}', which is taken"):
+            register_network(name, ConvNet)
+    with pytest.raises(NetworkError, match="without slashes, found 'my/net'"):
+        register_network("my/net", ConvNet)
+
+
+class Holder:
+    """What a module or a data module does with a network of its configuration."""
+
+    def __init__(self, network: str | NetworkFactory = "conv3") -> None:
+        self.network = network
+
+
+@pytest.mark.parametrize(
+    ("value", "check"),
+    [
+        ("conv3", lambda network: len(network.layers.conv) == 3),
+        (
+            {"class_path": "semdd_lightning.models.ConvNet", "init_args": {"depth": 2}},
+            lambda network: len(network.layers.conv) == 2,
+        ),
+        (
+            {"class_path": "semdd_lightning.models.ResNet18Modified"},
+            lambda network: network.fc.out_features == 5,
+        ),
+        (
+            {
+                "class_path": "semdd_lightning.models.ResNetAP",
+                "init_args": {"blocks": [2, 1, 1, 1], "width": 8},
+            },
+            lambda network: len(network.layer1) == 2,
+        ),
+        (
+            {
+                "class_path": "semdd_lightning.models.TorchvisionNetwork",
+                "init_args": {"name": "shufflenet_v2_x0_5"},
+            },
+            lambda network: models.classes_of_head(network) == 5,
+        ),
+        (
+            {"class_path": "semdd_lightning.models.TimmNetwork", "init_args": {"name": "test_resnet"}},
+            lambda network: models.classes_of_head(network) == 5,
+        ),
+    ],
+)
+def test_a_configuration_names_a_network(value: Any, check: Callable[[Any], bool]) -> None:  # noqa: ANN401
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(Holder, "holder")
+    config = parser.parse_object({"holder": {"network": value}})
+    instantiate = getattr(parser, "instantiate", None) or parser.instantiate_classes  # renamed in 4.49
+    assert check(build_network(instantiate(config).holder.network, 5, 32))
+
+
+def test_every_export_exists() -> None:
+    assert all(hasattr(models, name) for name in models.__all__)

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from semdd_lightning.pools import read_image
+from semdd_lightning.pools.files import find_images, is_image_name
+from semdd_lightning.pools.images import decode_image, scale_to_8_bit
+
+COLOURS = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)
+FORMATS = ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "PPM"]
+
+
+def _saved(image: Image.Image, path: Path) -> Path:
+    image.save(path)
+    return path
+
+
+MODES = {
+    ".png": ["1", "L", "LA", "P", "RGB", "RGBA"],
+    ".jpg": ["L", "RGB", "CMYK"],
+    ".tif": ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK"],
+}
+
+
+@pytest.mark.parametrize(("suffix", "mode"), [(suffix, mode) for suffix in MODES for mode in MODES[suffix]])
+def test_every_mode_becomes_what_convert_makes_of_it(tmp_path: Path, suffix: str, mode: str) -> None:
+    source = Image.fromarray(COLOURS).convert("P" if mode == "PA" else mode).convert(mode)
+    path = _saved(source, tmp_path / f"image{suffix}")
+    image = read_image(path)
+    with Image.open(path) as reopened:
+        assert np.array_equal(np.asarray(image), np.asarray(reopened.convert("RGB")))
+    assert (image.mode, image.size) == ("RGB", (7, 9))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".pgm"])
+def test_16_bit_grey_is_scaled_not_clipped(tmp_path: Path, suffix: str) -> None:
+    deep = np.array([[0, 257, 32768], [65535, 514, 65278]], dtype=np.uint16)
+    image = read_image(_saved(Image.fromarray(deep), tmp_path / f"deep{suffix}"))
+    assert np.asarray(image)[..., 0].tolist() == [[0, 1, 128], [255, 2, 254]]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([[0.0, 0.5, 1.0]], [0, 128, 255]),
+        ([[0.0, 100.0, 255.0]], [0, 100, 255]),
+        ([[0.0, 257.0, 65535.0]], [0, 1, 255]),
+        ([[-1.0, 0.0, 1.0]], [0, 128, 255]),
+        ([[-3.0, -3.0, -3.0]], [0, 0, 0]),
+    ],
+)
+def test_float_grey_is_scaled_by_the_range_that_holds_it(
+    tmp_path: Path, values: list[list[float]], expected: list[int]
+) -> None:
+    path = _saved(Image.fromarray(np.array(values, dtype=np.float32)), tmp_path / "float.tif")
+    assert np.asarray(read_image(path))[0, :, 1].tolist() == expected
+
+
+def test_32_bit_integers_and_nan(tmp_path: Path) -> None:
+    wide = _saved(Image.fromarray(np.array([[-10, 0, 100_000]], dtype=np.int32)), tmp_path / "wide.tif")
+    assert np.asarray(read_image(wide))[0, :, 0].tolist() == [0, 0, 255]
+    nan = _saved(Image.fromarray(np.array([[np.nan, 1]], dtype=np.float32)), tmp_path / "nan.tif")
+    with pytest.raises(OSError, match="Expected finite grey values"):
+        read_image(nan)
+    with pytest.raises(ValueError, match="finite"):
+        scale_to_8_bit(np.array([[np.inf]]), (1.0,))
+
+
+def test_first_frame_of_an_animation(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "two.gif", save_all=True, append_images=frames[1:])
+    assert read_image(tmp_path / "two.gif").getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_orientation_is_left_alone(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # rotated by 90 degrees
+    Image.fromarray(COLOURS).save(tmp_path / "turned.jpg", exif=exif)
+    assert read_image(tmp_path / "turned.jpg").size == (7, 9)
+
+
+def _encoded(image_format: str) -> bytes:
+    buffer = BytesIO()
+    Image.fromarray(COLOURS).save(buffer, format=image_format)
+    return buffer.getvalue()
+
+
+def _halved(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+@pytest.mark.parametrize("image_format", FORMATS)
+@pytest.mark.parametrize("damage", [_halved, lambda _: b"", lambda _: b"<!DOCTYPE html><html></html>"])
+def test_damaged_files_are_os_errors(image_format: str, damage: Callable[[bytes], bytes]) -> None:
+    with pytest.raises(OSError, match=r"."):
+        decode_image(damage(_encoded(image_format)))
+
+
+@pytest.mark.parametrize("image_format", FORMATS)
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::PIL.Image.DecompressionBombWarning")
+def test_flipped_bytes_raise_nothing_but_os_errors(image_format: str) -> None:
+    content = _encoded(image_format)
+    for seed in range(100):
+        random = np.random.default_rng(seed)
+        damaged = bytearray(content)
+        for position in random.integers(0, min(len(content), 100), 3):
+            damaged[position] = random.integers(256)
+        with suppress(OSError):
+            assert decode_image(bytes(damaged)).mode == "RGB"
+
+
+def test_decompression_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _saved(Image.fromarray(COLOURS), tmp_path / "bomb.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(OSError, match="DecompressionBombError"):
+        read_image(path)
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"none\.png"):
+        read_image(tmp_path / "none.png")
+
+
+def test_image_names() -> None:
+    suffixes = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm"]
+    assert all(is_image_name(f"a.{suffix}") and is_image_name(f"a.{suffix.upper()}") for suffix in suffixes)
+    assert not any(map(is_image_name, ["a.txt", "png", ".png", ".a.png", "a.png.tmp", "selected.jsonl"]))
+
+
+def test_find_images_follows_links_once_and_skips_hidden_folders(tmp_path: Path) -> None:
+    for name in ("real/deep/a.png", "real/b.JPG", "real/.hidden/c.png", "real/notes.txt", "elsewhere/d.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    root = tmp_path / "real"
+    (root / "loop").symlink_to(root)
+    (root / "link").symlink_to(tmp_path / "elsewhere")
+    found = sorted(path.relative_to(root).as_posix() for path in find_images(root))
+    assert found == ["b.JPG", "deep/a.png", "link/d.png"]
