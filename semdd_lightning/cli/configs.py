@@ -46,3 +46,11 @@ def resolve_configs(words: Sequence[str]) -> list[str]:
             resolved.append(word)
             expecting = word in ("--config", "-c")
     return resolved
+
+
+def config_name(path: Path) -> str:
+    """What one types to name a config again: packaged ones by their name, others by their path."""
+    for root in (packaged_configs(), Path.cwd()):
+        if path.is_relative_to(root):
+            return path.relative_to(root).as_posix()
+    return str(path)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from semdd_lightning.cli.configs import resolve_configs
+from semdd_lightning.cli.configs import config_name, resolve_configs
 from semdd_lightning.cli.predictions import PredictionWriter
 from semdd_lightning.cli.run_directory import claim_directory, create_run_directory, write_versions
 from semdd_lightning.cli.run_record import RunRecord, RunResult
@@ -32,6 +32,18 @@ def run_experiment(words: list[str]) -> RunResult:
     """One experiment from command-line words: what ``fit`` does, and ``compare`` once a cell."""
     cli = SemddCLI(resolve_configs(words))
     return cli.record.result
+
+
+class ProgressBar(RichProgressBar):
+    """Rich progress without the logger's version number, which says nothing here."""
+
+    def get_metrics(
+        self, trainer: Trainer, pl_module: LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        """What stands behind the bar."""
+        metrics = super().get_metrics(trainer, pl_module)
+        metrics.pop("v_num", None)
+        return metrics
 
 
 class SemddCLI(LightningCLI):
@@ -102,7 +114,9 @@ class SemddCLI(LightningCLI):
             given = [] if loggers in (None, True) else loggers if isinstance(loggers, list) else [loggers]
             kwargs["logger"] = [*given, CSVLogger(directory, name="", version="metrics")]
         kwargs["default_root_dir"] = directory
+        shown = self._get(self.config_init, "trainer.enable_progress_bar") is not False
         self.trainer_defaults["callbacks"] = [
+            *([ProgressBar()] if shown else []),
             self.record,
             PredictionWriter(self.record),
             ModelCheckpoint(
@@ -131,11 +145,11 @@ class SemddCLI(LightningCLI):
         self.record.write_result(self.trainer)
 
     def _config_names(self) -> list[str]:
-        return [Path(str(path)).stem for path in self._get(self.config, "config") or []]
+        return [config_name(Path(str(path))) for path in self._get(self.config, "config") or []]
 
     def _new_run_directory(self) -> Path:
         wanted = self._get(self.config, "run.directory")
         if wanted is not None:
             return claim_directory(Path(wanted).absolute())
-        name = self._get(self.config, "run.name") or next(iter(self._config_names()), "run")
+        name = self._get(self.config, "run.name") or Path(next(iter(self._config_names()), "run")).stem
         return create_run_directory(Path(self._get(self.config, "run.root")).absolute(), name)

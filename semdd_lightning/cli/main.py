@@ -83,7 +83,7 @@ def _refuse(message: str) -> int:
 
 
 def _set_up_messages() -> None:
-    """Our own messages to stderr; of Lightning's, only what needs attention."""
+    """Our own messages to stderr, without warnings that a user can do nothing about."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
     ours = logging.getLogger("semdd_lightning")
@@ -91,9 +91,11 @@ def _set_up_messages() -> None:
         ours.addHandler(handler)
         ours.setLevel(logging.INFO)
         ours.propagate = False
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    # loaders in memory need no worker processes, and say so in the documentation rather than at every run
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*`tensorboardX` has been removed.*")
-    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+    for message in (
+        ".*LightningCLI's args parameter.*",  # ours are the command line's, with configs resolved
+        ".*Checkpoint directory .* exists and is not empty.*",  # the run directory, made a moment before
+        ".*does not have many workers.*",  # images in memory need none
+        ".*`tensorboardX` has been removed.*",
+        ".*LeafSpec.*",
+    ):
+        warnings.filterwarnings("ignore", message=message)

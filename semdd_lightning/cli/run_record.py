@@ -155,7 +155,7 @@ def next_commands(result: RunResult) -> list[str]:
     """What one would do next with this run."""
     if result.command != "fit" or result.directory is None:
         return []
-    configs = " ".join(f"--config {name}.yaml" for name in result.configs)
+    configs = " ".join(f"--config {name}" for name in result.configs)
     directory = Path(result.directory)
     directory = directory.relative_to(Path.cwd()) if directory.is_relative_to(Path.cwd()) else directory
     if result.sampler is None:

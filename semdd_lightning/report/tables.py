@@ -65,7 +65,7 @@ def print_selection_table(
 
 def statistics_table(report: Mapping[str, Mapping[str, float | None]]) -> Table:
     """Statistics of pool, candidates, selection and a random subset of the same size."""
-    table = Table(title="What the selection bought (means over classes)")
+    table = Table(title="What the selection bought")
     table.add_column("")
     for subset in report:
         table.add_column(subset, justify="right")

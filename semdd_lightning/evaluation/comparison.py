@@ -1,0 +1,102 @@
+"""Compares samplers over seeds: mean, standard deviation, and the paired difference to a baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import t as student_t
+
+from semdd_lightning.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One finished run of a comparison.
+
+    Attributes:
+        sampler: short name of the sampler.
+        seed: seed of training and, where the sampler draws, of the selection.
+        top1: test accuracy after the last pass, in [0, 1].
+        top5: the same for the best five; none with fewer classes.
+        directory: the run directory.
+    """
+
+    sampler: str
+    seed: int
+    top1: float
+    top5: float | None = None
+    directory: str | None = None
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """Mean difference over seeds and its two-sided 95 % interval; no interval from a single seed."""
+
+    mean: float
+    half_width: float | None
+
+
+def paired_difference(
+    values: Sequence[float] | NDArray[np.float64], baseline: Sequence[float] | NDArray[np.float64]
+) -> PairedDifference:
+    """Difference of two samplers on the same seeds, by Student's t distribution.
+
+    Args:
+        values: one number a seed, (n,).
+        baseline: the baseline's numbers for the same seeds, (n,).
+
+    Example:
+        >>> paired_difference([0.5, 0.7, 0.6], [0.4, 0.6, 0.5])
+        PairedDifference(mean=0.1, half_width=0.0)
+    """
+    difference = np.asarray(values, dtype=np.float64) - np.asarray(baseline, dtype=np.float64)
+    count = len(difference)
+    mean = round(float(difference.mean()), 12)
+    if count < 2:
+        return PairedDifference(mean, None)
+    error = float(difference.std(ddof=1)) / np.sqrt(count)
+    return PairedDifference(mean, round(float(student_t.ppf(0.975, count - 1) * error), 12))
+
+
+def comparison_table(cells: Sequence[Cell], baseline: str) -> pd.DataFrame:
+    """One row a sampler, in the order of the cells.
+
+    Args:
+        cells: finished runs; every sampler with the same seeds.
+        baseline: the sampler that differences are taken to.
+
+    Returns:
+        Columns ``n``, ``top1_mean``, ``top1_std`` (ddof 1, NaN for one seed), ``top5_mean``,
+        ``difference`` and ``half_width`` of its 95 % interval; index ``sampler``.
+
+    Raises:
+        ConfigError: if the samplers did not run with the same seeds, or the baseline did not run.
+    """
+    runs = pd.DataFrame([vars(cell) for cell in cells])
+    by_seed = runs.pivot(index="seed", columns="sampler", values="top1")
+    if baseline not in by_seed or bool(by_seed.isna().to_numpy().any()):
+        msg = (
+            f"Expected every sampler and the baseline {baseline!r} with the same seeds, found "
+            f"{sorted(zip(runs['sampler'], runs['seed'], strict=True))}; run the missing cells."
+        )
+        raise ConfigError(msg)
+    rows = []
+    for sampler in runs["sampler"].drop_duplicates():
+        top1 = by_seed[sampler].to_numpy(dtype=np.float64)
+        difference = paired_difference(top1, by_seed[baseline].to_numpy(dtype=np.float64))
+        rows.append(
+            {
+                "sampler": sampler,
+                "n": len(top1),
+                "top1_mean": top1.mean(),
+                "top1_std": top1.std(ddof=1) if len(top1) > 1 else float("nan"),
+                "top5_mean": runs.loc[runs["sampler"] == sampler, "top5"].mean(),
+                "difference": difference.mean,
+                "half_width": float("nan") if difference.half_width is None else difference.half_width,
+            }
+        )
+    return pd.DataFrame(rows).set_index("sampler")

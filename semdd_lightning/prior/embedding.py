@@ -1,0 +1,244 @@
+"""Embed a pool: what the cache has is read, what it lacks is encoded, by as many processes as there are."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from semdd_lightning.errors import CacheError
+from semdd_lightning.pools import Pool
+from semdd_lightning.prior.atomic import remove_stale_files
+from semdd_lightning.prior.cache import (
+    FORMAT,
+    SHARD_SIZE,
+    CachedTensor,
+    cache_root,
+    content_key,
+    describe_folder,
+    shard_ranges,
+)
+from semdd_lightning.prior.encoding import encode_shards
+from semdd_lightning.prior.loaded_clip import LoadedClip
+from semdd_lightning.prior.open_clip_prior import OpenClipPrior
+from semdd_lightning.prior.progress import encoding_progress
+from semdd_lightning.prior.prompts import text_prototypes, warn_of_equal_prototypes
+from semdd_lightning.prior.sources import ModelSource
+
+_POLL_SECONDS = 0.2
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class PoolEmbeddings:
+    """A pool as its prior sees it; rows in path order.
+
+    Args:
+        image_embeddings: Unit-norm float32 vectors of the images, shape ``(N, d)``, on the CPU.
+        text_prototypes: Unit-norm float32 vectors of the classes, shape ``(C, d)``, on the CPU.
+        logit_scale: The model's factor from cosine to logit.
+        key: Cache key of the image embeddings.
+        encoded: Images that this process encoded now; 0 if all were cached.
+        text_key: Cache key of the text prototypes.
+    """
+
+    image_embeddings: Tensor
+    text_prototypes: Tensor
+    logit_scale: float
+    key: str
+    encoded: int
+    text_key: str = ""
+
+
+def embed_pool(
+    pool: Pool,
+    prior: OpenClipPrior,
+    *,
+    device: torch.device | str = "cpu",
+    cache_dir: Path | None = None,
+    rank: int = 0,
+    world_size: int = 1,
+    progress: bool = True,
+    shard_size: int = SHARD_SIZE,
+    stall_minutes: float = 30.0,
+) -> PoolEmbeddings:
+    """Unit vectors of a pool's images and classes, through the cache.
+
+    Shards of the images are shared out: rank r encodes shards r, r + world_size, ... and waits for the
+    others by looking at the files, so no collective can time out. The result does not depend on who encoded.
+
+    Args:
+        pool: The pool.
+        prior: The CLIP model, its prompts and precision.
+        device: Where to encode.
+        cache_dir: Root of the cache, the same for all ranks; else SEMDD_CACHE, else the user's cache folder.
+        rank: This process, from 0.
+        world_size: Number of processes.
+        progress: Whether rank 0 may show a progress bar on a terminal.
+        shard_size: Images of a shard; part of the key.
+        stall_minutes: Longest wait without a new file of another rank.
+
+    Raises:
+        PriorError: If the model cannot be had as described.
+        CacheError: If an image cannot be read, the cache cannot be written, or another rank stalls.
+    """
+    if not 0 <= rank < world_size or shard_size < 1:
+        msg = (
+            "Expected 0 <= rank < world_size and shard_size >= 1, found "
+            f"rank {rank}, world_size {world_size}, shard_size {shard_size}."
+        )
+        raise CacheError(msg)
+    root, source = cache_root(cache_dir), prior.source()
+    load = cache(lambda: prior.load(device))
+    text_identity = _text_identity(pool, prior, source)
+    prototypes, logit_scale = _prototypes(root, text_identity, load, rank, stall_minutes)
+
+    identity = {
+        "format": FORMAT,
+        "prior": source.identity(prior.precision, prior.batch_size),
+        "pool": pool.fingerprint,
+        "shard_size": shard_size,
+    }
+    shards = _Shards(root, identity, len(pool), shard_size, prototypes.shape[1])
+    found = shards.read_own(rank, world_size)
+    missing = [i for i in range(rank, len(shards.files), world_size) if i not in found]
+    if missing:
+        found |= _encode_missing(pool, prior, load(), shards, missing, show=progress and rank == 0)
+    found |= _await_files(
+        {i: file for i, file in enumerate(shards.files) if i not in found}, stall_minutes, "shards"
+    )
+    rows = [torch.empty(0, prototypes.shape[1]), *(found[i] for i in range(len(shards.files)))]
+    return PoolEmbeddings(
+        image_embeddings=torch.cat(rows),
+        text_prototypes=prototypes,
+        logit_scale=logit_scale,
+        key=shards.key,
+        encoded=sum(len(shards.ranges[i]) for i in missing),
+        text_key=content_key(text_identity),
+    )
+
+
+class _Shards:
+    """The files of a pool's image embeddings."""
+
+    def __init__(
+        self, root: Path, identity: Mapping[str, Any], num_images: int, shard_size: int, embed_dim: int
+    ) -> None:
+        self.key = content_key(identity)
+        self.ranges = shard_ranges(num_images, shard_size)
+        folder = root / "embeddings" / self.key
+        self.files = [
+            CachedTensor(folder / f"shard-{i:05d}.safetensors", self.key, len(rows), embed_dim)
+            for i, rows in enumerate(self.ranges)
+        ]
+        describe_folder(folder, identity)
+        remove_stale_files(folder)
+
+    def read_own(self, rank: int, world_size: int) -> dict[int, Tensor]:
+        """Those of a rank's shards that are there and can be trusted."""
+        own = ((i, self.files[i].read()) for i in range(rank, len(self.files), world_size))
+        return {i: content[0] for i, content in own if content is not None}
+
+
+def _encode_missing(
+    pool: Pool, prior: OpenClipPrior, clip: LoadedClip, shards: _Shards, missing: list[int], *, show: bool
+) -> dict[int, Tensor]:
+    ranges = [shards.ranges[i] for i in missing]
+    total = sum(map(len, ranges))
+    _log.info("Encoding %d of %d images in %d shards.", total, len(pool), len(missing))
+    done = {}
+    with encoding_progress(total, len(missing), show=show) as advance:
+        encoded = encode_shards(pool, clip, ranges, prior.batch_size, advance)
+        for i, embeddings in zip(missing, encoded, strict=True):
+            shards.files[i].write(embeddings)
+            done[i] = embeddings
+    return done
+
+
+def _text_identity(pool: Pool, prior: OpenClipPrior, source: ModelSource) -> dict[str, Any]:
+    image_side = source.identity(prior.precision, prior.batch_size)
+    del image_side["preprocessing"]
+    return {
+        "format": FORMAT,
+        "prior": image_side,
+        "tokenizer": source.tokenizer_hash,
+        "names": list(prior.prompt_names(pool.registry)),
+        "templates": list(prior.templates()),
+    }
+
+
+def _prototypes(
+    root: Path, identity: Mapping[str, Any], load: Callable[[], LoadedClip], rank: int, stall_minutes: float
+) -> tuple[Tensor, float]:
+    """Text prototypes and logit scale out of the cache; rank 0 makes them if need be."""
+    key, names = content_key(identity), identity["names"]
+    folder = root / "texts" / key
+    file = CachedTensor(folder / "prototypes.safetensors", key, rows=len(names))
+    content = file.read()
+    if content is None and rank == 0:
+        clip = load()
+        describe_folder(folder, identity)
+        remove_stale_files(folder)
+        prototypes = text_prototypes(clip, names, identity["templates"]).cpu()
+        file.write(prototypes, logit_scale=repr(clip.logit_scale))
+        return prototypes, clip.logit_scale
+    if content is None:
+        _await_files({0: file}, stall_minutes, "text prototypes")
+        content = file.read()
+    if content is None:
+        msg = (
+            f"Expected {file.path} to stay in the cache, found it gone; do not clear the cache during a run."
+        )
+        raise CacheError(msg)
+    prototypes, metadata = content
+    warn_of_equal_prototypes(names, prototypes)
+    return prototypes, float(metadata["logit_scale"])
+
+
+def _await_files(files: Mapping[int, CachedTensor], stall_minutes: float, what: str) -> dict[int, Tensor]:
+    """Read files as other processes finish them, each when it is whole."""
+    found: dict[int, Tensor] = {}
+    looked_at: dict[int, tuple[int, int]] = {}
+    last_arrival = time.monotonic()
+    while len(found) < len(files):
+        for i in files.keys() - found.keys():
+            state = _file_state(files[i].path)
+            if state is None or looked_at.get(i) == state:
+                continue  # a file that was refused stays refused until its owner replaces it
+            looked_at[i] = state
+            content = files[i].read()
+            if content is not None:
+                found[i] = content[0]
+                last_arrival = time.monotonic()
+        if len(found) < len(files):
+            if time.monotonic() - last_arrival > 60 * stall_minutes:
+                raise CacheError(_stalled(files, found, stall_minutes, what))
+            time.sleep(_POLL_SECONDS)
+    return found
+
+
+def _stalled(
+    files: Mapping[int, CachedTensor], found: Mapping[int, Tensor], stall_minutes: float, what: str
+) -> str:
+    missing = sorted(files.keys() - found.keys())
+    shown = ", ".join(files[i].path.name for i in missing[:8]) + (" ..." if len(missing) > 8 else "")
+    return (
+        f"Expected the other processes to write {what} into {files[missing[0]].path.parent}, found nothing "
+        f"new for {stall_minutes:g} minutes, {len(missing)} missing: {shown}; look at the other processes' "
+        "output, and on several nodes set SEMDD_CACHE to a folder that all of them share."
+    )
+
+
+def _file_state(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns

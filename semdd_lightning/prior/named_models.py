@@ -1,0 +1,157 @@
+"""Architecture names, tags and activations of open_clip: what fits together and what does not."""
+
+from __future__ import annotations
+
+import warnings
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+from open_clip import list_models, list_pretrained_tags_by_model
+from open_clip.factory import get_model_config
+from open_clip.pretrained import get_pretrained_cfg
+
+from semdd_lightning.errors import PriorError
+
+Activation = Literal["gelu", "quickgelu"]
+
+_QUICK_SUFFIX = "-quickgelu"
+_PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")
+
+
+def check_named(model: str, pretrained: str | None, activation: Activation | None) -> dict[str, Any] | None:
+    """Check an architecture name together with its tag or weights file.
+
+    Args:
+        model: Architecture name.
+        pretrained: Tag or weights file.
+        activation: Stated activation, if any.
+
+    Returns:
+        open_clip's configuration of the tag; None for a weights file.
+
+    Raises:
+        PriorError: If name, tag, file or activation are unknown or contradict each other.
+    """
+    name = clean_name(model)
+    if name not in list_models():  # asked first: a prefix would make open_clip ask the network
+        raise PriorError(_unknown_model(model))
+    config = get_model_config(name)
+    quick = bool(config.get("quick_gelu", False))
+    tags = list_pretrained_tags_by_model(name)
+    if pretrained is None:
+        msg = (
+            f"Expected weights for the architecture {name!r}, found none; give pretrained as a weights file "
+            f"or as one of its tags: {', '.join(tags) or 'it has none'}."
+        )
+        raise PriorError(msg)
+    tag_config: dict[str, Any] = get_pretrained_cfg(name, pretrained)
+    if tag_config:
+        _check_tag_activation(name, pretrained, tag_config, quick, activation)
+        return tag_config
+    if Path(pretrained).expanduser().is_file():
+        _check_file_activation(name, pretrained, quick, activation)
+        return None
+    raise PriorError(_unknown_tag(name, pretrained, tags))
+
+
+def usual_preprocessing(name: str) -> dict[str, Any]:
+    """Preprocessing of an architecture's published weights, for a weights file that brings none.
+
+    Warns where the published weights disagree, and takes the most frequent.
+
+    Args:
+        name: Architecture name.
+    """
+    configs = [get_pretrained_cfg(name, tag) for tag in list_pretrained_tags_by_model(name)]
+    known = [{entry: config[entry] for entry in _PREPROCESSING} for config in configs]
+    if not known:
+        return {}
+    usual = max(known, key=known.count)
+    if any(config != usual for config in known):
+        warnings.warn(
+            f"The published weights of {name!r} were trained with different preprocessing; {usual} is "
+            "assumed for the weights file. A model directory with open_clip_config.json states it.",
+            stacklevel=2,
+        )
+    return usual
+
+
+def clean_name(model: str) -> str:
+    """open_clip's spelling of an architecture name.
+
+    Args:
+        model: Architecture name, perhaps with a slash (``ViT-B/32``).
+
+    >>> clean_name("ViT-B/32")
+    'ViT-B-32'
+    """
+    return model.replace("/", "-")
+
+
+def _check_tag_activation(
+    name: str, tag: str, tag_config: dict[str, Any], quick: bool, activation: Activation | None
+) -> None:
+    wanted = bool(tag_config.get("quick_gelu", False))
+    other = f"{name}{_QUICK_SUFFIX}" if wanted else name.removesuffix(_QUICK_SUFFIX)
+    # A tag without a note, of an architecture that has no twin, was trained as the architecture says.
+    if wanted != quick and other != name and get_model_config(other) is not None:
+        msg = (
+            f"Expected an architecture with the activation that the weights {tag!r} were trained with "
+            f"({'quickgelu' if wanted else 'gelu'}), found {name!r}; use the architecture {other!r}."
+        )
+        raise PriorError(msg)
+    found = "quickgelu" if quick else "gelu"
+    if activation not in (None, found):
+        msg = (
+            f"Expected activation {activation!r}, found that {name!r} with {tag!r} uses {found!r}; "
+            "leave activation out."
+        )
+        raise PriorError(msg)
+
+
+def _check_file_activation(name: str, weights: str, quick: bool, activation: Activation | None) -> None:
+    if activation is None:
+        msg = (
+            f"Expected activation to be stated for the weights file {weights}, found none: a weights file "
+            "does not say which activation it was trained with, and the wrong one silently spoils every "
+            "embedding; set activation to 'quickgelu' (OpenAI's weights and those derived from them) or "
+            "'gelu'."
+        )
+        raise PriorError(msg)
+    if quick and activation != "quickgelu":
+        base = name.removesuffix(_QUICK_SUFFIX)
+        msg = (
+            f"Expected activation 'quickgelu' for the architecture {name!r}, found {activation!r}; "
+            f"state 'quickgelu' or use the architecture {base!r}."
+        )
+        raise PriorError(msg)
+
+
+def _unknown_model(model: str) -> str:
+    if model.startswith("hf-hub:"):
+        repository = model.removeprefix("hf-hub:")
+        return (
+            f"Expected a local directory or an architecture name, found {model!r}; fetch it first with "
+            f"`hf download {repository} --local-dir DIR` and give DIR as the model."
+        )
+    close = get_close_matches(model, list_models(), n=5, cutoff=0.4)
+    return (
+        f"Expected a model directory, 'digits' or an architecture of open_clip, found {model!r}, which is "
+        f"none of them; {'did you mean ' + ', '.join(close) if close else 'see open_clip.list_models()'}?"
+    )
+
+
+def _unknown_tag(name: str, tag: str, tags: list[str]) -> str:
+    twin = name.removesuffix(_QUICK_SUFFIX)
+    if twin != name and get_pretrained_cfg(twin, tag):
+        return (
+            f"Expected weights trained with quickgelu for the architecture {name!r}, found {tag!r}, which "
+            f"were trained with gelu; use the architecture {twin!r}."
+        )
+    close = get_close_matches(tag, tags, n=3, cutoff=0.4)
+    return (
+        f"Expected pretrained to be a weights file or a tag of {name!r}, found {tag!r}, which is neither; "
+        f"{'did you mean ' + ', '.join(close) + '? ' if close else ''}"
+        f"Its tags are: {', '.join(tags) or 'none'}."
+    )

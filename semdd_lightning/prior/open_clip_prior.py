@@ -1,0 +1,139 @@
+"""The semantic prior as a configuration describes it: which CLIP, which prompts, which precision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor
+
+from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.errors import PriorError
+from semdd_lightning.prior.loaded_clip import LoadedClip
+from semdd_lightning.prior.loading import load_clip
+from semdd_lightning.prior.named_models import Activation
+from semdd_lightning.prior.prompts import prompt_names, resolve_prompts, text_prototypes
+from semdd_lightning.prior.sources import ModelSource, check_source, resolve_source
+
+_PRECISIONS = ("fp32", "bf16", "fp16")
+
+
+@dataclass(frozen=True)
+class OpenClipPrior:
+    """A CLIP model of open_clip, described; nothing is loaded until `load`.
+
+    Args:
+        model: A local model directory (open_clip_config.json, weights, tokenizer; ``local-dir:`` may stand
+            before it; never touches the network), ``digits`` for the small model that comes with this
+            package, or an architecture name such as ``ViT-B-32``.
+        pretrained: For an architecture name: a tag of open_clip's hub, or a weights file.
+        activation: Activation that the weights were trained with. Required for a weights file, which does
+            not say; OpenAI's weights need ``quickgelu``.
+        prompts: Name of a prompt set, or templates that hold ``{}`` where the class name goes.
+        class_names: Display name (or wnid) of a class to the name that prompts use for it.
+        precision: Number format of the forward pass; vectors are normalised in float32 always.
+        batch_size: Images of one forward pass; part of the cache's key, as it moves the last bits.
+
+    Raises:
+        PriorError: If prompts, precision or batch size make no sense.
+    """
+
+    model: str
+    pretrained: str | None = None
+    activation: Literal["gelu", "quickgelu"] | None = None
+    prompts: str | tuple[str, ...] = "simple"
+    class_names: dict[str, str] | None = None
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        resolve_prompts(self.prompts)
+        if self.precision not in _PRECISIONS:
+            msg = f"Expected precision to be one of {', '.join(_PRECISIONS)}, found {self.precision!r}."
+            raise PriorError(msg)
+        if self.activation not in (None, "gelu", "quickgelu"):
+            msg = f"Expected activation to be 'gelu' or 'quickgelu', found {self.activation!r}."
+            raise PriorError(msg)
+        if self.batch_size < 1:
+            msg = f"Expected batch_size of the prior to be at least 1, found {self.batch_size}."
+            raise PriorError(msg)
+
+    def check(self) -> None:
+        """Find out, without network and without loading weights, whether this can be a model.
+
+        Raises:
+            PriorError: If model, tag, file or activation are unknown or contradict each other.
+        """
+        check_source(self.model, self.pretrained, self.activation)
+
+    def source(self) -> ModelSource:
+        """Weights file and configuration of the model; fetches the weights of an uncached tag.
+
+        Raises:
+            PriorError: As `check`, or if weights cannot be fetched.
+        """
+        return resolve_source(self.model, self.pretrained, self.activation)
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that changes image embeddings, without building the model."""
+        return self.source().identity(self.precision, self.batch_size)
+
+    def load(self, device: torch.device | str = "cpu") -> LoadedClip:
+        """Build the model and load its weights.
+
+        Args:
+            device: Where the model goes.
+
+        Raises:
+            PriorError: If the model cannot be had as described.
+        """
+        return load_clip(self.source(), self.precision, self.batch_size, device)
+
+    def templates(self) -> tuple[str, ...]:
+        """The prompt templates."""
+        return resolve_prompts(self.prompts)
+
+    def prompt_names(self, registry: ClassRegistry) -> tuple[str, ...]:
+        """The class names as prompts use them.
+
+        Args:
+            registry: The classes.
+
+        Raises:
+            PriorError: If `class_names` renames a class that is not there.
+        """
+        return prompt_names(registry, self.class_names)
+
+    def prototypes(self, clip: LoadedClip, registry: ClassRegistry) -> Tensor:
+        """Text prototypes of the classes of a registry, shape ``(C, d)``.
+
+        Args:
+            clip: The loaded model.
+            registry: The classes.
+        """
+        return text_prototypes(clip, self.prompt_names(registry), self.templates())
+
+
+def parse_prior(text: str) -> OpenClipPrior:
+    """A prior out of one word of a command line.
+
+    Args:
+        text: ``DIR``, ``MODEL:TAG``, ``MODEL:FILE:ACTIVATION`` or ``digits``.
+
+    Raises:
+        PriorError: If it is none of these, or names something that is not there.
+
+    >>> parse_prior("ViT-B-32:laion2b_s34b_b79k").pretrained
+    'laion2b_s34b_b79k'
+    """
+    if text == "digits" or text.startswith("local-dir:") or Path(text).expanduser().is_dir():
+        prior = OpenClipPrior(text)
+    else:
+        model, _, pretrained = text.partition(":")
+        weights, _, last = pretrained.rpartition(":")
+        activation = cast("Activation", last) if weights and last in ("gelu", "quickgelu") else None
+        prior = OpenClipPrior(model, (weights if activation else pretrained) or None, activation)
+    prior.check()
+    return prior

@@ -1,0 +1,175 @@
+"""A CLIP model's own image preprocessing: open_clip's for PIL images, tensor operations for batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from semdd_lightning.errors import PriorError
+
+RESIZE_MODES = ("shortest", "longest", "squash")
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a CLIP model wants its images; travels with the weights.
+
+    Args:
+        size: Height and width of the model's input, in pixels.
+        mean: Mean of each channel, of images in [0, 1].
+        std: Standard deviation of each channel, of images in [0, 1].
+        interpolation: ``bicubic`` or ``bilinear``, always with antialias.
+        resize_mode: ``shortest`` (side to size, then centre crop), ``longest`` (then pad) or ``squash``.
+        fill_color: Grey level of the padding of ``longest``, 0 to 255.
+    """
+
+    size: tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    interpolation: str = "bicubic"
+    resize_mode: str = "shortest"
+    fill_color: int = 0
+
+    def __post_init__(self) -> None:
+        if self.resize_mode not in RESIZE_MODES:
+            msg = (
+                f"Expected the model's resize_mode to be one of {RESIZE_MODES}, found "
+                f"{self.resize_mode!r}; correct preprocess_cfg in its open_clip_config.json."
+            )
+            raise PriorError(msg)
+        if self.interpolation not in ("bicubic", "bilinear"):
+            msg = (
+                "Expected the model's interpolation to be 'bicubic' or 'bilinear', found "
+                f"{self.interpolation!r}; correct preprocess_cfg in its open_clip_config.json."
+            )
+            raise PriorError(msg)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], image_size: int | tuple[int, int]) -> Preprocessing:
+        """Complete a configuration by open_clip's defaults, as its model factory does.
+
+        Args:
+            config: The ``preprocess_cfg`` of a model or a pretrained tag; missing entries take defaults.
+            image_size: Input side, or height and width, of the model; overrides a size in `config`.
+        """
+        defaults = PreprocessCfg()
+        # open_clip takes "random" for bicubic outside of training.
+        interpolation = config.get("interpolation") or defaults.interpolation
+        return cls(
+            size=_pair(image_size),
+            mean=_channels(config.get("mean", defaults.mean)),
+            std=_channels(config.get("std", defaults.std)),
+            interpolation="bicubic" if interpolation == "random" else str(interpolation),
+            resize_mode=str(config.get("resize_mode") or defaults.resize_mode),
+            fill_color=int(config.get("fill_color", defaults.fill_color)),
+        )
+
+    def pil_transform(self) -> Callable[[Image.Image], Tensor]:
+        """open_clip's evaluation transform: a PIL image to a normalised tensor ``(3, H, W)``."""
+        config = PreprocessCfg(
+            size=self.size,
+            mean=self.mean,
+            std=self.std,
+            interpolation=self.interpolation,
+            resize_mode=self.resize_mode,
+            fill_color=self.fill_color,
+        )
+        return cast("Callable[[Image.Image], Tensor]", image_transform_v2(config, is_train=False))
+
+
+def resized_shape(height: int, width: int, size: tuple[int, int], resize_mode: str) -> tuple[int, int]:
+    """Height and width that an image is resized to, before it is cropped or padded to `size`.
+
+    Rounding follows torchvision's ``Resize`` (floor) for a square `size` and open_clip's
+    ``ResizeKeepRatio`` (nearest) otherwise.
+
+    Args:
+        height: Height of the image, in pixels.
+        width: Width of the image, in pixels.
+        size: Height and width of the model's input.
+        resize_mode: ``shortest``, ``longest`` or ``squash``.
+
+    >>> resized_shape(48, 100, (32, 32), "shortest")
+    (32, 66)
+    >>> resized_shape(48, 100, (32, 32), "longest")
+    (15, 32)
+    >>> resized_shape(48, 100, (32, 32), "squash")
+    (32, 32)
+    """
+    if resize_mode == "squash":
+        return size
+    if resize_mode == "shortest" and size[0] == size[1]:
+        short, long = sorted((height, width))
+        scaled = int(size[0] * long / short)
+        return (scaled, size[0]) if height >= width else (size[0], scaled)
+    choose = max if resize_mode == "longest" else min
+    ratio = choose(height / size[0], width / size[1])
+    return round(height / ratio), round(width / ratio)
+
+
+def resize_images(images: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """Bring a batch to the model's input size the way the model's own preprocessing does.
+
+    Args:
+        images: Images in [0, 1], shape ``(B, 3, H, W)``.
+        preprocessing: The model's preprocessing.
+
+    Returns:
+        Images in [0, 1], shape ``(B, 3, *preprocessing.size)``.
+    """
+    size, resize_mode = preprocessing.size, preprocessing.resize_mode
+    height, width = images.shape[-2:]
+    target = resized_shape(height, width, size, resize_mode)
+    if target != (height, width):
+        # ResizeKeepRatio is given no interpolation for an input that is not square.
+        keeps_default = resize_mode == "shortest" and size[0] != size[1]
+        mode = "bicubic" if keeps_default else preprocessing.interpolation
+        images = F.interpolate(images, target, mode=mode, align_corners=False, antialias=True)
+    # Bicubic overshoots at edges; 8-bit images cannot.
+    images = images.clamp(0.0, 1.0)
+    return _crop_or_pad(images, size, preprocessing.fill_color / 255)
+
+
+def normalize_images(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Standardise the channels of a batch.
+
+    Args:
+        images: Images in [0, 1], shape ``(B, 3, H, W)``.
+        mean: Mean of each channel, shape ``(3,)``.
+        std: Standard deviation of each channel, shape ``(3,)``.
+
+    >>> import torch
+    >>> normalize_images(torch.ones(1, 1, 1, 1), torch.tensor([0.5]), torch.tensor([0.25])).item()
+    2.0
+    """
+    return (images - mean[:, None, None]) / std[:, None, None]
+
+
+def _crop_or_pad(images: Tensor, size: tuple[int, int], fill: float) -> Tensor:
+    """Centre crop of a batch, padded first where it is smaller than `size`."""
+    missing_h, missing_w = (max(0, s - n) for s, n in zip(size, images.shape[-2:], strict=True))
+    if missing_h or missing_w:
+        left, top = missing_w // 2, missing_h // 2
+        images = F.pad(images, (left, missing_w - left, top, missing_h - top), value=fill)
+    top, left = (round((n - s) / 2) for s, n in zip(size, images.shape[-2:], strict=True))
+    return images[..., top : top + size[0], left : left + size[1]]
+
+
+def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
+    """Height and width of a size given as one or two numbers."""
+    if isinstance(size, int):
+        return size, size
+    height, width = size
+    return int(height), int(width)
+
+
+def _channels(value: Any) -> tuple[float, ...]:  # noqa: ANN401 - a number or a list of JSON
+    """Three channel values of a number or a list."""
+    values = (value,) * 3 if isinstance(value, int | float) else tuple(value)
+    return tuple(float(v) for v in values)

@@ -1,0 +1,133 @@
+"""Prompts: templates by name, class names as prompts use them, and class prototypes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+import torch
+from open_clip.zero_shot_metadata import OPENAI_IMAGENET_TEMPLATES, SIMPLE_IMAGENET_TEMPLATES
+from torch import Tensor
+from torch.nn import functional as F
+
+from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.errors import PriorError
+
+if TYPE_CHECKING:
+    from semdd_lightning.prior.loaded_clip import LoadedClip
+
+_CIFAR_KINDS = ("", "blurry ", "black and white ", "low contrast ", "high contrast ", "bad ", "good ")
+_CIFAR_ADJECTIVES = ("small ", "big ")
+
+PROMPT_SETS: dict[str, tuple[str, ...]] = {
+    "simple": ("a photo of a {}.",),
+    "class_name": ("{}",),
+    # The 80 templates of CLIP's ImageNet evaluation, and the seven that do nearly as well (open_clip).
+    "openai_imagenet": tuple(template("{}") for template in OPENAI_IMAGENET_TEMPLATES),
+    "simple_imagenet": tuple(template("{}") for template in SIMPLE_IMAGENET_TEMPLATES),
+    # The 18 templates of CLIP's CIFAR evaluation (github.com/openai/CLIP, data/prompts.md).
+    "openai_cifar": tuple(
+        f"a {kind}photo of {article} {adjective}{{}}."
+        for article in ("a", "the")
+        for kind, adjective in [*((kind, "") for kind in _CIFAR_KINDS), *(("", a) for a in _CIFAR_ADJECTIVES)]
+    ),
+}
+
+# Cosine above which two prototypes are one: equal texts differ by float32 rounding only.
+_EQUAL_COSINE = 1 - 1e-6
+
+
+def resolve_prompts(prompts: str | Sequence[str]) -> tuple[str, ...]:
+    """The templates of a prompt set, or the given ones after a check.
+
+    Args:
+        prompts: Name of a set in `PROMPT_SETS`, or templates that hold ``{}`` once.
+
+    Raises:
+        PriorError: If there is no such set, or a template without exactly one ``{}``.
+
+    >>> resolve_prompts("simple")
+    ('a photo of a {}.',)
+    """
+    if isinstance(prompts, str):
+        if prompts in PROMPT_SETS:
+            return PROMPT_SETS[prompts]
+        hint = f"; for a single template give a list: ['{prompts}']" if "{}" in prompts else ""
+        msg = f"Expected prompts to be one of {', '.join(PROMPT_SETS)}, found {prompts!r}{hint}."
+        raise PriorError(msg)
+    wrong = [template for template in prompts if template.count("{}") != 1]
+    if wrong or not prompts:
+        msg = (
+            "Expected templates that hold {} once, where the class name goes, found "
+            f"{wrong[0] if wrong else 'no template'!r}; write for example 'a photo of a {{}}.'."
+        )
+        raise PriorError(msg)
+    return tuple(prompts)
+
+
+def prompt_names(registry: ClassRegistry, overrides: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """The class names as prompts use them.
+
+    Args:
+        registry: The classes.
+        overrides: Display name, or wnid where a display name stands twice, to the name to use in prompts.
+
+    Raises:
+        PriorError: If an override is for no class of the registry.
+    """
+    overrides = overrides or {}
+    wnids = registry.wnids or ("",) * len(registry.names)
+    known = {*registry.names, *wnids}
+    for key in overrides:
+        if key not in known:
+            close = get_close_matches(key, sorted(known), n=3) or list(registry.names[:5])
+            msg = (
+                f"Expected class_names to rename classes of the pool, found {key!r}, which is none; "
+                f"known are for example {', '.join(close)}."
+            )
+            raise PriorError(msg)
+    return tuple(
+        overrides.get(wnid, overrides.get(name, name))
+        for name, wnid in zip(registry.names, wnids, strict=True)
+    )
+
+
+def text_prototypes(clip: LoadedClip, names: Sequence[str], templates: Sequence[str]) -> Tensor:
+    """One unit vector a class: the mean of the unit vectors of all its prompts, normalised again.
+
+    Warns of classes whose prototypes are equal, naming them.
+
+    Args:
+        clip: The model.
+        names: C class names, as prompts use them.
+        templates: T templates that hold ``{}``.
+
+    Returns:
+        Unit-norm float32 prototypes on the model's device, shape ``(C, d)``.
+    """
+    prompts = [template.replace("{}", name) for name in names for template in templates]
+    embeddings = clip.encode_texts(prompts).reshape(len(names), len(templates), -1)  # (C, T, d)
+    prototypes = F.normalize(embeddings.mean(dim=1), dim=-1)
+    warn_of_equal_prototypes(names, prototypes)
+    return prototypes
+
+
+def warn_of_equal_prototypes(names: Sequence[str], prototypes: Tensor) -> None:
+    """Name the classes that the prior cannot tell apart.
+
+    Args:
+        names: C class names.
+        prototypes: Unit-norm prototypes, shape ``(C, d)``.
+    """
+    equal = (prototypes @ prototypes.T > _EQUAL_COSINE).triu(diagonal=1)
+    pairs = [(i, j) for i, j in torch.nonzero(equal).tolist()]
+    if pairs:
+        shown = "; ".join(f"{names[i]!r} (class {i}) and {names[j]!r} (class {j})" for i, j in pairs[:5])
+        more = f" and {len(pairs) - 5} pairs more" if len(pairs) > 5 else ""
+        warnings.warn(
+            f"Equal text prototypes of different classes: {shown}{more}; the prior cannot tell them apart. "
+            "Give them names of their own with class_names.",
+            stacklevel=3,
+        )

@@ -1,0 +1,47 @@
+"""The table of ``semdd compare``."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+
+def print_comparison(table: pd.DataFrame, baseline: str, directory: Path) -> None:
+    """Print mean, standard deviation and paired difference of each sampler.
+
+    Args:
+        table: what `comparison_table` returns.
+        baseline: the sampler that differences are taken to.
+        directory: where the runs lie.
+    """
+    console = Console()
+    printed = Table(title="Test accuracy after the last pass, mean ± standard deviation over seeds")
+    printed.add_column("sampler", style="bold")
+    for column in ("seeds", "top-1 %", "top-5 %", f"paired difference to {baseline}, 95 % interval"):
+        printed.add_column(column, justify="right")
+    for sampler, row in table.iterrows():
+        printed.add_row(
+            str(sampler),
+            str(int(row["n"])),
+            _spread(row["top1_mean"], row["top1_std"]),
+            "-" if math.isnan(row["top5_mean"]) else f"{100 * row['top5_mean']:.2f}",
+            "baseline" if sampler == baseline else _signed(row["difference"], row["half_width"]),
+        )
+    console.print(printed)
+    console.print(f"Runs, cells.json and comparison.csv: {directory}", highlight=False, soft_wrap=True)
+    if int(table["n"].min()) < 5:
+        console.print("Few seeds make wide intervals; five or more say more: --seeds 0 1 2 3 4")
+
+
+def _spread(mean: float, deviation: float) -> str:
+    return f"{100 * mean:.2f}" if math.isnan(deviation) else f"{100 * mean:.2f} ± {100 * deviation:.2f}"
+
+
+def _signed(mean: float, half_width: float) -> str:
+    if math.isnan(half_width):
+        return f"{100 * mean:+.2f} (one seed: no interval)"
+    return f"{100 * mean:+.2f} ± {100 * half_width:.2f}"
