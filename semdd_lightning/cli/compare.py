@@ -51,13 +51,11 @@ def run(command: str, words: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="semdd compare",
-        description="Train students on the choices of several samplers, over several seeds, and compare them.",
+        description="Train students on what several samplers choose, over several seeds, and compare them.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--config", required=True, action="append", help="config of `semdd fit`; may be repeated"
-    )
+    parser.add_argument("--config", required=True, action="append", help="config of `semdd fit`; may repeat")
     parser.add_argument(
         "--samplers", required=True, nargs="+", help="short names, as two_stage random k_center"
     )

@@ -47,7 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--sampler",
-        help="two_stage (default), random, relevance, separability, quality, k_center, herding or facility_location",
+        help="two_stage (default), random, relevance, separability, quality, k_center, herding, "
+        "facility_location",
     )
     parser.add_argument(
         "--classes", type=Path, help="class list in order, .txt or .csv; wins over folder names"

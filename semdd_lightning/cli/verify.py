@@ -16,8 +16,8 @@ def run(command: str, words: list[str]) -> int:
     """Verify one run; exit status 1 if the selection differs."""
     parser = argparse.ArgumentParser(
         prog="semdd verify",
-        description="Make the selection of a finished run again, from its manifest, and compare: pool content, "
-        "chosen images, and the exported files. Exit status 0 if all is the same, 1 if not.",
+        description="Make the selection of a finished run again, from its manifest, and compare pool, "
+        "chosen images and exported files. Exit status 0 if all is the same, 1 if not.",
     )
     parser.add_argument("run", type=Path, help="directory of `semdd select` or `semdd fit`")
     options = parser.parse_args(words)

@@ -118,7 +118,7 @@ class ImageDataModule(LightningDataModule):
         return {split: len(store) for split, store in self._stores.items()}
 
     def check_images(self, count: int = 1000) -> tuple[Tensor, Tensor, str]:
-        """Images to check a teacher on: at most ``count`` as uint8 (n, 3, S, S), labels (n,), what they are."""
+        """At most ``count`` images to check a teacher on, uint8 (n, 3, S, S), labels (n,), what they are."""
         split = "validation" if "validation" in self._stores else "train"
         store = self._stores[split]
         rows = torch.linspace(0, len(store) - 1, min(count, len(store))).round().long()

@@ -126,7 +126,7 @@ class ImageSet(ABC):
 
 @dataclass(frozen=True)
 class FolderImages(ImageSet):
-    """Class folders of real images: every file counts, duplicates too, and one that is unreadable is an error.
+    """Class folders of real images; every file counts, duplicates too, and an unreadable one is an error.
 
     Args:
         path: folder that holds one folder a class.

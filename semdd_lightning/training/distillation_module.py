@@ -63,6 +63,7 @@ class DistillationModule(ClassifierModule):
 
     def setup(self, stage: str) -> None:
         """Build the teacher and refuse one at chance level; evaluation alone needs no teacher."""
+        super().setup(stage)
         if stage != "fit" or self._frozen is not None:
             return
         data = self._data

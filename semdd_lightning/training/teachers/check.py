@@ -43,8 +43,8 @@ def check_teacher(
     if upper_bound(correct, len(labels)) < 2 / num_classes:
         msg = (
             f"Expected a teacher above chance, found {correct} of {len(labels)} {what} right "
-            f"({correct / len(labels):.1%}, chance is {1 / num_classes:.1%}); check first that teacher, pool and "
-            "test set count the classes in the same order, then the teacher's input size and normalisation."
+            f"({correct / len(labels):.1%}, chance is {1 / num_classes:.1%}); check first that teacher, pool "
+            "and test set count the classes in one order, then the teacher's input size and normalisation."
         )
         raise TeacherError(msg)
     return correct / len(labels)

@@ -36,7 +36,7 @@ class CheckpointTeacher(Teacher):
             different = [i for i, pair in enumerate(zip(expected, found, strict=False)) if pair[0] != pair[1]]
             first = different[0] if different else min(len(expected), len(found))
             msg = (
-                f"Expected a teacher of the pool's {len(expected)} classes in their order, found {len(found)} "
+                f"Expected a teacher of the pool's {len(expected)} classes in order, found {len(found)} "
                 f"in {self.path} that differ from class {first} on (pool {expected[first : first + 3]}, "
                 f"teacher {found[first : first + 3]}); give pool and teacher the same class list."
             )
@@ -83,6 +83,6 @@ def _load(path: Path) -> dict[str, Any]:
         )
         raise TeacherError(msg) from error
     if not isinstance(checkpoint, dict) or "semdd" not in checkpoint:
-        msg = f"Expected a checkpoint of this package in {path}, found another kind; train one with `semdd fit`."
+        msg = f"Expected a checkpoint of this package in {path}, found another; train one with `semdd fit`."
         raise TeacherError(msg)
     return checkpoint
