@@ -1,0 +1,193 @@
+"""Samplers that look at the image embeddings of a class alone: k-center, herding, facility location."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from semdd_lightning.errors import SelectionError
+from semdd_lightning.selection.picks import ClassPool, Picks
+from semdd_lightning.selection.sampler import Sampler
+from semdd_lightning.selection.ties import first_best
+
+
+def k_center(image_embeddings: Tensor, ipc: int) -> Picks:
+    """Greedy farthest point: each pick is the image farthest (1 - cosine) from all picked before.
+
+    Gonzalez, "Clustering to minimize the maximum intercluster distance", 1985; as a core set: Sener and
+    Savarese, arXiv 1708.00489. The first pick is the image nearest the class mean, its value the product with
+    that mean; later values are the distances to the nearest pick.
+
+    Args:
+        image_embeddings: Unit vectors of one class ``(n_c, d)``, float64.
+        ipc: Images to pick, <= n_c.
+
+    >>> z = torch.tensor([[0.6, 0.8], [0.8, 0.6], [1.0, 0.0]], dtype=torch.float64)
+    >>> k_center(z, 2).order.tolist()
+    [1, 2]
+    """
+    centrality = image_embeddings @ image_embeddings.mean(dim=0)
+    picked = first_best(centrality)
+    order, values = [picked], [float(centrality[picked])]
+    distance = torch.full_like(centrality, torch.inf)
+    for _ in range(1, ipc):
+        distance = torch.minimum(distance, 1 - image_embeddings @ image_embeddings[picked])
+        distance[picked] = -torch.inf
+        picked = first_best(distance)
+        order.append(picked)
+        values.append(float(distance[picked]))
+    return _picks(order, values)
+
+
+def herding(image_embeddings: Tensor, ipc: int) -> Picks:
+    """Mean matching without replacement: each pick brings the mean of the picks closest to the class mean.
+
+    Welling, "Herding dynamical weights to learn", 2009; as exemplar selection: Rebuffi et al., arXiv
+    1611.07725. The value is the squared distance between the two means after the pick.
+
+    Args:
+        image_embeddings: Unit vectors of one class ``(n_c, d)``, float64.
+        ipc: Images to pick, <= n_c.
+
+    >>> z = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.8, 0.6]], dtype=torch.float64)
+    >>> herding(z, 2).order.tolist()
+    [2, 0]
+    """
+    mean = image_embeddings.mean(dim=0)
+    squared_norms = image_embeddings.square().sum(dim=1)
+    total = torch.zeros_like(mean)
+    taken = torch.zeros(len(image_embeddings), dtype=torch.bool)
+    order, values = [], []
+    for size in range(1, ipc + 1):
+        # || mean - (total + z) / size ||^2, expanded so that a step is one product with the class
+        residual = mean - total / size
+        distance = (
+            residual.square().sum() - 2 / size * (image_embeddings @ residual) + squared_norms / size**2
+        )
+        picked = first_best(-distance.masked_fill(taken, torch.inf))
+        taken[picked] = True
+        total = total + image_embeddings[picked]
+        order.append(picked)
+        values.append(float(distance[picked]))
+    return _picks(order, values)
+
+
+def facility_location(image_embeddings: Tensor, ipc: int, block: int = 2048) -> Picks:
+    """Greedy facility location: each pick adds most to the class's mean similarity to its nearest pick.
+
+    Similarity is (1 + cosine) / 2, the value is the gain. A pick changes the gains only through the images
+    that are closer to it than to all picks before, so only their rows of the class matrix are computed, a
+    block at a time: about n_c^2 * d * log(ipc) operations, with the answer of the plain greedy algorithm.
+    The objective is that of Mirchandani and Francis, "Discrete location theory", 1990.
+
+    Args:
+        image_embeddings: Unit vectors of one class ``(n_c, d)``, float64.
+        ipc: Images to pick, <= n_c.
+        block: Rows of the class matrix held at a time, >= 1; a class of no more images is computed once.
+
+    >>> z = torch.tensor([[1.0, 0.0], [0.96, 0.28], [0.0, 1.0], [0.8, 0.6]], dtype=torch.float64)
+    >>> facility_location(z, 2).order.tolist()
+    [3, 2]
+    """
+    # exact unit vectors keep similarities non-negative: nothing is less similar than having no pick at all
+    vectors = image_embeddings / torch.linalg.vector_norm(image_embeddings, dim=1, keepdim=True)
+    gains = (1 + vectors @ vectors.mean(dim=0)) / 2
+    nearest = torch.zeros(len(vectors), dtype=torch.float64)
+    taken = torch.zeros(len(vectors), dtype=torch.bool)
+    matrix = _similarity(vectors, vectors) if len(vectors) <= block else None
+    order: list[int] = []
+    values: list[float] = []
+    for _ in range(ipc):
+        picked = first_best(gains.masked_fill(taken, -torch.inf))
+        taken[picked] = True
+        order.append(picked)
+        values.append(float(gains[picked]))
+        if len(order) < ipc:
+            nearer = torch.maximum(nearest, _similarity(vectors, vectors[picked : picked + 1])[:, 0])
+            for rows in torch.split(torch.nonzero(nearer > nearest)[:, 0], block):
+                similarity = _similarity(vectors[rows], vectors) if matrix is None else matrix[rows]
+                gains = gains - _lost_gains(similarity, nearest[rows], nearer[rows]) / len(vectors)
+            nearest = nearer
+    return _picks(order, values)
+
+
+def _lost_gains(similarity: Tensor, before: Tensor, after: Tensor) -> Tensor:
+    """Sum over rows of max(0, s - before) - max(0, s - after), for similarities ``(rows, n_c)``."""
+    low, high = before[:, None], after[:, None]
+    return (torch.clamp(similarity, low, high) - low).sum(dim=0)
+
+
+def _similarity(vectors: Tensor, others: Tensor) -> Tensor:
+    return (1 + vectors @ others.T) / 2
+
+
+def _picks(order: list[int], values: list[float]) -> Picks:
+    return Picks(torch.tensor(order), torch.tensor(values, dtype=torch.float64))
+
+
+@dataclass(frozen=True)
+class KCenter(Sampler):
+    """Greedy farthest point on the image embeddings, starting nearest the class mean."""
+
+    name: ClassVar[str] = "k_center"
+
+    def pick(self, pool: ClassPool, ipc: int, seed: int) -> Picks:
+        """Pick centres of one class.
+
+        Args:
+            pool: The images of the class.
+            ipc: Images to pick.
+            seed: Without effect.
+        """
+        return k_center(pool.image_embeddings, ipc)
+
+
+@dataclass(frozen=True)
+class Herding(Sampler):
+    """Mean matching without replacement: the picks' mean follows the class mean."""
+
+    name: ClassVar[str] = "herding"
+
+    def pick(self, pool: ClassPool, ipc: int, seed: int) -> Picks:
+        """Herd one class.
+
+        Args:
+            pool: The images of the class.
+            ipc: Images to pick.
+            seed: Without effect.
+        """
+        return herding(pool.image_embeddings, ipc)
+
+
+@dataclass(frozen=True)
+class FacilityLocation(Sampler):
+    """Greedy facility location: the picks that represent all images of the class best.
+
+    Args:
+        block: Rows of the class's similarity matrix held at a time, >= 1; changes nothing but memory.
+
+    Raises:
+        SelectionError: If the block is not positive.
+    """
+
+    name: ClassVar[str] = "facility_location"
+
+    block: int = 2048
+
+    def __post_init__(self) -> None:
+        if self.block < 1:
+            msg = f"Expected block to be at least 1 row, found {self.block}; pass a positive number."
+            raise SelectionError(msg)
+
+    def pick(self, pool: ClassPool, ipc: int, seed: int) -> Picks:
+        """Pick representatives of one class.
+
+        Args:
+            pool: The images of the class.
+            ipc: Images to pick.
+            seed: Without effect.
+        """
+        return facility_location(pool.image_embeddings, ipc, self.block)

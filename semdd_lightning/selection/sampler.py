@@ -1,0 +1,123 @@
+"""What all samplers share: the checks, the loop over classes and the record."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from semdd_lightning.errors import SelectionError, TooFewImagesError
+from semdd_lightning.selection.embeddings import Embeddings, as_float64
+from semdd_lightning.selection.picks import ClassPool, Picks
+from semdd_lightning.selection.quality import QualityRule, score_images
+from semdd_lightning.selection.scores import require_several_classes
+from semdd_lightning.selection.selection import Selection
+from semdd_lightning.selection.table import TableBuilder
+
+
+class Sampler(ABC):
+    """Chooses ``ipc`` images per class out of an embedded pool, each class by itself.
+
+    A sampler is a frozen dataclass of its parameters and implements `pick`; it holds no state, and the same
+    embeddings, ipc and seed give the same choice on any machine.
+    """
+
+    name: ClassVar[str]
+    needs_separability: ClassVar[bool] = False
+
+    @property
+    def quality_rule(self) -> QualityRule:
+        """How scores and quality are formed; the default rule unless a sampler has its own."""
+        return QualityRule()
+
+    def check(self, num_classes: int, ipc: int) -> None:
+        """Check what can be known before any embedding exists.
+
+        Args:
+            num_classes: Number of classes C.
+            ipc: Images per class.
+
+        Raises:
+            SelectionError: If the sampler cannot work with these numbers.
+        """
+        if ipc < 1:
+            msg = f"Expected ipc to be at least 1, found {ipc}; choose how many images a class keeps."
+            raise SelectionError(msg)
+        if self.needs_separability:
+            require_several_classes(num_classes)
+
+    def select(self, embeddings: Embeddings, ipc: int, seed: int = 0) -> Selection:
+        """Choose ``ipc`` images of every class.
+
+        Args:
+            embeddings: The embedded pool, rows in path order.
+            ipc: Images per class, >= 1.
+            seed: Seed >= 0 of samplers that draw; without effect on the others.
+
+        Raises:
+            SelectionError: If arguments are out of range.
+            TooFewImagesError: If a class has fewer than ``ipc`` images.
+        """
+        self.check(embeddings.num_classes, ipc)
+        if seed < 0:
+            msg = f"Expected seed to be at least 0, found {seed}; pass a non-negative integer."
+            raise SelectionError(msg)
+        _check_counts(embeddings.counts(), ipc)
+        rule = self.quality_rule
+        if embeddings.num_classes == 1:  # checked above: this sampler does not ask for separability
+            rule = replace(rule, separability_weight=0.0)
+        scores = score_images(embeddings, rule)
+        table = TableBuilder(embeddings.labels, scores)
+        chosen: list[Tensor] = []
+        for class_index, rows in enumerate(embeddings.class_rows()):
+            relevance = scores.class_relevance[rows]
+            separability = None if scores.class_separability is None else scores.class_separability[rows]
+            pool = ClassPool(
+                class_index=class_index,
+                rows=rows,
+                image_embeddings=as_float64(
+                    embeddings.image_embeddings[rows.to(embeddings.image_embeddings.device)]
+                ),
+                class_relevance=relevance,
+                class_separability=separability,
+                quality=rule(relevance, separability),
+            )
+            picks = self.pick(pool, ipc, seed)
+            table.add(pool, picks)
+            chosen.append(rows[picks.order])
+        return Selection(torch.cat(chosen), ipc, embeddings.num_classes, table.build())
+
+    @abstractmethod
+    def pick(self, pool: ClassPool, ipc: int, seed: int) -> Picks:
+        """Choose ``ipc`` distinct images of one class.
+
+        Args:
+            pool: The images of the class, at least ``ipc`` of them.
+            ipc: Images to pick, >= 1.
+            seed: Seed of the whole selection, >= 0; mix it with the class index before drawing.
+        """
+
+
+def _check_counts(counts: Tensor, ipc: int) -> None:
+    short = torch.nonzero(counts < ipc)[:, 0]
+    if len(short):
+        worst = int(short[0])
+        others = f" ({len(short) - 1} more classes are short)" if len(short) > 1 else ""
+        msg = (
+            f"Expected at least {ipc} images in class {worst}, found {int(counts[worst])}{others}; "
+            "lower ipc or add images."
+        )
+        raise TooFewImagesError(msg)
+    full = torch.nonzero(counts == ipc)[:, 0]
+    if len(full):
+        warnings.warn(
+            f"Expected more than {ipc} images in each class, found exactly {ipc} in {len(full)} of "
+            f"{len(counts)} classes (the first is class {int(full[0])}): nothing was chosen there; "
+            "add images or lower ipc.",
+            UserWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,105 @@
+"""Builds the table of a selection from columns, class by class."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from semdd_lightning.selection.neighbours import nearest_selected
+from semdd_lightning.selection.picks import ClassPool, Picks
+from semdd_lightning.selection.quality import ImageScores
+
+STAGES = ("selected", "candidate", "filtered")
+_SELECTED, _CANDIDATE, _FILTERED = range(3)
+_NOT_PICKED = "candidate, not picked"
+
+
+class TableBuilder:
+    """Collects what every class reports and turns it into one table.
+
+    Args:
+        labels: Class index of each pool image ``(N,)``.
+        scores: Scores of all pool images.
+    """
+
+    def __init__(self, labels: Tensor, scores: ImageScores) -> None:
+        num_images = len(labels)
+        self._labels = labels.cpu().numpy()
+        self._scores = scores
+        self._quality = _nan(num_images)
+        self._rank = np.zeros(num_images, dtype=np.int64)  # 0 stands for NA until the table is built
+        self._step = np.zeros(num_images, dtype=np.int64)
+        self._pick_value = _nan(num_images)
+        self._neighbour = np.full(num_images, -1, dtype=np.int64)
+        self._neighbour_similarity = _nan(num_images)
+        self._stage = np.full(num_images, _CANDIDATE, dtype=np.int64)
+        self._reason = np.full(num_images, _NOT_PICKED, dtype=object)
+        self._filter_sentences: dict[tuple[int, int], NDArray[np.object_]] = {}
+
+    def add(self, pool: ClassPool, picks: Picks) -> None:
+        """Record one class.
+
+        Args:
+            pool: The class as the sampler saw it.
+            picks: What the sampler decided.
+        """
+        rows = pool.rows.numpy()
+        self._quality[rows] = pool.quality.numpy()
+        if picks.ranking is not None:
+            self._add_stage1(rows, picks.ranking.numpy(), picks.kept)
+        order = picks.order.numpy()
+        steps = np.arange(1, len(order) + 1)
+        self._step[rows[order]] = steps
+        self._pick_value[rows[order]] = picks.values.numpy()
+        self._stage[rows[order]] = _SELECTED
+        self._reason[rows[order]] = [f"picked at step {step}" for step in steps]
+        positions, cosines = nearest_selected(pool.image_embeddings, picks.order)
+        self._neighbour[rows] = torch.where(positions >= 0, pool.rows[positions], -1).numpy()
+        self._neighbour_similarity[rows] = cosines.numpy()
+
+    def build(self) -> pd.DataFrame:
+        """The table; its columns are described at `Selection`."""
+        separability = self._scores.class_separability
+        return pd.DataFrame(
+            {
+                "label": self._labels,
+                "predicted": self._scores.predicted.numpy(),
+                "class_relevance": self._scores.class_relevance.numpy(),
+                "class_separability": _nan(len(self._labels))
+                if separability is None
+                else separability.numpy(),
+                "quality": self._quality,
+                "candidate": self._stage != _FILTERED,
+                "stage1_rank": _nullable(self._rank, self._rank == 0),
+                "step": _nullable(self._step, self._step == 0),
+                "pick_value": self._pick_value,
+                "nearest_selected": _nullable(self._neighbour, self._neighbour < 0),
+                "nearest_similarity": self._neighbour_similarity,
+                "stage": pd.Categorical.from_codes(self._stage, categories=pd.Index(STAGES)),
+                "reason": self._reason,
+            }
+        )
+
+    def _add_stage1(self, rows: NDArray[np.int64], ranking: NDArray[np.int64], kept: int) -> None:
+        size = len(rows)
+        self._rank[rows[ranking]] = np.arange(1, size + 1)
+        filtered = rows[ranking[kept:]]
+        self._stage[filtered] = _FILTERED
+        key = (size, kept)  # classes of one size share their sentences
+        if key not in self._filter_sentences:
+            sentences = [
+                f"rank {rank} of {size} in stage 1, {kept} kept" for rank in range(kept + 1, size + 1)
+            ]
+            self._filter_sentences[key] = np.array(sentences, dtype=object)
+        self._reason[filtered] = self._filter_sentences[key]
+
+
+def _nan(size: int) -> NDArray[np.float64]:
+    return np.full(size, np.nan)
+
+
+def _nullable(values: NDArray[np.int64], missing: NDArray[np.bool_]) -> pd.arrays.IntegerArray:
+    return pd.arrays.IntegerArray(values, missing)

@@ -1,0 +1,181 @@
+"""Seeded pools, and the method written out as slow NumPy loops that share no code with the package."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from semdd_lightning.selection import Embeddings
+
+Array = NDArray[Any]
+
+
+def unit(vectors: Array) -> Array:
+    result: Array = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return result
+
+
+def make_embeddings(
+    seed: int = 0,
+    counts: tuple[int, ...] = (12, 15, 11),
+    dim: int = 8,
+    duplicates: bool = False,
+    dtype: torch.dtype = torch.float64,
+) -> Embeddings:
+    rng = np.random.default_rng(seed)
+    prototypes = unit(rng.normal(size=(len(counts), dim)))
+    labels = rng.permutation(np.repeat(np.arange(len(counts)), counts))
+    vectors = unit(0.5 * prototypes[labels] + 0.4 * rng.normal(size=(len(labels), dim)))
+    if duplicates:  # every image of a class repeats another one, somewhere else in the listing
+        for class_index in range(len(counts)):
+            rows = np.flatnonzero(labels == class_index)
+            vectors[rows[len(rows) // 2 :]] = vectors[rows[: len(rows) - len(rows) // 2]]
+    return Embeddings(
+        torch.from_numpy(vectors).to(dtype),
+        torch.from_numpy(labels),
+        torch.from_numpy(prototypes).to(dtype),
+        logit_scale=20.0,
+    )
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The method page, line by line."""
+
+    def relevance(self, z: Array, y: Array, t: Array) -> Array:
+        return np.array([float(np.dot(z[i], t[y[i]])) for i in range(len(z))])
+
+    def separability(self, z: Array, y: Array, t: Array, mode: str, logit_scale: float) -> Array:
+        result = []
+        for i in range(len(z)):
+            cosines = [float(np.dot(z[i], prototype)) for prototype in t]
+            others = [cosine for c, cosine in enumerate(cosines) if c != y[i]]
+            if mode == "margin":
+                result.append(cosines[y[i]] - max(others))
+            elif mode == "mean":
+                result.append(cosines[y[i]] - sum(others) / len(others))
+            else:
+                odds = [math.exp(logit_scale * (cosine - cosines[y[i]])) for cosine in cosines]
+                result.append(-math.log(sum(odds)))
+        return np.array(result)
+
+    def normalize(self, values: Array, method: str) -> Array:
+        n = len(values)
+        if max(values) - min(values) <= 1e-6:
+            return np.full(n, 0.0 if method == "zscore" else 0.5)
+        if method == "minmax":
+            return np.array([(v - min(values)) / (max(values) - min(values)) for v in values])
+        if method == "zscore":
+            mean = sum(values) / n
+            deviation = math.sqrt(sum((v - mean) ** 2 for v in values) / n)
+            return np.array([(v - mean) / deviation for v in values])
+        keys = [round(float(v), 9) for v in values]
+        ranks = [sum(k < key for k in keys) + (sum(k == key for k in keys) + 1) / 2 for key in keys]
+        return np.array([(rank - 1) / (n - 1) for rank in ranks])
+
+    def diversity(self, z: Array, chosen: list[int], i: int, mode: str) -> float:
+        cosines = [float(np.dot(z[i], z[j])) for j in chosen]
+        return 1 - (max(cosines) if mode == "nearest" else sum(cosines) / len(cosines))
+
+    def best(self, values: dict[int, float]) -> int:
+        return min(values, key=lambda i: (-round(float(values[i]), 9), i))
+
+    def two_stage(
+        self,
+        embeddings: Embeddings,
+        ipc: int,
+        ratio: str = "3.0",
+        separability_weight: float = 0.5,
+        diversity_weight: float = 0.5,
+        separability_mode: str = "margin",
+        diversity_mode: str = "nearest",
+        normalization: str = "minmax",
+        prototypes: str = "text",
+    ) -> tuple[list[int], list[float], set[int]]:
+        z, y = embeddings.image_embeddings.double().numpy(), embeddings.labels.numpy()
+        t = self.prototypes(z, y, embeddings.text_prototypes.double().numpy(), prototypes)
+        r = self.relevance(z, y, t)
+        s = self.separability(z, y, t, separability_mode, embeddings.logit_scale)
+        chosen_rows, values, candidate_rows = [], [], set()
+        for c in range(len(t)):
+            rows = [int(i) for i in range(len(z)) if y[i] == c]
+            w = separability_weight
+            q = (1 - w) * self.normalize(r[rows], normalization) + w * self.normalize(s[rows], normalization)
+            quality = dict(zip(rows, q, strict=True))
+            kept = min(len(rows), math.ceil(Fraction(ratio) * ipc))
+            by_quality = sorted(rows, key=lambda i: (-round(float(quality[i]), 9), i))
+            candidates = sorted(by_quality[:kept])
+            candidate_rows |= set(candidates)
+            normalized = dict(
+                zip(
+                    candidates,
+                    self.normalize(np.array([quality[i] for i in candidates]), normalization),
+                    strict=True,
+                )
+            )
+            picked = [self.best({i: quality[i] for i in candidates})]
+            values.append(normalized[picked[0]])
+            while len(picked) < ipc:
+                left = [i for i in candidates if i not in picked]
+                spread = self.normalize(
+                    np.array([self.diversity(z, picked, i, diversity_mode) for i in left]), normalization
+                )
+                value = {
+                    i: (1 - diversity_weight) * normalized[i] + diversity_weight * spread[k]
+                    for k, i in enumerate(left)
+                }
+                picked.append(self.best(value))
+                values.append(value[picked[-1]])
+            chosen_rows += picked
+        return chosen_rows, values, candidate_rows
+
+    def prototypes(self, z: Array, y: Array, t: Array, source: str) -> Array:
+        if source == "text":
+            return t
+        image = np.stack([unit(z[y == c].mean(axis=0)) for c in range(len(t))])
+        return image if source == "image" else unit(t + image)
+
+    def k_center(self, z: Array, ipc: int) -> list[int]:
+        mean = z.mean(axis=0)
+        picked = [self.best({i: -float(np.sum((z[i] - mean) ** 2)) for i in range(len(z))})]
+        while len(picked) < ipc:
+            left = [i for i in range(len(z)) if i not in picked]
+            picked.append(self.best({i: min(1 - float(np.dot(z[i], z[j])) for j in picked) for i in left}))
+        return picked
+
+    def herding(self, z: Array, ipc: int) -> list[int]:
+        picked: list[int] = []
+        while len(picked) < ipc:
+            left = [i for i in range(len(z)) if i not in picked]
+            gap = {i: -float(np.sum((z.mean(axis=0) - z[[*picked, i]].mean(axis=0)) ** 2)) for i in left}
+            picked.append(self.best(gap))
+        return picked
+
+    def facility_value(self, z: Array, chosen: list[int]) -> float:
+        return float(np.mean([max((1 + float(np.dot(v, z[j]))) / 2 for j in chosen) for v in z]))
+
+    def facility_location(self, z: Array, ipc: int) -> list[int]:
+        picked: list[int] = []
+        while len(picked) < ipc:
+            base = self.facility_value(z, picked) if picked else 0.0
+            left = [i for i in range(len(z)) if i not in picked]
+            picked.append(self.best({i: self.facility_value(z, [*picked, i]) - base for i in left}))
+        return picked
+
+
+@pytest.fixture(scope="session")
+def reference() -> Reference:
+    return Reference()
+
+
+@pytest.fixture(scope="session")
+def make_pool() -> Callable[..., Embeddings]:
+    return make_embeddings

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from semdd_lightning.errors import SelectionError
+from semdd_lightning.selection import (
+    DiversityMode,
+    Embeddings,
+    Normalization,
+    PrototypeSource,
+    SeparabilityMode,
+    TwoStage,
+    candidate_count,
+    dynamic_diversity,
+    sampler,
+    score_images,
+)
+
+MakePool = Callable[..., Embeddings]
+Reference = Any  # the class of that name in conftest.py, which tests cannot import
+SEEDS = st.integers(0, 10**6)
+ALL_MODES = list(
+    itertools.product(
+        get_args(SeparabilityMode),
+        get_args(DiversityMode),
+        get_args(Normalization),
+        get_args(PrototypeSource),
+    )
+)
+
+
+@pytest.mark.parametrize(("separability", "diversity", "normalization", "prototypes"), ALL_MODES)
+@pytest.mark.parametrize("duplicates", [False, True])
+def test_agrees_with_the_literal_transcription(
+    reference: Reference,
+    make_pool: MakePool,
+    separability: SeparabilityMode,
+    diversity: DiversityMode,
+    normalization: Normalization,
+    prototypes: PrototypeSource,
+    duplicates: bool,
+) -> None:
+    seed = ALL_MODES.index((separability, diversity, normalization, prototypes))
+    rng = np.random.default_rng(seed)
+    pool = make_pool(seed, duplicates=duplicates)
+    ipc, ratio = int(rng.integers(1, 6)), float(rng.choice([1.0, 1.7, 3.0]))
+    w_sep, w_div = (float(w) for w in rng.choice([0.0, 0.3, 0.5, 1.0], 2))
+    selection = TwoStage(
+        ratio, None, w_sep, w_div, separability, diversity, normalization, prototypes
+    ).select(pool, ipc)
+    indices, values, candidates = reference.two_stage(
+        pool, ipc, str(ratio), w_sep, w_div, separability, diversity, normalization, prototypes
+    )
+    assert selection.indices.tolist() == indices
+    assert set(np.flatnonzero(selection.scores["candidate"])) == candidates
+    np.testing.assert_allclose(selection.scores["pick_value"].to_numpy()[indices], values, atol=1e-9)
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=SEEDS, ipc=st.integers(1, 7), w_div=st.floats(0, 1), w_sep=st.floats(0, 1))
+def test_agrees_with_the_transcription_for_any_weights(
+    reference: Reference, make_pool: MakePool, seed: int, ipc: int, w_div: float, w_sep: float
+) -> None:
+    pool = make_pool(seed, counts=(8, 10), dtype=torch.float32)
+    selection = TwoStage(1.5, separability_weight=w_sep, diversity_weight=w_div).select(pool, ipc)
+    assert selection.indices.tolist() == reference.two_stage(pool, ipc, "1.5", w_sep, w_div)[0]
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=SEEDS, ipc=st.integers(1, 10), chunk=st.integers(1, 40), duplicates=st.booleans())
+def test_chunk_size_changes_nothing(
+    make_pool: MakePool, seed: int, ipc: int, chunk: int, duplicates: bool
+) -> None:
+    pool = make_pool(seed, duplicates=duplicates)
+    expected = TwoStage().select(pool, ipc)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sampler, "score_images", functools.partial(score_images, chunk=chunk))
+        chunked = TwoStage().select(pool, ipc)
+    assert chunked.digest == expected.digest
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=SEEDS, ipc=st.integers(1, 10))
+def test_listing_order_changes_nothing(make_pool: MakePool, seed: int, ipc: int) -> None:
+    pool = make_pool(seed)
+    permutation = torch.from_numpy(np.random.default_rng(seed).permutation(pool.num_images))
+    shuffled = Embeddings(
+        pool.image_embeddings[permutation], pool.labels[permutation], pool.text_prototypes, pool.logit_scale
+    )
+    found = permutation[TwoStage().select(shuffled, ipc).indices]
+    assert found.tolist() == TwoStage().select(pool, ipc).indices.tolist()
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=SEEDS, ipc=st.integers(1, 10), normalization=st.sampled_from(get_args(Normalization)))
+def test_without_diversity_it_is_the_top_by_quality(
+    make_pool: MakePool, seed: int, ipc: int, normalization: Normalization
+) -> None:
+    pool = make_pool(seed)
+    selection = TwoStage(diversity_weight=0.0, normalization=normalization).select(pool, ipc)
+    for class_index, rows in enumerate(pool.class_rows()):
+        quality = selection.scores["quality"].round(9)
+        expected = sorted(rows.tolist(), key=lambda row: (-quality[row], row))[:ipc]
+        assert selection.class_indices(class_index).tolist() == expected
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=SEEDS, ipc=st.integers(1, 10))
+def test_diversity_alone_is_farthest_point_from_the_best_quality(
+    make_pool: MakePool, seed: int, ipc: int
+) -> None:
+    pool = make_pool(seed)
+    selection = TwoStage(candidates_per_class=10**6, diversity_weight=1.0).select(pool, ipc)
+    z = pool.image_embeddings.numpy()
+    for class_index, rows in enumerate(pool.class_rows()):
+        members = rows.tolist()
+        picked = [max(members, key=lambda row: (selection.scores["quality"][row], -row))]
+        while len(picked) < ipc:
+            distance = {row: np.min(1 - z[picked] @ z[row]) for row in members if row not in picked}
+            picked.append(max(distance, key=lambda row: distance[row]))
+        assert selection.class_indices(class_index).tolist() == picked
+
+
+@settings(deadline=None, max_examples=10)
+@given(seed=SEEDS, ipc=st.integers(2, 9), mode=st.sampled_from(get_args(DiversityMode)))
+def test_a_smaller_selection_is_a_prefix(
+    make_pool: MakePool, seed: int, ipc: int, mode: DiversityMode
+) -> None:
+    pool = make_pool(seed)
+    whole = TwoStage(candidates_per_class=9, diversity_mode=mode).select(pool, ipc)
+    for smaller in range(1, ipc):
+        part = TwoStage(candidates_per_class=9, diversity_mode=mode).select(pool, smaller)
+        for class_index in range(3):
+            expected = whole.class_indices(class_index)[:smaller]
+            assert part.class_indices(class_index).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("normalization", get_args(Normalization))
+@pytest.mark.parametrize("mode", get_args(DiversityMode))
+def test_a_pool_of_equal_images_is_picked_in_path_order(
+    normalization: Normalization, mode: DiversityMode
+) -> None:
+    pool = Embeddings(torch.eye(3)[[0] * 6], torch.tensor([0, 0, 0, 1, 1, 1]), torch.eye(3)[1:])
+    selection = TwoStage(normalization=normalization, diversity_mode=mode).select(pool, 2)
+    assert selection.indices.tolist() == [0, 1, 3, 4]
+    value = 0.0 if normalization == "zscore" else 0.5
+    assert selection.scores["pick_value"].dropna().tolist() == [value] * 4
+
+
+def test_ties_within_rounding_go_to_the_first_candidate() -> None:
+    z = torch.eye(4, dtype=torch.float64)
+    quality = torch.tensor([0.2, 0.9, 0.9 + 1e-12, 0.1], dtype=torch.float64)
+    assert dynamic_diversity(z, quality, 2, diversity_weight=0.0)[0].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("num_images", "ipc", "ratio", "count", "expected"),
+    [
+        (1000, 50, 2.2, None, 110),
+        (1000, 10, 1.1, None, 11),
+        (1000, 100, 1.15, None, 115),
+        (1000, 7, 1.5, None, 11),
+        (1000, 3, 1.0, None, 3),
+        (20, 10, 3.0, None, 20),
+        (1000, 10, 3.0, 12, 12),
+        (11, 10, 3.0, 12, 11),
+    ],
+)
+def test_candidates_are_counted_in_decimals(
+    num_images: int, ipc: int, ratio: float, count: int | None, expected: int
+) -> None:
+    assert candidate_count(num_images, ipc, ratio, count) == expected
+
+
+def test_one_class_works_without_separability(make_pool: MakePool) -> None:
+    pool = make_pool(1, counts=(8,))
+    selection = TwoStage(separability_weight=0.0).select(pool, 2)
+    assert len(selection) == 2
+    assert selection.scores["class_separability"].isna().all()
+    with pytest.raises(SelectionError, match="at least 2 classes for class separability, found 1"):
+        TwoStage().select(pool, 2)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"candidate_ratio": 0.9}, "candidate_ratio to be finite and at least 1, found 0.9"),
+        ({"candidate_ratio": float("inf")}, "candidate_ratio to be finite and at least 1, found inf"),
+        ({"candidates_per_class": 0}, "candidates_per_class to be at least 1, found 0"),
+        ({"separability_weight": -0.1}, r"separability_weight to be in \[0, 1\], found -0.1"),
+        ({"diversity_weight": 1.1}, r"diversity_weight to be in \[0, 1\], found 1.1"),
+        ({"separability_mode": "x"}, "separability_mode to be one of margin, mean, posterior, found 'x'"),
+        ({"diversity_mode": "x"}, "diversity_mode to be one of nearest, mean, found 'x'"),
+        ({"normalization": "x"}, "normalization to be one of minmax, zscore, rank, found 'x'"),
+        ({"prototypes": "x"}, "prototypes to be one of text, image, both, found 'x'"),
+    ],
+)
+def test_wrong_parameters_are_refused(parameters: dict[str, Any], message: str) -> None:
+    with pytest.raises(SelectionError, match=message):
+        TwoStage(**parameters)
+
+
+def test_fewer_candidates_than_ipc_are_refused(make_pool: MakePool) -> None:
+    with pytest.raises(
+        SelectionError, match="candidates_per_class to be at least ipc = 5, found 4; raise it"
+    ):
+        TwoStage(candidates_per_class=4).select(make_pool(1), 5)
