@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="semdd compare",
         description="Train students on what several samplers choose, over several seeds, and compare them.",
         epilog=EPILOG,
+        allow_abbrev=False,  # what is unknown here goes to the runs
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--config", required=True, action="append", help="config of `semdd fit`; may repeat")

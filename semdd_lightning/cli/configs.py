@@ -48,6 +48,21 @@ def resolve_configs(words: Sequence[str]) -> list[str]:
     return resolved
 
 
+def without_configs(words: Sequence[str]) -> list[str]:
+    """The words that are no ``--config NAME``: what a command line changes of its configs.
+
+    Example:
+        >>> without_configs(["--config", "quickstart.yaml", "--data.ipc", "2", "--config=mine.yaml"])
+        ['--data.ipc', '2']
+    """
+    named = [word in ("--config", "-c") for word in words]
+    return [
+        word
+        for word, is_option, follows_option in zip(words, named, [False, *named], strict=False)
+        if not (is_option or follows_option or word.startswith("--config="))
+    ]
+
+
 def config_name(path: Path) -> str:
     """What one types to name a config again: packaged ones by their name, others by their path."""
     for root in (packaged_configs(), Path.cwd()):

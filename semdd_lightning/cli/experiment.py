@@ -11,7 +11,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from semdd_lightning.cli.configs import config_name, resolve_configs
+from semdd_lightning.cli.configs import config_name, resolve_configs, without_configs
 from semdd_lightning.cli.predictions import PredictionWriter
 from semdd_lightning.cli.run_directory import claim_directory, create_run_directory, write_versions
 from semdd_lightning.cli.run_record import RunRecord, RunResult
@@ -65,7 +65,7 @@ class SemddCLI(LightningCLI):
             auto_configure_optimizers=False,  # it would be built over student and teacher alike
             seed_everything_default=0,
             trainer_defaults={"num_sanity_val_steps": 0, "enable_model_summary": False},
-            parser_kwargs={**environment, **dict.fromkeys(self.subcommands(), environment)},
+            parser_kwargs={"prog": "semdd", **environment, **dict.fromkeys(self.subcommands(), environment)},
             args=words,
         )
 
@@ -96,14 +96,17 @@ class SemddCLI(LightningCLI):
             )
             raise ConfigError(msg)
         directory = self._new_run_directory() if rank_zero_only.rank == 0 else None
-        self.record = RunRecord(directory, self.subcommand or "fit", self._config_names())
+        overrides = without_configs(self.words[1:])
+        self.record = RunRecord(directory, self.subcommand or "fit", self._config_names(), overrides)
         if directory is None:
             return
         parser, config = self._parser(self.subcommand), self.config[self.subcommand]
-        parser.save(config, directory / "config.yaml", skip_none=False, multifile=False)
         (directory / "resolved.yaml").write_text(
             parser.dump(config, skip_none=False, skip_link_targets=False)
         )
+        again = config.clone()  # a second run of this config makes a second directory beside the first
+        again["run.directory"], again["run.name"] = None, self._run_name()
+        parser.save(again, directory / "config.yaml", skip_none=False, multifile=False)
         write_versions(directory, self.words)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401 - as Lightning has it
@@ -151,5 +154,7 @@ class SemddCLI(LightningCLI):
         wanted = self._get(self.config, "run.directory")
         if wanted is not None:
             return claim_directory(Path(wanted).absolute())
-        name = self._get(self.config, "run.name") or Path(next(iter(self._config_names()), "run")).stem
-        return create_run_directory(Path(self._get(self.config, "run.root")).absolute(), name)
+        return create_run_directory(Path(self._get(self.config, "run.root")).absolute(), self._run_name())
+
+    def _run_name(self) -> str:
+        return self._get(self.config, "run.name") or Path(next(iter(self._config_names()), "run")).stem

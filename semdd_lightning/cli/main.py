@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
+from typing import TextIO
 
 from semdd_lightning import __version__
 from semdd_lightning.errors import SemddError
@@ -69,12 +70,22 @@ def main(args: Sequence[str] | None = None) -> int:
     _set_up_messages()
     try:
         status: int = import_module(f"semdd_lightning.cli.{COMMANDS[command][0]}").run(command, words[1:])
-    except SemddError as error:
-        return _refuse(f"semdd {command}: {error}")
     except KeyboardInterrupt:
         print("\nInterrupted; what was finished is kept.", file=sys.stderr)
         return INTERRUPTED
+    except Exception as error:
+        mendable = _mendable(error)
+        if mendable is None:
+            raise
+        return _refuse(f"semdd {command}: {mendable}")
     return status
+
+
+def _mendable(error: BaseException | None) -> SemddError | None:
+    """Our error, or the one that jsonargparse wrapped while it built what a config names."""
+    while error is not None and not isinstance(error, SemddError):
+        error = error.__cause__
+    return error
 
 
 def _refuse(message: str) -> int:
@@ -82,12 +93,24 @@ def _refuse(message: str) -> int:
     return BAD_INPUT
 
 
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Writes to what is standard error now, not to what it was when the handler was made."""
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, _: TextIO) -> None:
+        """Kept out: the base class remembers its first stream here."""
+
+
 def _set_up_messages() -> None:
     """Our own messages to stderr, without warnings that a user can do nothing about."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(message)s"))
     ours = logging.getLogger("semdd_lightning")
-    if not ours.handlers:
+    if not any(isinstance(handler, _StandardError) for handler in ours.handlers):
+        handler = _StandardError()
+        handler.setFormatter(logging.Formatter("%(message)s"))
         ours.addHandler(handler)
         ours.setLevel(logging.INFO)
         ours.propagate = False
@@ -95,6 +118,7 @@ def _set_up_messages() -> None:
         ".*LightningCLI's args parameter.*",  # ours are the command line's, with configs resolved
         ".*Checkpoint directory .* exists and is not empty.*",  # the run directory, made a moment before
         ".*does not have many workers.*",  # images in memory need none
+        ".*Total length of `list` across ranks is zero.*",  # there need not be a validation split
         ".*`tensorboardX` has been removed.*",
         ".*LeafSpec.*",
     ):

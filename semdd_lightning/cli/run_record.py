@@ -29,6 +29,7 @@ class RunResult:
         command: fit, validate, test or predict.
         configs: names of the config files.
         directory: the run directory.
+        overrides: options given beside the configs.
         sampler: short name of the sampler; none without a selection.
         ipc: images per class.
         passes: passes over the chosen images.
@@ -44,6 +45,7 @@ class RunResult:
     command: str
     configs: list[str]
     directory: str | None
+    overrides: list[str] = field(default_factory=list)
     sampler: str | None = None
     ipc: int | None = None
     passes: int | None = None
@@ -68,11 +70,14 @@ class RunRecord(Callback):
         directory: the run directory; none on ranks other than 0, which learn it from rank 0.
         command: the command that runs.
         configs: names of the config files.
+        overrides: options given beside them.
     """
 
-    def __init__(self, directory: Path | None, command: str, configs: list[str]) -> None:
+    def __init__(
+        self, directory: Path | None, command: str, configs: list[str], overrides: list[str]
+    ) -> None:
         self.directory = directory
-        self.result = RunResult(command, configs, None if directory is None else str(directory))
+        self.result = RunResult(command, configs, None if directory is None else str(directory), overrides)
         self._started = 0.0
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -155,9 +160,10 @@ def next_commands(result: RunResult) -> list[str]:
     """What one would do next with this run."""
     if result.command != "fit" or result.directory is None:
         return []
-    configs = " ".join(f"--config {name}" for name in result.configs)
     directory = Path(result.directory)
     directory = directory.relative_to(Path.cwd()) if directory.is_relative_to(Path.cwd()) else directory
+    names = [str(directory / "config.yaml")] if result.overrides else result.configs
+    configs = " ".join(f"--config {name}" for name in names)
     if result.sampler is None:
         return [f"use it as a teacher: CheckpointTeacher with path {directory / 'last.ckpt'}"]
     rival = "random" if result.sampler != "random" else "two_stage"

@@ -215,7 +215,8 @@ def _draw_crops(
         return np.tile(np.array([0, 0, size, size]), (num_images, 1))
     shape = (num_images, CROP_ATTEMPTS)
     area = size * size * generator.uniform(*policy.crop_scale, size=shape)
-    ratio = np.exp(generator.uniform(*np.log(policy.crop_ratio), size=shape))
+    low, high = policy.crop_ratio
+    ratio = np.exp(generator.uniform(np.log(low), np.log(high), size=shape))
     width = np.round(np.sqrt(area * ratio)).astype(np.int64)
     height = np.round(np.sqrt(area / ratio)).astype(np.int64)
     valid = (width > 0) & (width <= size) & (height > 0) & (height <= size)
@@ -223,7 +224,6 @@ def _draw_crops(
     row = np.arange(num_images)
     found = valid[row, first]
     # torchvision's fallback for a square image: the largest centred box of an allowed aspect ratio
-    low, high = policy.crop_ratio
     width = np.where(found, width[row, first], round(size * min(high, 1.0)))
     height = np.where(found, height[row, first], round(size / max(low, 1.0)))
     uniform = generator.random((2, num_images))

@@ -138,7 +138,7 @@ class ImageDataModule(LightningDataModule):
         """Decode what the stage needs and put it where it fits."""
         if stage == "fit" and "train" not in self._stores:
             self._store_training_images(self._training_images())
-        if stage in ("fit", "validate"):
+        if stage == "validate" or (stage == "fit" and self.validation is not None):
             self._store_split("validation", self.validation)
         if stage == "test":
             self._store_split("test", self.test)
@@ -199,11 +199,14 @@ class ImageDataModule(LightningDataModule):
     def _process(self) -> tuple[int, int]:
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
 
+    @property
+    def _local_ranks(self) -> int:
+        return 1 if self.trainer is None else max(1, self.trainer.num_devices)
+
     def _store_training_images(self, images: LabelledImages) -> None:
         device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
-        local_ranks = 1 if self.trainer is None else max(1, self.trainer.num_devices)
         decode = partial(square, image_size=self.image_size)
-        store = store_images(images, decode, device, self.storage, local_ranks)
+        store = store_images(images, decode, device, self.storage, self._local_ranks)
         self._stores["train"] = store
         self._schedule = PassSchedule(
             len(store), self.batch_size, self.image_size, self.augmentation, self.augmentation_seed
@@ -216,13 +219,11 @@ class ImageDataModule(LightningDataModule):
         if split in self._stores:
             return
         if image_set is None:
-            if split == "validation" and self.trainer is not None and self.trainer.state.fn == "fit":
-                return
             msg = f"Expected a {split} split, found none; give data.{split} an image set."
             raise ConfigError(msg)
         decode = partial(evaluation_view, image_size=self.image_size)
         self._stores[split] = store_images(
-            image_set.open(self.registry), decode, torch.device("cpu"), self.storage
+            image_set.open(self.registry), decode, torch.device("cpu"), self.storage, self._local_ranks
         )
 
     def _evaluation_loader(self, split: str) -> EvaluationLoader:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -94,6 +94,7 @@ class ImageSet(ABC):
         part: which part of the split to take, what was held out or the rest.
     """
 
+    _: KW_ONLY
     held_out: int = 0
     part: Literal["held_out", "rest"] = "rest"
 
@@ -136,7 +137,7 @@ class FolderImages(ImageSet):
         part: which part of the split to take, what was held out or the rest.
     """
 
-    path: Path = Path()
+    path: Path
     classes: Path | None = None
     class_names: tuple[str, ...] | None = None
 

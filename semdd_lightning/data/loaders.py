@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -12,6 +12,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from semdd_lightning.data.passes import PassPlan, PassSchedule, PlannedBatch
 from semdd_lightning.data.storage import ImageStore
+
+Batch = TypeVar("Batch")
 
 
 class TrainingIndices(NamedTuple):
@@ -77,7 +79,7 @@ class PassLoader:
         batches = len(self.schedule.batches)
         dataset = _PlannedBatches(self.store, self.schedule, self.rank, self.world_size)
         steps = range(first_pass * batches, (first_pass + self.passes_per_epoch) * batches)
-        yield from DataLoader(dataset, batch_size=None, sampler=steps, num_workers=self.num_workers)
+        yield from _decoded_batches(dataset, steps, self.num_workers)
 
 
 class _PlannedBatches(Dataset[TrainingIndices]):
@@ -125,7 +127,7 @@ class EvaluationLoader:
     def __iter__(self) -> Iterator[EvaluationBatch]:
         if self.store.storage == "disk":
             dataset = _EvaluationBatches(self.store, self.batches)
-            yield from DataLoader(dataset, batch_size=None, num_workers=self.num_workers)
+            yield from _decoded_batches(dataset, range(len(self)), self.num_workers)
             return
         for rows in self.batches:
             yield _evaluation_batch(self.store, rows)
@@ -137,11 +139,15 @@ class _EvaluationBatches(Dataset[EvaluationBatch]):
     def __init__(self, store: ImageStore, batches: tuple[Tensor, ...]) -> None:
         self.store, self.batches = store, batches
 
-    def __len__(self) -> int:
-        return len(self.batches)
-
     def __getitem__(self, batch: int) -> EvaluationBatch:
         return _evaluation_batch(self.store, self.batches[batch])
+
+
+def _decoded_batches(dataset: Dataset[Batch], numbers: range, num_workers: int) -> DataLoader[Batch]:
+    # without a generator of its own the loader draws a seed from the global one, and a dropout of the
+    # student would depend on where the images live
+    generator = torch.Generator()
+    return DataLoader(dataset, batch_size=None, sampler=numbers, num_workers=num_workers, generator=generator)
 
 
 def _evaluation_batch(store: ImageStore, rows: Tensor) -> EvaluationBatch:

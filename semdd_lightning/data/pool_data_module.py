@@ -109,6 +109,7 @@ class PoolDataModule(ImageDataModule):
 
     def _training_images(self) -> LabelledImages:
         """Select; every rank gets the same images."""
+        registry = self.registry  # a wrong num_classes is found before anything is embedded
         trainer = self.trainer
         rank, world_size = self._process
         selected = select(
@@ -124,7 +125,7 @@ class PoolDataModule(ImageDataModule):
         )
         self._compare_ranks(selected.selection.digest)
         self.selected = selected
-        return pool_images(selected.pool).take(selected.selection.indices.numpy())
+        return pool_images(selected.pool).take(selected.selection.indices.numpy()).relabelled(registry)
 
     def _compare_ranks(self, digest: str) -> None:
         if self.trainer is None:

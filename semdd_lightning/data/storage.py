@@ -26,7 +26,8 @@ def square(image: Image.Image, image_size: int) -> Tensor:
     """Resize the shorter side to ``image_size`` and cut the centre square; uint8, (3, S, S)."""
     if image.size != (image_size, image_size):
         image = TF.center_crop(TF.resize(image, [image_size]), [image_size, image_size])
-    return TF.pil_to_tensor(image)
+    pixels: Tensor = TF.pil_to_tensor(image)
+    return pixels
 
 
 def evaluation_view(image: Image.Image, image_size: int) -> Tensor:
@@ -37,7 +38,8 @@ def evaluation_view(image: Image.Image, image_size: int) -> Tensor:
     enlarged = max(image_size, image_size // 7 * 8)
     if image.size != (enlarged, enlarged):
         image = TF.resize(image, [enlarged])
-    return TF.pil_to_tensor(TF.center_crop(image, [image_size, image_size]))
+    pixels: Tensor = TF.pil_to_tensor(TF.center_crop(image, [image_size, image_size]))
+    return pixels
 
 
 def decode_all(images: LabelledImages, decode: Decode) -> Tensor:
@@ -80,6 +82,8 @@ class ImageStore:
         """Images at ``index`` (n,), as uint8 where they live, (n, 3, S, S)."""
         if self.pixels is not None:
             return self.pixels[index.to(self.pixels.device)]
+        if len(index) == 0:  # a rank without a share still needs images of the right shape
+            return self.decode(self.images.read(0))[None][:0]
         return torch.stack([self.decode(self.images.read(int(i))) for i in index])
 
     @property

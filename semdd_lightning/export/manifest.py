@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, is_dataclass
+from inspect import isabstract
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -76,15 +77,24 @@ def describe(component: object) -> dict[str, Any]:
 def build_component(description: dict[str, Any], base: type[Component]) -> Component:
     """Make the component that `describe` described.
 
+    Args:
+        description: ``class_path`` and ``init_args``; for a class that has no kinds, as a config gives it,
+            the arguments alone will do.
+        base: the class, or what it derives from.
+
     Raises:
         RunError: if the description does not name a kind of ``base`` or its arguments do not fit.
     """
     from jsonargparse import ArgumentParser
 
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(base, "component", required=True)
     try:
-        config = parser.parse_object({"component": description})
+        if isabstract(base):
+            parser.add_subclass_arguments(base, "component", required=True)
+            config = parser.parse_object({"component": description})
+        else:
+            parser.add_class_arguments(base, "component")
+            config = parser.parse_object({"component": _arguments(description, base)})
         component: Component = parser.instantiate_classes(config).component
     except Exception as error:
         msg = (
@@ -118,6 +128,15 @@ def read_manifest(directory: Path) -> Manifest:
     except (ValueError, KeyError, TypeError) as error:
         msg = f"Expected a manifest in {found[0]}, found something else ({error}); make the selection again."
         raise RunError(msg) from error
+
+
+def _arguments(description: dict[str, Any], base: type) -> dict[str, Any]:
+    class_path = description.get("class_path", base.__name__)
+    if class_path.rpartition(".")[2] != base.__name__:
+        msg = f"it is a {class_path}"
+        raise ValueError(msg)
+    arguments: dict[str, Any] = description.get("init_args", description)
+    return arguments
 
 
 def _plain(value: object) -> str:

@@ -6,6 +6,7 @@ import os
 import shutil
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -13,7 +14,9 @@ from semdd_lightning.errors import RunError
 from semdd_lightning.export.files import new_directory, write_json
 from semdd_lightning.export.manifest import FILE_NAME, Manifest
 from semdd_lightning.pools import Pool
-from semdd_lightning.selection import Selection
+
+if TYPE_CHECKING:  # torch, which manifests and versions can be written without
+    from semdd_lightning.selection import Selection
 
 IMAGES = "images"
 TABLE = "scores.parquet"

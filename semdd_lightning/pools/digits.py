@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 from PIL import Image
 
+from semdd_lightning.cache import cache_root
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import DataError, PoolError
 from semdd_lightning.pools.class_folders import ClassFolders
@@ -28,7 +28,7 @@ from semdd_lightning.pools.reader import PoolReader
 
 DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
-_RECIPE = 1  # part of the folder's name: raise it whenever the same parameters give other pixels
+_RECIPE = 2  # part of the folder's name: raise it whenever the same parameters give other pixels
 _COMPONENTS = 15  # principal components that the densities live in
 _WHITE = 16.0  # the brightest grey value of the original images
 
@@ -105,7 +105,7 @@ class GeneratedDigits(PoolReader):
         """The pool's own folder; its name changes with every parameter that changes the images."""
         parameters = [_RECIPE, self.images_per_class, self.seed, float(self.bandwidth), self.image_size]
         digest = hashlib.sha256(json.dumps(parameters).encode()).hexdigest()[:12]
-        root = _default_root() if self.root is None else self.root
+        root = cache_root() / "digits-pool" if self.root is None else self.root
         return root / f"digits-{self.images_per_class}-{digest}"
 
     def prepare(self) -> None:
@@ -187,6 +187,7 @@ class GeneratedDigits(PoolReader):
     def _generate(self) -> list[NDArray[np.uint8]]:
         """For each digit its images (images_per_class, S, S, 3)."""
         from sklearn.decomposition import PCA  # takes a second to import, needed only here
+        from sklearn.neighbors import KernelDensity
 
         intensities, labels = _original_digits()
         rows = _rows_of_split(labels, "train")
@@ -194,36 +195,11 @@ class GeneratedDigits(PoolReader):
         generated = []
         for digit in range(10):
             centres = components.transform(intensities[rows[labels[rows] == digit]])
-            generator = np.random.default_rng([self.seed, digit])
-            drawn = sample_kernel_density(centres, self.images_per_class, self.bandwidth, generator)
+            density = KernelDensity(bandwidth=self.bandwidth).fit(centres)
+            seed = int(np.random.SeedSequence([self.seed, digit]).generate_state(1)[0])
+            drawn = density.sample(self.images_per_class, random_state=seed)
             generated.append(_to_rgb(components.inverse_transform(drawn), self.image_size))
         return generated
-
-
-def sample_kernel_density(
-    centres: NDArray[np.float64], count: int, bandwidth: float, generator: np.random.Generator
-) -> NDArray[np.float64]:
-    """Draw from a Gaussian kernel density: a centre at random, plus the kernel's noise.
-
-    Args:
-        centres: (n, D), the points that the density was estimated from.
-        count: How many points to draw.
-        bandwidth: Standard deviation of the kernel along each of the D axes, in the unit of the centres.
-        generator: Where centres and noise are drawn from.
-
-    Returns:
-        (count, D).
-
-    >>> sample_kernel_density(np.ones((1, 2)), 3, 0.0, np.random.default_rng(0)).tolist()
-    [[1.0, 1.0], [1.0, 1.0], [1.0, 1.0]]
-    """
-    drawn = centres[generator.integers(len(centres), size=count)]
-    return drawn + bandwidth * generator.standard_normal(drawn.shape)
-
-
-def _default_root() -> Path:
-    cache = os.environ.get("SEMDD_CACHE")
-    return (Path(cache) if cache else platformdirs.user_cache_path("semdd")) / "digits-pool"
 
 
 def _original_digits() -> tuple[NDArray[np.float64], NDArray[np.int64]]:

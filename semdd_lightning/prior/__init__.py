@@ -1,6 +1,6 @@
 """The semantic prior: a CLIP model, its prompts, and the cache of what it said about a pool."""
 
-from semdd_lightning.prior.cache import SHARD_SIZE, cache_root
+from semdd_lightning.prior.cache import SHARD_SIZE
 from semdd_lightning.prior.embedding import PoolEmbeddings, embed_pool
 from semdd_lightning.prior.imagenet import imagenet_names, with_imagenet_names
 from semdd_lightning.prior.loaded_clip import LoadedClip
@@ -15,7 +15,6 @@ __all__ = [
     "OpenClipPrior",
     "PoolEmbeddings",
     "Preprocessing",
-    "cache_root",
     "embed_pool",
     "imagenet_names",
     "parse_prior",

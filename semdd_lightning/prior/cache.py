@@ -10,13 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -33,18 +31,6 @@ FORMAT = 1
 _TENSOR = "embeddings"
 _METADATA = "semdd"
 _log = logging.getLogger(__name__)
-
-
-def cache_root(cache_dir: Path | None = None) -> Path:
-    """The cache's root: the argument, else the variable ``SEMDD_CACHE``, else the user's cache folder.
-
-    Args:
-        cache_dir: Root given by the user, if any.
-    """
-    if cache_dir is not None:
-        return Path(cache_dir).expanduser()
-    variable = os.environ.get("SEMDD_CACHE")
-    return Path(variable).expanduser() if variable else platformdirs.user_cache_path("semdd")
 
 
 def content_key(identity: Mapping[str, Any]) -> str:

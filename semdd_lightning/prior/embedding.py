@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from semdd_lightning.cache import cache_root
 from semdd_lightning.errors import CacheError
 from semdd_lightning.pools import Pool
 from semdd_lightning.prior.atomic import remove_stale_files
@@ -20,7 +21,6 @@ from semdd_lightning.prior.cache import (
     FORMAT,
     SHARD_SIZE,
     CachedTensor,
-    cache_root,
     content_key,
     describe_folder,
     shard_ranges,

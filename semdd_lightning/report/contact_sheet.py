@@ -26,12 +26,12 @@ def write_contact_sheet(path: Path, table: pd.DataFrame, root: Path) -> Path:
         table: score table of a selection.
         root: folder that the table's paths are relative to.
     """
-    figure = contact_sheet(table, root)
+    figure = draw_contact_sheet(table, root)
     FigureCanvasAgg(figure).print_png(str(path))
     return path
 
 
-def contact_sheet(table: pd.DataFrame, root: Path) -> Figure:
+def draw_contact_sheet(table: pd.DataFrame, root: Path) -> Figure:
     """The contact sheet as a figure, for up to 20 classes and 10 chosen images each."""
     labels = sorted(table["label"].unique())[:MOST_CLASSES]
     chosen = {label: _chosen(table, label) for label in labels}

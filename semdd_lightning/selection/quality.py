@@ -19,7 +19,6 @@ from semdd_lightning.selection.scores import (
     own_similarity,
     separability_of,
     similarity_blocks,
-    warn_equal_prototypes,
 )
 from semdd_lightning.selection.ties import rounded
 
@@ -91,7 +90,6 @@ def score_images(embeddings: Embeddings, rule: QualityRule, chunk: int = DEFAULT
     """
     num_images, num_classes = embeddings.num_images, embeddings.num_classes
     prototypes = class_prototypes(embeddings, rule.prototypes)
-    warn_equal_prototypes(prototypes, chunk)
     relevance = torch.empty(num_images, dtype=torch.float64)
     separability = torch.empty(num_images, dtype=torch.float64) if num_classes > 1 else None
     predicted = torch.empty(num_images, dtype=torch.int64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import ClassVar
@@ -112,12 +111,3 @@ def _check_counts(counts: Tensor, ipc: int) -> None:
             "lower ipc or add images."
         )
         raise TooFewImagesError(msg)
-    full = torch.nonzero(counts == ipc)[:, 0]
-    if len(full):
-        warnings.warn(
-            f"Expected more than {ipc} images in each class, found exactly {ipc} in {len(full)} of "
-            f"{len(counts)} classes (the first is class {int(full[0])}): nothing was chosen there; "
-            "add images or lower ipc.",
-            UserWarning,
-            stacklevel=3,
-        )

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.utilities.types import LRSchedulerConfigType, OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torchmetrics import MetricCollection
@@ -94,11 +95,11 @@ class ClassifierModule(LightningModule):
         if not any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in self.network.modules()):
             return
         if self.trainer.strategy.root_device.type == "cuda":
-            self.network = nn.SyncBatchNorm.convert_sync_batchnorm(self.network)
+            self.network = nn.SyncBatchNorm.convert_sync_batchnorm(self.network)  # type: ignore[no-untyped-call]
         else:
             logger.warning(
-                "BatchNorm: each of the %d processes uses statistics of its own part of the batch, as there is "
-                "no SyncBatchNorm on this device; the result depends on their number",
+                "BatchNorm: each of the %d processes uses statistics of its own part of the batch, as there "
+                "is no SyncBatchNorm on this device; the result depends on their number",
                 self.trainer.world_size,
             )
 
@@ -112,11 +113,11 @@ class ClassifierModule(LightningModule):
         self.log("train_loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(batch.labels))
         return loss * batch.weight
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The injected optimiser over the student alone, and the schedule stepped once a pass."""
         data = self._data
         optimizer = self.optimizer(parameter_groups(self.network, self.weight_decay_on))
-        schedule = {
+        schedule: LRSchedulerConfigType = {
             "scheduler": self.schedule(optimizer, data.passes),
             "interval": "step",
             "frequency": len(data.schedule.batches),
@@ -149,7 +150,9 @@ class ClassifierModule(LightningModule):
         return {"row": batch.rows, "label": batch.labels, "probability": self(batch.images).softmax(dim=1)}
 
     def _evaluate(self, batch: EvaluationImages, metrics: MetricCollection) -> None:
-        metrics.update(self(batch.images), batch.labels)
+        logits = self(batch.images)
+        if len(batch.labels):  # a rank's share of a small split can be empty; its forward still runs
+            metrics.update(logits, batch.labels)
         self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=len(batch.labels))
 
     @property

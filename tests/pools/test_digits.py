@@ -10,7 +10,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from semdd_lightning.errors import DataError, PoolError
-from semdd_lightning.pools.digits import DIGIT_NAMES, GeneratedDigits, digits_split, sample_kernel_density
+from semdd_lightning.pools.digits import DIGIT_NAMES, GeneratedDigits, digits_split
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -65,13 +65,6 @@ def test_split_is_grey_rgb_of_the_asked_size(image_size: int) -> None:
 def test_split_refuses_other_names() -> None:
     with pytest.raises(DataError, match=r"'train' or 'test', found 'validation'"):
         digits_split("validation")  # type: ignore[arg-type]
-
-
-def test_kernel_density_has_the_moments_of_its_formula() -> None:
-    centres = np.array([[0.0, 10.0], [4.0, 10.0]])
-    drawn = sample_kernel_density(centres, 20_000, 3.0, np.random.default_rng(1))
-    np.testing.assert_allclose(drawn.mean(axis=0), [2, 10], atol=0.1)
-    np.testing.assert_allclose(drawn.var(axis=0), [4 + 9, 9], rtol=0.05)
 
 
 def test_pool_is_the_same_in_two_roots_bit_for_bit(tmp_path: Path) -> None:

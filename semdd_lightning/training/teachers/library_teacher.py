@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from torch import nn
@@ -85,9 +86,10 @@ def imagenet_indices(registry: ClassRegistry) -> list[int]:
     if registry.teacher_indices is not None:
         return list(registry.teacher_indices)
     if registry.wnids is not None:
-        from timm.data import ImageNetInfo
+        from timm.data.imagenet_info import ImageNetInfo
 
-        order = {wnid: index for index, wnid in enumerate(ImageNetInfo().label_names())}
+        wnids = ImageNetInfo().label_names()  # type: ignore[no-untyped-call]
+        order = {wnid: index for index, wnid in enumerate(wnids)}
         unknown = [wnid for wnid in registry.wnids if wnid not in order]
         if not unknown:
             return [order[wnid] for wnid in registry.wnids]
@@ -114,7 +116,7 @@ def _cut(
 def _loading(name: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, TypeError, EOFError, UnpicklingError) as error:
         if isinstance(error, SemddError):
             raise
         msg = (

@@ -1,0 +1,107 @@
+"""Every packaged config runs from end to end on small data."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from semdd_lightning.cli.configs import packaged_configs
+from semdd_lightning.cli.experiment import run_experiment
+from semdd_lightning.cli.run_record import RunResult
+from semdd_lightning.models import build_network
+from semdd_lightning.prior import imagenet_names
+
+NAMES = [p.relative_to(packaged_configs()).as_posix() for p in sorted(packaged_configs().rglob("*.yaml"))]
+
+
+def class_folders(config: dict[str, Any]) -> list[str]:
+    """Folder names that a config's own class list or number of classes asks for."""
+    data = config["data"]["init_args"]
+    listed = data.get("pool", {}).get("init_args", {}).get("class_names")
+    if listed:
+        return list(listed)
+    if data["num_classes"] in (10, 100):
+        return [f"class_{i:03d}" for i in range(data["num_classes"])]
+    from timm.data import ImageNetInfo
+
+    return sorted(ImageNetInfo().label_names())[: data["num_classes"]]
+
+
+def write_images(root: Path, folders: list[str], count: int) -> Path:
+    generator = np.random.default_rng(0)
+    for folder in folders:
+        (root / folder).mkdir(parents=True)
+        for i in range(count):
+            pixels = generator.integers(0, 256, (20, 16, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / folder / f"{i}.png")
+    return root
+
+
+def real_images(path: Path) -> dict[str, Any]:
+    return {"class_path": "FolderImages", "init_args": {"path": str(path), "held_out": 0}}
+
+
+def run_small(name: str, overlay: dict[str, Any], tmp_path: Path, *words: str) -> RunResult:
+    """A config with what would need data, weights or patience replaced; everything else is its own."""
+    file = tmp_path / f"{Path(name).stem}-small.yaml"
+    file.write_text(yaml.safe_dump(overlay))
+    limits = ["--data.passes_per_epoch=1", "--trainer.devices=1", "--trainer.check_val_every_n_epoch=1"]
+    return run_experiment(["fit", f"--config={name}", f"--config={file}", *limits, *words])
+
+
+@pytest.fixture(autouse=True)
+def _workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_config_runs_on_small_data(name: str, tmp_path: Path, tiny_clip_dir: Path) -> None:
+    config = yaml.safe_load((packaged_configs() / name).read_text())
+    folders = class_folders(config)
+    pool = write_images(tmp_path / "pool", folders, 2)
+    real = write_images(tmp_path / "real", folders, 1)
+    if name == "quickstart.yaml":
+        result = run_small(name, {"data": {"init_args": {"passes": 2}}}, tmp_path)
+        assert result.evaluated["test"] == 896
+        return
+    size = 16 if "resnet18_modified" in str(config["model"]) else 32  # pixels; the 3x3 stem costs most
+    split = {"test": real_images(real), "validation": real_images(real)}
+    if name.startswith("teachers/"):
+        data = {"passes": 1, "image_size": size, "train": real_images(real), **split}
+        result = run_small(name, {"data": {"init_args": data}}, tmp_path)
+        assert (Path(str(result.directory)) / "last.ckpt").is_file()
+    else:
+        prior: dict[str, Any] = {"model": str(tiny_clip_dir), "pretrained": None}
+        if len(folders) > 100:
+            prior["prompts"] = "simple"  # 80 prompts a class take a minute
+        data = {"passes": 1, "ipc": 1, "image_size": size, "prior": prior, **split}
+        data["pool"] = {"init_args": {"path": str(pool)}}
+        teacher = small_teacher(config, folders, size, tmp_path)
+        overlay = {"data": {"init_args": data}, "model": {"init_args": {"teacher": teacher}}}
+        result = run_small(name, overlay, tmp_path)
+        assert result.sampler == "two_stage"
+        assert result.ipc == 1
+    assert result.evaluated["test"] == len(folders)
+    assert 0 <= result.metrics["test_top1"] <= 1
+
+
+def small_teacher(config: dict[str, Any], folders: list[str], size: int, tmp_path: Path) -> dict[str, Any]:
+    """The config's own kind of teacher, with random weights of the right form."""
+    teacher: dict[str, Any] = config["model"]["init_args"]["teacher"]
+    torch.manual_seed(0)
+    if teacher["class_path"] == "TorchvisionTeacher":
+        file = tmp_path / "resnet18.pt"
+        torch.save(build_network("torchvision/resnet18", 1000, 224).state_dict(), file)
+        return {"init_args": {"weights_file": str(file), "input_size": 64}}
+    network = "conv3" if "conv3" in teacher["init_args"]["path"] else "resnet18_modified"
+    named = imagenet_names(folders) if folders[0].startswith("n0") else folders
+    state = build_network(network, len(folders), size).state_dict()
+    card = {"network": network, "num_classes": len(folders), "image_size": size}
+    card |= {"mean": (0.5, 0.5, 0.5), "std": (0.2, 0.2, 0.2), "class_names": list(named)}
+    weights = {f"network.network.{key}": value for key, value in state.items()}
+    torch.save({"semdd": card, "state_dict": weights}, tmp_path / "teacher.ckpt")
+    return {"init_args": {"path": str(tmp_path / "teacher.ckpt")}}

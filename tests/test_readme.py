@@ -1,0 +1,71 @@
+"""Every command and the Python example of the README run."""
+
+import re
+import shlex
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from semdd_lightning.cli.main import COMMANDS, main
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+FENCES = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
+SHELL = [line for kind, text in FENCES if kind == "sh" for line in text.splitlines()]
+PYTHON = [text for kind, text in FENCES if kind == "python"]
+SMALL = {
+    "fit": ["--data.passes=2", "--data.passes_per_epoch=1", "--trainer.check_val_every_n_epoch=1"],
+    "compare": ["--data.passes=2", "--data.passes_per_epoch=1"],
+}
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, tiny_clip_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with ``my_pool``, and the tiny CLIP where the README names a published one."""
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(0)
+    names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+    for name in names:
+        (tmp_path / "my_pool" / name).mkdir(parents=True)
+        for i in range(12):
+            pixels = generator.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "my_pool" / name / f"{i}.png")
+    (tmp_path / "tiny_clip").symlink_to(tiny_clip_dir)
+    return tmp_path
+
+
+def semdd_commands() -> list[list[str]]:
+    words = [shlex.split(line) for line in SHELL]
+    tails = [line[line.index(".venv/bin/semdd") :] for line in words if ".venv/bin/semdd" in line]
+    return [line[1:] for line in [*tails, *(line for line in words if line[0] == "semdd")]]
+
+
+def test_the_readme_shows_what_it_should() -> None:
+    assert len(PYTHON) == 1
+    assert len([line for line in PYTHON[0].splitlines() if line]) < 10
+    assert ".venv/bin/python -m pytest" in SHELL
+    assert {words[0] for words in semdd_commands()} <= set(COMMANDS)
+
+
+def test_commands_run(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    real = ["--data.test=FolderImages", "--data.test.path=my_pool", "--data.validation=null"]
+    for words in semdd_commands():
+        words = ["tiny_clip" if word == "ViT-B-32-quickgelu:openai" else word for word in words]
+        extra = SMALL.get(words[0], [])
+        if "cifar10.yaml" in words:  # real data, CLIP and teacher that a test cannot have
+            prior = ["--data.prior.model=tiny_clip", "--data.prior.pretrained=null"]
+            extra = [*extra, *real, *prior, "--model.teacher=ClipTeacher", "--trainer.devices=1"]
+        assert main([*words, *extra]) == 0, (words, capsys.readouterr().err)
+    assert "top-1" in capsys.readouterr().out
+
+
+def test_python_example_runs(workplace: Path) -> None:
+    code = PYTHON[0].replace('"ViT-B-32-quickgelu", "openai"', '"tiny_clip"')
+    assert "tiny_clip" in code
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        exec(compile(code, "README.md", "exec"), {})  # noqa: S102 - our own example
+    assert len(list((workplace / "chosen" / "images").rglob("*.png"))) == 100
