@@ -26,9 +26,9 @@ def class_folders(config: dict[str, Any]) -> list[str]:
         return list(listed)
     if data["num_classes"] in (10, 100):
         return [f"class_{i:03d}" for i in range(data["num_classes"])]
-    from timm.data import ImageNetInfo
+    from timm.data.imagenet_info import ImageNetInfo
 
-    return sorted(ImageNetInfo().label_names())[: data["num_classes"]]
+    return sorted(ImageNetInfo().label_names())[: data["num_classes"]]  # type: ignore[no-untyped-call]
 
 
 def write_images(root: Path, folders: list[str], count: int) -> Path:

@@ -56,7 +56,8 @@ def test_commands_run(workplace: Path, capsys: pytest.CaptureFixture[str]) -> No
         words = ["tiny_clip" if word == "ViT-B-32-quickgelu:openai" else word for word in words]
         extra = SMALL.get(words[0], [])
         if "cifar10.yaml" in words:  # real data, CLIP and teacher that a test cannot have
-            prior = ["--data.prior.model=tiny_clip", "--data.prior.pretrained=null"]
+            prior = ["--data.prior={model: tiny_clip, pretrained: null}"]
+            prior.append("--data.ipc=1")  # too few images to tell an untrained teacher from a good one
             extra = [*extra, *real, *prior, "--model.teacher=ClipTeacher", "--trainer.devices=1"]
         assert main([*words, *extra]) == 0, (words, capsys.readouterr().err)
     assert "top-1" in capsys.readouterr().out

@@ -132,7 +132,8 @@ def _directory_source(directory: Path, pretrained: str | None, activation: Activ
     if pretrained is not None:
         msg = (
             f"Expected no pretrained beside the model directory {directory}, found {pretrained!r}; "
-            "a directory brings its own weights: leave pretrained out."
+            "a directory brings its own weights: leave pretrained out "
+            "(over a config: --data.prior '{model: DIR, pretrained: null}')."
         )
         raise PriorError(msg)
     config, weights = _directory_files(directory)

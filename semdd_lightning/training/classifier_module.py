@@ -90,7 +90,15 @@ class ClassifierModule(LightningModule):
 
     def setup(self, stage: str) -> None:
         """Over several processes, batch statistics are the global batch's where the device can do that."""
-        if stage != "fit" or self.trainer.world_size == 1:
+        if stage != "fit":
+            return
+        data = self._data
+        if self.trainer.max_epochs != (epochs := data.passes // data.passes_per_epoch):
+            logger.warning(
+                "The trainer makes %s epochs, but %d passes at %d an epoch are %d: the schedule counts on these",
+                *(self.trainer.max_epochs, data.passes, data.passes_per_epoch, epochs),
+            )
+        if self.trainer.world_size == 1:
             return
         if not any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in self.network.modules()):
             return

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch import Trainer
+
+from semdd_lightning.data import Augmentation, DigitsImages, FolderImages, ImageDataModule, TrainingImages
+from semdd_lightning.data.image_data_module import epochs_of
+from semdd_lightning.errors import ClassListError, ConfigError
+from semdd_lightning.models import ConvNet
+from semdd_lightning.training import ClassifierModule
+
+PLAIN = Augmentation(horizontal_flip=0.0, mix="none")
+Served = Callable[..., list[TrainingImages]]
+MakeTrainer = Callable[..., Trainer]
+
+
+def _classifier(num_classes: int = 3) -> ClassifierModule:
+    return ClassifierModule(partial(ConvNet, depth=1, width=4), num_classes, 16)
+
+
+@pytest.fixture
+def folder_data(coloured_pool: Path) -> ImageDataModule:
+    images = FolderImages(coloured_pool, held_out=2)
+    held = replace(images, part="held_out")
+    return ImageDataModule(
+        images, 3, 16, test=held, validation=held, batch_size=5, passes=2, augmentation=PLAIN
+    )
+
+
+@pytest.mark.parametrize("storage", ["auto", "device", "host", "disk"])
+def test_the_trainer_serves_every_image_with_its_label(
+    folder_data: ImageDataModule, served_batches: Served, storage: str
+) -> None:
+    folder_data.storage, folder_data.num_workers = storage, 0  # type: ignore[assignment]
+    batches = served_batches(folder_data, max_epochs=2)
+    whole = folder_data.train.open()  # type: ignore[union-attr]
+    expected = [np.asarray(whole.read(i)).tobytes() + bytes([whole.labels[i]]) for i in range(len(whole))]
+    found = []
+    for batch in batches:
+        assert torch.equal(batch.partner_labels.sort().values, batch.labels.sort().values)
+        assert batch.images.dtype == torch.float32
+        pixels = (batch.images * 255).round().byte().permute(0, 2, 3, 1).numpy()
+        found += [p.tobytes() + bytes([label]) for p, label in zip(pixels, batch.labels, strict=True)]
+    assert len(batches) == 2 * 3  # 12 images make batches of 5, 5 and 2
+    assert sorted(found[:12]) == sorted(found[12:]) == sorted(expected)
+    assert found[:12] != found[12:]
+
+
+def test_augmented_images_stay_in_the_unit_range_and_labels_follow_the_partners(
+    folder_data: ImageDataModule, served_batches: Served
+) -> None:
+    folder_data.augmentation = Augmentation(crop_scale=(0.2, 1.0), shuffle_patches=2)
+    batches = served_batches(folder_data)
+    for batch in batches:
+        assert batch.images.min() >= 0
+        assert batch.images.max() <= 1
+        classes = torch.tensor([2, 1, 0])[batch.images.argmax(dim=1)]  # red, green, blue pixels; (B, S, S)
+        for pixels, own, partner in zip(classes, batch.labels, batch.partner_labels, strict=True):
+            assert set(pixels.flatten().tolist()) <= {int(own), int(partner)}
+            share = batch.ratio.item() if own != partner else 1.0
+            assert (pixels == own).float().mean().item() == pytest.approx(share)
+    assert any((batch.labels != batch.partner_labels).any() for batch in batches)
+
+
+def test_fit_then_test_then_validate(folder_data: ImageDataModule, make_trainer: MakeTrainer) -> None:
+    network, trainer = _classifier(), make_trainer()
+    trainer.fit(network, datamodule=folder_data)
+    assert folder_data.split_sizes() == {"train": 12, "validation": 6}
+    (tested,) = trainer.test(network, datamodule=folder_data, verbose=False)
+    (validated,) = trainer.validate(network, datamodule=folder_data, verbose=False)
+    assert folder_data.split_sizes() == {"train": 12, "validation": 6, "test": 6}
+    assert tested["test_top1"] == validated["val_top1"]  # they are the same images here
+
+
+def test_prediction_takes_the_test_split_or_its_own(
+    folder_data: ImageDataModule, make_trainer: MakeTrainer
+) -> None:
+    network = _classifier()
+    rows: Any = make_trainer().predict(network, datamodule=folder_data)
+    assert torch.equal(torch.cat([batch["row"] for batch in rows]), torch.arange(6))
+    own = ImageDataModule(None, 10, 16, predict=DigitsImages(), evaluation_batch_size=300)
+    predicted: Any = make_trainer().predict(_classifier(10), datamodule=own)
+    labels = torch.cat([batch["label"] for batch in predicted])
+    assert labels.tolist() == DigitsImages().open().labels.tolist()
+    probability = torch.cat([batch["probability"] for batch in predicted])
+    torch.testing.assert_close(probability.sum(dim=1), torch.ones(len(labels)))
+
+
+def test_images_for_the_check_of_a_teacher(folder_data: ImageDataModule) -> None:
+    folder_data.setup("fit")
+    images, labels, what = folder_data.check_images()
+    assert (images.dtype, len(images), what) == (torch.uint8, 6, "held-out real images")
+    folder_data.validation = None
+    without = ImageDataModule(folder_data.train, 3, 16)
+    without.setup("fit")  # no trainer and no validation split are needed
+    images, labels, what = without.check_images(count=4)
+    assert (len(images), what) == (4, "training images")
+    assert labels[[0, -1]].tolist() == [0, 2]
+    assert list(without.val_dataloader()) == []
+
+
+def test_a_batch_size_above_the_set_is_clamped_and_said(
+    folder_data: ImageDataModule, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder_data.batch_size = 99
+    with caplog.at_level(logging.INFO, "semdd_lightning"):
+        folder_data.setup("fit")
+    assert folder_data.schedule.batches == ((0, 12),)
+    assert "batch_size 99 is clamped to the 12 images" in caplog.text
+    assert "12 images live on cpu (0.0 MiB); 1 steps a pass" in caplog.text
+
+
+def test_a_wrong_number_of_classes(coloured_pool: Path) -> None:
+    data = ImageDataModule(FolderImages(coloured_pool), 4, 16)
+    with pytest.raises(ClassListError, match=r"Expected 4 classes \(num_classes\), found 3"):
+        data.setup("fit")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 0}, "batch_size, passes, passes_per_epoch and evaluation_batch_size of at least 1"),
+        ({"passes": 0}, "of at least 1, found 3, 16, 128, 0, 1, 500"),
+        ({"passes": 12, "passes_per_epoch": 5}, r"to divide passes \(12\), found 5; .*\[1, 2, 3, 4, 6, 12\]"),
+    ],
+)
+def test_numbers_that_make_no_sense(options: dict[str, int], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        ImageDataModule(DigitsImages(), 3, 16, **options)  # type: ignore[arg-type]
+
+
+def test_epochs_are_whole() -> None:
+    assert [epochs_of(300, per_epoch) for per_epoch in (1, 10, 300)] == [300, 30, 1]
+    with pytest.raises(ConfigError, match="divide passes"):
+        epochs_of(3, 4)
+
+
+def test_what_is_missing_is_said() -> None:
+    nothing = ImageDataModule(None, 3, 16)
+    with pytest.raises(ConfigError, match="Expected at least one image set, found none"):
+        _ = nothing.registry
+    with pytest.raises(ConfigError, match=r"Expected setup\('fit'\) to have run"):
+        _ = nothing.schedule
+    with pytest.raises(ConfigError, match="Expected training images for fit, found train: null"):
+        nothing.setup("fit")
+    with pytest.raises(ConfigError, match=r"Expected a validation split, found none; give data\.validation"):
+        nothing.setup("validate")
+    with pytest.raises(ConfigError, match=r"Expected a test split, found none; give data\.test"):
+        nothing.setup("test")

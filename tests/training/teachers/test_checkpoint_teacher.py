@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.data import FolderImages, ImageDataModule
+from semdd_lightning.errors import TeacherError
+from semdd_lightning.models import CIFAR_MEAN, CIFAR_STD, ConvNet, NetworkFactory
+from semdd_lightning.training import CheckpointTeacher, ClassifierModule
+from semdd_lightning.training.teachers import TeacherContext
+
+NAMES = ("blue", "green", "red")
+TINY: NetworkFactory = partial(ConvNet, depth=2, width=4)
+Trained = Callable[[str | NetworkFactory], ClassifierModule]
+
+
+def _context(names: tuple[str, ...] = NAMES) -> TeacherContext:
+    return TeacherContext(ClassRegistry(names, names), 16, None)
+
+
+@pytest.fixture
+def train(coloured_pool: Path, make_trainer: Callable[..., Trainer], tmp_path: Path) -> Trained:
+    """Train a network for a pass; its checkpoint is ``tmp_path / "last.ckpt"``."""
+
+    def fit(network: str | NetworkFactory) -> ClassifierModule:
+        module = ClassifierModule(network, 3, 16, mean=CIFAR_MEAN, std=CIFAR_STD)
+        data = ImageDataModule(FolderImages(coloured_pool), 3, 16, passes=1)
+        saving = ModelCheckpoint(tmp_path, "last", save_on_train_epoch_end=True)
+        make_trainer(callbacks=[saving], enable_checkpointing=True).fit(module, datamodule=data)
+        return module.eval()
+
+    return fit
+
+
+@pytest.mark.parametrize("architecture", ["conv3", TINY], ids=["name", "class"])
+def test_the_teacher_is_the_network_that_was_saved(
+    train: Trained, tmp_path: Path, architecture: str | NetworkFactory
+) -> None:
+    module = train(architecture)
+    given = None if isinstance(architecture, str) else architecture
+    images = torch.rand(6, 3, 24, 24, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = module(images)
+        for path in (tmp_path, tmp_path / "last.ckpt"):
+            network = CheckpointTeacher(path, given).build(_context()).eval()
+            torch.testing.assert_close(network(images), expected, atol=1e-5, rtol=1e-5)
+            saved = {f"network.{name}": value for name, value in network.state_dict().items()}
+            assert all(torch.equal(saved[name], value) for name, value in module.state_dict().items())
+
+
+def test_a_class_has_to_be_named_again(train: Trained, tmp_path: Path) -> None:
+    train(TINY)
+    with pytest.raises(
+        TeacherError, match=r"Expected the architecture of .*, found none in it; give the teacher's `network`"
+    ):
+        CheckpointTeacher(tmp_path).build(_context())
+    with pytest.raises(TeacherError, match=r"Expected weights of conv4 in .*found others"):
+        CheckpointTeacher(tmp_path, "conv4").build(_context())
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (
+            ("blue", "red", "green"),
+            r"3 classes in order, found 3 .*differ from class 1 on \(pool \('red', 'green'\)",
+        ),
+        (("blue", "green"), r"2 classes in order, found 3 .*differ from class 2 on .*teacher \('red',\)"),
+        (("blue", "green", "red", "white"), "4 classes in order, found 3 .*differ from class 3 on"),
+    ],
+)
+def test_other_classes_are_refused(
+    train: Trained, tmp_path: Path, names: tuple[str, ...], message: str
+) -> None:
+    train("conv3")
+    with pytest.raises(TeacherError, match=message):
+        CheckpointTeacher(tmp_path).build(_context(names))
+
+
+def test_what_is_no_checkpoint_of_ours(tmp_path: Path) -> None:
+    with pytest.raises(
+        TeacherError, match=r"Expected a teacher checkpoint at .*last\.ckpt, found none; train"
+    ):
+        CheckpointTeacher(tmp_path).build(_context())
+    text = tmp_path / "text.ckpt"
+    text.write_text("no checkpoint")
+    with pytest.raises(TeacherError, match=r"Expected a checkpoint in .*text\.ckpt, found a file that torch"):
+        CheckpointTeacher(text).build(_context())
+    contents: list[object] = [{"state_dict": {}}, torch.zeros(2)]
+    for content in contents:
+        torch.save(content, tmp_path / "other.ckpt")
+        with pytest.raises(TeacherError, match=r"checkpoint of this package in .*other\.ckpt, found another"):
+            CheckpointTeacher(tmp_path / "other.ckpt").build(_context())

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.transforms.functional import normalize
+
+from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.errors import TeacherError
+from semdd_lightning.training import TimmTeacher, TorchvisionTeacher
+from semdd_lightning.training.teachers import TeacherContext, imagenet_indices, library_teacher
+
+# fast.ai's ImageNette and the places of its classes among ImageNet's thousand
+WNIDS = (
+    *("n01440764", "n02102040", "n02979186", "n03000684", "n03028079"),
+    *("n03394916", "n03417042", "n03425413", "n03445777", "n03888257"),
+)
+PLACES = [0, 217, 482, 491, 497, 566, 569, 571, 574, 701]
+MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+
+
+def _context(wnids: tuple[str, ...] = WNIDS) -> TeacherContext:
+    return TeacherContext(ClassRegistry(wnids, wnids, wnids), 32, None)
+
+
+def _images(size: int) -> Tensor:
+    return torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state dict of shufflenet with random, seeded weights."""
+    path = tmp_path_factory.mktemp("weights") / "shufflenet.pth"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = torchvision.models.shufflenet_v2_x0_5(weights=None)
+        network.train()(torch.rand(4, 3, 64, 64))  # statistics of its own
+    torch.save(network.state_dict(), path)
+    return path
+
+
+@pytest.mark.parametrize("size", [64, 40])
+def test_a_torchvision_teacher_gives_the_rows_of_its_classes(saved: Path, size: int) -> None:
+    teacher = TorchvisionTeacher("shufflenet_v2_x0_5", weights_file=saved, input_size=64)
+    wnids = WNIDS[::-1]  # the pool's order, not the head's
+    network = teacher.build(_context(wnids)).eval()
+    reference = torchvision.models.shufflenet_v2_x0_5(weights=None)
+    reference.load_state_dict(torch.load(saved))
+    resized = (
+        F.interpolate(_images(size), (64, 64), mode="bilinear", antialias=True) if size != 64 else _images(64)
+    )
+    with torch.no_grad():
+        expected = reference.eval()(normalize(resized, MEAN, STD))[:, PLACES[::-1]]
+        torch.testing.assert_close(network(_images(size)), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_weights_that_are_not_there(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    bad = tmp_path / "bad.pth"
+    bad.write_text("no weights")
+    torch.save([1, 2], tmp_path / "list.pth")
+    teachers = [
+        TorchvisionTeacher("shufflenet_v2_x0_5", input_size=64),  # would be downloaded
+        TorchvisionTeacher("shufflenet_v2_x0_5", weights_file=tmp_path / "none.pth", input_size=64),
+        TorchvisionTeacher("shufflenet_v2_x0_5", weights_file=bad, input_size=64),
+        TorchvisionTeacher("shufflenet_v2_x0_5", weights_file=tmp_path / "list.pth", input_size=64),
+        TorchvisionTeacher("shufflenet_v2_x1_0", weights_file=saved, input_size=64),
+    ]
+    for teacher in teachers:
+        with pytest.raises(TeacherError, match=f"Expected pretrained weights of {teacher.name}, found none"):
+            teacher.build(_context())
+
+
+def test_a_timm_teacher_gives_the_rows_of_its_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Mean(nn.Module):
+        """Logit k is k times the image's mean, by way of a linear head."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(1, 1000, bias=False)
+            nn.init.zeros_(self.fc.weight)
+            self.fc.weight.data += torch.arange(1000.0)[:, None]
+
+        def forward(self, images: Tensor) -> Tensor:
+            logits: Tensor = self.fc(images.mean(dim=(1, 2, 3))[:, None])
+            return logits
+
+    def timm_network(num_classes: int, image_size: int, name: str, pretrained: bool) -> nn.Module:
+        assert (num_classes, image_size, name, pretrained) == (1000, 32, "some.tag", True)
+        return Mean()
+
+    monkeypatch.setattr(library_teacher, "timm_network", timm_network)
+    teacher = TimmTeacher("some.tag", 32, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+    found = teacher.build(_context())(_images(32))
+    expected = ((_images(32) - 0.5) / 0.25).mean(dim=(1, 2, 3))[:, None] * torch.tensor(PLACES)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-5)
+
+
+def test_a_timm_teacher_without_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*_: object, **__: object) -> nn.Module:
+        raise OSError("no network")
+
+    monkeypatch.setattr(library_teacher, "timm_network", offline)
+    with pytest.raises(TeacherError, match=r"Expected pretrained weights of resnet18\.a1_in1k, found none"):
+        TimmTeacher().build(_context())
+
+
+def test_imagenets_rows_are_the_sorted_wnids() -> None:
+    from timm.data.imagenet_info import ImageNetInfo
+
+    assert imagenet_indices(ClassRegistry(WNIDS, WNIDS, WNIDS)) == PLACES
+    everything = sorted(ImageNetInfo().label_names())  # type: ignore[no-untyped-call]
+    order = torch.randperm(1000, generator=torch.Generator().manual_seed(0)).tolist()
+    wnids = tuple(everything[i] for i in order)
+    assert imagenet_indices(ClassRegistry(wnids, wnids, wnids)) == order
+
+
+def test_the_class_lists_own_rows_win() -> None:
+    assert imagenet_indices(ClassRegistry(("a", "b"), ("a", "b"), WNIDS[:2], (7, 3))) == [7, 3]
+    assert imagenet_indices(ClassRegistry(("a", "b"), ("a", "b"), None, (7, 3))) == [7, 3]
+
+
+def test_classes_without_a_row() -> None:
+    with pytest.raises(TeacherError, match="Expected wnids or a teacher_index for each class, found neither"):
+        imagenet_indices(ClassRegistry(("a",), ("a",)))
+    with pytest.raises(
+        TeacherError, match=r"Expected wnids of ImageNet-1K, found \['n99999999'\]; give teacher"
+    ):
+        imagenet_indices(ClassRegistry(("a",), ("a",), ("n99999999",)))

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from semdd_lightning.training.teachers import FrozenTeacher
+
+
+def test_a_frozen_teacher_only_labels() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(12, 12), nn.BatchNorm1d(12), nn.Dropout(0.5))
+    teacher = FrozenTeacher(network.train(), torch.device("cpu"))
+    images = torch.rand(5, 3, 2, 2, generator=torch.Generator().manual_seed(0))
+    first, second = teacher(images), teacher(images)
+    assert torch.equal(first, second)  # no dropout, no statistics
+    assert not first.requires_grad
+    assert not any(layer.training for layer in network.modules())
+
+
+def test_what_holds_it_does_not_own_it() -> None:
+    teacher = FrozenTeacher(nn.Linear(2, 2), torch.device("cpu"))
+    holder = nn.Module()
+    setattr(holder, "teacher", teacher)  # noqa: B010 - as a module assigns its attributes
+    holder.train()
+    assert list(holder.parameters()) == []
+    assert holder.state_dict() == {}
+    assert not teacher.network.training

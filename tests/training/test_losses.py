@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from torch import Tensor
+
+from semdd_lightning.training import mixed_label_loss, soft_label_loss
+
+Array = NDArray[np.float64]
+shapes = st.tuples(st.integers(1, 6), st.integers(1, 5))
+
+
+def _logits(shape: tuple[int, int], seed: int) -> Tensor:
+    return 5 * torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def _softmax(logits: Array) -> Array:
+    odds = np.exp(logits)
+    return np.array([row / row.sum() for row in odds])
+
+
+@given(shapes, st.integers(0, 100), st.floats(0.5, 30))
+def test_soft_labels_are_the_teachers_softened_distribution(
+    shape: tuple[int, int], seed: int, temperature: float
+) -> None:
+    student, teacher = _logits(shape, seed), _logits(shape, seed + 1)
+    p, q = (_softmax(logits.numpy() / temperature) for logits in (teacher, student))
+    expected = sum(p[i, c] * np.log(p[i, c] / q[i, c]) for i, c in np.ndindex(shape)) / shape[0]
+    assert soft_label_loss(student, teacher, temperature).item() == pytest.approx(expected, abs=1e-12)
+
+
+def test_soft_label_loss_has_no_temperature_factor_in_its_gradient() -> None:
+    student, teacher, temperature = _logits((4, 3), 0).requires_grad_(), _logits((4, 3), 1), 20.0
+    soft_label_loss(student, teacher, temperature).backward()  # type: ignore[no-untyped-call]
+    p, q = (_softmax(logits.detach().numpy() / temperature) for logits in (teacher, student))
+    assert student.grad is not None
+    np.testing.assert_allclose(student.grad.numpy(), (q - p) / temperature / 4, atol=1e-12)
+
+
+def test_extreme_logits_stay_finite() -> None:
+    student, teacher = torch.tensor([[1e4, -1e4]]), torch.tensor([[-1e4, 1e4]])
+    assert torch.isfinite(soft_label_loss(student, teacher, 1.0))
+
+
+@given(shapes, st.integers(0, 100), st.floats(0, 1))
+def test_mixed_labels_share_the_cross_entropy(shape: tuple[int, int], seed: int, ratio: float) -> None:
+    logits, rng = _logits(shape, seed), np.random.default_rng(seed)
+    labels, partners = rng.integers(0, shape[1], (2, shape[0]))
+    log_p = np.log(_softmax(logits.numpy()))
+    expected = -np.mean(
+        [
+            ratio * log_p[i, label] + (1 - ratio) * log_p[i, partner]
+            for i, (label, partner) in enumerate(zip(labels, partners, strict=True))
+        ]
+    )
+    found = mixed_label_loss(
+        logits,
+        torch.from_numpy(labels),
+        torch.from_numpy(partners),
+        torch.tensor(ratio, dtype=torch.float64),
+    )
+    assert found.item() == pytest.approx(expected, abs=1e-12)

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torchvision
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import nn
+
+from semdd_lightning.data import FolderImages, ImageDataModule
+from semdd_lightning.models import ConvNet
+from semdd_lightning.training import (
+    ClassifierModule,
+    ConstantLR,
+    CosineLR,
+    PassSchedule,
+    parameter_groups,
+    rded_optimizer,
+)
+
+LR = 1e-3  # of RDED
+PASSES = 6
+
+
+def _rded(index: int) -> float:
+    return 0.5 * (1 + math.cos(math.pi * index / (2 * PASSES)))
+
+
+def _to_zero(index: int) -> float:
+    return 0.5 * (1 + math.cos(math.pi * index / PASSES))
+
+
+def _warm(index: int) -> float:
+    return (1 / 3, 2 / 3)[index] if index < 2 else 0.5 * (1 + math.cos(math.pi * (index - 2) / 4))
+
+
+SCHEDULES: dict[str, tuple[PassSchedule, Callable[[int], float]]] = {
+    "rded": (CosineLR, _rded),
+    "to_zero": (partial(CosineLR, stretch=1.0), _to_zero),
+    "warm": (partial(CosineLR, stretch=1.0, warmup=2), _warm),
+    "constant": (ConstantLR, lambda _: 1.0),
+}
+
+
+class RatesSeen(Callback):
+    """Learning rates of every group at each step."""
+
+    def __init__(self) -> None:
+        self.rates: list[list[float]] = []
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:  # noqa: ANN401
+        self.rates.append([group["lr"] for group in trainer.optimizers[0].param_groups])
+
+
+@pytest.mark.parametrize("passes_per_epoch", [1, 2, 3, 6])
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_every_pass_runs_at_its_rate(
+    coloured_pool: Path, make_trainer: Callable[..., Trainer], name: str, passes_per_epoch: int
+) -> None:
+    schedule, factor = SCHEDULES[name]
+    data = ImageDataModule(
+        FolderImages(coloured_pool), 3, 16, batch_size=7, passes=PASSES, passes_per_epoch=passes_per_epoch
+    )
+    network = ClassifierModule(partial(ConvNet, depth=1, width=4), 3, 16, schedule=schedule)
+    seen = RatesSeen()
+    trainer = make_trainer(PASSES // passes_per_epoch, callbacks=[seen])
+    trainer.fit(network, datamodule=data)
+    steps = 3  # 18 images in batches of 7, 7 and 4
+    assert len(seen.rates) == steps * PASSES
+    for step, rates in enumerate(seen.rates):
+        assert rates == pytest.approx([LR * factor(step // steps)] * 2)
+    after = [group["lr"] for group in trainer.optimizers[0].param_groups]
+    assert after == pytest.approx([LR * factor(PASSES)] * 2, abs=1e-12)
+
+
+def test_where_the_cosines_end() -> None:
+    def end(**options: float) -> float:
+        optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+        scheduler = CosineLR(optimizer, 300, **options)  # type: ignore[arg-type]
+        for _ in range(300):
+            optimizer.step()
+            scheduler.step()
+        return float(optimizer.param_groups[0]["lr"])
+
+    assert end() == pytest.approx(0.5)  # RDED's stops at half
+    assert end(stretch=1.0) == pytest.approx(0, abs=1e-12)
+    assert end(stretch=1.0, warmup=5) == pytest.approx(0, abs=1e-12)
+
+
+def _names(network: nn.Module, group: dict[str, Any]) -> set[str]:
+    by_id = {id(parameter): name for name, parameter in network.named_parameters()}
+    return {by_id[id(parameter)] for parameter in group["params"]}
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        torchvision.models.vit_b_16(num_classes=3, image_size=32),
+        torchvision.models.resnet18(num_classes=3),
+    ],
+    ids=["vit", "resnet"],
+)
+def test_decay_spares_norms_biases_and_a_vits_positions(network: nn.Module) -> None:
+    decayed, spared = parameter_groups(network, "weights")
+    assert spared["weight_decay"] == 0
+    assert "weight_decay" not in decayed  # the optimiser's own value
+    matrices = set()
+    for name, layer in network.named_modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            matrices.add(f"{name}.weight")
+        if isinstance(layer, nn.MultiheadAttention):
+            matrices.add(f"{name}.in_proj_weight")
+    assert _names(network, decayed) == matrices
+    everything = {name for name, _ in network.named_parameters()}
+    assert _names(network, spared) == everything - matrices
+    if isinstance(network, torchvision.models.VisionTransformer):
+        assert "encoder.pos_embedding" in _names(network, spared)
+
+
+def test_decay_on_all_is_one_group_and_frozen_parameters_stay_out() -> None:
+    network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    network[0].requires_grad_(requires_grad=False)
+    (group,) = parameter_groups(network, "all")
+    assert _names(network, group) == {"1.weight", "1.bias"}
+    decayed, spared = parameter_groups(network, "weights")
+    assert (_names(network, decayed), _names(network, spared)) == ({"1.weight"}, {"1.bias"})
+
+
+def test_rdeds_optimiser() -> None:
+    optimizer = rded_optimizer(parameter_groups(nn.Linear(2, 2), "weights"))
+    assert isinstance(optimizer, torch.optim.AdamW)
+    values = [(g["lr"], g["betas"], g["weight_decay"]) for g in optimizer.param_groups]
+    assert values == [(1e-3, (0.9, 0.999), 0.01), (1e-3, (0.9, 0.999), 0.0)]
