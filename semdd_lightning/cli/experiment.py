@@ -9,7 +9,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.utilities import rank_zero_only
 
 from semdd_lightning.cli.configs import config_name, resolve_configs, without_configs
 from semdd_lightning.cli.predictions import PredictionWriter
@@ -29,8 +29,21 @@ def run(command: str, words: list[str]) -> int:
 
 
 def run_experiment(words: list[str]) -> RunResult:
-    """One experiment from command-line words: what ``fit`` does, and ``compare`` once a cell."""
-    cli = SemddCLI(resolve_configs(words))
+    """One experiment from command-line words: what ``fit`` does, and ``compare`` once a cell.
+
+    Raises:
+        ConfigError: if the config does not describe the student of the checkpoint.
+    """
+    try:
+        cli = SemddCLI(resolve_configs(words))
+    except RuntimeError as error:
+        if "loading state_dict" not in str(error):
+            raise
+        msg = (
+            f"Expected a checkpoint of the student that the config describes, found another ({error}); "
+            "give the config.yaml of the run that wrote it."
+        )
+        raise ConfigError(msg) from error
     return cli.record.result
 
 
@@ -89,13 +102,8 @@ class SemddCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Make the run directory and write the config, on one rank, before anything can fail."""
-        if self.subcommand != "fit" and self._get(self.config, "ckpt_path") is None:
-            msg = (
-                f"Expected --ckpt_path for {self.subcommand}, found none; give the last.ckpt of a run "
-                "(an untrained student is not worth a number)."
-            )
-            raise ConfigError(msg)
-        directory = self._new_run_directory() if rank_zero_only.rank == 0 else None
+        self._check_checkpoint()
+        directory = self._new_run_directory() if getattr(rank_zero_only, "rank", 0) == 0 else None
         overrides = without_configs(self.words[1:])
         self.record = RunRecord(directory, self.subcommand or "fit", self._config_names(), overrides)
         if directory is None:
@@ -146,6 +154,20 @@ class SemddCLI(LightningCLI):
     def after_predict(self) -> None:
         """Write the result."""
         self.record.write_result(self.trainer)
+
+    def _check_checkpoint(self) -> None:
+        path = self._get(self.config, "ckpt_path")
+        if path is None and self.subcommand != "fit":
+            msg = (
+                f"Expected --ckpt_path for {self.subcommand}, found none; give the last.ckpt of a run "
+                "(an untrained student is not worth a number)."
+            )
+            raise ConfigError(msg)
+        if path is not None and "://" not in str(path) and not Path(path).exists():
+            msg = (
+                f"Expected a checkpoint at {Path(path).absolute()}, found none; give the last.ckpt of a run."
+            )
+            raise ConfigError(msg)
 
     def _config_names(self) -> list[str]:
         return [config_name(Path(str(path))) for path in self._get(self.config, "config") or []]

@@ -119,6 +119,8 @@ def _set_up_messages() -> None:
         ".*Checkpoint directory .* exists and is not empty.*",  # the run directory, made a moment before
         ".*does not have many workers.*",  # images in memory need none
         ".*Total length of `list` across ranks is zero.*",  # there need not be a validation split
+        ".*The dirpath has changed from.*",  # every run has its own, a resumed one too
+        ".*Couldn't infer the batch indices.*",  # predictions carry their rows
         ".*`tensorboardX` has been removed.*",
         ".*LeafSpec.*",
     ):

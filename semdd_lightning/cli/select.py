@@ -126,7 +126,11 @@ def _select(settings: dict[str, Any], options: argparse.Namespace) -> None:
 
     pool, prior, sampler = settings["pool"], settings["prior"], settings["sampler"]
     pool = build_component(pool, PoolReader) if isinstance(pool, dict) else pool
-    prior = parse_prior(prior) if isinstance(prior, str) else build_component(prior, OpenClipPrior)
+    if isinstance(prior, str):  # a folder is named so that `semdd verify` finds it from anywhere
+        folder = Path(prior).expanduser()
+        prior = parse_prior(str(folder.absolute()) if prior != "digits" and folder.is_dir() else prior)
+    else:
+        prior = build_component(prior, OpenClipPrior)
     sampler = build_component(sampler, Sampler) if isinstance(sampler, dict) else build_sampler(sampler)
     pool.prepare()
     chosen = select(
@@ -157,7 +161,7 @@ def _export(chosen: Any, options: argparse.Namespace) -> Path:  # noqa: ANN401 -
         out: Path = chosen.export(options.out, link=options.link)
         return out
     name = Path(chosen.pool.root).name
-    directory = create_run_directory(Path("selections"), name)
-    directory.rmdir()  # its name was what was wanted; export makes it anew, as a whole or not at all
-    out = chosen.export(directory, link=options.link)
+    out = create_run_directory(Path("selections"), name)
+    out.rmdir()  # its name was what was wanted; export makes it anew, as a whole or not at all
+    chosen.export(out, link=options.link)
     return out

@@ -74,14 +74,19 @@ def comparison_table(cells: Sequence[Cell], baseline: str) -> pd.DataFrame:
         ``difference`` and ``half_width`` of its 95 % interval; index ``sampler``.
 
     Raises:
-        ConfigError: if the samplers did not run with the same seeds, or the baseline did not run.
+        ConfigError: if there are no cells, one is there twice, the samplers did not run with the same
+            seeds, or the baseline did not run.
     """
+    found = sorted((cell.sampler, cell.seed) for cell in cells)
+    if not found or len(set(found)) < len(found):
+        msg = f"Expected every sampler and seed once, found {found or 'none'}; give each finished run once."
+        raise ConfigError(msg)
     runs = pd.DataFrame([vars(cell) for cell in cells])
     by_seed = runs.pivot(index="seed", columns="sampler", values="top1")
     if baseline not in by_seed or bool(by_seed.isna().to_numpy().any()):
         msg = (
-            f"Expected every sampler and the baseline {baseline!r} with the same seeds, found "
-            f"{sorted(zip(runs['sampler'], runs['seed'], strict=True))}; run the missing cells."
+            f"Expected every sampler and the baseline {baseline!r} with the same seeds, found {found}; "
+            "run the missing cells."
         )
         raise ConfigError(msg)
     rows = []

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, is_dataclass
 from inspect import isabstract
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from semdd_lightning import __version__
 from semdd_lightning.errors import RunError
@@ -74,7 +75,7 @@ def describe(component: object) -> dict[str, Any]:
     }
 
 
-def build_component(description: dict[str, Any], base: type[Component]) -> Component:
+def build_component(description: dict[str, Any], base: Callable[..., Component]) -> Component:
     """Make the component that `describe` described.
 
     Args:
@@ -87,18 +88,19 @@ def build_component(description: dict[str, Any], base: type[Component]) -> Compo
     """
     from jsonargparse import ArgumentParser
 
+    kind = cast("type[Component]", base)  # a `type[...]` in the signature would keep abstract classes out
     parser = ArgumentParser(exit_on_error=False)
     try:
-        if isabstract(base):
-            parser.add_subclass_arguments(base, "component", required=True)
+        if isabstract(kind):
+            parser.add_subclass_arguments(kind, "component", required=True)
             config = parser.parse_object({"component": description})
         else:
-            parser.add_class_arguments(base, "component")
-            config = parser.parse_object({"component": _arguments(description, base)})
+            parser.add_class_arguments(kind, "component")
+            config = parser.parse_object({"component": _arguments(description, kind)})
         component: Component = parser.instantiate_classes(config).component
     except Exception as error:
         msg = (
-            f"Expected a {base.__name__} as {description}, found that it cannot be built ({error}); "
+            f"Expected a {kind.__name__} as {description}, found that it cannot be built ({error}); "
             "install the version of the package that wrote it, or make the selection again."
         )
         raise RunError(msg) from error

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from semdd_lightning.pools import read_image
@@ -27,7 +26,7 @@ def write_contact_sheet(path: Path, table: pd.DataFrame, root: Path) -> Path:
         root: folder that the table's paths are relative to.
     """
     figure = draw_contact_sheet(table, root)
-    FigureCanvasAgg(figure).print_png(str(path))
+    figure.savefig(path, format="png")
     return path
 
 

@@ -92,12 +92,6 @@ class ClassifierModule(LightningModule):
         """Over several processes, batch statistics are the global batch's where the device can do that."""
         if stage != "fit":
             return
-        data = self._data
-        if self.trainer.max_epochs != (epochs := data.passes // data.passes_per_epoch):
-            logger.warning(
-                "The trainer makes %s epochs, but %d passes at %d an epoch are %d: the schedule counts on these",
-                *(self.trainer.max_epochs, data.passes, data.passes_per_epoch, epochs),
-            )
         if self.trainer.world_size == 1:
             return
         if not any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in self.network.modules()):
@@ -109,6 +103,18 @@ class ClassifierModule(LightningModule):
                 "BatchNorm: each of the %d processes uses statistics of its own part of the batch, as there "
                 "is no SyncBatchNorm on this device; the result depends on their number",
                 self.trainer.world_size,
+            )
+
+    def on_fit_start(self) -> None:
+        """The command line links epochs to passes; a trainer made by hand may disagree."""
+        data, epochs = self._data, self.trainer.max_epochs
+        if epochs != data.passes // data.passes_per_epoch:
+            logger.warning(
+                "Expected max_epochs %d for %d passes at %d an epoch, found %s; the schedule counts passes",
+                data.passes // data.passes_per_epoch,
+                data.passes,
+                data.passes_per_epoch,
+                epochs,
             )
 
     def training_loss(self, batch: TrainingImages) -> Tensor:

@@ -191,3 +191,17 @@ def test_batch_statistics_of_several_processes(caplog: pytest.LogCaptureFixture)
     assert nn.SyncBatchNorm in kinds(on_gpu)
     assert nn.BatchNorm2d not in kinds(on_gpu)
     assert on_gpu.state_dict().keys() == names
+
+
+@pytest.mark.parametrize(("epochs", "warned"), [(2, False), (3, True)])
+def test_epochs_that_do_not_make_the_passes_are_said(
+    epochs: int,
+    warned: bool,
+    coloured_pool: Path,
+    make_trainer: MakeTrainer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    data = _data(coloured_pool, 2, passes=4)
+    with caplog.at_level(logging.WARNING):
+        make_trainer(max_epochs=epochs).fit(_module(), datamodule=data)
+    assert ("Expected max_epochs 2 for 4 passes at 2 an epoch, found 3" in caplog.text) == warned

@@ -1,0 +1,115 @@
+"""`semdd compare`: one run a sampler and seed, one table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+from torch import Tensor
+
+from semdd_lightning.cli.main import main
+from semdd_lightning.export import read_manifest
+
+
+@pytest.fixture
+def experiment(workplace: Path) -> Path:
+    """A config that spells its sampler out, and a student that stays as it was initialised."""
+    sampler = {"class_path": "TwoStage", "init_args": {"candidates_per_class": 5}}
+    optimizer = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.0}}
+    content = {"data": {"init_args": {"sampler": sampler}}, "model": {"init_args": {"optimizer": optimizer}}}
+    file = workplace / "experiment.yaml"
+    file.write_text(yaml.safe_dump(content))
+    return file
+
+
+def test_two_samplers_and_two_seeds(
+    experiment: Path,
+    small: tuple[str, ...],
+    capsys: pytest.CaptureFixture[str],
+    student_weights: Callable[[Path], dict[str, Tensor]],
+) -> None:
+    words = ["--samplers", "two_stage", "random", "--seeds", "0", "1", "--out", "table"]
+    assert main(["compare", *small, f"--config={experiment}", *words]) == 0
+    text = capsys.readouterr().out
+    out = Path("table").absolute()
+    names = ["two_stage-seed0", "random-seed0", "two_stage-seed1", "random-seed1"]
+    runs = {name: out / name for name in names}
+
+    cells: list[dict[str, Any]] = json.loads((out / "cells.json").read_text())["cells"]
+    assert [(cell["sampler"], cell["seed"]) for cell in cells] == [
+        ("two_stage", 0), ("random", 0), ("two_stage", 1), ("random", 1)
+    ]  # fmt: skip
+    for name, cell in zip(names, cells, strict=True):
+        assert cell["directory"] == str(runs[name])
+        result = json.loads((runs[name] / "result.json").read_text())
+        assert (cell["top1"], cell["top5"]) == (
+            result["metrics"]["test_top1"],
+            result["metrics"]["test_top5"],
+        )
+
+    table = pd.read_csv(out / "comparison.csv", index_col="sampler")
+    assert table.index.tolist() == ["two_stage", "random"]
+    assert table["n"].tolist() == [2, 2]
+    for sampler in ("two_stage", "random"):
+        values = [cell["top1"] for cell in cells if cell["sampler"] == sampler]
+        assert table.loc[sampler, "top1_mean"] == pytest.approx(sum(values) / 2)
+    assert json.loads((out / "comparison.json").read_text()).keys() == {"two_stage", "random"}
+    assert all(word in text for word in ("two_stage", "random", "baseline", "five or more say more"))
+
+    # the same initial student for all samplers of a seed, another one for another seed
+    weights = {name: student_weights(run) for name, run in runs.items()}
+    for seed in (0, 1):
+        one, other = weights[f"two_stage-seed{seed}"], weights[f"random-seed{seed}"]
+        assert all(torch.equal(one[key], other[key]) for key in one)
+    first, second = weights["random-seed0"], weights["random-seed1"]
+    assert not all(torch.equal(first[key], second[key]) for key in first)
+
+    # a sampler that the config spells out keeps its arguments, one that draws has the cell's seed
+    manifests = {name: read_manifest(run) for name, run in runs.items()}
+    for seed in (0, 1):
+        assert manifests[f"two_stage-seed{seed}"].sampler["init_args"]["candidates_per_class"] == 5
+        assert manifests[f"random-seed{seed}"].selection_seed == seed
+    assert manifests["random-seed0"].paths != manifests["random-seed1"].paths
+    assert manifests["two_stage-seed0"].paths == manifests["two_stage-seed1"].paths
+
+    versions = json.loads((out / "versions.json").read_text())
+    assert versions["command"][:2] == ["semdd", "compare"]
+
+
+def test_an_existing_directory_is_not_touched(
+    small: tuple[str, ...], workplace: Path, refused: Callable[..., str]
+) -> None:
+    (workplace / "table").mkdir()
+    message = refused("compare", *small, "--samplers", "random", "--out", "table")
+    assert "nothing was overwritten" in message
+    assert list((workplace / "table").iterdir()) == []
+
+
+def test_bad_input_is_refused_before_anything_is_written(
+    small: tuple[str, ...], workplace: Path, refused: Callable[..., str]
+) -> None:
+    assert "two_stage" in refused("compare", *small, "--samplers", "random", "twostage")
+    assert "packaged are" in refused("compare", "--config=none.yaml", "--samplers", "random")
+    assert list(workplace.iterdir()) == []
+
+
+def test_without_a_test_split_there_is_nothing_to_compare(
+    small: tuple[str, ...], refused: Callable[..., str]
+) -> None:
+    message = refused("compare", *small, "--samplers", "random", "--seeds", "0", "--data.test=null")
+    assert "Expected a test split to compare on" in message
+
+
+def test_options_are_not_guessed_from_their_beginnings(
+    small: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--sampler` is no `--samplers`: it goes to the runs, which do not know it."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["compare", *small, "--samplers", "random", "--sampler=k_center"])
+    assert "--sampler=k_center" in capsys.readouterr().err

@@ -1,0 +1,77 @@
+"""Two processes give what one gives: same images, same student, every test image once, one directory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from torch import Tensor
+
+from semdd_lightning.cli.main import main
+from semdd_lightning.export import read_manifest
+
+# two shards of embeddings, and 30 chosen images in batches of 7: the last one holds 2, and 7 do not halve
+DATA = (
+    "--data.pool.init_args.images_per_class=110",
+    "--data.ipc=3",
+    "--data.batch_size=7",
+    "--data.evaluation_batch_size=100",
+    "--model.student.init_args.norm=none",  # a bias before a norm has no gradient but rounding's
+)
+TWO = ("--trainer.devices=2", "--trainer.strategy=ddp")
+WAYS = {
+    "lightning starts the second": ["-m", "semdd_lightning"],
+    "torchrun starts both": [
+        "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "semdd_lightning"
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the run of one process goes."""
+    return tmp_path_factory.mktemp("alone") / "run"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_two_processes_are_one(
+    way: str,
+    alone: Path,
+    small: tuple[str, ...],
+    run_directories: Callable[[], list[Path]],
+    student_weights: Callable[[Path], dict[str, Tensor]],
+    monkeypatch: pytest.MonkeyPatch,
+    workplace: Path,
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    if not alone.exists():
+        assert main(["fit", *small, *DATA, f"--run.directory={alone}"]) == 0
+    fresh = f"--data.cache_dir={workplace / 'cache'}"  # so that both have something to encode
+    words = [sys.executable, *WAYS[way], "fit", *small, *DATA, *TWO, fresh]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+
+    (together,) = run_directories()
+    assert sorted(path.name for path in workplace.iterdir()) == ["cache", "runs"]
+    assert {path.name for path in together.iterdir()} == {path.name for path in alone.iterdir()}
+    assert done.stdout.count("run directory") == 1, "one rank prints the table"
+
+    one, two = read_manifest(alone), read_manifest(together)
+    assert two.paths == one.paths
+    assert two.selection_digest == one.selection_digest
+    assert two.embeddings_key == one.embeddings_key
+
+    results = [json.loads((run / "result.json").read_text()) for run in (alone, together)]
+    assert [result["encoded"] for result in results] == [1100, 1024], "rank 1 encodes the second shard"
+    assert results[0]["evaluated"] == results[1]["evaluated"] == {"train": 30, "test": 896}
+    for metric in ("test_top1", "test_top5"):
+        assert results[0]["metrics"][metric] == pytest.approx(results[1]["metrics"][metric], abs=1 / 896)
+
+    weights, other = student_weights(alone), student_weights(together)
+    assert weights.keys() == other.keys()
+    for key, value in weights.items():
+        assert float((value - other[key]).abs().max()) < 1e-5, key

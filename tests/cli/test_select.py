@@ -1,0 +1,192 @@
+"""`semdd select`: refusals before torch is imported, and what a selection leaves behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from semdd_lightning.cli.main import main
+from semdd_lightning.export import read_manifest, read_table
+from semdd_lightning.pools.digits import GeneratedDigits
+
+DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder pool of six generated digits a class."""
+    reader = GeneratedDigits(6, root=tmp_path_factory.mktemp("digits"))
+    reader.prepare()
+    return reader.folder
+
+
+@pytest.fixture
+def classes(workplace: Path) -> Path:
+    file = workplace / "classes.csv"
+    rows = [f"{name},{digit}" for digit, name in enumerate(DIGITS)]
+    file.write_text("\n".join(["name,folder", *rows]) + "\n")
+    return file
+
+
+def select(*words: str | Path) -> Path:
+    assert main(["select", *map(str, words), "--prior=digits", "--out=chosen"]) == 0
+    return Path("chosen")
+
+
+# ------------------------------------------------------------------ refused without torch
+
+
+def test_bad_pools_are_refused_before_torch_is_imported(workplace: Path, digits: Path) -> None:
+    (workplace / "empty").mkdir()
+    (workplace / "file").write_text("")
+    (workplace / "loose").mkdir()
+    shutil.copy(digits / "0" / "000.png", workplace / "loose")
+    (workplace / "classes.txt").write_text("cat\ndog\n")
+    cases: list[tuple[list[str], str]] = [
+        (["missing", "--ipc=2"], "found nothing there"),
+        (["file", "--ipc=2"], "found a file"),
+        (["empty", "--ipc=2"], "found an empty folder"),
+        (["loose", "--ipc=2"], "1 loose image files"),
+        ([str(digits), "--ipc=2", "--classes=classes.txt"], "2 classes of the class list"),
+        ([str(digits), "--ipc=2", "--classes=none.txt"], "none.txt"),
+        ([str(digits), "--ipc=0"], "--ipc of at least 1, found 0"),
+        ([str(digits)], "--ipc of at least 1, found None"),
+        (["--ipc=2"], "Expected a pool, found none"),
+        (["--config=none.yaml"], "Expected a config"),
+        (["--config=broken.yaml"], "data.init_args"),
+        (["--config=quickstart.yaml", "--classes=classes.txt"], "--classes together with a pool folder"),
+    ]
+    (workplace / "broken.yaml").write_text("data: 3\n")
+    code = (
+        "import contextlib, io, json, sys; from semdd_lightning.cli.main import main\n"
+        "found = []\n"
+        "for words in json.loads(sys.argv[1]):\n"
+        "    with contextlib.redirect_stderr(io.StringIO()) as messages:\n"
+        "        status = main(['select', *words, '--prior=digits'])\n"
+        "    found.append([status, messages.getvalue(), 'torch' in sys.modules])\n"
+        "print(json.dumps(found))"
+    )
+    words = json.dumps([words for words, _ in cases])
+    done = subprocess.run([sys.executable, "-c", code, words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for (given, expected), (status, message, torch_imported) in zip(
+        cases, json.loads(done.stdout), strict=True
+    ):
+        assert (status, torch_imported) == (2, False), given
+        assert message.startswith("semdd select: Expected"), given
+        assert expected in message, given
+
+
+def test_prior_is_required(digits: Path, refused: Callable[..., str]) -> None:
+    assert "Expected --prior, found none" in refused("select", str(digits), "--ipc=2")
+
+
+def test_unknown_prior(digits: Path, refused: Callable[..., str]) -> None:
+    assert "Expected" in refused("select", str(digits), "--ipc=2", "--prior=ViT-B-33:openai")
+
+
+def test_unknown_sampler_lists_the_known(digits: Path, refused: Callable[..., str]) -> None:
+    assert "two_stage" in refused("select", str(digits), "--ipc=2", "--prior=digits", "--sampler=twostage")
+
+
+# ------------------------------------------------------------------ what is written
+
+
+def test_a_pool_folder(
+    digits: Path, classes: Path, capsys: pytest.CaptureFixture[str], shared_cache: Path
+) -> None:
+    out = select(digits, "--ipc=2", f"--classes={classes}")
+    text = capsys.readouterr().out
+    manifest, table = read_manifest(out), read_table(out)
+    assert manifest.class_names == tuple(DIGITS)
+    assert manifest.class_folders == tuple("0123456789")
+    assert manifest.sampler_name == "two_stage"
+    files = sorted(path.relative_to(out / "images").as_posix() for path in out.glob("images/*/*"))
+    assert files == sorted(manifest.paths)
+    assert all((out / "images" / path).read_bytes() == (digits / path).read_bytes() for path in files)
+    assert len(table) == 60
+    assert table[table["stage"] == "selected"].groupby("label").size().tolist() == [2] * 10
+    assert pd.read_csv(out / "chosen.csv")["path"].tolist() == list(manifest.paths)
+    assert (out / "subset.png").stat().st_size > 10_000
+    assert "60 usable images, 0 excluded" in text
+    assert "semdd verify chosen" in text
+
+
+def test_names_matter_to_the_prior(digits: Path, classes: Path) -> None:
+    """With the right names, CLIP puts most of the chosen digits into their class."""
+    select(digits, "--ipc=2", f"--classes={classes}")
+    report = pd.read_csv("chosen/report.csv", index_col="set")
+    assert report["zero_shot_accuracy"].to_dict()["selection"] >= 0.9
+
+
+def test_a_config_gives_what_the_words_do_not(workplace: Path) -> None:
+    overlay = workplace / "small.yaml"
+    data: dict[str, Any] = {"pool": {"class_path": "GeneratedDigits", "init_args": {"images_per_class": 12}}}
+    data |= {"prior": {"model": "digits"}, "ipc": 5, "sampler": "random", "selection_seed": 3}
+    overlay.write_text(json.dumps({"data": {"class_path": "PoolDataModule", "init_args": data}}))
+    assert main(["select", "--config=small.yaml", "--ipc=2", "--out=by-config"]) == 0
+    manifest = read_manifest(Path("by-config"))
+    assert (manifest.ipc, manifest.sampler_name, manifest.selection_seed) == (2, "random", 3)
+    assert manifest.pool["init_args"]["images_per_class"] == 12
+
+
+def test_a_spelled_out_sampler_of_a_config_keeps_its_arguments(workplace: Path) -> None:
+    sampler = {"class_path": "TwoStage", "init_args": {"candidates_per_class": 4}}
+    data: dict[str, Any] = {"pool": {"class_path": "GeneratedDigits", "init_args": {"images_per_class": 12}}}
+    data |= {"prior": {"model": "digits"}, "ipc": 2, "sampler": sampler}
+    (workplace / "small.yaml").write_text(json.dumps({"data": {"init_args": data}}))
+    assert main(["select", "--config=small.yaml", "--out=out"]) == 0
+    assert read_manifest(Path("out")).sampler["init_args"]["candidates_per_class"] == 4
+    assert read_table(Path("out")).groupby("label")["candidate"].sum().tolist() == [4] * 10
+
+
+def test_the_quickstart_config() -> None:
+    assert main(["select", "--config", "quickstart.yaml", "--ipc", "2", "--out", "out"]) == 0
+    assert len(read_manifest(Path("out")).paths) == 20
+
+
+def test_random_draws_by_seed(digits: Path) -> None:
+    words = ["select", str(digits), "--ipc=2", "--prior=digits", "--sampler", "random"]
+    for out, seed in (("a", "1"), ("b", "1"), ("c", "2")):
+        assert main([*words, "--seed", seed, "--out", out]) == 0
+    first, same, other = (read_manifest(Path(out)).paths for out in "abc")
+    assert first == same
+    assert first != other
+
+
+def test_links(digits: Path, workplace: Path) -> None:
+    pool = shutil.copytree(digits, workplace / "pool")
+    out = select(pool, "--ipc=2", "--link")
+    for path in read_manifest(out).paths:
+        assert (out / "images" / path).samefile(pool / path)
+
+
+def test_an_existing_directory_is_not_touched(
+    digits: Path, workplace: Path, refused: Callable[..., str]
+) -> None:
+    (workplace / "chosen").mkdir()
+    message = refused("select", str(digits), "--ipc=2", "--prior=digits", "--out=chosen")
+    assert "nothing was overwritten" in message
+    assert list((workplace / "chosen").iterdir()) == []
+
+
+def test_without_out_each_selection_has_its_own_directory(digits: Path, workplace: Path) -> None:
+    for _ in range(2):
+        assert main(["select", str(digits), "--ipc=2", "--prior=digits"]) == 0
+    found = list((workplace / "selections" / digits.name).iterdir())
+    assert len(found) == 2
+    assert all(len(read_manifest(directory).paths) == 20 for directory in found)
+
+
+def test_too_few_images(digits: Path, refused: Callable[..., str], workplace: Path) -> None:
+    message = refused("select", str(digits), "--ipc=7", "--prior=digits", "--out=chosen")
+    assert "needed 7, found 6 usable" in message
+    assert not (workplace / "chosen").exists()

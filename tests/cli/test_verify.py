@@ -1,0 +1,100 @@
+"""`semdd verify`: the same selection again, or words that say what changed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from semdd_lightning.cli.main import main
+from semdd_lightning.export import read_manifest
+from semdd_lightning.pools.digits import GeneratedDigits
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    reader = GeneratedDigits(6, root=tmp_path_factory.mktemp("digits"))
+    reader.prepare()
+    return reader.folder
+
+
+@pytest.fixture
+def pool(made: Path, workplace: Path) -> Path:
+    return shutil.copytree(made, workplace / "pool")
+
+
+@pytest.fixture
+def chosen(pool: Path, workplace: Path) -> Path:
+    assert main(["select", "pool", "--ipc=2", "--prior=digits", "--out=chosen"]) == 0
+    return workplace / "chosen"
+
+
+def differences(directory: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    capsys.readouterr()
+    assert main(["verify", str(directory)]) == 1
+    return capsys.readouterr().err
+
+
+def test_an_untouched_selection(
+    chosen: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the manifest's pool is found from anywhere
+    capsys.readouterr()
+    assert main(["verify", str(chosen)]) == 0
+    assert capsys.readouterr().out == (
+        "The same: 20 images chosen again by two_stage, all exported files intact.\n"
+    )
+
+
+def test_a_prior_in_a_folder_is_found_from_anywhere(
+    pool: Path, tiny_clip_dir: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_clip_dir, workplace / "clip")
+    assert main(["select", "pool", "--ipc=2", "--prior=clip", "--out=chosen"]) == 0
+    monkeypatch.chdir(tmp_path)
+    assert main(["verify", str(workplace / "chosen")]) == 0
+
+
+def test_a_fit_run(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", str(finished)]) == 0
+    assert "20 images chosen again" in capsys.readouterr().out
+
+
+def test_a_pool_image_is_gone(chosen: Path, pool: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (pool / read_manifest(chosen).paths[0]).unlink()
+    message = differences(chosen, capsys)
+    assert "The pool in" in message
+    assert "Other images are chosen now: " in message
+
+
+def test_a_pool_image_is_another(chosen: Path, pool: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    manifest = read_manifest(chosen)
+    rejected = next(
+        path for path in sorted(pool.glob("0/*")) if path.relative_to(pool).as_posix() not in manifest.paths
+    )
+    rejected.write_bytes((pool / manifest.paths[-1]).read_bytes())
+    message = differences(chosen, capsys)
+    assert "its images are not the same" in message
+    assert "The embeddings are others" in message
+
+
+def test_exported_images_are_missing_or_altered(chosen: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = (chosen / "images" / path for path in read_manifest(chosen).paths[:2])
+    first.unlink()
+    second.write_bytes(b"something else")
+    lines = differences(chosen, capsys).splitlines()
+    assert f"Exported image {first} is missing." in lines
+    assert any(line.startswith(f"Exported image {second} is not the pool's") for line in lines)
+
+
+def test_a_pool_that_is_gone(chosen: Path, pool: Path, refused: Callable[..., str]) -> None:
+    shutil.rmtree(pool)
+    assert "found nothing there" in refused("verify", str(chosen))
+
+
+def test_no_run_directory(workplace: Path, refused: Callable[..., str]) -> None:
+    assert "Expected a run directory at" in refused("verify", "nowhere")
+    (workplace / "empty").mkdir()
+    assert "Expected manifest.json in empty" in refused("verify", "empty")

@@ -1,0 +1,140 @@
+"""A selection as a folder: images under their own paths, a row for every pool image."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from semdd_lightning.data import PoolSelection, select
+from semdd_lightning.errors import RunError
+from semdd_lightning.export import exported_images, read_manifest, read_table, selection_table, write_subset
+from semdd_lightning.pools import ClassFolders
+from semdd_lightning.prior import OpenClipPrior
+
+
+@pytest.fixture(scope="module")
+def chosen(tmp_path_factory: pytest.TempPathFactory, tiny_clip_dir: Path) -> PoolSelection:
+    """Two of three images a class, some in folders of folders; beside them a duplicate and a broken one."""
+    root = tmp_path_factory.mktemp("pool")
+    generator = np.random.default_rng(0)
+    for path in ("cat/a.png", "cat/deep/er/b.png", "cat/c.png", "dog/a.png", "dog/x/b.png", "dog/x/c.png"):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(root / path)
+    shutil.copy(root / "cat/a.png", root / "cat/z.png")
+    (root / "dog/broken.png").write_bytes(b"no image")
+    cache = tmp_path_factory.mktemp("cache")
+    return select(ClassFolders(root), OpenClipPrior(str(tiny_clip_dir)), 2, cache_dir=cache)
+
+
+def test_images_keep_their_relative_paths(chosen: PoolSelection, tmp_path: Path) -> None:
+    out = chosen.export(tmp_path / "out")
+    manifest = read_manifest(out)
+    assert manifest == chosen.manifest
+    found = sorted(path.relative_to(out / "images").as_posix() for path in out.rglob("*.png"))
+    assert found == sorted(manifest.paths)
+    assert len(found) == 4
+    assert any(path.count("/") > 1 for path in found)
+    for path, file in exported_images(out, manifest):
+        assert file.read_bytes() == (chosen.pool.root / path).read_bytes()
+
+
+def test_every_file_of_the_pool_has_a_row_and_a_reason(chosen: PoolSelection, tmp_path: Path) -> None:
+    table = read_table(chosen.export(tmp_path / "out"))
+    assert len(table) == 8
+    excluded = table[table["stage"] == "excluded"].set_index("path")
+    assert excluded.loc["cat/z.png", "reason"] == "duplicate of cat/a.png"
+    assert str(excluded.loc["dog/broken.png", "reason"]).startswith("unreadable: ")
+    assert excluded["class_name"].tolist() == ["cat", "dog"]
+    assert not excluded["candidate"].any()
+    assert table["reason"].str.len().gt(0).all()
+    assert (table["stage"] == "selected").sum() == 4
+    assert table["label"].tolist() == [0, 0, 0, 1, 1, 1, 0, 1]
+
+
+def test_the_table_on_disk_is_the_table(chosen: PoolSelection, tmp_path: Path) -> None:
+    written = read_table(chosen.export(tmp_path / "out"))
+    table = selection_table(chosen.pool, chosen.selection)
+    pd.testing.assert_frame_equal(written, table, check_dtype=False)
+    assert written["candidate"].dtype == bool
+
+
+def test_chosen_images_stand_in_pick_order(chosen: PoolSelection, tmp_path: Path) -> None:
+    out = chosen.export(tmp_path / "out")
+    picked = pd.read_csv(out / "chosen.csv")
+    assert picked["path"].tolist() == list(chosen.manifest.paths)
+    assert picked["step"].tolist() == [1, 2, 1, 2]
+    report = pd.read_csv(out / "report.csv", index_col="set")
+    assert report.index.tolist() == ["pool", "candidates", "selection", "random"]
+
+
+def test_a_pool_without_excluded_files_has_no_extra_rows(chosen: PoolSelection) -> None:
+    from dataclasses import replace
+
+    table = selection_table(replace(chosen.pool, excluded=()), chosen.selection)
+    assert len(table) == 6
+
+
+def test_a_run_keeps_its_subset_in_a_folder(chosen: PoolSelection, tmp_path: Path) -> None:
+    chosen.export(tmp_path / "subset")
+    assert read_manifest(tmp_path) == chosen.manifest
+    assert len(read_table(tmp_path)) == 8
+    assert all(file.is_file() for _, file in exported_images(tmp_path, chosen.manifest))
+
+
+def test_links_are_the_same_files(chosen: PoolSelection, tmp_path: Path) -> None:
+    linked = chosen.export(tmp_path / "linked", link=True)
+    copied = chosen.export(tmp_path / "copied")
+    for path in chosen.manifest.paths:
+        assert (linked / "images" / path).samefile(chosen.pool.root / path)
+        assert not (copied / "images" / path).samefile(chosen.pool.root / path)
+
+
+def test_where_links_are_impossible_images_are_copied(
+    chosen: PoolSelection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("another file system")
+
+    monkeypatch.setattr(os, "link", fail)
+    out = chosen.export(tmp_path / "out", link=True)
+    assert all(file.is_file() for _, file in exported_images(out, chosen.manifest))
+
+
+def test_a_failure_midway_leaves_nothing(
+    chosen: PoolSelection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(pd.DataFrame, "to_parquet", fail)
+    with pytest.raises(OSError, match="disk full"):
+        chosen.export(tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_directory_is_refused(chosen: PoolSelection, tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("x")
+    with pytest.raises(RunError, match="nothing was overwritten"):
+        write_subset(tmp_path, chosen.pool, chosen.selection, chosen.manifest)
+    assert [path.name for path in tmp_path.iterdir()] == ["precious"]
+
+
+def test_no_table(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"Expected scores\.parquet in .*found none"):
+        read_table(tmp_path)
+
+
+def test_the_manifest_names_what_was_chosen(chosen: PoolSelection) -> None:
+    rows = chosen.selection.indices
+    assert chosen.manifest.paths == tuple(chosen.pool.paths[i] for i in rows.tolist())
+    assert torch.equal(torch.tensor(chosen.manifest.labels), torch.tensor([0, 0, 1, 1]))
+    assert [path.relative_to(chosen.pool.root).as_posix() for path in chosen.paths] == list(
+        chosen.manifest.paths
+    )

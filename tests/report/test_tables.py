@@ -1,0 +1,113 @@
+"""What stands on the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from semdd_lightning.report import print_comparison, print_run_table, print_selection_table
+
+REPORT: dict[str, dict[str, float | None]] = {
+    "pool": {"num_images": 60.0, "zero_shot_accuracy": 0.75, "mean_margin": None, "coverage": 1.0},
+    "selection": {"num_images": 20.0, "zero_shot_accuracy": 1.0, "mean_margin": None, "coverage": 0.8125},
+}
+
+
+@pytest.fixture(autouse=True)
+def _wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+
+
+def run_result(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - entries of a result
+    result: dict[str, Any] = {
+        "command": "fit",
+        "configs": ["quickstart.yaml", "mine.yaml"],
+        "directory": "/runs/quickstart/now",
+        "sampler": "two_stage",
+        "ipc": 2,
+        "passes": 300,
+        "student": "conv3",
+        "metrics": {"test_top1": 0.91234, "val_top5": 0.5, "train_loss": 0.01234},
+        "evaluated": {"train": 20, "test": 1896, "validation": 7},
+        "encoded": 60,
+        "seconds": {"embed": 1.23, "train": 4.56},
+        "selection": REPORT,
+    }
+    return result | changes
+
+
+def cells(text: str) -> dict[str, str]:
+    """First column -> rest of each row of printed tables."""
+    rows = [line.strip("│┃ ").replace("┃", "│") for line in text.splitlines() if line[:1] in "│┃"]
+    return {row.partition("│")[0].strip(): row.partition("│")[2].strip() for row in rows}
+
+
+def test_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+    print_run_table(run_result(), ["semdd verify /runs/quickstart/now"])
+    text = capsys.readouterr().out
+    rows = cells(text)
+    assert "semdd fit: quickstart.yaml + mine.yaml" in text
+    assert rows["test top-1"] == "91.23% after the last pass on 1,896 images"
+    assert rows["validation top-5"] == "50.00% after the last pass on 7 images"
+    assert rows["training loss"] == "0.0123"
+    assert rows["encoded by CLIP"] == "60 images now, the others came from the cache"
+    assert rows["seconds"] == "embed 1.2, train 4.6"
+    assert rows["run directory"] == "/runs/quickstart/now"
+    assert rows["coverage"].split() == ["1.0000", "│", "0.8125"]
+    assert "margin" not in rows, "what no subset has is left out"
+    assert text.endswith("Next:\n  semdd verify /runs/quickstart/now\n")
+
+
+def test_a_run_without_selection_and_next_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    nothing: dict[str, Any] = {
+        "sampler": None,
+        "ipc": None,
+        "passes": None,
+        "encoded": None,
+        "selection": {},
+        "seconds": {},
+    }
+    print_run_table(run_result(command="test", **nothing), [])
+    text = capsys.readouterr().out
+    assert not {"sampler", "images per class", "passes", "encoded by CLIP", "seconds"} & cells(text).keys()
+    assert "Next:" not in text
+    assert "bought" not in text
+
+
+def test_a_selection(capsys: pytest.CaptureFixture[str]) -> None:
+    long = "semdd verify " + "deep/" * 40
+    print_selection_table("semdd select", {"images": "/pool: 60 usable"}, REPORT, [long])
+    text = capsys.readouterr().out
+    assert cells(text)["images"] == "/pool: 60 usable"
+    assert f"  {long}\n" in text, "a command stays in one piece"
+
+
+def comparison(n: int, half_width: float, top5: float) -> pd.DataFrame:
+    deviation = float("nan") if n == 1 else 0.0123
+    rows = [
+        ("two_stage", n, 0.5, deviation, top5, 0.1, half_width),
+        ("random", n, 0.4, deviation, top5, 0.0, half_width * 0),
+    ]
+    columns = ["sampler", "n", "top1_mean", "top1_std", "top5_mean", "difference", "half_width"]
+    return pd.DataFrame(rows, columns=columns).set_index("sampler")
+
+
+def test_a_comparison(capsys: pytest.CaptureFixture[str]) -> None:
+    print_comparison(comparison(5, 0.025, 0.8), "random", Path("/runs/compare"))
+    text = capsys.readouterr().out
+    rows = {key: [cell.strip() for cell in value.split("│")] for key, value in cells(text).items()}
+    assert rows["two_stage"] == ["5", "50.00 ± 1.23", "80.00", "+10.00 ± 2.50"]
+    assert rows["random"] == ["5", "40.00 ± 1.23", "80.00", "baseline"]
+    assert "/runs/compare" in text
+    assert "Few seeds" not in text
+
+
+def test_a_comparison_of_one_seed(capsys: pytest.CaptureFixture[str]) -> None:
+    print_comparison(comparison(1, float("nan"), float("nan")), "random", Path("/runs"))
+    text = capsys.readouterr().out
+    rows = {key: [cell.strip() for cell in value.split("│")] for key, value in cells(text).items()}
+    assert rows["two_stage"] == ["1", "50.00", "-", "+10.00 (one seed: no interval)"]
+    assert "Few seeds make wide intervals" in text
