@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,19 @@ from semdd_lightning.data.image_data_module import epochs_of
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.training import ClassifierModule
 
+ONE_CONFIG = """
+A config is one experiment: data (pool, CLIP, sampler, splits), model (student, teacher), trainer. Packaged
+ones are found by name: quickstart, cifar10, cifar100, tinyimagenet, imagenette, imagewoof, imagenet1k
+(.yaml). A second --config goes over the first, and options over both: --data.ipc 50 --data.sampler random
+--trainer.devices 4. What a part takes: --data.help PoolDataModule, --model.help DistillationModule. The
+config that results, every default spelled out: --print_config."""
+DESCRIPTIONS = {
+    "fit": "Choose images of a pool, train a student on them, test it after the last pass." + ONE_CONFIG,
+    "validate": "Evaluate the student of --ckpt_path on the validation split." + ONE_CONFIG,
+    "test": "Evaluate the student of --ckpt_path on the test split." + ONE_CONFIG,
+    "predict": "Write class probabilities of the student of --ckpt_path for every image." + ONE_CONFIG,
+}
+
 
 def run(command: str, words: list[str]) -> int:
     """Run one of the four commands and print its table."""
@@ -34,6 +48,8 @@ def run_experiment(words: list[str]) -> RunResult:
     Raises:
         ConfigError: if the config does not describe the student of the checkpoint.
     """
+    for name in ("lightning.pytorch", "lightning.fabric"):  # warnings matter, tips and device tables do not
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         cli = SemddCLI(resolve_configs(words))
     except RuntimeError as error:
@@ -69,6 +85,7 @@ class SemddCLI(LightningCLI):
     def __init__(self, words: list[str]) -> None:
         self.words = words
         environment = {"default_env": True, "env_prefix": "SEMDD"}
+        commands = {name: {**environment, "description": text} for name, text in DESCRIPTIONS.items()}
         super().__init__(
             ClassifierModule,
             ImageDataModule,
@@ -78,7 +95,7 @@ class SemddCLI(LightningCLI):
             auto_configure_optimizers=False,  # it would be built over student and teacher alike
             seed_everything_default=0,
             trainer_defaults={"num_sanity_val_steps": 0, "enable_model_summary": False},
-            parser_kwargs={"prog": "semdd", **environment, **dict.fromkeys(self.subcommands(), environment)},
+            parser_kwargs={"prog": "semdd", **environment, **commands},
             args=words,
         )
 

@@ -118,6 +118,7 @@ def _set_up_messages() -> None:
         ".*LightningCLI's args parameter.*",  # ours are the command line's, with configs resolved
         ".*Checkpoint directory .* exists and is not empty.*",  # the run directory, made a moment before
         ".*does not have many workers.*",  # images in memory need none
+        ".*smaller than the logging interval.*",  # losses are logged once an epoch
         ".*Total length of `list` across ranks is zero.*",  # there need not be a validation split
         ".*The dirpath has changed from.*",  # every run has its own, a resumed one too
         ".*Couldn't infer the batch indices.*",  # predictions carry their rows

@@ -126,11 +126,7 @@ def _select(settings: dict[str, Any], options: argparse.Namespace) -> None:
 
     pool, prior, sampler = settings["pool"], settings["prior"], settings["sampler"]
     pool = build_component(pool, PoolReader) if isinstance(pool, dict) else pool
-    if isinstance(prior, str):  # a folder is named so that `semdd verify` finds it from anywhere
-        folder = Path(prior).expanduser()
-        prior = parse_prior(str(folder.absolute()) if prior != "digits" and folder.is_dir() else prior)
-    else:
-        prior = build_component(prior, OpenClipPrior)
+    prior = parse_prior(prior) if isinstance(prior, str) else build_component(prior, OpenClipPrior)
     sampler = build_component(sampler, Sampler) if isinstance(sampler, dict) else build_sampler(sampler)
     pool.prepare()
     chosen = select(

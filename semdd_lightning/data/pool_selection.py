@@ -133,7 +133,7 @@ def select(
     )
     manifest = Manifest(
         pool=describe(pool),
-        prior=describe(prior),
+        prior=describe(prior.absolute()),
         sampler=describe(sampler),
         sampler_name=sampler.name,
         ipc=ipc,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -15,7 +15,7 @@ from semdd_lightning.prior.loaded_clip import LoadedClip
 from semdd_lightning.prior.loading import load_clip
 from semdd_lightning.prior.named_models import Activation
 from semdd_lightning.prior.prompts import prompt_names, resolve_prompts, text_prototypes
-from semdd_lightning.prior.sources import ModelSource, check_source, resolve_source
+from semdd_lightning.prior.sources import ModelSource, check_source, local_directory, resolve_source
 
 _PRECISIONS = ("fp32", "bf16", "fp16")
 
@@ -67,6 +67,14 @@ class OpenClipPrior:
             PriorError: If model, tag, file or activation are unknown or contradict each other.
         """
         check_source(self.model, self.pretrained, self.activation)
+
+    def absolute(self) -> OpenClipPrior:
+        """The same prior with local paths that hold from any working directory, as manifests need it."""
+        folder = local_directory(self.model)
+        if folder is not None and self.model != "digits":
+            return replace(self, model=str(folder.absolute()))
+        weights = Path(self.pretrained or "").expanduser()
+        return replace(self, pretrained=str(weights.absolute())) if weights.is_file() else self
 
     def source(self) -> ModelSource:
         """Weights file and configuration of the model; fetches the weights of an uncached tag.

@@ -86,7 +86,7 @@ def resolve_source(model: str, pretrained: str | None, activation: Activation | 
     Raises:
         PriorError: If there is no such model, tag or file, or if the activations contradict each other.
     """
-    directory = _local_directory(model)
+    directory = local_directory(model)
     if directory is not None:
         return _directory_source(directory, pretrained, activation)
     tag_config = check_named(model, pretrained, activation)
@@ -111,14 +111,14 @@ def check_source(model: str, pretrained: str | None, activation: Activation | No
     Raises:
         PriorError: As `resolve_source`, except for weights that cannot be fetched.
     """
-    directory = _local_directory(model)
+    directory = local_directory(model)
     if directory is None:
         check_named(model, pretrained, activation)
     else:
         _directory_source(directory, pretrained, activation)
 
 
-def _local_directory(model: str) -> Path | None:
+def local_directory(model: str) -> Path | None:
     """The directory that `model` names, if it names one."""
     if model == "digits":
         return DIGITS_FOLDER
