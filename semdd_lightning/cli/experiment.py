@@ -127,11 +127,11 @@ class SemddCLI(LightningCLI):
             return
         parser, config = self._parser(self.subcommand), self.config[self.subcommand]
         (directory / "resolved.yaml").write_text(
-            parser.dump(config, skip_none=False, skip_link_targets=False)
+            parser.dump(config, skip_unset=False, skip_link_targets=False)
         )
         again = config.clone()  # a second run of this config makes a second directory beside the first
         again["run.directory"], again["run.name"] = None, self._run_name()
-        parser.save(again, directory / "config.yaml", skip_none=False, multifile=False)
+        parser.save(again, directory / "config.yaml", skip_unset=False, multifile=False)
         write_versions(directory, self.words)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401 - as Lightning has it

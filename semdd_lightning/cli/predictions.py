@@ -13,6 +13,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 
 from semdd_lightning.cli.run_record import RunRecord
+from semdd_lightning.data.image_sets import UNKNOWN
 
 logger = logging.getLogger(__name__)
 PART = "predictions-{rank}.parquet"
@@ -45,11 +46,13 @@ class PredictionWriter(BasePredictionWriter):
         _table(predictions, names).to_parquet(directory / PART.format(rank=trainer.global_rank))
         trainer.strategy.barrier("predictions")
         if trainer.is_global_zero:
-            self._merge(directory, trainer.world_size)
+            self._merge(directory, trainer.world_size, data.split_paths("predict"))
 
-    def _merge(self, directory: Path, world_size: int) -> None:
+    def _merge(self, directory: Path, world_size: int, paths: list[str] | None) -> None:
         parts = [directory / PART.format(rank=rank) for rank in range(world_size)]
         table = pd.concat([pd.read_parquet(part) for part in parts]).sort_values("row", ignore_index=True)
+        if paths is not None:
+            table.insert(1, "path", paths)
         table.to_csv(directory / "predictions.csv", index=False)
         for part in parts:
             part.unlink()
@@ -62,7 +65,7 @@ def _table(predictions: Sequence[dict[str, torch.Tensor]], names: list[str]) -> 
     table = pd.DataFrame(
         {
             "row": columns["row"].numpy(),
-            "label": [names[i] for i in columns["label"].tolist()],
+            "label": [names[i] if i != UNKNOWN else None for i in columns["label"].tolist()],
             "predicted": [names[i] for i in probability.argmax(axis=1)],
         }
     )

@@ -3,7 +3,13 @@
 from semdd_lightning.data.augmentation import Augmentation
 from semdd_lightning.data.batches import EvaluationImages, TrainingImages
 from semdd_lightning.data.image_data_module import ImageDataModule
-from semdd_lightning.data.image_sets import DigitsImages, FolderImages, ImageSet, TorchvisionImages
+from semdd_lightning.data.image_sets import (
+    DigitsImages,
+    FolderImages,
+    ImageSet,
+    TorchvisionImages,
+    UnlabelledImages,
+)
 from semdd_lightning.data.pool_data_module import PoolDataModule
 from semdd_lightning.data.pool_selection import PoolSelection, select
 
@@ -18,5 +24,6 @@ __all__ = [
     "PoolSelection",
     "TorchvisionImages",
     "TrainingImages",
+    "UnlabelledImages",
     "select",
 ]

@@ -14,7 +14,8 @@ from torch import Tensor
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data.augmentation import Augmentation, augment, mix
 from semdd_lightning.data.batches import EvaluationImages, TrainingImages
-from semdd_lightning.data.image_sets import ImageSet, LabelledImages
+from semdd_lightning.data.image_sets import ImageSet
+from semdd_lightning.data.labelled_images import LabelledImages
 from semdd_lightning.data.loaders import EvaluationBatch, EvaluationLoader, PassLoader, TrainingIndices
 from semdd_lightning.data.passes import PassSchedule
 from semdd_lightning.data.storage import ImageStore, Storage, evaluation_view, square, store_images
@@ -116,6 +117,10 @@ class ImageDataModule(LightningDataModule):
     def split_sizes(self) -> dict[str, int]:
         """Images of each split that was set up."""
         return {split: len(store) for split, store in self._stores.items()}
+
+    def split_paths(self, split: str) -> list[str] | None:
+        """Relative path of each image of a split that was set up, where it lies in files."""
+        return self._stores[split].images.paths()
 
     def check_images(self, count: int = 1000) -> tuple[Tensor, Tensor, str]:
         """At most ``count`` images to check a teacher on, uint8 (n, 3, S, S), labels (n,), what they are."""

@@ -1,88 +1,22 @@
-"""Real labelled images: validation and test splits, and the training split of a teacher."""
+"""Real images: validation and test splits, the training split of a teacher, and what to predict."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, replace
-from functools import partial
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.errors import ClassListError, DataError
-from semdd_lightning.pools import ClassFolders, Pool, read_image
+from semdd_lightning.data.labelled_images import LabelledImages, array_images, file_images
+from semdd_lightning.errors import DataError
+from semdd_lightning.pools import ClassFolders
 from semdd_lightning.pools.digits import DIGIT_NAMES, digits_split
+from semdd_lightning.pools.files import find_images
 
-
-@dataclass(frozen=True)
-class LabelledImages:
-    """Images that can be read one by one, with their class indices.
-
-    Attributes:
-        labels: class index of each image, (N,).
-        source: gives an image of the underlying set as RGB; it travels to worker processes.
-        rows: which image of the underlying set each one is, (N,).
-        registry: the classes that the labels count.
-    """
-
-    labels: NDArray[np.int64]
-    source: Callable[[int], Image.Image]
-    rows: NDArray[np.int64]
-    registry: ClassRegistry
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def read(self, index: int) -> Image.Image:
-        """The image at ``index``."""
-        return self.source(int(self.rows[index]))
-
-    def take(self, index: NDArray[np.int64]) -> LabelledImages:
-        """The images at ``index`` (n,), in this order."""
-        return replace(self, labels=self.labels[index], rows=self.rows[index])
-
-    def last_per_class(self, count: int) -> LabelledImages:
-        """Only the last ``count`` images of each class, in order."""
-        return self.take(np.flatnonzero(self._places_from_end() < count))
-
-    def without_last_per_class(self, count: int) -> LabelledImages:
-        """All but the last ``count`` images of each class, in order."""
-        return self.take(np.flatnonzero(self._places_from_end() >= count))
-
-    def _places_from_end(self) -> NDArray[np.int64]:
-        """For each image, how many of its class follow it, (N,)."""
-        places = np.empty(len(self), dtype=np.int64)
-        for label in np.unique(self.labels):
-            rows = np.flatnonzero(self.labels == label)
-            places[rows] = np.arange(len(rows))[::-1]
-        return places
-
-    def relabelled(self, registry: ClassRegistry) -> LabelledImages:
-        """The same images counted in another registry's order, matched by wnid or by name.
-
-        Raises:
-            ClassListError: if the two do not hold the same classes.
-        """
-        if registry.names == self.registry.names and registry.wnids == self.registry.wnids:
-            return self
-        own, other = _keys(self.registry), _keys(registry)
-        by_wnid = self.registry.wnids is not None and registry.wnids is not None
-        if not by_wnid:
-            own, other = _names(self.registry), _names(registry)
-        if set(own) != set(other) or len(set(own)) != len(own):
-            missing, extra = sorted(set(other) - set(own))[:5], sorted(set(own) - set(other))[:5]
-            msg = (
-                f"Expected real images of the pool's {len(other)} classes, found {len(own)} classes "
-                f"(missing: {missing}, unknown: {extra}); give both the same class list."
-            )
-            raise ClassListError(msg)
-        index = np.array([other.index(key) for key in own], dtype=np.int64)
-        return replace(self, labels=index[self.labels], registry=registry)
+UNKNOWN = -1  # class index of an image without a label
 
 
 @dataclass(frozen=True)
@@ -149,13 +83,39 @@ class FolderImages(ImageSet):
         """List the files; none is decoded yet."""
         found = self._reader.registry(registry)
         files = self._reader.files(found)
-        source = partial(_read_file, Path(self.path).expanduser(), tuple(path for path, _ in files))
         labels = np.array([label for _, label in files], dtype=np.int64)
-        return LabelledImages(labels, source, np.arange(len(files)), found)
+        return file_images(Path(self.path).expanduser(), tuple(path for path, _ in files), labels, found)
 
     @property
     def _reader(self) -> ClassFolders:
         return ClassFolders(self.path, self.classes, self.class_names)
+
+
+@dataclass(frozen=True)
+class UnlabelledImages(ImageSet):
+    """Any folder of images, at any depth, whose classes are not known: for ``predict``.
+
+    Args:
+        path: the folder.
+    """
+
+    path: Path
+
+    def check(self) -> None:
+        """Check that the folder is there."""
+        if not Path(self.path).expanduser().is_dir():
+            msg = f"Expected a folder of images at {Path(self.path).absolute()}, found none; correct it."
+            raise DataError(msg)
+
+    def read_all(self, registry: ClassRegistry | None) -> LabelledImages:
+        """List the files; their class index is -1."""
+        self.check()
+        if registry is None:
+            msg = f"Expected another split that knows the classes, found only {self.path}; give data.test."
+            raise DataError(msg)
+        root = Path(self.path).expanduser()
+        files = tuple(sorted(image.relative_to(root).as_posix() for image in find_images(root)))
+        return file_images(root, files, np.full(len(files), UNKNOWN), registry)
 
 
 @dataclass(frozen=True)
@@ -198,7 +158,7 @@ class TorchvisionImages(ImageSet):
         data = getattr(torchvision.datasets, self.name)(self.root, train=self.train, download=False)
         names = tuple(data.classes)
         own = ClassRegistry(names=names, folders=names)
-        return _array_images(data.data, np.asarray(data.targets), own)
+        return array_images(data.data, np.asarray(data.targets), own)
 
 
 @dataclass(frozen=True)
@@ -219,37 +179,4 @@ class DigitsImages(ImageSet):
         """Load the half from scikit-learn."""
         images, labels = digits_split(self.split, self.image_size)
         own = ClassRegistry(names=DIGIT_NAMES, folders=DIGIT_NAMES)
-        return _array_images(images, labels, own)
-
-
-def pool_images(pool: Pool) -> LabelledImages:
-    """The images of a pool."""
-    source = partial(_read_file, pool.root, pool.paths)
-    return LabelledImages(pool.labels, source, np.arange(len(pool)), pool.registry)
-
-
-def _read_file(root: Path, paths: tuple[str, ...], index: int) -> Image.Image:
-    try:
-        return read_image(root / paths[index])
-    except OSError as error:
-        msg = f"Expected an image in {root / paths[index]}, found none ({error}); replace or remove the file."
-        raise DataError(msg) from error
-
-
-def _array_images(
-    pixels: NDArray[np.uint8], labels: NDArray[np.int64], registry: ClassRegistry
-) -> LabelledImages:
-    """Images held in one array, (N, H, W, 3)."""
-    return LabelledImages(labels, partial(_read_row, pixels), np.arange(len(labels)), registry)
-
-
-def _read_row(pixels: NDArray[np.uint8], index: int) -> Image.Image:
-    return Image.fromarray(pixels[index])
-
-
-def _keys(registry: ClassRegistry) -> list[str]:
-    return list(registry.wnids or ())
-
-
-def _names(registry: ClassRegistry) -> list[str]:
-    return [name.casefold().replace("_", " ").replace("-", " ") for name in registry.names]
+        return array_images(images, labels, own)

@@ -2,7 +2,13 @@
 
 from semdd_lightning.export.files import new_directory, write_json
 from semdd_lightning.export.manifest import Manifest, build_component, describe, read_manifest
-from semdd_lightning.export.subset import exported_images, read_table, selection_table, write_subset
+from semdd_lightning.export.subset import (
+    exported_images,
+    read_selection,
+    read_table,
+    selection_table,
+    write_subset,
+)
 
 __all__ = [
     "Manifest",
@@ -11,6 +17,7 @@ __all__ = [
     "exported_images",
     "new_directory",
     "read_manifest",
+    "read_selection",
     "read_table",
     "selection_table",
     "write_json",

@@ -97,7 +97,7 @@ def build_component(description: dict[str, Any], base: Callable[..., Component])
         else:
             parser.add_class_arguments(kind, "component")
             config = parser.parse_object({"component": _arguments(description, kind)})
-        component: Component = parser.instantiate_classes(config).component
+        component: Component = parser.instantiate(config).component
     except Exception as error:
         msg = (
             f"Expected a {kind.__name__} as {description}, found that it cannot be built ({error}); "

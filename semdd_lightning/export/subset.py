@@ -12,7 +12,7 @@ import pandas as pd
 
 from semdd_lightning.errors import RunError
 from semdd_lightning.export.files import new_directory, write_json
-from semdd_lightning.export.manifest import FILE_NAME, Manifest
+from semdd_lightning.export.manifest import FILE_NAME, Manifest, read_manifest
 from semdd_lightning.pools import Pool
 
 if TYPE_CHECKING:  # torch, which manifests and versions can be written without
@@ -95,6 +95,27 @@ def read_table(directory: Path) -> pd.DataFrame:
             return pd.read_parquet(path)
     msg = f"Expected {TABLE} in {directory}, found none; give the directory of `semdd select` or `semdd fit`."
     raise RunError(msg)
+
+
+def read_selection(directory: Path) -> Selection:
+    """Read a selection back as it was made.
+
+    Raises:
+        RunError: if there is none, or table and manifest do not belong together.
+    """
+    import torch  # not needed to refuse a directory, so not at the top
+
+    from semdd_lightning.selection import Selection
+
+    manifest, table = read_manifest(directory), read_table(directory)
+    scores = table[table["stage"] != "excluded"].drop(columns=["path", "class_name"])
+    picked = scores[scores["stage"] == "selected"].sort_values(["label", "step"])
+    indices = torch.from_numpy(picked.index.to_numpy(dtype="int64", copy=True))
+    selection = Selection(indices, manifest.ipc, len(manifest.class_names), scores)
+    if selection.digest != manifest.selection_digest:
+        msg = f"Expected {TABLE} of {directory} to belong to its manifest, found another; export again."
+        raise RunError(msg)
+    return selection
 
 
 def exported_images(directory: Path, manifest: Manifest) -> list[tuple[str, Path]]:

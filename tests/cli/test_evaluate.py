@@ -86,6 +86,17 @@ def test_predict_a_folder(finished: Path, run_directories: Runs) -> None:
     assert table["label"].tolist() == [name for name in _names(finished) for _ in range(2)]
 
 
+def test_predict_a_folder_without_classes(finished: Path, run_directories: Runs) -> None:
+    images = finished / "subset" / "images"
+    predicted = {"class_path": "UnlabelledImages", "init_args": {"path": str(images)}}
+    assert main(["predict", *of_run(finished, f"--data.predict={json.dumps(predicted)}")]) == 0
+    (directory,) = run_directories()
+    table = pd.read_csv(directory / "predictions.csv")
+    assert table["path"].tolist() == sorted(p.relative_to(images).as_posix() for p in images.rglob("*.png"))
+    assert table["label"].isna().all()
+    assert set(table["predicted"]) <= set(_names(finished))
+
+
 def _folder_images(finished: Path) -> dict[str, Any]:
     arguments = {"path": str(finished / "subset" / "images"), "class_names": _names(finished)}
     return {"class_path": "FolderImages", "init_args": arguments}

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data import ImageDataModule, TrainingImages
-from semdd_lightning.data.image_sets import LabelledImages, pool_images
+from semdd_lightning.data.labelled_images import LabelledImages, pool_images
 from semdd_lightning.models import ConvNet
 from semdd_lightning.pools import ClassFolders
 from semdd_lightning.training import ClassifierModule

@@ -14,8 +14,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.data import DigitsImages, FolderImages, TorchvisionImages
-from semdd_lightning.data.image_sets import LabelledImages, pool_images
+from semdd_lightning.data import DigitsImages, FolderImages, TorchvisionImages, UnlabelledImages
+from semdd_lightning.data.labelled_images import LabelledImages, pool_images
 from semdd_lightning.errors import ClassListError, DataError
 from semdd_lightning.pools import ClassFolders
 from semdd_lightning.pools.digits import DIGIT_NAMES
@@ -205,3 +205,15 @@ def test_cifar_that_is_not_there(tmp_path: Path, download: bool) -> None:
     )
     with pytest.raises(DataError, match=message):
         TorchvisionImages("CIFAR100", root=tmp_path, download=download).prepare()
+
+
+def test_unlabelled_images_are_all_files_in_path_order(coloured_pool: Path, tmp_path: Path) -> None:
+    registry = FolderImages(coloured_pool).open().registry
+    images = UnlabelledImages(coloured_pool).open(registry)
+    files = sorted(p.relative_to(coloured_pool).as_posix() for p in coloured_pool.rglob("*.png"))
+    assert images.paths() == files
+    assert set(images.labels.tolist()) == {-1}
+    with pytest.raises(DataError, match="Expected another split that knows the classes"):
+        UnlabelledImages(coloured_pool).open()
+    with pytest.raises(DataError, match="Expected a folder of images at"):
+        UnlabelledImages(tmp_path / "none").open(registry)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from semdd_lightning.data import Augmentation
-from semdd_lightning.data.image_sets import LabelledImages
+from semdd_lightning.data.labelled_images import LabelledImages
 from semdd_lightning.data.loaders import EvaluationLoader, PassLoader, TrainingIndices
 from semdd_lightning.data.passes import PassSchedule
 from semdd_lightning.data.storage import ImageStore, square, store_images

@@ -12,7 +12,7 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from semdd_lightning.data import FolderImages
-from semdd_lightning.data.image_sets import LabelledImages
+from semdd_lightning.data.labelled_images import LabelledImages
 from semdd_lightning.data.storage import (
     DEVICE_SHARE,
     HOST_SHARE,

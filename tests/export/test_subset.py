@@ -14,7 +14,14 @@ from PIL import Image
 
 from semdd_lightning.data import PoolSelection, select
 from semdd_lightning.errors import RunError
-from semdd_lightning.export import exported_images, read_manifest, read_table, selection_table, write_subset
+from semdd_lightning.export import (
+    exported_images,
+    read_manifest,
+    read_selection,
+    read_table,
+    selection_table,
+    write_subset,
+)
 from semdd_lightning.pools import ClassFolders
 from semdd_lightning.prior import OpenClipPrior
 
@@ -43,6 +50,25 @@ def test_images_keep_their_relative_paths(chosen: PoolSelection, tmp_path: Path)
     assert any(path.count("/") > 1 for path in found)
     for path, file in exported_images(out, manifest):
         assert file.read_bytes() == (chosen.pool.root / path).read_bytes()
+
+
+def test_a_selection_is_read_back_as_it_was_made(chosen: PoolSelection, tmp_path: Path) -> None:
+    out = chosen.export(tmp_path / "out")
+    again = read_selection(out)
+    assert again.digest == chosen.selection.digest
+    assert torch.equal(again.indices, chosen.selection.indices)
+    pd.testing.assert_frame_equal(
+        again.to_frame(), chosen.selection.to_frame(), check_dtype=False, check_categorical=False
+    )
+
+
+def test_a_table_of_another_selection_is_refused(chosen: PoolSelection, tmp_path: Path) -> None:
+    out = chosen.export(tmp_path / "out")
+    table = read_table(out)
+    table["step"] = 3 - table["step"]
+    table.to_parquet(out / "scores.parquet", index=False)
+    with pytest.raises(RunError, match="to belong to its manifest, found another"):
+        read_selection(out)
 
 
 def test_every_file_of_the_pool_has_a_row_and_a_reason(chosen: PoolSelection, tmp_path: Path) -> None:
