@@ -13,7 +13,6 @@ from semdd_lightning.cli.configs import packaged_configs
 from semdd_lightning.cli.experiment import run_experiment
 from semdd_lightning.cli.run_record import RunResult
 from semdd_lightning.models import build_network
-from semdd_lightning.prior import imagenet_names
 
 NAMES = [p.relative_to(packaged_configs()).as_posix() for p in sorted(packaged_configs().rglob("*.yaml"))]
 
@@ -80,7 +79,7 @@ def test_config_runs_on_small_data(name: str, tmp_path: Path, tiny_clip_dir: Pat
             prior["prompts"] = "simple"  # 80 prompts a class take a minute
         data = {"passes": 1, "ipc": 1, "image_size": size, "prior": prior, **split}
         data["pool"] = {"init_args": {"path": str(pool)}}
-        teacher = small_teacher(config, folders, size, tmp_path)
+        teacher = small_teacher(config, real, size, tmp_path)
         overlay = {"data": {"init_args": data}, "model": {"init_args": {"teacher": teacher}}}
         result = run_small(name, overlay, tmp_path)
         assert result.sampler == "two_stage"
@@ -89,19 +88,16 @@ def test_config_runs_on_small_data(name: str, tmp_path: Path, tiny_clip_dir: Pat
     assert 0 <= result.metrics["test_top1"] <= 1
 
 
-def small_teacher(config: dict[str, Any], folders: list[str], size: int, tmp_path: Path) -> dict[str, Any]:
-    """The config's own kind of teacher, with random weights of the right form."""
+def small_teacher(config: dict[str, Any], real: Path, size: int, tmp_path: Path) -> dict[str, Any]:
+    """The config's own kind of teacher: by its own config where it has one, else with random weights."""
     teacher: dict[str, Any] = config["model"]["init_args"]["teacher"]
-    torch.manual_seed(0)
     if teacher["class_path"] == "TorchvisionTeacher":
+        torch.manual_seed(0)
         file = tmp_path / "resnet18.pt"
         torch.save(build_network("torchvision/resnet18", 1000, 224).state_dict(), file)
         return {"init_args": {"weights_file": str(file), "input_size": 64}}
-    network = "conv3" if "conv3" in teacher["init_args"]["path"] else "resnet18_modified"
-    named = imagenet_names(folders) if folders[0].startswith("n0") else folders
-    state = build_network(network, len(folders), size).state_dict()
-    card = {"network": network, "num_classes": len(folders), "image_size": size}
-    card |= {"mean": (0.5, 0.5, 0.5), "std": (0.2, 0.2, 0.2), "class_names": list(named)}
-    weights = {f"network.network.{key}": value for key, value in state.items()}
-    torch.save({"semdd": card, "state_dict": weights}, tmp_path / "teacher.ckpt")
-    return {"init_args": {"path": str(tmp_path / "teacher.ckpt")}}
+    name = f"teachers/{Path(teacher['init_args']['path']).name}.yaml"
+    splits = {split: real_images(real) for split in ("train", "validation", "test")}
+    data = {"passes": 1, "image_size": size, **splits}
+    result = run_small(name, {"data": {"init_args": data}}, tmp_path, "--run.directory=teacher")
+    return {"init_args": {"path": str(result.directory)}}

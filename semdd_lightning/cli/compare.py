@@ -6,11 +6,17 @@ import argparse
 import json
 import logging
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from semdd_lightning.cli.configs import find_config
-from semdd_lightning.cli.run_directory import claim_directory, create_run_directory, write_versions
+from semdd_lightning.cli.configs import find_config, read_data_arguments
+from semdd_lightning.cli.run_directory import (
+    claim_directory,
+    config_digests,
+    create_run_directory,
+    write_versions,
+)
 from semdd_lightning.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -21,7 +27,19 @@ EPILOG = """example:
 For seed s, training runs with seed_everything s, and samplers that draw select with seed s, so that samplers
 are compared on the same initial students. A sampler that the config spells out with arguments keeps them.
 Further options go to every run: semdd compare --config cifar10.yaml ... --data.ipc 50
+
+An interrupted comparison goes on when the same command is given again with its directory as --out: finished
+runs are read, not run again.
 """
+SET_HERE = {  # option of a run -> what compare has in its place
+    "--seed_everything": "--seeds",
+    "--data.selection_seed": "--seeds",
+    "--data.init_args.selection_seed": "--seeds",
+    "--data.sampler": "--samplers, with arguments in a config",
+    "--data.init_args.sampler": "--samplers, with arguments in a config",
+    "--run": "--out",
+    "--trainer.devices": "no choice: each run has one device",
+}
 
 
 def run(command: str, words: list[str]) -> int:
@@ -30,17 +48,15 @@ def run(command: str, words: list[str]) -> int:
     samplers = list(dict.fromkeys(options.samplers))
     seeds = list(dict.fromkeys(options.seeds))
     configs = [find_config(name) for name in options.config]
+    for config in configs:
+        read_data_arguments(config)
+    _check_overrides(overrides)
     _check_samplers(samplers)
-    directory = (
-        claim_directory(options.out.absolute())
-        if options.out is not None
-        else create_run_directory(Path("runs").absolute(), f"{configs[0].stem}-compare")
-    )
-    write_versions(directory, [command, *words])
+    directory = _directory(options.out, configs, [command, *words])
     cells = []
     for seed in seeds:  # seed by seed, so that an interrupted comparison is still paired
         for sampler in samplers:
-            cells.append(_run_cell(configs, sampler, seed, directory, overrides))
+            cells.append(_cell(configs, sampler, seed, directory, overrides))
             logger.info("%s, seed %d: top-1 %.2f %%", sampler, seed, 100 * cells[-1].top1)
             _write_cells(directory, cells)
     baseline = "random" if "random" in samplers else samplers[-1]
@@ -61,7 +77,11 @@ def _parser() -> argparse.ArgumentParser:
         "--samplers", required=True, nargs="+", help="short names, as two_stage random k_center"
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="seeds (default 0 1 2)")
-    parser.add_argument("--out", type=Path, help="new directory (default runs/CONFIG-compare/TIME)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="new directory, or that of the same command, interrupted (default runs/CONFIG-compare/TIME)",
+    )
     return parser
 
 
@@ -72,39 +92,107 @@ def _check_samplers(samplers: list[str]) -> None:
         build_sampler(name)
 
 
-def _run_cell(configs: list[Path], sampler: str, seed: int, directory: Path, overrides: list[str]) -> Any:  # noqa: ANN401 - a Cell; importing it here would import torch for --help
-    from semdd_lightning.cli.experiment import run_experiment
+def _check_overrides(overrides: list[str]) -> None:
+    for word in overrides:
+        option = word.partition("=")[0].rstrip("+")
+        for name, instead in SET_HERE.items():
+            if option == name or option.startswith(f"{name}."):
+                msg = (
+                    f"Expected options that comparing leaves open, found {option}, which it sets itself for "
+                    f"each run; instead there is {instead}."
+                )
+                raise ConfigError(msg)
+
+
+def _directory(wanted: Path | None, configs: list[Path], words: list[str]) -> Path:
+    """A new directory, or the one where the same comparison was interrupted."""
+    if wanted is None:
+        directory = create_run_directory(Path("runs").absolute(), f"{configs[0].stem}-compare")
+    else:
+        directory = wanted.expanduser().absolute()
+        if _holds_the_same(directory, configs, words):
+            logger.info("Going on with the comparison in %s", directory)
+            return directory
+        claim_directory(directory)
+    write_versions(directory, words, configs)
+    return directory
+
+
+def _holds_the_same(directory: Path, configs: list[Path], words: list[str]) -> bool:
+    """Whether a directory is that of the same command with the same configs, wherever it was to write."""
+    versions = _read_json(directory / "versions.json")
+    command = versions.get("command")
+    return (
+        isinstance(command, list)
+        and _without_out(command[1:]) == _without_out(words)
+        and versions.get("configs") == config_digests(configs)
+    )
+
+
+def _without_out(words: list[str]) -> list[str]:
+    kept = [word for word in words if not word.startswith("--out=")]
+    if "--out" in kept:
+        place = kept.index("--out")
+        del kept[place : place + 2]
+    return kept
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    """A JSON file's mapping; empty if there is no such file or it is none."""
+    try:
+        content = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _cell(configs: list[Path], sampler: str, seed: int, directory: Path, overrides: list[str]) -> Any:  # noqa: ANN401 - a Cell; importing it here would import torch for --help
+    """One run of the comparison: read if it is finished, else run."""
     from semdd_lightning.evaluation import Cell
 
     cell_directory = directory / f"{sampler}-seed{seed}"
-    words = ["fit", *(f"--config={path}" for path in configs), *overrides]
-    words += [f"--seed_everything={seed}", f"--data.init_args.selection_seed={seed}"]
-    words += [
-        f"--run.directory={cell_directory}",
-        "--trainer.devices=1",
-        "--trainer.enable_progress_bar=false",
-    ]
+    metrics = _read_json(cell_directory / "result.json").get("metrics", {})
+    if "test_top1" not in metrics:
+        _set_aside(cell_directory)
+        metrics = _run_cell(configs, sampler, seed, cell_directory, overrides)
+    return Cell(sampler, seed, metrics["test_top1"], metrics.get("test_top5"), str(cell_directory))
+
+
+def _set_aside(directory: Path) -> None:
+    """Keep what an interrupted run left, under another name."""
+    if not directory.exists():
+        return
+    name = f"{directory.name}.unfinished"
+    taken = {path.name for path in directory.parent.iterdir()}
+    aside = next(n for n in (name, *(f"{name}.{i}" for i in count(1))) if n not in taken)
+    directory.rename(directory.with_name(aside))
+    logger.warning("An unfinished run is kept as %s and run anew.", directory.with_name(aside))
+
+
+def _run_cell(
+    configs: list[Path], sampler: str, seed: int, directory: Path, overrides: list[str]
+) -> dict[str, float]:
+    from semdd_lightning.cli.experiment import run_experiment
+
+    words = ["fit", *(f"--config={path}" for path in configs), "--trainer.enable_progress_bar=false"]
+    words += [*overrides, f"--seed_everything={seed}", f"--data.init_args.selection_seed={seed}"]
+    words += [f"--run.directory={directory}", "--trainer.devices=1"]
     if not _spelled_out(configs, sampler):
         words.append(f"--data.init_args.sampler={sampler}")
-    result = run_experiment(words)
-    if "test_top1" not in result.metrics:
+    metrics = run_experiment(words).metrics
+    if "test_top1" not in metrics:
         msg = "Expected a test split to compare on, found none; give data.test an image set."
         raise ConfigError(msg)
-    return Cell(
-        sampler, seed, result.metrics["test_top1"], result.metrics.get("test_top5"), str(cell_directory)
-    )
+    return metrics
 
 
 def _spelled_out(configs: list[Path], sampler: str) -> bool:
     """Whether the last config that names a sampler gives this one with arguments, which are kept."""
-    import yaml
-
     from semdd_lightning.selection import SAMPLERS
 
     given: Any = None
     for path in configs:
-        content = yaml.safe_load(path.read_text()) or {}
-        given = (content.get("data") or {}).get("init_args", {}).get("sampler", given)
+        given = read_data_arguments(path).get("sampler", given)
     class_path = given.get("class_path", "") if isinstance(given, dict) else ""
     return str(class_path).rpartition(".")[2] == SAMPLERS[sampler].__name__
 
@@ -117,11 +205,10 @@ def _write_cells(directory: Path, cells: list[Any]) -> None:
 
 def _print(cells: list[Any], baseline: str, directory: Path) -> None:
     from semdd_lightning.evaluation import comparison_table
+    from semdd_lightning.export import write_json, write_text
     from semdd_lightning.report import print_comparison
 
     table = comparison_table(cells, baseline)
-    table.to_csv(directory / "comparison.csv")
-    (directory / "comparison.json").write_text(
-        json.dumps(json.loads(table.to_json(orient="index")), indent=2)
-    )
+    write_text(directory / "comparison.csv", table.to_csv())
+    write_json(directory / "comparison.json", json.loads(table.to_json(orient="index")))
     print_comparison(table, baseline, directory)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from semdd_lightning.errors import ConfigError
 
@@ -30,6 +31,45 @@ def find_config(name: str) -> Path:
         f"packaged are {', '.join(known)}."
     )
     raise ConfigError(msg)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The content of a config file; an empty one says nothing.
+
+    Raises:
+        ConfigError: if it cannot be read, or is no mapping in YAML.
+    """
+    import yaml
+
+    try:
+        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        msg = f"Expected a config in YAML at {path}, found: {error}; correct the file."
+        raise ConfigError(msg) from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        msg = f"Expected a mapping in the config {path}, found {type(content).__name__}; correct the file."
+        raise ConfigError(msg)
+    return {str(key): value for key, value in content.items()}
+
+
+def read_data_arguments(path: Path) -> dict[str, Any]:
+    """What a config gives as ``data.init_args``; empty if it gives nothing.
+
+    Raises:
+        ConfigError: as `read_config`, or if that is no mapping.
+    """
+    arguments: Any = read_config(path)
+    for key in ("data", "init_args"):
+        arguments = arguments.get(key) or {}
+        if not isinstance(arguments, dict):
+            msg = (
+                f"Expected data.init_args as a mapping in {path}, found {key}: {arguments!r}; give an "
+                "experiment's config."
+            )
+            raise ConfigError(msg)
+    return dict(arguments)
 
 
 def resolve_configs(words: Sequence[str]) -> list[str]:

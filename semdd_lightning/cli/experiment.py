@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -19,6 +21,7 @@ from semdd_lightning.cli.run_record import RunRecord, RunResult
 from semdd_lightning.data import ImageDataModule
 from semdd_lightning.data.image_data_module import epochs_of
 from semdd_lightning.errors import ConfigError
+from semdd_lightning.export import write_text
 from semdd_lightning.training import ClassifierModule
 
 ONE_CONFIG = """
@@ -46,12 +49,16 @@ def run_experiment(words: list[str]) -> RunResult:
     """One experiment from command-line words: what ``fit`` does, and ``compare`` once a cell.
 
     Raises:
-        ConfigError: if the config does not describe the student of the checkpoint.
+        ConfigError: if the config does not describe the student of the checkpoint, or asks Lightning for
+            what it cannot give here.
     """
     for name in ("lightning.pytorch", "lightning.fabric"):  # warnings matter, tips and device tables do not
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
         cli = SemddCLI(resolve_configs(words))
+    except MisconfigurationException as error:
+        msg = f"Expected a config that Lightning can run here, found: {error}"
+        raise ConfigError(msg) from error
     except RuntimeError as error:
         if "loading state_dict" not in str(error):
             raise
@@ -120,18 +127,20 @@ class SemddCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Make the run directory and write the config, on one rank, before anything can fail."""
         self._check_checkpoint()
-        directory = self._new_run_directory() if getattr(rank_zero_only, "rank", 0) == 0 else None
+        directory = self._new_run_directory() if _is_first_process() else None
         overrides = without_configs(self.words[1:])
         self.record = RunRecord(directory, self.subcommand or "fit", self._config_names(), overrides)
         if directory is None:
             return
         parser, config = self._parser(self.subcommand), self.config[self.subcommand]
-        (directory / "resolved.yaml").write_text(
-            parser.dump(config, skip_unset=False, skip_link_targets=False)
+        resolved = config.clone()
+        resolved["trainer.check_val_every_n_epoch"] = _epochs_between_validations(config["trainer"])
+        write_text(
+            directory / "resolved.yaml", parser.dump(resolved, skip_unset=False, skip_link_targets=False)
         )
         again = config.clone()  # a second run of this config makes a second directory beside the first
         again["run.directory"], again["run.name"] = None, self._run_name()
-        parser.save(again, directory / "config.yaml", skip_unset=False, multifile=False)
+        write_text(directory / "config.yaml", parser.dump(again, skip_unset=False))
         write_versions(directory, self.words)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401 - as Lightning has it
@@ -142,22 +151,27 @@ class SemddCLI(LightningCLI):
             given = [] if loggers in (None, True) else loggers if isinstance(loggers, list) else [loggers]
             kwargs["logger"] = [*given, CSVLogger(directory, name="", version="metrics")]
         kwargs["default_root_dir"] = directory
-        shown = self._get(self.config_init, "trainer.enable_progress_bar") is not False
+        trainer_config = self._get(self.config_init, "trainer")
+        kwargs["check_val_every_n_epoch"] = _epochs_between_validations(trainer_config)
+        last = ModelCheckpoint(
+            dirpath=directory, filename="last", save_on_train_epoch_end=True, enable_version_counter=False
+        )
+        shown = trainer_config["enable_progress_bar"] is not False
         self.trainer_defaults["callbacks"] = [
             *([ProgressBar()] if shown else []),
             self.record,
             PredictionWriter(self.record),
-            ModelCheckpoint(
-                dirpath=directory, filename="last", save_on_train_epoch_end=True, enable_version_counter=False
-            ),
+            *([last] if trainer_config["enable_checkpointing"] is not False else []),
         ]
         trainer: Trainer = super().instantiate_trainer(**kwargs)
         return trainer
 
     def after_fit(self) -> None:
-        """Test the student as the last pass left it."""
-        if self.datamodule.test is not None:
-            self.trainer.test(self.model, datamodule=self.datamodule, verbose=False)
+        """Test the student as the last pass left it; the record of training stays if that fails."""
+        self.record.write_result(self.trainer)
+        if self.datamodule.test is None:
+            return
+        self.trainer.test(self.model, datamodule=self.datamodule, verbose=False)
         self.record.write_result(self.trainer)
 
     def after_validate(self) -> None:
@@ -197,3 +211,18 @@ class SemddCLI(LightningCLI):
 
     def _run_name(self) -> str:
         return self._get(self.config, "run.name") or Path(next(iter(self._config_names()), "run")).stem
+
+
+def _is_first_process() -> bool:
+    """Whether this is the one process of all nodes that makes the run's directory.
+
+    Where Lightning starts the processes, each node's first believes to be rank 0 until the trainer tells it.
+    """
+    ranks = [getattr(rank_zero_only, "rank", 0), os.environ.get("NODE_RANK"), os.environ.get("GROUP_RANK")]
+    return all(rank in (None, "", 0, "0") for rank in ranks)
+
+
+def _epochs_between_validations(trainer_config: Any) -> int | None:  # noqa: ANN401 - jsonargparse's Namespace
+    """``check_val_every_n_epoch``, where null means once, after the last epoch."""
+    every: int | None = trainer_config["check_val_every_n_epoch"]
+    return trainer_config["max_epochs"] if every is None else every

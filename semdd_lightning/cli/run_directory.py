@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -38,19 +41,47 @@ def claim_directory(directory: Path) -> Path:
     """Make exactly this directory.
 
     Raises:
-        RunError: if it exists.
+        RunError: if it exists or cannot be made.
     """
     try:
         directory.mkdir(parents=True)
     except FileExistsError as error:
         msg = f"Expected {directory} to be new, found it there; nothing was overwritten, give another."
         raise RunError(msg) from error
+    except OSError as error:
+        msg = f"Expected to make {directory}, found {error}; give another."
+        raise RunError(msg) from error
     return directory
 
 
-def write_versions(directory: Path, words: list[str]) -> None:
-    """Write ``versions.json``: command, package versions and hardware."""
-    write_json(directory / "versions.json", {"command": ["semdd", *words], **environment()})
+@contextmanager
+def given_back_unless_filled(directory: Path) -> Iterator[Path]:
+    """Remove a claimed directory when the work for it fails, unless something lies in it."""
+    try:
+        yield directory
+    except BaseException:
+        with suppress(OSError):  # not empty: what was finished is kept
+            directory.rmdir()
+        raise
+
+
+def write_versions(directory: Path, words: list[str], configs: list[Path] | None = None) -> None:
+    """Write ``versions.json``: command, package versions and hardware.
+
+    Args:
+        directory: where to.
+        words: the command without the program's name.
+        configs: config files whose contents are to be recognised again.
+    """
+    content = {"command": ["semdd", *words], **environment()}
+    if configs is not None:
+        content["configs"] = config_digests(configs)
+    write_json(directory / "versions.json", content)
+
+
+def config_digests(configs: list[Path]) -> dict[str, str]:
+    """SHA-256 of each config file."""
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in configs}
 
 
 def environment() -> dict[str, Any]:

@@ -9,14 +9,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from semdd_lightning.cli.run_directory import environment
 from semdd_lightning.data import ImageDataModule, PoolDataModule
 from semdd_lightning.errors import RunError
 from semdd_lightning.export import write_json
-from semdd_lightning.report import print_run_table, write_contact_sheet
+from semdd_lightning.report import print_run_table, statistics_record, write_contact_sheet
 
 logger = logging.getLogger(__name__)
 
@@ -148,14 +147,6 @@ class RunRecord(Callback):
         logger.info("Chosen images: %s (look at %s)", subset, self.directory / "subset.png")
 
 
-def statistics_record(report: pd.DataFrame) -> dict[str, dict[str, float | None]]:
-    """A selection report as plain numbers, None where there is none."""
-    return {
-        str(row): {str(name): None if pd.isna(value) else float(value) for name, value in values.items()}
-        for row, values in report.iterrows()
-    }
-
-
 def next_commands(result: RunResult) -> list[str]:
     """What one would do next with this run."""
     if result.command != "fit" or result.directory is None:
@@ -165,7 +156,10 @@ def next_commands(result: RunResult) -> list[str]:
     names = [str(directory / "config.yaml")] if result.overrides else result.configs
     configs = " ".join(f"--config {name}" for name in names)
     if result.sampler is None:
-        return [f"use it as a teacher: CheckpointTeacher with path {directory / 'last.ckpt'}"]
+        checkpoint = directory / "last.ckpt"
+        return (
+            [f"use it as a teacher: CheckpointTeacher with path {checkpoint}"] if checkpoint.exists() else []
+        )
     rival = "random" if result.sampler != "random" else "two_stage"
     return [
         f"semdd compare {configs} --samplers {result.sampler} {rival} --seeds 0 1 2",

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from semdd_lightning.cli.configs import find_config
-from semdd_lightning.cli.run_directory import create_run_directory
+from semdd_lightning.cli.configs import find_config, read_data_arguments
+from semdd_lightning.cli.run_directory import (
+    claim_directory,
+    create_run_directory,
+    given_back_unless_filled,
+    write_versions,
+)
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.pools import ClassFolders
 
@@ -23,13 +29,28 @@ The pool holds one folder a class. --out receives the chosen images in class fol
 
 
 def run(command: str, words: list[str]) -> int:
-    """Parse, check the pool before torch is imported, select, write, print."""
+    """Parse, check the pool and claim the output before torch is imported, select, write, print."""
     options = _parser().parse_args(words)
     settings = _settings(options)
-    if isinstance(settings["pool"], ClassFolders):
-        settings["pool"].check()
-    _select(settings, options)
+    for reader in (settings.pool, settings.reference):
+        if isinstance(reader, ClassFolders):
+            reader.check()
+    with given_back_unless_filled(_claim(settings, options)) as out:
+        _select(settings, options, out, [command, *words])
     return 0
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What to select; components that a config describes are built later, where torch is imported."""
+
+    pool: ClassFolders | dict[str, Any]
+    prior: str | dict[str, Any]
+    ipc: int
+    sampler: str | dict[str, Any]
+    seed: int
+    cache_dir: Path | None
+    reference: ClassFolders | dict[str, Any] | None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -53,6 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--classes", type=Path, help="class list in order, .txt or .csv; wins over folder names"
     )
+    parser.add_argument(
+        "--reference",
+        type=Path,
+        metavar="DIR",
+        help="folder of real images, one folder a class, for a sampler with prototypes: image or both",
+    )
     parser.add_argument("--seed", type=int, help="selection seed of samplers that draw (default 0)")
     parser.add_argument(
         "--config", help="take what is not given here from the data part of an experiment's config"
@@ -65,85 +92,118 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _settings(options: argparse.Namespace) -> dict[str, Any]:
-    """Pool, prior, ipc, sampler, seed and cache folder, from options first and the config behind them."""
-    data = _config_data(options.config) if options.config else {}
-    pool = ClassFolders(options.pool, options.classes) if options.pool is not None else data.get("pool")
-    if pool is None:
-        msg = "Expected a pool, found none; give its folder or --config. See `semdd select --help`."
-        raise ConfigError(msg)
+def _settings(options: argparse.Namespace) -> _Settings:
+    """From options first and the config behind them."""
+    data = read_data_arguments(find_config(options.config)) if options.config else {}
     if options.pool is None and options.classes is not None:
         msg = "Expected --classes together with a pool folder, found --config's pool; put it into the config."
         raise ConfigError(msg)
-    ipc = options.ipc if options.ipc is not None else data.get("ipc")
+    pool = (
+        ClassFolders(options.pool, options.classes)
+        if options.pool is not None
+        else _reader(_of_type(data, "pool", dict))
+    )
+    if pool is None:
+        msg = "Expected a pool, found none; give its folder or --config. See `semdd select --help`."
+        raise ConfigError(msg)
+    ipc = options.ipc if options.ipc is not None else _of_type(data, "ipc", int)
     if ipc is None or ipc < 1:
         msg = f"Expected --ipc of at least 1, found {ipc}; say how many images per class to choose."
         raise ConfigError(msg)
-    prior = options.prior if options.prior is not None else data.get("prior")
+    prior = options.prior if options.prior is not None else _of_type(data, "prior", str, dict)
     if prior is None:
         msg = (
             "Expected --prior, found none; give a local CLIP directory, or MODEL:TAG as "
             "ViT-B-32-quickgelu:openai."
         )
         raise ConfigError(msg)
-    sampler = options.sampler if options.sampler is not None else data.get("sampler", DEFAULT_SAMPLER)
-    seed = options.seed if options.seed is not None else data.get("selection_seed", 0)
-    cache_dir = data.get("cache_dir")
-    return {
-        "pool": pool,
-        "prior": prior,
-        "ipc": ipc,
-        "sampler": sampler,
-        "seed": seed,
-        "cache_dir": cache_dir,
-    }
+    seed = options.seed if options.seed is not None else _of_type(data, "selection_seed", int)
+    cache_dir = _of_type(data, "cache_dir", str)
+    return _Settings(
+        pool=pool,
+        prior=prior,
+        ipc=ipc,
+        sampler=options.sampler or _of_type(data, "sampler", str, dict) or DEFAULT_SAMPLER,
+        seed=0 if seed is None else seed,
+        cache_dir=None if cache_dir is None else Path(cache_dir),
+        reference=(
+            ClassFolders(options.reference)
+            if options.reference is not None
+            else _reader(_of_type(data, "reference", dict))
+        ),
+    )
 
 
-def _config_data(name: str) -> dict[str, Any]:
-    import yaml
-
-    path = find_config(name)
-    try:
-        content = yaml.safe_load(path.read_text())
-        data = content["data"]["init_args"]
-    except (yaml.YAMLError, KeyError, TypeError) as error:
-        msg = f"Expected data.init_args with a pool in {path}, found {error!r}; give an experiment's config."
-        raise ConfigError(msg) from error
-    if not isinstance(data, dict):
-        msg = f"Expected data.init_args as a mapping in {path}, found {data!r}; give an experiment's config."
-        raise ConfigError(msg)
-    return data
+def _of_type(data: dict[str, Any], key: str, *types: type) -> Any:  # noqa: ANN401 - one of the types
+    value = data.get(key)
+    if value is None or (isinstance(value, types) and not isinstance(value, bool)):
+        return value
+    kinds = " or ".join({"dict": "a mapping", "int": "a whole number"}.get(t.__name__, "text") for t in types)
+    msg = f"Expected {key} of data.init_args to be {kinds}, found {value!r}; correct the config."
+    raise ConfigError(msg)
 
 
-def _select(settings: dict[str, Any], options: argparse.Namespace) -> None:
-    from semdd_lightning.cli.run_record import statistics_record
+def _reader(description: dict[str, Any] | None) -> ClassFolders | dict[str, Any] | None:
+    """A reader of class folders right away, so that it is checked before torch is imported."""
+    if description is None or str(description.get("class_path")).rpartition(".")[2] != ClassFolders.__name__:
+        return description
+    arguments = description.get("init_args")
+    known = isinstance(arguments, dict) and arguments.keys() <= {"path", "classes", "class_names"}
+    if not isinstance(arguments, dict) or not known:
+        return description  # what is wrong with it is said where it is built
+    path, classes, names = (arguments.get(key) for key in ("path", "classes", "class_names"))
+    plain = isinstance(path, str) and isinstance(classes, str | None) and isinstance(names, list | None)
+    if not plain or not all(isinstance(name, str) for name in names or ()):
+        return description
+    listed = None if names is None else tuple(names)
+    return ClassFolders(Path(str(path)), None if classes is None else Path(classes), listed)
+
+
+def _claim(settings: _Settings, options: argparse.Namespace) -> Path:
+    """The output's directory, made empty so that nobody else takes its name."""
+    if options.out is not None:
+        out: Path = options.out
+        claim_directory(out)
+        return out
+    pool = settings.pool
+    if isinstance(pool, ClassFolders):
+        return create_run_directory(Path("selections"), Path(pool.path).expanduser().absolute().name)
+    return create_run_directory(Path("selections"), Path(options.config).stem)
+
+
+def _select(settings: _Settings, options: argparse.Namespace, out: Path, words: list[str]) -> None:
     from semdd_lightning.data import select
     from semdd_lightning.export import build_component
     from semdd_lightning.pools import PoolReader
     from semdd_lightning.prior import OpenClipPrior, parse_prior
-    from semdd_lightning.report import print_selection_table, write_contact_sheet
+    from semdd_lightning.report import print_selection_table, statistics_record, write_contact_sheet
     from semdd_lightning.selection import Sampler, build_sampler
 
-    pool, prior, sampler = settings["pool"], settings["prior"], settings["sampler"]
-    pool = build_component(pool, PoolReader) if isinstance(pool, dict) else pool
-    prior = parse_prior(prior) if isinstance(prior, str) else build_component(prior, OpenClipPrior)
-    sampler = build_component(sampler, Sampler) if isinstance(sampler, dict) else build_sampler(sampler)
-    pool.prepare()
+    _check_device(options.device)
+    pool, prior, sampler, reference = settings.pool, settings.prior, settings.sampler, settings.reference
+    reader = build_component(pool, PoolReader) if isinstance(pool, dict) else pool
+    real = build_component(reference, PoolReader) if isinstance(reference, dict) else reference
+    built = build_component(sampler, Sampler) if isinstance(sampler, dict) else build_sampler(sampler)
+    reader.prepare()
+    if real is not None:
+        real.prepare()
     chosen = select(
-        pool,
-        prior,
-        settings["ipc"],
-        sampler,
-        settings["seed"],
+        reader,
+        parse_prior(prior) if isinstance(prior, str) else build_component(prior, OpenClipPrior),
+        settings.ipc,
+        built,
+        settings.seed,
+        reference=real,
         device=options.device,
-        cache_dir=None if settings["cache_dir"] is None else Path(settings["cache_dir"]),
+        cache_dir=settings.cache_dir,
     )
-    out = _export(chosen, options)
+    chosen.export(out, link=options.link, claimed=True)
+    write_versions(out, words)
     write_contact_sheet(out / "subset.png", chosen.table, chosen.pool.root)
     rows = {
         "pool": f"{chosen.pool.root}: {len(chosen.pool)} usable images, {len(chosen.pool.excluded)} excluded",
-        "sampler": sampler.name,
-        "images per class": str(settings["ipc"]),
+        "sampler": built.name,
+        "images per class": str(settings.ipc),
         "encoded by CLIP": f"{chosen.embeddings.encoded} images now, the others came from the cache",
         "seconds": ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in chosen.seconds.items()),
         "written to": str(out),
@@ -152,12 +212,18 @@ def _select(settings: dict[str, Any], options: argparse.Namespace) -> None:
     print_selection_table("semdd select", rows, statistics_record(chosen.report()), next_commands)
 
 
-def _export(chosen: Any, options: argparse.Namespace) -> Path:  # noqa: ANN401 - keeps torch out of this module
-    if options.out is not None:
-        out: Path = chosen.export(options.out, link=options.link)
-        return out
-    name = Path(chosen.pool.root).name
-    out = create_run_directory(Path("selections"), name)
-    out.rmdir()  # its name was what was wanted; export makes it anew, as a whole or not at all
-    chosen.export(out, link=options.link)
-    return out
+def _check_device(name: str | None) -> None:
+    """See that CLIP can run on a device, before anything is read."""
+    import torch
+
+    if name is None:
+        return
+    try:
+        torch.empty(0, device=torch.device(name))
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # unknown, not built in, not there
+        there = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        if torch.backends.mps.is_available():
+            there.append("mps")
+        reason = str(error).partition("\n")[0]
+        msg = f"Expected --device to be one of {', '.join(there)}, found {name!r} ({reason}); choose another."
+        raise ConfigError(msg) from error

@@ -6,8 +6,14 @@ import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from semdd_lightning.errors import RunError
+from semdd_lightning import __version__
+from semdd_lightning.errors import ClassListError, PoolError, RunError
+
+if TYPE_CHECKING:  # torch, which the help can be printed without
+    from semdd_lightning.data import PoolSelection
+    from semdd_lightning.export import Manifest
 
 DIFFERENT = 1
 
@@ -59,44 +65,96 @@ def verify(directory: Path) -> Verdict:
         RunError: if there is no manifest.
         PoolError: if the pool is gone.
     """
+    from semdd_lightning.export import read_manifest
+
+    manifest = read_manifest(directory)
+    try:
+        again = _select_again(manifest)
+    except (PoolError, ClassListError) as error:
+        if not Path(manifest.pool_root).is_dir():
+            raise
+        differences = [f"The pool in {manifest.pool_root} has changed since: {error}"]
+        num_images = 0
+    else:
+        differences = [*_other_inputs(manifest, again), *_other_choice(manifest, again.manifest)]
+        num_images = len(again.manifest.paths)
+    differences += _other_files(directory, manifest)
+    return Verdict(manifest.sampler_name, num_images, differences)
+
+
+def _select_again(manifest: Manifest) -> PoolSelection:
     from semdd_lightning.data import select
-    from semdd_lightning.export import build_component, exported_images, read_manifest
+    from semdd_lightning.export import build_component
     from semdd_lightning.pools import PoolReader
     from semdd_lightning.prior import OpenClipPrior
     from semdd_lightning.selection import Sampler
 
-    manifest = read_manifest(directory)
     pool = build_component(manifest.pool, PoolReader)
-    pool.prepare()
-    again = select(
+    reference = None if manifest.reference is None else build_component(manifest.reference, PoolReader)
+    for reader in (pool, reference):
+        if reader is not None:
+            reader.prepare()
+    return select(
         pool,
         build_component(manifest.prior, OpenClipPrior),
         manifest.ipc,
         build_component(manifest.sampler, Sampler),
         manifest.selection_seed,
+        reference=reference,
+        cache_dir=None if manifest.cache_dir is None else Path(manifest.cache_dir),
     )
-    differences = []
-    if again.manifest.pool_fingerprint != manifest.pool_fingerprint:
-        differences.append(f"The pool in {again.pool.root} has changed since: its images are not the same.")
-    if again.manifest.class_names != manifest.class_names:
-        differences.append("The classes or their order have changed since.")
-    if again.manifest.embeddings_key != manifest.embeddings_key:
-        differences.append("The embeddings are others: the CLIP weights, their settings or the pool changed.")
-    gone, new = (
-        set(manifest.paths) - set(again.manifest.paths),
-        set(again.manifest.paths) - set(manifest.paths),
-    )
-    if gone or new:
-        differences.append(
-            f"Other images are chosen now: {len(gone)} of {len(manifest.paths)} differ, as "
-            f"{sorted(gone)[:3]} -> {sorted(new)[:3]}."
+
+
+def _other_inputs(manifest: Manifest, again: PoolSelection) -> list[str]:
+    """What the sampler was given that is not what it was given then."""
+    now = again.manifest
+    found = []
+    if now.pool_fingerprint != manifest.pool_fingerprint:
+        found.append(f"The pool in {again.pool.root} has changed since: its images are not the same.")
+    elif now.embeddings_key != manifest.embeddings_key:
+        found.append("CLIP has changed since: its weights, preprocessing, precision or batch size.")
+    if now.class_names != manifest.class_names:
+        found.append("The classes or their order have changed since.")
+    elif now.text_key != manifest.text_key:
+        found.append("The text prototypes have changed since: CLIP's weights or the prompts.")
+    if now.reference_key != manifest.reference_key:
+        found.append("The reference images, or the CLIP that embeds them, have changed since.")
+    if not found and now.embeddings_digest != manifest.embeddings_digest:
+        found.append(
+            "Pool and CLIP are the same, but the embeddings were encoded again with other last bits, as "
+            "another device or library version gives them; the cache of that time is gone."
         )
-    elif again.manifest.paths != manifest.paths:
-        differences.append("The same images are chosen, in another order.")
+    return found
+
+
+def _other_choice(manifest: Manifest, now: Manifest) -> list[str]:
+    gone, new = set(manifest.paths) - set(now.paths), set(now.paths) - set(manifest.paths)
+    if not gone and not new:
+        same = now.paths == manifest.paths
+        return [] if same else ["The same images are chosen, in another order." + _blame(manifest, now)]
+    return [
+        f"Other images are chosen now: {len(gone)} of {len(manifest.paths)} differ, as "
+        f"{sorted(gone)[:3]} -> {sorted(new)[:3]}.{_blame(manifest, now)}"
+    ]
+
+
+def _blame(manifest: Manifest, now: Manifest) -> str:
+    if now.embeddings_digest != manifest.embeddings_digest:
+        return ""
+    return (
+        " The embeddings are the same to the last bit, so the code that chooses has changed since: "
+        f"made by version {manifest.semdd_version}, this is {__version__}."
+    )
+
+
+def _other_files(directory: Path, manifest: Manifest) -> list[str]:
+    from semdd_lightning.export import exported_images
+
+    found = []
     for path, file in exported_images(directory, manifest):
-        source = again.pool.root / path
+        source = Path(manifest.pool_root) / path
         if not file.is_file():
-            differences.append(f"Exported image {file} is missing.")
+            found.append(f"Exported image {file} is missing.")
         elif source.is_file() and source.read_bytes() != file.read_bytes():
-            differences.append(f"Exported image {file} is not the pool's {path} any more.")
-    return Verdict(manifest.sampler_name, len(again.manifest.paths), differences)
+            found.append(f"Exported image {file} is not the pool's {path} any more.")
+    return found

@@ -15,9 +15,9 @@ from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data.augmentation import Augmentation, augment, mix
 from semdd_lightning.data.batches import EvaluationImages, TrainingImages
 from semdd_lightning.data.image_sets import ImageSet
-from semdd_lightning.data.labelled_images import LabelledImages
+from semdd_lightning.data.labelled_images import LabelledImages, class_mapping
 from semdd_lightning.data.loaders import EvaluationBatch, EvaluationLoader, PassLoader, TrainingIndices
-from semdd_lightning.data.passes import PassSchedule
+from semdd_lightning.data.passes import PassPlanner
 from semdd_lightning.data.storage import ImageStore, Storage, evaluation_view, square, store_images
 from semdd_lightning.errors import ClassListError, ConfigError
 
@@ -89,7 +89,7 @@ class ImageDataModule(LightningDataModule):
         self.num_workers = num_workers
         self._registry: ClassRegistry | None = None
         self._stores: dict[str, ImageStore] = {}
-        self._schedule: PassSchedule | None = None
+        self._schedule: PassPlanner | None = None
 
     # ------------------------------------------------------------------ what others ask for
 
@@ -107,12 +107,17 @@ class ImageDataModule(LightningDataModule):
         return self._registry
 
     @property
-    def schedule(self) -> PassSchedule:
+    def schedule(self) -> PassPlanner:
         """Order and draws of the training passes, known from ``setup('fit')`` on."""
         if self._schedule is None:
             msg = "Expected setup('fit') to have run, found no training images; run it first."
             raise ConfigError(msg)
         return self._schedule
+
+    @property
+    def training_digest(self) -> str | None:
+        """What identifies the training images of a selection; none where nothing is selected."""
+        return None
 
     def split_sizes(self) -> dict[str, int]:
         """Images of each split that was set up."""
@@ -133,11 +138,13 @@ class ImageDataModule(LightningDataModule):
     # ------------------------------------------------------------------ Lightning's hooks
 
     def prepare_data(self) -> None:
-        """Fetch or generate what is missing, once a node."""
-        for image_set in (self.train, self.validation, self.test, self.predict):
-            if image_set is not None:
-                image_set.prepare()
-                image_set.check()
+        """Fetch or generate what is missing, once a node, and see that all splits hold the same classes."""
+        splits = [split for split in self._splits_of_stage() if split is not None]
+        for split in splits:
+            split.prepare()
+            split.check()
+        for split in splits:
+            class_mapping(split.registry(self.registry), self.registry)
 
     def setup(self, stage: str) -> None:
         """Decode what the stage needs and put it where it fits."""
@@ -148,7 +155,7 @@ class ImageDataModule(LightningDataModule):
         if stage == "test":
             self._store_split("test", self.test)
         if stage == "predict":
-            self._store_split("predict", self.predict if self.predict is not None else self.test)
+            self._store_split("predict", self.test if self.predict is None else self.predict)
 
     def train_dataloader(self) -> PassLoader:
         """Planned passes over the training images."""
@@ -188,7 +195,7 @@ class ImageDataModule(LightningDataModule):
     def _find_registry(self) -> ClassRegistry:
         for image_set in (self.train, self.validation, self.test, self.predict):
             if image_set is not None:
-                return image_set.open().registry
+                return image_set.registry()
         msg = "Expected at least one image set, found none; give train, validation, test or predict."
         raise ConfigError(msg)
 
@@ -199,6 +206,26 @@ class ImageDataModule(LightningDataModule):
         return self.train.open(self.registry)
 
     # ------------------------------------------------------------------ private
+
+    @property
+    def _trains(self) -> bool:
+        """Whether a student is trained, and not only an old one evaluated."""
+        return self._stage == "fit"
+
+    @property
+    def _stage(self) -> str:
+        state = None if self.trainer is None else self.trainer.state.fn
+        return "fit" if state is None else state.value
+
+    def _splits_of_stage(self) -> tuple[ImageSet | None, ...]:
+        """The splits that will be looked at; after training, the student is tested."""
+        splits: dict[str, tuple[ImageSet | None, ...]] = {
+            "fit": (self.train, self.validation, self.test),
+            "validate": (self.validation,),
+            "test": (self.test,),
+            "predict": (self.test if self.predict is None else self.predict,),
+        }
+        return splits[self._stage]
 
     @property
     def _process(self) -> tuple[int, int]:
@@ -213,7 +240,7 @@ class ImageDataModule(LightningDataModule):
         decode = partial(square, image_size=self.image_size)
         store = store_images(images, decode, device, self.storage, self._local_ranks)
         self._stores["train"] = store
-        self._schedule = PassSchedule(
+        self._schedule = PassPlanner(
             len(store), self.batch_size, self.image_size, self.augmentation, self.augmentation_seed
         )
         logger.info("Training: %s; %d steps a pass", store.description, len(self._schedule.batches))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from semdd_lightning.errors import DataError
 from semdd_lightning.pools import ClassFolders
 from semdd_lightning.pools.digits import DIGIT_NAMES, digits_split
 from semdd_lightning.pools.files import find_images
+from semdd_lightning.prior import with_imagenet_names
 
 UNKNOWN = -1  # class index of an image without a label
 
@@ -39,8 +40,16 @@ class ImageSet(ABC):
         """Find what is missing before anything expensive runs."""
 
     @abstractmethod
+    def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
+        """The set's own classes, found without decoding an image.
+
+        Args:
+            default: classes to read the set by where it has no class list of its own.
+        """
+
+    @abstractmethod
     def read_all(self, registry: ClassRegistry | None) -> LabelledImages:
-        """The whole split; ``registry`` helps a set that has no class list of its own."""
+        """The whole split in the set's own class order; ``registry`` is the default for its classes."""
 
     def open(self, registry: ClassRegistry | None = None) -> LabelledImages:
         """The asked part of the split, in the order of ``registry`` or in the set's own.
@@ -79,9 +88,13 @@ class FolderImages(ImageSet):
         """Check that the folders are there and fit the class list."""
         self._reader.check()
 
+    def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
+        """The classes of the folders, with ImageNet's names where they are named by wnid alone."""
+        return with_imagenet_names(self._reader.registry(default))
+
     def read_all(self, registry: ClassRegistry | None) -> LabelledImages:
         """List the files; none is decoded yet."""
-        found = self._reader.registry(registry)
+        found = self.registry(registry)
         files = self._reader.files(found)
         labels = np.array([label for _, label in files], dtype=np.int64)
         return file_images(Path(self.path).expanduser(), tuple(path for path, _ in files), labels, found)
@@ -107,12 +120,17 @@ class UnlabelledImages(ImageSet):
             msg = f"Expected a folder of images at {Path(self.path).absolute()}, found none; correct it."
             raise DataError(msg)
 
+    def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
+        """The default: the images themselves say nothing."""
+        if default is None:
+            msg = f"Expected another split that knows the classes, found only {self.path}; give data.test."
+            raise DataError(msg)
+        return default
+
     def read_all(self, registry: ClassRegistry | None) -> LabelledImages:
         """List the files; their class index is -1."""
         self.check()
-        if registry is None:
-            msg = f"Expected another split that knows the classes, found only {self.path}; give data.test."
-            raise DataError(msg)
+        registry = self.registry(registry)
         root = Path(self.path).expanduser()
         files = tuple(sorted(image.relative_to(root).as_posix() for image in find_images(root)))
         return file_images(root, files, np.full(len(files), UNKNOWN), registry)
@@ -151,14 +169,19 @@ class TorchvisionImages(ImageSet):
             )
             raise DataError(msg) from error
 
+    def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
+        """The classes as torchvision names them."""
+        return _registry_of_names(tuple(self._dataset().classes))
+
     def read_all(self, registry: ClassRegistry | None) -> LabelledImages:
         """Load the arrays that torchvision reads."""
+        data = self._dataset()
+        return array_images(data.data, np.asarray(data.targets), _registry_of_names(tuple(data.classes)))
+
+    def _dataset(self) -> Any:  # noqa: ANN401 - torchvision has no types
         import torchvision.datasets
 
-        data = getattr(torchvision.datasets, self.name)(self.root, train=self.train, download=False)
-        names = tuple(data.classes)
-        own = ClassRegistry(names=names, folders=names)
-        return array_images(data.data, np.asarray(data.targets), own)
+        return getattr(torchvision.datasets, self.name)(self.root, train=self.train, download=False)
 
 
 @dataclass(frozen=True)
@@ -175,8 +198,15 @@ class DigitsImages(ImageSet):
     split: Literal["train", "test"] = "test"
     image_size: int = 16
 
+    def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
+        """The ten digits by their English names."""
+        return _registry_of_names(DIGIT_NAMES)
+
     def read_all(self, registry: ClassRegistry | None) -> LabelledImages:
         """Load the half from scikit-learn."""
         images, labels = digits_split(self.split, self.image_size)
-        own = ClassRegistry(names=DIGIT_NAMES, folders=DIGIT_NAMES)
-        return array_images(images, labels, own)
+        return array_images(images, labels, self.registry())
+
+
+def _registry_of_names(names: tuple[str, ...]) -> ClassRegistry:
+    return ClassRegistry(names=names, folders=names)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.classes import ClassRegistry, plain_name
 from semdd_lightning.errors import ClassListError, DataError
 from semdd_lightning.pools import Pool, read_image
 
@@ -71,21 +71,32 @@ class LabelledImages:
         Raises:
             ClassListError: if the two do not hold the same classes.
         """
-        if registry.names == self.registry.names and registry.wnids == self.registry.wnids:
-            return self
-        own, other = _keys(self.registry), _keys(registry)
-        by_wnid = self.registry.wnids is not None and registry.wnids is not None
-        if not by_wnid:
-            own, other = _names(self.registry), _names(registry)
-        if set(own) != set(other) or len(set(own)) != len(own):
-            missing, extra = sorted(set(other) - set(own))[:5], sorted(set(own) - set(other))[:5]
-            msg = (
-                f"Expected real images of the pool's {len(other)} classes, found {len(own)} classes "
-                f"(missing: {missing}, unknown: {extra}); give both the same class list."
-            )
-            raise ClassListError(msg)
-        index = np.array([other.index(key) for key in own], dtype=np.int64)
-        return replace(self, labels=index[self.labels], registry=registry)
+        mapping = class_mapping(self.registry, registry)
+        if np.array_equal(mapping, np.arange(len(mapping))):
+            return replace(self, registry=registry)
+        return replace(self, labels=mapping[self.labels], registry=registry)
+
+
+def class_mapping(own: ClassRegistry, other: ClassRegistry) -> NDArray[np.int64]:
+    """Index in ``other`` of each class of ``own``, matched by wnid where both know it, else by name.
+
+    Raises:
+        ClassListError: if the two do not hold the same classes.
+    """
+    if own.names == other.names and own.wnids == other.wnids:
+        return np.arange(len(own))
+    if own.wnids is not None and other.wnids is not None:
+        keys, wanted = own.keys, other.keys
+    else:
+        keys, wanted = (tuple(map(plain_name, one.names)) for one in (own, other))
+    if set(keys) != set(wanted) or len(set(keys)) != len(keys):
+        missing, extra = sorted(set(wanted) - set(keys))[:5], sorted(set(keys) - set(wanted))[:5]
+        msg = (
+            f"Expected the pool's {len(other)} classes, found {len(own)} classes (missing: {missing}, "
+            f"unknown: {extra}); give pool, splits and teacher the same class list."
+        )
+        raise ClassListError(msg)
+    return np.array([wanted.index(key) for key in keys], dtype=np.int64)
 
 
 def file_images(
@@ -124,11 +135,3 @@ def array_images(
 
 def _read_row(pixels: NDArray[np.uint8], index: int) -> Image.Image:
     return Image.fromarray(pixels[index])
-
-
-def _keys(registry: ClassRegistry) -> list[str]:
-    return list(registry.wnids or ())
-
-
-def _names(registry: ClassRegistry) -> list[str]:
-    return [name.casefold().replace("_", " ").replace("-", " ") for name in registry.names]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from semdd_lightning.data.passes import PassPlan, PassSchedule, PlannedBatch
+from semdd_lightning.data.passes import PassPlan, PassPlanner, PlannedBatch
 from semdd_lightning.data.storage import ImageStore
 
 Batch = TypeVar("Batch")
@@ -47,7 +47,7 @@ class PassLoader:
     def __init__(
         self,
         store: ImageStore,
-        schedule: PassSchedule,
+        schedule: PassPlanner,
         passes_per_epoch: int,
         epoch: Callable[[], int],
         rank: int = 0,
@@ -85,7 +85,7 @@ class PassLoader:
 class _PlannedBatches(Dataset[TrainingIndices]):
     """Batch number -> plan and decoded pixels, for worker processes."""
 
-    def __init__(self, store: ImageStore, schedule: PassSchedule, rank: int, world_size: int) -> None:
+    def __init__(self, store: ImageStore, schedule: PassPlanner, rank: int, world_size: int) -> None:
         self.store, self.schedule, self.rank, self.world_size = store, schedule, rank, world_size
 
     def __getitem__(self, step: int) -> TrainingIndices:
@@ -95,7 +95,7 @@ class _PlannedBatches(Dataset[TrainingIndices]):
 
 
 @lru_cache(maxsize=2)
-def _plan(schedule: PassSchedule, pass_index: int) -> PassPlan:
+def _plan(schedule: PassPlanner, pass_index: int) -> PassPlan:
     return schedule.plan(pass_index)
 
 
@@ -147,7 +147,14 @@ def _decoded_batches(dataset: Dataset[Batch], numbers: range, num_workers: int) 
     # without a generator of its own the loader draws a seed from the global one, and a dropout of the
     # student would depend on where the images live
     generator = torch.Generator()
-    return DataLoader(dataset, batch_size=None, sampler=numbers, num_workers=num_workers, generator=generator)
+    return DataLoader(
+        dataset,
+        batch_size=None,
+        sampler=numbers,
+        num_workers=num_workers,
+        generator=generator,
+        pin_memory=torch.cuda.is_available(),
+    )
 
 
 def _evaluation_batch(store: ImageStore, rows: Tensor) -> EvaluationBatch:

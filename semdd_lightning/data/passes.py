@@ -48,7 +48,7 @@ class PassPlan(NamedTuple):
 
 
 @dataclass(frozen=True)
-class PassSchedule:
+class PassPlanner:
     """Which images are visited when, and how they are augmented, as a function of (seed, pass) alone.
 
     An image's draws depend on (seed, pass, image) and never on its place in a batch.
@@ -85,7 +85,9 @@ class PassSchedule:
         order = torch.from_numpy(generator.permutation(self.num_images))
         partners, mixes = [], []
         for start, stop in self.batches:
-            partners.append(torch.from_numpy(generator.permutation(stop - start)))
+            size = stop - start
+            mixed = self.policy.mix != "none"  # else nobody needs a partner's pixels
+            partners.append(torch.from_numpy(generator.permutation(size) if mixed else np.arange(size)))
             mixes.append(draw_mix(self.policy, self.image_size, generator))
         return PassPlan(order, draws, tuple(partners), tuple(mixes))
 

@@ -14,7 +14,7 @@ from semdd_lightning.data.image_sets import ImageSet
 from semdd_lightning.data.labelled_images import LabelledImages, pool_images
 from semdd_lightning.data.pool_selection import PoolSelection, select
 from semdd_lightning.data.storage import Storage
-from semdd_lightning.errors import ConfigError, RunError
+from semdd_lightning.errors import ConfigError, PoolError, RunError
 from semdd_lightning.pools import PoolReader
 from semdd_lightning.prior import OpenClipPrior, with_imagenet_names
 from semdd_lightning.selection import Sampler, build_sampler
@@ -44,6 +44,8 @@ class PoolDataModule(ImageDataModule):
         augmentation: what happens to a training image.
         augmentation_seed: seed of order, augmentation and mixing.
         evaluation_batch_size: images a batch and device in evaluation.
+        reference: real images that samplers with ``prototypes: image`` or ``both`` take the class means of;
+            none takes those of the pool itself.
         cache_dir: where embeddings are kept; none takes SEMDD_CACHE or the user's cache folder.
         storage: where chosen images live; auto takes the first of device, host, disk that fits.
         num_workers: processes that decode images which live on disk.
@@ -67,6 +69,7 @@ class PoolDataModule(ImageDataModule):
         augmentation: Augmentation = Augmentation(),  # noqa: B008 - frozen
         augmentation_seed: int = 0,
         evaluation_batch_size: int = 500,
+        reference: PoolReader | None = None,
         cache_dir: Path | None = None,
         storage: Storage | Literal["auto"] = "auto",
         num_workers: int = 4,
@@ -95,18 +98,38 @@ class PoolDataModule(ImageDataModule):
         self.ipc = ipc
         self.sampler = build_sampler(sampler)
         self.selection_seed = selection_seed
+        self.reference = reference
         self.cache_dir = cache_dir
         self.selected: PoolSelection | None = None
 
+    @property
+    def training_digest(self) -> str | None:
+        """The chosen images: fingerprint of the pool and digest of the selection."""
+        if self.selected is None:
+            return None
+        return f"{self.selected.pool.fingerprint}:{self.selected.selection.digest}"
+
     def prepare_data(self) -> None:
-        """Generate or fetch what is missing and check that pool, classes and splits are there."""
-        self.prior.check()
-        self.pool.prepare()
-        self.pool.check()
+        """Generate or fetch what is missing and check that pool, classes and splits are there and fit.
+
+        To evaluate an old student neither pool nor CLIP model need to be there any more.
+        """
+        if self._trains:
+            self.prior.check()
+            self.pool.prepare()
+            self.pool.check()
+            self.sampler.check(len(self.registry), self.ipc)
+            if self.reference is not None:
+                self.reference.prepare()
         super().prepare_data()
 
     def _find_registry(self) -> ClassRegistry:
-        return with_imagenet_names(self.pool.registry())
+        try:
+            return with_imagenet_names(self.pool.registry())
+        except PoolError:
+            if self._trains:
+                raise
+            return super()._find_registry()
 
     def _training_images(self) -> LabelledImages:
         """Select; every rank gets the same images."""
@@ -120,6 +143,7 @@ class PoolDataModule(ImageDataModule):
             self.sampler,
             self.selection_seed,
             device=torch.device("cpu") if trainer is None else trainer.strategy.root_device,
+            reference=self.reference,
             cache_dir=self.cache_dir,
             rank=rank,
             world_size=world_size,

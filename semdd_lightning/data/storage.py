@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import psutil
 import torch
 from PIL import Image
 from torch import Tensor
@@ -19,7 +20,7 @@ from semdd_lightning.data.labelled_images import LabelledImages
 Storage = Literal["device", "host", "disk"]
 Decode = Callable[[Image.Image], Tensor]
 DEVICE_SHARE = 0.25  # of the free device memory that training images may take; networks need the rest
-HOST_SHARE = 0.5  # of the machine's memory, all ranks of a node together
+HOST_SHARE = 0.5  # of the memory that is free, all ranks of a node together
 
 
 def square(image: Image.Image, image_size: int) -> Tensor:
@@ -67,6 +68,7 @@ class ImageStore:
         images: what to read from when they stay on disk.
         decode: from an image to its uint8 tensor.
         storage: where the pixels live.
+        pinned: whether gathered images lie in pinned memory, from which a GPU copies without waiting.
     """
 
     labels: Tensor
@@ -74,6 +76,7 @@ class ImageStore:
     images: LabelledImages
     decode: Decode
     storage: Storage
+    pinned: bool = False
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -81,7 +84,8 @@ class ImageStore:
     def gather(self, index: Tensor) -> Tensor:
         """Images at ``index`` (n,), as uint8 where they live, (n, 3, S, S)."""
         if self.pixels is not None:
-            return self.pixels[index.to(self.pixels.device)]
+            gathered = self.pixels[index.to(self.pixels.device)]
+            return gathered.pin_memory() if self.pinned else gathered
         if len(index) == 0:  # a rank without a share still needs images of the right shape
             return self.decode(self.images.read(0))[None][:0]
         return torch.stack([self.decode(self.images.read(int(i))) for i in index])
@@ -123,16 +127,14 @@ def store_images(
     pixels = decode_all(images, decode)
     if storage == "device":
         pixels, labels = pixels.to(device), labels.to(device)
-    elif device.type == "cuda":
-        pixels = pixels.pin_memory()
-    return ImageStore(labels, pixels, images, decode, storage)
+    pinned = storage == "host" and device.type == "cuda"
+    return ImageStore(labels, pixels, images, decode, storage, pinned)
 
 
 def choose_storage(size: int, device: torch.device, local_ranks: int = 1) -> Storage:
     """The fastest place that ``size`` bytes fit into."""
-    host = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if device.type == "cuda" and size <= torch.cuda.mem_get_info(device)[0] * DEVICE_SHARE:
         return "device"
-    if size * local_ranks <= host * HOST_SHARE:
+    if size * local_ranks <= psutil.virtual_memory().available * HOST_SHARE:
         return "device" if device.type == "cpu" else "host"
     return "disk"

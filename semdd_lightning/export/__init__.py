@@ -1,6 +1,6 @@
 """A selection on disk: chosen images, manifest, score table."""
 
-from semdd_lightning.export.files import new_directory, write_json
+from semdd_lightning.export.files import new_directory, write_json, write_text
 from semdd_lightning.export.manifest import Manifest, build_component, describe, read_manifest
 from semdd_lightning.export.subset import (
     exported_images,
@@ -22,4 +22,5 @@ __all__ = [
     "selection_table",
     "write_json",
     "write_subset",
+    "write_text",
 ]

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 from semdd_lightning import __version__
 from semdd_lightning.errors import RunError
 
-FORMAT = 1
+FORMAT = 2
 FILE_NAME = "manifest.json"
 Component = TypeVar("Component")
 
@@ -30,7 +30,12 @@ class Manifest:
         selection_seed: seed of samplers that draw.
         pool_root: absolute folder that ``paths`` are relative to.
         pool_fingerprint: SHA-256 over path and content of every usable pool image.
-        embeddings_key: key of the embeddings in the cache.
+        embeddings_key: key of the image embeddings in the cache: CLIP with its settings, and the pool.
+        text_key: key of the text prototypes in the cache: CLIP, prompts and class names.
+        embeddings_digest: SHA-256 over everything that the sampler saw, to the last bit.
+        cache_dir: absolute root of the cache, where one was given.
+        reference: the reader of the real images that image prototypes were taken from, if any.
+        reference_key: key of their embeddings in the cache, if any.
         selection_digest: SHA-256 over the chosen rows.
         class_names: classes in order.
         class_folders: their folders in the pool.
@@ -50,6 +55,11 @@ class Manifest:
     pool_root: str
     pool_fingerprint: str
     embeddings_key: str
+    text_key: str
+    embeddings_digest: str
+    cache_dir: str | None
+    reference: dict[str, Any] | None
+    reference_key: str | None
     selection_digest: str
     class_names: tuple[str, ...]
     class_folders: tuple[str, ...]

@@ -50,36 +50,45 @@ def write_subset(
     selection: Selection,
     manifest: Manifest,
     *,
+    table: pd.DataFrame | None = None,
     report: pd.DataFrame | None = None,
+    report_by_class: pd.DataFrame | None = None,
     link: bool = False,
+    claimed: bool = False,
 ) -> Path:
     """Write a selection to a new directory, all of it or nothing.
 
     It holds ``images/`` with the chosen files under their own relative paths, ``manifest.json``,
-    ``scores.parquet`` with every pool image, ``chosen.csv`` with the chosen ones, and ``report.csv``.
+    ``scores.parquet`` with every pool image, ``chosen.csv`` with the chosen ones, ``report.csv`` and
+    ``report_by_class.csv``.
 
     Args:
         directory: where to; must not exist.
         pool: the pool that was selected from.
         selection: what was chosen.
         manifest: how.
-        report: statistics to put beside it.
+        table: what `selection_table` returns, where it is known already.
+        report: statistics over all classes, to put beside it.
+        report_by_class: the same for every class.
         link: hard-link the images instead of copying them, where the file system can.
+        claimed: whether ``directory`` is there, empty, to keep its name for this.
 
     Raises:
-        RunError: if ``directory`` exists.
+        RunError: if ``directory`` exists, and was not claimed or is not empty.
     """
-    with new_directory(directory) as unfinished:
+    with new_directory(directory, claimed=claimed) as unfinished:
         for index in selection.indices.tolist():
             target = unfinished / IMAGES / pool.paths[index]
             target.parent.mkdir(parents=True, exist_ok=True)
             _place(pool.file(index), target, link=link)
-        table = selection_table(pool, selection)
+        table = selection_table(pool, selection) if table is None else table
         table.to_parquet(unfinished / TABLE, index=False)
         picked = table[table["stage"] == "selected"].sort_values(["label", "step"])
         picked.to_csv(unfinished / "chosen.csv", index=False)
         if report is not None:
             report.to_csv(unfinished / "report.csv")
+        if report_by_class is not None:
+            report_by_class.to_csv(unfinished / "report_by_class.csv", index=False)
         write_json(unfinished / FILE_NAME, asdict(manifest))
     return directory
 

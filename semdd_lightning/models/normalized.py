@@ -73,5 +73,7 @@ class NormalizedNetwork(nn.Module):
         size = (self.image_size, self.image_size)
         if images.shape[2:] != size:
             images = F.interpolate(images, size=size, mode="bilinear", antialias=True, align_corners=False)
-        logits: Tensor = self.network((images - self.mean) / self.std)
+        normalised = (images - self.mean) / self.std
+        dtype = next((p.dtype for p in self.network.parameters()), normalised.dtype)
+        logits: Tensor = self.network(normalised.to(dtype))  # networks in half precision take half images
         return logits

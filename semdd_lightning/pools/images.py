@@ -48,6 +48,27 @@ def decode_image(content: bytes) -> Image.Image:
         raise OSError(msg) from error
 
 
+def contrast(image: Image.Image) -> float:
+    """Standard deviation over the pixels, 0 to 127.5, of the channel that varies most; 0 for one colour.
+
+    Exact for images of any size at the cost of one histogram, a fraction of what decoding takes.
+
+    >>> contrast(Image.new("RGB", (4, 4), (255, 0, 0)))
+    0.0
+    >>> contrast(Image.fromarray(np.array([[0, 10]], dtype=np.uint8)).convert("RGB"))
+    5.0
+
+    Args:
+        image: An 8-bit image.
+    """
+    counts = np.array(image.histogram(), dtype=np.float64).reshape(-1, 256)  # (channels, values)
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    values = np.arange(256.0)
+    means = shares @ values
+    variances = (shares * (values - means[:, None]) ** 2).sum(axis=1)
+    return float(np.sqrt(variances.max()))
+
+
 def _scale_deep_grey(image: Image.Image) -> Image.Image:
     is_float = image.mode == "F"
     values = np.asarray(image, dtype=np.float64)

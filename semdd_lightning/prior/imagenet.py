@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
@@ -12,9 +11,8 @@ from open_clip.zero_shot_metadata import IMAGENET_CLASSNAMES
 from timm.data.imagenet_info import ImageNetInfo
 
 from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.classes.registry import is_wnid
 from semdd_lightning.errors import PriorError
-
-_WNID = re.compile(r"n\d{8}")
 
 
 def imagenet_names(wnids: Sequence[str]) -> tuple[str, ...]:
@@ -51,7 +49,7 @@ def with_imagenet_names(registry: ClassRegistry) -> ClassRegistry:
     Raises:
         PriorError: If the names are wnids but not all of ImageNet-1K.
     """
-    are_wnids = all(_WNID.fullmatch(name) for name in registry.names)
+    are_wnids = all(map(is_wnid, registry.names))
     if not are_wnids or registry.wnids not in (None, registry.names):
         return registry
     return replace(registry, names=imagenet_names(registry.names), wnids=registry.names)

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.classes.registry import is_whole_number
 from semdd_lightning.errors import PriorError
 
 if TYPE_CHECKING:
@@ -35,8 +36,10 @@ PROMPT_SETS: dict[str, tuple[str, ...]] = {
     ),
 }
 
-# Cosine above which two prototypes are one: equal texts differ by float32 rounding only.
-_EQUAL_COSINE = 1 - 1e-6
+# Prototypes are equal up to a cosine of 1 - 1e-6: |a - b|^2 = 2 - 2 cos for unit vectors. Equal prompts
+# differ by the rounding of the encoder alone. selection/scores.py holds image prototypes to the same number.
+EQUAL_SQUARED_DISTANCE = 2e-6
+_ROWS = 1024  # prototypes compared at a time, so that many classes take no square matrix
 
 
 def resolve_prompts(prompts: str | Sequence[str]) -> tuple[str, ...]:
@@ -68,11 +71,14 @@ def resolve_prompts(prompts: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def prompt_names(registry: ClassRegistry, overrides: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """The class names as prompts use them.
+    """The class names as prompts use them: display names with spaces for underscores, or their overrides.
+
+    Warns where no class has more of a name than a number.
 
     Args:
         registry: The classes.
-        overrides: Display name, or wnid where a display name stands twice, to the name to use in prompts.
+        overrides: Display name, or wnid where a display name stands twice, to the name to use in prompts,
+            which is taken as it is.
 
     Raises:
         PriorError: If an override is for no class of the registry.
@@ -88,10 +94,18 @@ def prompt_names(registry: ClassRegistry, overrides: Mapping[str, str] | None = 
                 f"known are for example {', '.join(close)}."
             )
             raise PriorError(msg)
-    return tuple(
-        overrides.get(wnid, overrides.get(name, name))
+    names = tuple(
+        overrides.get(wnid, overrides.get(name, name.replace("_", " ")))
         for name, wnid in zip(registry.names, wnids, strict=True)
     )
+    if all(map(is_whole_number, names)):
+        warnings.warn(
+            f"Expected class names, found plain numbers for all {len(names)} classes: prompts would read "
+            f"'a photo of a {names[-1]}.', which says nothing of the images; give a class list: --classes or "
+            "data.pool.classes.",
+            stacklevel=2,
+        )
+    return names
 
 
 def text_prototypes(clip: LoadedClip, names: Sequence[str], templates: Sequence[str]) -> Tensor:
@@ -115,14 +129,18 @@ def text_prototypes(clip: LoadedClip, names: Sequence[str], templates: Sequence[
 
 
 def warn_of_equal_prototypes(names: Sequence[str], prototypes: Tensor) -> None:
-    """Name the classes that the prior cannot tell apart.
+    """Name the classes that the prior cannot tell apart: cosines of their prototypes of 1 - 1e-6 or more.
 
     Args:
         names: C class names.
         prototypes: Unit-norm prototypes, shape ``(C, d)``.
     """
-    equal = (prototypes @ prototypes.T > _EQUAL_COSINE).triu(diagonal=1)
-    pairs = [(i, j) for i, j in torch.nonzero(equal).tolist()]
+    vectors = prototypes.detach().cpu().double()
+    pairs: list[tuple[int, int]] = []
+    for start in range(0, len(vectors), _ROWS):
+        squared = torch.cdist(vectors[start : start + _ROWS], vectors).square()
+        equal = (squared <= EQUAL_SQUARED_DISTANCE).triu(diagonal=start + 1)
+        pairs += [(start + i, j) for i, j in torch.nonzero(equal).tolist()]
     if pairs:
         shown = "; ".join(f"{names[i]!r} (class {i}) and {names[j]!r} (class {j})" for i, j in pairs[:5])
         more = f" and {len(pairs) - 5} pairs more" if len(pairs) > 5 else ""

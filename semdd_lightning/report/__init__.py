@@ -2,12 +2,18 @@
 
 from semdd_lightning.report.comparison import print_comparison
 from semdd_lightning.report.contact_sheet import write_contact_sheet
-from semdd_lightning.report.tables import print_run_table, print_selection_table, statistics_table
+from semdd_lightning.report.tables import (
+    print_run_table,
+    print_selection_table,
+    statistics_record,
+    statistics_table,
+)
 
 __all__ = [
     "print_comparison",
     "print_run_table",
     "print_selection_table",
+    "statistics_record",
     "statistics_table",
     "write_contact_sheet",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
@@ -74,6 +75,18 @@ def statistics_table(report: Mapping[str, Mapping[str, float | None]]) -> Table:
         if any(value is not None for value in values):
             table.add_row(name, *("-" if value is None else f"{value:.4f}" for value in values))
     return table
+
+
+def statistics_record(report: pd.DataFrame) -> dict[str, dict[str, float | None]]:
+    """A selection report as plain numbers, None where there is none.
+
+    Args:
+        report: what `selection_report` returns.
+    """
+    return {
+        str(row): {str(name): None if pd.isna(value) else float(value) for name, value in values.items()}
+        for row, values in report.iterrows()
+    }
 
 
 def _metric(name: str, value: float, evaluated: Mapping[str, int]) -> tuple[str, str]:

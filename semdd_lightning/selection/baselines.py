@@ -13,13 +13,9 @@ from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection.embeddings import PrototypeSource
 from semdd_lightning.selection.picks import ClassPool, Picks
 from semdd_lightning.selection.quality import QualityRule
+from semdd_lightning.selection.quality_sampler import QualitySampler
 from semdd_lightning.selection.sampler import Sampler
-from semdd_lightning.selection.scores import (
-    Normalization,
-    SeparabilityMode,
-    check_choice,
-    require_several_classes,
-)
+from semdd_lightning.selection.scores import Normalization, SeparabilityMode, check_choice
 from semdd_lightning.selection.ties import ranking
 
 
@@ -92,7 +88,7 @@ class Relevance(Sampler):
     """The images closest to the prototype of their class.
 
     Args:
-        prototypes: ``text`` (prompts), ``image`` (class means of the pool) or ``both``.
+        prototypes: ``text`` (prompts), ``image`` (class means of a reference set, else the pool) or ``both``.
     """
 
     name: ClassVar[str] = "relevance"
@@ -124,7 +120,7 @@ class Separability(Sampler):
 
     Args:
         separability_mode: ``margin`` (to the next class), ``mean`` (to all others) or ``posterior``.
-        prototypes: ``text`` (prompts), ``image`` (class means of the pool) or ``both``.
+        prototypes: ``text`` (prompts), ``image`` (class means of a reference set, else the pool) or ``both``.
     """
 
     name: ClassVar[str] = "separability"
@@ -156,14 +152,14 @@ class Separability(Sampler):
 
 
 @dataclass(frozen=True)
-class Quality(Sampler):
+class Quality(QualitySampler):
     """The images of highest quality: stage 1 of two-stage sampling alone.
 
     Args:
         separability_weight: Weight of separability against relevance, in [0, 1].
         separability_mode: ``margin`` (to the next class), ``mean`` (to all others) or ``posterior``.
         normalization: ``minmax``, ``zscore`` or ``rank``: how scores are made comparable within a class.
-        prototypes: ``text`` (prompts), ``image`` (class means of the pool) or ``both``.
+        prototypes: ``text`` (prompts), ``image`` (class means of a reference set, else the pool) or ``both``.
     """
 
     name: ClassVar[str] = "quality"
@@ -175,27 +171,6 @@ class Quality(Sampler):
 
     def __post_init__(self) -> None:
         _ = self.quality_rule  # its constructor checks the parameters
-
-    @property
-    def quality_rule(self) -> QualityRule:
-        """Quality by this sampler's parameters."""
-        return QualityRule(
-            self.separability_weight, self.separability_mode, self.normalization, self.prototypes
-        )
-
-    def check(self, num_classes: int, ipc: int) -> None:
-        """Check that there are classes to separate.
-
-        Args:
-            num_classes: Number of classes C.
-            ipc: Images per class.
-
-        Raises:
-            SelectionError: If separability is asked for with one class.
-        """
-        super().check(num_classes, ipc)
-        if self.separability_weight > 0:
-            require_several_classes(num_classes)
 
     def pick(self, pool: ClassPool, ipc: int, seed: int) -> Picks:
         """Take the top of one class.

@@ -26,6 +26,8 @@ class Embeddings:
         labels: Class index of each image ``(N,)``, int64, in [0, C).
         text_prototypes: One unit vector per class ``(C, d)``.
         logit_scale: Factor from cosines to logits, the exponential already applied; > 0.
+        reference_prototypes: One unit vector per class ``(C, d)`` from the images of a reference set, as
+            `image_prototypes` gives them; where absent, image prototypes are the class means of the pool.
 
     Raises:
         SelectionError: If shapes, dtypes, norms or labels are not as above.
@@ -35,6 +37,7 @@ class Embeddings:
     labels: Tensor
     text_prototypes: Tensor
     logit_scale: float = 100.0
+    reference_prototypes: Tensor | None = None
 
     def __post_init__(self) -> None:
         _check_unit_rows("image_embeddings", self.image_embeddings)
@@ -47,6 +50,15 @@ class Embeddings:
                 "embed images and prompts with the same prior."
             )
             raise SelectionError(msg)
+        if self.reference_prototypes is not None:
+            _check_unit_rows("reference_prototypes", self.reference_prototypes)
+            if self.reference_prototypes.shape != self.text_prototypes.shape:
+                msg = (
+                    f"Expected reference_prototypes of shape {tuple(self.text_prototypes.shape)} like the "
+                    f"text prototypes', found {tuple(self.reference_prototypes.shape)}; embed the reference "
+                    "set with the same prior, in the classes of the pool."
+                )
+                raise SelectionError(msg)
         if not (math.isfinite(self.logit_scale) and self.logit_scale > 0):
             msg = (
                 f"Expected logit_scale to be finite and > 0, found {self.logit_scale}; pass the exponential."
@@ -118,8 +130,8 @@ def class_prototypes(embeddings: Embeddings, source: PrototypeSource = "text") -
 
     Args:
         embeddings: The embedded pool.
-        source: ``text``: the text prototypes; ``image``: normalised class means of the pool's image
-            embeddings; ``both``: the normalised sum of the two.
+        source: ``text``: the text prototypes; ``image``: the reference prototypes where given, else
+            normalised class means of the pool's image embeddings; ``both``: the normalised sum of the two.
 
     Raises:
         SelectionError: If a prototype cannot be formed, or the source is unknown.
@@ -127,7 +139,10 @@ def class_prototypes(embeddings: Embeddings, source: PrototypeSource = "text") -
     text = as_float64(embeddings.text_prototypes)
     if source == "text":
         return text
-    image = image_prototypes(embeddings.image_embeddings, embeddings.labels, embeddings.num_classes)
+    if embeddings.reference_prototypes is not None:
+        image = as_float64(embeddings.reference_prototypes)
+    else:
+        image = image_prototypes(embeddings.image_embeddings, embeddings.labels, embeddings.num_classes)
     if source == "image":
         return image
     if source == "both":

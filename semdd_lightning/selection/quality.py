@@ -19,6 +19,7 @@ from semdd_lightning.selection.scores import (
     own_similarity,
     separability_of,
     similarity_blocks,
+    warn_equal_prototypes,
 )
 from semdd_lightning.selection.ties import rounded
 
@@ -31,7 +32,7 @@ class QualityRule:
         separability_weight: w in [0, 1]; 0 is relevance alone.
         separability_mode: ``margin``, ``mean`` or ``posterior``.
         normalization: ``minmax``, ``zscore`` or ``rank``, within the class.
-        prototypes: What scores are taken against: ``text``, ``image`` or ``both``.
+        prototypes: What scores are taken against, as in `class_prototypes`: ``text``, ``image`` or ``both``.
 
     Raises:
         SelectionError: If a value is out of range.
@@ -81,7 +82,8 @@ class ImageScores:
 def score_images(embeddings: Embeddings, rule: QualityRule, chunk: int = DEFAULT_CHUNK) -> ImageScores:
     """Score the pool in one chunked product ``(N, d) x (d, C)``.
 
-    Prototypes other than the texts take a second product, since ``predicted`` is always zero-shot.
+    Prototypes other than the texts take a second product, since ``predicted`` is always zero-shot. Warns of
+    classes whose image prototypes are equal; equal texts are found by the prior, which knows the names.
 
     Args:
         embeddings: The embedded pool.
@@ -90,6 +92,8 @@ def score_images(embeddings: Embeddings, rule: QualityRule, chunk: int = DEFAULT
     """
     num_images, num_classes = embeddings.num_images, embeddings.num_classes
     prototypes = class_prototypes(embeddings, rule.prototypes)
+    if rule.prototypes != "text":
+        warn_equal_prototypes(prototypes, chunk)
     relevance = torch.empty(num_images, dtype=torch.float64)
     separability = torch.empty(num_images, dtype=torch.float64) if num_classes > 1 else None
     predicted = torch.empty(num_images, dtype=torch.int64)

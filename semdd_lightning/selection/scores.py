@@ -25,7 +25,9 @@ Normalization = Literal["minmax", "zscore", "rank"]
 
 DEFAULT_CHUNK = 2048  # rows; 16 MiB of float64 similarities for 1,000 classes
 CONSTANT_RANGE = 1e-6  # a score that varies by no more than this says nothing about the class
-_EQUAL_SQUARED_DISTANCE = 1e-10
+# Prototypes are equal up to a cosine of 1 - 1e-6: |a - b|^2 = 2 - 2 cos for unit vectors. The prior holds
+# text prototypes to the same number.
+EQUAL_SQUARED_DISTANCE = 2e-6
 _PAIRS_SHOWN = 5
 
 
@@ -211,7 +213,7 @@ def require_several_classes(num_classes: int) -> None:
 
 
 def warn_equal_prototypes(prototypes: Tensor, chunk: int = DEFAULT_CHUNK) -> None:
-    """Warn, naming the class indices, where two classes have equal prototypes (duplicate class names).
+    """Warn, naming the class indices, where two classes have equal prototypes: a cosine of 1 - 1e-6 or more.
 
     Args:
         prototypes: Unit vectors ``(C, d)``.
@@ -220,7 +222,7 @@ def warn_equal_prototypes(prototypes: Tensor, chunk: int = DEFAULT_CHUNK) -> Non
     squared = as_float64(prototypes).square().sum(dim=1)
     pairs: list[tuple[int, int]] = []
     for rows, product in similarity_blocks(prototypes, prototypes, chunk):
-        close = squared[rows, None] + squared[None, :] - 2 * product <= _EQUAL_SQUARED_DISTANCE
+        close = squared[rows, None] + squared[None, :] - 2 * product <= EQUAL_SQUARED_DISTANCE
         found = torch.nonzero(torch.triu(close, diagonal=rows.start + 1))
         pairs += [(rows.start + int(first), int(second)) for first, second in found]
     if pairs:
@@ -228,7 +230,7 @@ def warn_equal_prototypes(prototypes: Tensor, chunk: int = DEFAULT_CHUNK) -> Non
         more = f" and {len(pairs) - _PAIRS_SHOWN} more pairs" if len(pairs) > _PAIRS_SHOWN else ""
         warnings.warn(
             f"Expected every class to have its own prototype, found equal ones for classes {shown}{more}: "
-            "separability cannot tell them apart; give these classes different names in the prompts.",
+            "scores cannot tell them apart; give these classes names and images of their own.",
             UserWarning,
             stacklevel=3,
         )

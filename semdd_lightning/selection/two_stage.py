@@ -17,15 +17,14 @@ from torch import Tensor
 from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection.embeddings import PrototypeSource
 from semdd_lightning.selection.picks import ClassPool, Picks
-from semdd_lightning.selection.quality import QualityRule, check_weight
-from semdd_lightning.selection.sampler import Sampler
+from semdd_lightning.selection.quality import check_weight
+from semdd_lightning.selection.quality_sampler import QualitySampler
 from semdd_lightning.selection.scores import (
     DiversityMode,
     Normalization,
     SeparabilityMode,
     check_choice,
     normalize,
-    require_several_classes,
 )
 from semdd_lightning.selection.ties import first_best, ranking
 
@@ -124,7 +123,7 @@ def dynamic_diversity(
 
 
 @dataclass(frozen=True)
-class TwoStage(Sampler):
+class TwoStage(QualitySampler):
     """Semantic-aware sampling: keep the images that show their class best, pick a diverse set among them.
 
     Args:
@@ -135,7 +134,7 @@ class TwoStage(Sampler):
         separability_mode: ``margin`` (to the next class), ``mean`` (to all others) or ``posterior``.
         diversity_mode: ``nearest`` (to the nearest picked image) or ``mean`` (to all picked images).
         normalization: ``minmax``, ``zscore`` or ``rank``: how scores are made comparable within a class.
-        prototypes: ``text`` (prompts), ``image`` (class means of the pool) or ``both``.
+        prototypes: ``text`` (prompts), ``image`` (class means of a reference set, else the pool) or ``both``.
 
     Raises:
         SelectionError: If a value is out of range.
@@ -169,13 +168,6 @@ class TwoStage(Sampler):
         check_choice("diversity_mode", self.diversity_mode, get_args(DiversityMode))
         _ = self.quality_rule  # its constructor checks the other parameters
 
-    @property
-    def quality_rule(self) -> QualityRule:
-        """Quality as stage 1 uses it."""
-        return QualityRule(
-            self.separability_weight, self.separability_mode, self.normalization, self.prototypes
-        )
-
     def check(self, num_classes: int, ipc: int) -> None:
         """Check that there are classes to separate and candidates enough.
 
@@ -188,8 +180,6 @@ class TwoStage(Sampler):
                 ``ipc``.
         """
         super().check(num_classes, ipc)
-        if self.separability_weight > 0:
-            require_several_classes(num_classes)
         if self.candidates_per_class is not None and self.candidates_per_class < ipc:
             msg = (
                 f"Expected candidates_per_class to be at least ipc = {ipc}, found "

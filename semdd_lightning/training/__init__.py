@@ -3,7 +3,7 @@
 from semdd_lightning.training.classifier_module import ClassifierModule, rded_optimizer
 from semdd_lightning.training.distillation_module import DistillationModule
 from semdd_lightning.training.losses import mixed_label_loss, soft_label_loss
-from semdd_lightning.training.schedules import ConstantLR, CosineLR, PassSchedule, parameter_groups
+from semdd_lightning.training.schedules import ConstantLR, CosineLR, ScheduleFactory, parameter_groups
 from semdd_lightning.training.teachers import (
     CheckpointTeacher,
     ClipTeacher,
@@ -19,7 +19,7 @@ __all__ = [
     "ConstantLR",
     "CosineLR",
     "DistillationModule",
-    "PassSchedule",
+    "ScheduleFactory",
     "Teacher",
     "TimmTeacher",
     "TorchvisionTeacher",

@@ -23,8 +23,9 @@ from semdd_lightning.models import (
     NormalizedNetwork,
     build_network,
 )
+from semdd_lightning.training.checkpoint_card import checkpoint_card, class_order_difference
 from semdd_lightning.training.losses import mixed_label_loss
-from semdd_lightning.training.schedules import CosineLR, PassSchedule, parameter_groups
+from semdd_lightning.training.schedules import CosineLR, ScheduleFactory, parameter_groups
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class ClassifierModule(LightningModule):
         num_classes: int,
         image_size: int,
         optimizer: OptimizerCallable = rded_optimizer,
-        schedule: PassSchedule = CosineLR,
+        schedule: ScheduleFactory = CosineLR,
         weight_decay_on: Literal["weights", "all"] = "weights",
         mean: tuple[float, float, float] = IMAGENET_MEAN,
         std: tuple[float, float, float] = IMAGENET_STD,
@@ -123,31 +124,55 @@ class ClassifierModule(LightningModule):
 
     def training_step(self, batch: TrainingImages, batch_idx: int) -> Tensor:
         """One step; the weight makes unevenly shared batches count as the global batch would."""
-        loss = self.training_loss(batch)
-        self.log("train_loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(batch.labels))
-        return loss * batch.weight
+        loss = self.training_loss(batch) * batch.weight
+        self.log("train_loss", loss.detach(), on_step=False, on_epoch=True, sync_dist=True, batch_size=1)
+        return loss
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The injected optimiser over the student alone, and the schedule stepped once a pass."""
         data = self._data
+        steps, accumulated = len(data.schedule.batches), self.trainer.accumulate_grad_batches
+        if steps % accumulated:
+            msg = (
+                f"Expected accumulate_grad_batches to divide the {steps} batches of a pass, found "
+                f"{accumulated}; the schedule counts passes, so lower it or change batch_size."
+            )
+            raise ConfigError(msg)
         optimizer = self.optimizer(parameter_groups(self.network, self.weight_decay_on))
         schedule: LRSchedulerConfigType = {
             "scheduler": self.schedule(optimizer, data.passes),
             "interval": "step",
-            "frequency": len(data.schedule.batches),
+            "frequency": steps,
         }
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what someone needs who uses this network as a teacher."""
-        checkpoint["semdd"] = {
-            "network": self.network_name,
-            "num_classes": self.num_classes,
-            "image_size": self.image_size,
-            "mean": tuple(self.network.mean.flatten().tolist()),
-            "std": tuple(self.network.std.flatten().tolist()),
-            "class_names": list(self._data.registry.names),
-        }
+        data = self._data
+        checkpoint["semdd"] = checkpoint_card(
+            self.network, self.network_name, self.num_classes, data.registry
+        ) | {"training_images": data.training_digest}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint of other classes, or to go on training on other images.
+
+        Raises:
+            ConfigError: if classes, their order or the chosen images are not those of the checkpoint.
+        """
+        card, data = checkpoint.get("semdd"), self._data
+        if card is None:
+            msg = "Expected a checkpoint of this package, found another; give the last.ckpt of a run."
+            raise ConfigError(msg)
+        difference = class_order_difference(card, data.registry)
+        resumes = self.trainer.state.fn == "fit"
+        if difference is None and resumes and card["training_images"] != data.training_digest:
+            difference = "it was trained on other images than are chosen now"
+        if difference is not None:
+            msg = (
+                f"Expected a checkpoint that fits the data, found that {difference}; "
+                "give the config.yaml of the run that wrote it."
+            )
+            raise ConfigError(msg)
 
     # ------------------------------------------------------------------ evaluation
 

@@ -13,7 +13,7 @@ from semdd_lightning.errors import ConfigError
 from semdd_lightning.models import IMAGENET_MEAN, IMAGENET_STD, NetworkFactory
 from semdd_lightning.training.classifier_module import ClassifierModule, rded_optimizer
 from semdd_lightning.training.losses import soft_label_loss
-from semdd_lightning.training.schedules import CosineLR, PassSchedule
+from semdd_lightning.training.schedules import CosineLR, ScheduleFactory
 from semdd_lightning.training.teachers import FrozenTeacher, Teacher, TeacherContext, check_teacher
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class DistillationModule(ClassifierModule):
         image_size: int,
         temperature: float = 20.0,
         optimizer: OptimizerCallable = rded_optimizer,
-        schedule: PassSchedule = CosineLR,
+        schedule: ScheduleFactory = CosineLR,
         weight_decay_on: Literal["weights", "all"] = "weights",
         mean: tuple[float, float, float] = IMAGENET_MEAN,
         std: tuple[float, float, float] = IMAGENET_STD,
@@ -61,18 +61,18 @@ class DistillationModule(ClassifierModule):
         self.teacher = teacher
         self._frozen: FrozenTeacher | None = None
 
+    def prepare_data(self) -> None:
+        """Refuse a teacher that is missing or counts other classes before the pool is embedded."""
+        if self.trainer.state.fn == "fit":
+            self.teacher.check(self._context)
+
     def setup(self, stage: str) -> None:
         """Build the teacher and refuse one at chance level; evaluation alone needs no teacher."""
         super().setup(stage)
         if stage != "fit" or self._frozen is not None:
             return
         data = self._data
-        context = TeacherContext(
-            registry=data.registry,
-            image_size=self.image_size,
-            prior=data.prior if isinstance(data, PoolDataModule) else None,
-        )
-        self._frozen = FrozenTeacher(self.teacher.build(context), self.trainer.strategy.root_device)
+        self._frozen = FrozenTeacher(self.teacher.build(self._context), self.trainer.strategy.root_device)
         images, labels, what = data.check_images()
         accuracy = check_teacher(self._frozen, images, labels, self.num_classes, what)
         logger.info("Teacher: %.1f %% top-1 on %d %s", 100 * accuracy, len(labels), what)
@@ -84,6 +84,12 @@ class DistillationModule(ClassifierModule):
             msg = "Expected setup('fit') to have built the teacher, found none; run it first."
             raise ConfigError(msg)
         return self._frozen
+
+    @property
+    def _context(self) -> TeacherContext:
+        data = self._data
+        prior = data.prior if isinstance(data, PoolDataModule) else None
+        return TeacherContext(data.registry, self.image_size, prior)
 
     def training_loss(self, batch: TrainingImages) -> Tensor:
         """KL divergence to the teacher on the pixels that the student sees."""

@@ -10,7 +10,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-PassSchedule = Callable[[Optimizer, int], LRScheduler]
+ScheduleFactory = Callable[[Optimizer, int], LRScheduler]
 """Builds a scheduler that is stepped once a pass, from an optimiser and the number of passes."""
 
 

@@ -113,3 +113,64 @@ def test_options_are_not_guessed_from_their_beginnings(
     with pytest.raises(SystemExit, match="2"):
         main(["compare", *small, "--samplers", "random", "--sampler=k_center"])
     assert "--sampler=k_center" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--seed_everything=3",
+        "--data.selection_seed=3",
+        "--data.init_args.selection_seed=3",
+        "--data.sampler=random",
+        "--data.init_args.sampler.init_args.candidate_ratio=2",
+        "--run.root=elsewhere",
+        "--trainer.devices=2",
+    ],
+)
+def test_what_comparing_sets_itself_is_refused_by_name(
+    option: str, small: tuple[str, ...], workplace: Path, refused: Callable[..., str]
+) -> None:
+    for given in ([option], option.split("=")):
+        message = refused("compare", *small, "--samplers", "random", *given)
+        assert f"found {option.partition('=')[0]}, which it sets itself" in message
+    assert list(workplace.iterdir()) == []
+
+
+def test_a_broken_config_is_refused(workplace: Path, refused: Callable[..., str]) -> None:
+    (workplace / "broken.yaml").write_text("data: [")
+    message = refused("compare", "--config=broken.yaml", "--samplers", "random")
+    assert "Expected a config in YAML" in message
+    assert [path.name for path in workplace.iterdir()] == ["broken.yaml"]
+
+
+def test_an_interrupted_comparison_goes_on(
+    experiment: Path, small: tuple[str, ...], refused: Callable[..., str]
+) -> None:
+    words = ["compare", *small, f"--config={experiment}", "--samplers", "two_stage", "random"]
+    words += ["--seeds", "0", "--out=table"]
+    assert main(words) == 0
+    out = Path("table")
+    first = {
+        name: json.loads((out / f"{name}-seed0" / "result.json").read_text())
+        for name in ("two_stage", "random")
+    }
+    kept = (out / "two_stage-seed0" / "result.json").stat().st_mtime_ns
+    table = (out / "comparison.csv").read_text()
+    for suffix in (".unfinished", ".unfinished.1"):
+        (out / "random-seed0" / "result.json").unlink()
+        assert main(words) == 0
+        assert (out / f"random-seed0{suffix}" / "config.yaml").is_file()
+        assert (out / "two_stage-seed0" / "result.json").stat().st_mtime_ns == kept, "it is not run again"
+        again = json.loads((out / "random-seed0" / "result.json").read_text())
+        assert again["metrics"] == first["random"]["metrics"]
+        assert (out / "comparison.csv").read_text() == table
+
+    # where only training had ended, there is a result without a test
+    del first["random"]["metrics"]["test_top1"]
+    (out / "random-seed0" / "result.json").write_text(json.dumps(first["random"]))
+    assert main([*words[:-1], "--out", str(out.absolute())]) == 0
+    assert (out / "random-seed0.unfinished.2").is_dir()
+
+    assert "nothing was overwritten" in refused(*words, "--data.ipc=3")
+    experiment.write_text(experiment.read_text() + "# another config\n")
+    assert "nothing was overwritten" in refused(*words)

@@ -10,6 +10,8 @@ from semdd_lightning.cli.configs import (
     config_name,
     find_config,
     packaged_configs,
+    read_config,
+    read_data_arguments,
     resolve_configs,
     without_configs,
 )
@@ -50,3 +52,31 @@ def test_names_as_one_would_type_them(workplace: Path, tmp_path: Path) -> None:
     assert config_name(packaged_configs() / "teachers" / "x.yaml") == "teachers/x.yaml"
     assert config_name(workplace / "mine.yaml") == "mine.yaml"
     assert config_name(tmp_path / "mine.yaml") == str(tmp_path / "mine.yaml")
+
+
+def test_a_config_is_read(workplace: Path) -> None:
+    file = workplace / "x.yaml"
+    file.write_text("data: {init_args: {ipc: 3}}\n1: 2\n")
+    assert read_config(file) == {"data": {"init_args": {"ipc": 3}}, "1": 2}
+    assert read_data_arguments(file) == {"ipc": 3}
+    for nothing in ("", "# nothing\n", "data:\n", "data: {init_args: null}\n", "trainer: {}\n"):
+        file.write_text(nothing)
+        assert read_data_arguments(file) == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"data: [1", "Expected a config in YAML at"),
+        (b"\xff\xfe\x00", "Expected a config in YAML at"),
+        (b"- 1\n", "Expected a mapping in the config .*found list"),
+        (b"three\n", "found str"),
+        (b"data: 3\n", r"Expected data\.init_args as a mapping .*found data: 3"),
+        (b"data: {init_args: [1]}\n", r"found init_args: \[1\]"),
+    ],
+)
+def test_broken_and_odd_configs_are_refused(workplace: Path, content: bytes, said: str) -> None:
+    file = workplace / "x.yaml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError, match=said):
+        read_data_arguments(file)

@@ -42,6 +42,7 @@ def test_everything_lies_in_the_run_directory(finished: Path) -> None:
         "images",
         "manifest.json",
         "report.csv",
+        "report_by_class.csv",
         "scores.parquet",
     }
     assert [path.name for path in (finished / "metrics").iterdir()] == ["metrics.csv"]
@@ -315,3 +316,60 @@ def test_the_table_and_the_next_commands(
     shown = directory.relative_to(workplace)
     assert f"semdd compare --config {shown}/config.yaml --samplers two_stage random" in text
     assert f"semdd verify {shown}" in text
+
+
+# ------------------------------------------------------------------ the trainer
+
+
+def test_no_validation_interval_means_once_at_the_end(fit: Callable[..., Path]) -> None:
+    validation = "--data.validation={class_path: DigitsImages, init_args: {split: train, image_size: 16}}"
+    run = fit("--data.passes=3", validation, "--trainer.check_val_every_n_epoch=null")
+    metrics = pd.read_csv(run / "metrics" / "metrics.csv")
+    assert metrics.dropna(subset="val_top1")["epoch"].tolist() == [2]
+    assert read(run / "resolved.yaml")["trainer"]["check_val_every_n_epoch"] == 3
+    assert read(run / "config.yaml")["trainer"]["check_val_every_n_epoch"] is None
+
+
+def test_what_lightning_refuses_is_one_message(
+    refused: Callable[..., str], small: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    message = refused("fit", *small, "--trainer.accelerator=gpu")
+    assert message.splitlines()[-1].startswith("semdd fit: Expected a config that Lightning can run here")
+
+
+def test_without_checkpoints(fit: Callable[..., Path]) -> None:
+    run = fit("--trainer.enable_checkpointing=false")
+    assert not (run / "last.ckpt").exists()
+    assert (run / "result.json").is_file()
+
+
+def test_a_failing_test_loses_no_training(
+    small: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, run_directories: Callable[[], list[Path]]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("the test split is gone")
+
+    monkeypatch.setattr("lightning.pytorch.Trainer.test", fail)
+    with pytest.raises(OSError, match="the test split is gone"):
+        main(["fit", *small])
+    (run,) = run_directories()
+    result = read(run / "result.json")
+    assert "train_loss" in result["metrics"]
+    assert "test_top1" not in result["metrics"]
+    assert result["seconds"]["train"] > 0
+
+
+@pytest.mark.parametrize("variable", ["NODE_RANK", "GROUP_RANK"])
+def test_the_first_process_of_a_further_node_makes_no_directory(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from semdd_lightning.cli.experiment import _is_first_process
+
+    monkeypatch.delenv("NODE_RANK", raising=False)
+    monkeypatch.delenv("GROUP_RANK", raising=False)
+    assert _is_first_process()
+    monkeypatch.setenv(variable, "0")
+    assert _is_first_process()
+    monkeypatch.setenv(variable, "1")
+    assert not _is_first_process()

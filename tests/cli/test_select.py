@@ -63,7 +63,18 @@ def test_bad_pools_are_refused_before_torch_is_imported(workplace: Path, digits:
         (["--config=none.yaml"], "Expected a config"),
         (["--config=broken.yaml"], "data.init_args"),
         (["--config=quickstart.yaml", "--classes=classes.txt"], "--classes together with a pool folder"),
+        (["--config=torn.yaml"], "Expected a config in YAML"),
+        (["--config=folders.yaml", "--ipc=2"], "missing, found nothing there"),
+        (["--config=odd.yaml"], "Expected ipc of data.init_args to be a whole number, found 'many'"),
+        ([str(digits), "--ipc=2", "--reference=missing"], "missing, found nothing there"),
+        ([str(digits), "--ipc=2", "--out=empty"], "nothing was overwritten"),
+        ([str(digits), "--ipc=2", "--out=file/below"], "Expected to make"),
     ]
+    (workplace / "torn.yaml").write_text("data: [")
+    folders = {"class_path": "semdd_lightning.pools.ClassFolders", "init_args": {"path": "missing"}}
+    (workplace / "folders.yaml").write_text(json.dumps({"data": {"init_args": {"pool": folders}}}))
+    odd = {"pool": {"class_path": "GeneratedDigits"}, "ipc": "many"}
+    (workplace / "odd.yaml").write_text(json.dumps({"data": {"init_args": odd}}))
     (workplace / "broken.yaml").write_text("data: 3\n")
     code = (
         "import contextlib, io, json, sys; from semdd_lightning.cli.main import main\n"
@@ -116,6 +127,7 @@ def test_a_pool_folder(
     assert table[table["stage"] == "selected"].groupby("label").size().tolist() == [2] * 10
     assert pd.read_csv(out / "chosen.csv")["path"].tolist() == list(manifest.paths)
     assert (out / "subset.png").stat().st_size > 10_000
+    assert json.loads((out / "versions.json").read_text())["command"][:2] == ["semdd", "select"]
     assert "60 usable images, 0 excluded" in text
     assert "semdd verify chosen" in text
 
@@ -190,3 +202,58 @@ def test_too_few_images(digits: Path, refused: Callable[..., str], workplace: Pa
     message = refused("select", str(digits), "--ipc=7", "--prior=digits", "--out=chosen")
     assert "needed 7, found 6 usable" in message
     assert not (workplace / "chosen").exists()
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda", "cuda:7"])
+def test_a_device_that_is_not_there_is_refused(
+    device: str,
+    digits: Path,
+    workplace: Path,
+    refused: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import torch
+
+    def empty(size: int, *, device: torch.device) -> None:
+        raise AssertionError("Torch not compiled with CUDA enabled")
+
+    if device != "gpu":  # the same on a machine with a GPU
+        monkeypatch.setattr(torch, "empty", empty)
+    message = refused("select", str(digits), "--ipc=2", "--prior=digits", f"--device={device}", "--out=out")
+    assert "Expected --device to be one of cpu" in message
+    assert f"found '{device}'" in message
+    assert list(workplace.iterdir()) == []
+
+
+def test_a_reference_folder(digits: Path, classes: Path, workplace: Path) -> None:
+    real = workplace / "real"
+    for digit, name in enumerate(DIGITS):
+        (real / name.title()).mkdir(parents=True)
+        for i in range(2):
+            shutil.copy(digits / str(digit) / f"00{i}.png", real / name.title())
+    sampler = {"class_path": "TwoStage", "init_args": {"prototypes": "image"}}
+    data = {"sampler": sampler, "prior": {"model": "digits"}, "ipc": 2}
+    (workplace / "sampler.yaml").write_text(json.dumps({"data": {"init_args": data}}))
+    words = ["select", str(digits), f"--classes={classes}", "--config=sampler.yaml"]
+    assert main([*words, "--reference=real", "--out=with"]) == 0
+    assert main([*words, "--out=without"]) == 0
+    with_reference, without = read_manifest(Path("with")), read_manifest(Path("without"))
+    assert with_reference.reference is not None
+    assert with_reference.reference["init_args"]["path"] == str(real)
+    assert without.reference is None
+    assert main(["verify", "with"]) == 0
+    shutil.copy(digits / "0" / "002.png", real / "Zero")
+    assert main(["verify", "with"]) == 1
+
+
+def test_a_failed_selection_gives_its_name_back(
+    digits: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        assert (workplace / "chosen").is_dir(), "claimed before the work"
+        raise OSError("disk full")
+
+    monkeypatch.setattr("semdd_lightning.data.select", fail)
+    with pytest.raises(OSError, match="disk full"):
+        main(["select", str(digits), "--ipc=2", "--prior=digits", "--out=chosen"])
+    assert list(workplace.iterdir()) == []

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from semdd_lightning import __version__
 from semdd_lightning.cli.main import main
-from semdd_lightning.export import read_manifest
+from semdd_lightning.export import read_manifest, write_json
 from semdd_lightning.pools.digits import GeneratedDigits
+from semdd_lightning.selection import ClassPool, Picks, Random, TwoStage
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +81,7 @@ def test_a_pool_image_is_another(chosen: Path, pool: Path, capsys: pytest.Captur
     rejected.write_bytes((pool / manifest.paths[-1]).read_bytes())
     message = differences(chosen, capsys)
     assert "its images are not the same" in message
-    assert "The embeddings are others" in message
+    assert "CLIP" not in message
 
 
 def test_exported_images_are_missing_or_altered(chosen: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,6 +96,71 @@ def test_exported_images_are_missing_or_altered(chosen: Path, capsys: pytest.Cap
 def test_a_pool_that_is_gone(chosen: Path, pool: Path, refused: Callable[..., str]) -> None:
     shutil.rmtree(pool)
     assert "found nothing there" in refused("verify", str(chosen))
+
+
+def test_a_class_is_short_now(chosen: Path, pool: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for file in sorted((pool / "3").iterdir())[1:]:
+        file.unlink()
+    message = differences(chosen, capsys)
+    assert "The pool in" in message
+    assert "needed 2, found 1 usable" in message
+
+
+def test_a_generated_pool_is_incomplete(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    init = {"images_per_class": 3, "root": str(workplace)}
+    data = {"pool": {"class_path": "GeneratedDigits", "init_args": init}, "prior": {"model": "digits"}}
+    (workplace / "own.yaml").write_text(json.dumps({"data": {"init_args": data}}))
+    assert main(["select", "--config=own.yaml", "--ipc=2", "--out=chosen"]) == 0
+    next(workplace.glob("digits-*/0/*.png")).unlink()
+    assert "Expected 30 generated digits" in differences(workplace / "chosen", capsys)
+
+
+def edit(directory: Path, **changes: str | None) -> None:
+    """The manifest as it would be had something been otherwise."""
+    write_json(directory / "manifest.json", asdict(read_manifest(directory)) | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"embeddings_key": "k"}, "CLIP has changed since"),
+        ({"text_key": "k"}, "The text prototypes have changed since"),
+        ({"embeddings_digest": "d"}, "encoded again with other last bits"),
+        ({"reference_key": "k"}, "The reference images, or the CLIP that embeds them, have changed"),
+    ],
+)
+def test_what_changed_is_said(
+    changes: dict[str, str], said: str, chosen: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit(chosen, **changes)
+    (line,) = differences(chosen, capsys).strip().splitlines()[-1:]
+    assert said in line
+
+
+def test_other_code_is_blamed_where_all_inputs_are_the_same(
+    chosen: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pick_first(_: TwoStage, pool: ClassPool, ipc: int, seed: int) -> Picks:
+        return Random().pick(pool, ipc, seed)
+
+    monkeypatch.setattr(TwoStage, "pick", pick_first)
+    message = differences(chosen, capsys)
+    assert "Other images are chosen now" in message
+    assert f"the code that chooses has changed since: made by version {__version__}" in message
+
+
+def test_the_cache_of_the_manifest_is_used(
+    pool: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = {"prior": {"model": "digits"}, "ipc": 2, "cache_dir": "own-cache"}
+    (workplace / "own.yaml").write_text(json.dumps({"data": {"init_args": data}}))
+    assert main(["select", "pool", "--config=own.yaml", "--out=chosen"]) == 0
+    assert read_manifest(workplace / "chosen").cache_dir == str(workplace / "own-cache")
+    monkeypatch.setenv("SEMDD_CACHE", str(workplace / "empty-cache"))
+    capsys.readouterr()
+    assert main(["verify", "chosen"]) == 0
+    assert "0 encoded now" in capsys.readouterr().err
+    assert not (workplace / "empty-cache").exists()
 
 
 def test_no_run_directory(workplace: Path, refused: Callable[..., str]) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from semdd_lightning.data import Augmentation
 from semdd_lightning.data.labelled_images import LabelledImages
 from semdd_lightning.data.loaders import EvaluationLoader, PassLoader, TrainingIndices
-from semdd_lightning.data.passes import PassSchedule
+from semdd_lightning.data.passes import PassPlanner
 from semdd_lightning.data.storage import ImageStore, square, store_images
 
 POLICY = Augmentation(crop_scale=(0.5, 1.0))
@@ -24,7 +24,7 @@ def _store(images: LabelledImages, storage: Literal["device", "host", "disk"]) -
 
 
 def _loader(store: ImageStore, num_workers: int = 0, epoch: int = 1) -> PassLoader:
-    schedule = PassSchedule(len(store), 7, 8, POLICY, seed=3)
+    schedule = PassPlanner(len(store), 7, 8, POLICY, seed=3)
     return PassLoader(store, schedule, 2, lambda: epoch, rank=1, world_size=2, num_workers=num_workers)
 
 

@@ -8,15 +8,15 @@ from torch import Tensor
 
 from semdd_lightning.data import Augmentation
 from semdd_lightning.data.augmentation import augment, mix
-from semdd_lightning.data.passes import PassSchedule, PlannedBatch
+from semdd_lightning.data.passes import PassPlanner, PlannedBatch
 
 SIZE = 6
 POLICY = Augmentation(crop_scale=(0.4, 1.0), shuffle_patches=2)
 shapes = st.tuples(st.integers(1, 23), st.integers(1, 30))
 
 
-def _schedule(num_images: int, batch_size: int, seed: int = 0, policy: Augmentation = POLICY) -> PassSchedule:
-    return PassSchedule(num_images, batch_size, SIZE, policy, seed)
+def _schedule(num_images: int, batch_size: int, seed: int = 0, policy: Augmentation = POLICY) -> PassPlanner:
+    return PassPlanner(num_images, batch_size, SIZE, policy, seed)
 
 
 def _own_rows(batch: PlannedBatch) -> Tensor:
@@ -148,3 +148,9 @@ def test_partners_are_a_permutation_of_the_global_batch() -> None:
     partners = _schedule(12, 12).plan(0).partners[0]
     assert sorted(partners.tolist()) == list(range(12))
     assert partners.tolist() != list(range(12))
+
+
+def test_nobody_fetches_partners_where_nothing_is_mixed() -> None:
+    planner = PassPlanner(10, 10, 8, Augmentation(mix="none"))
+    parts = [planner.rank_batch(planner.plan(0), 0, rank, 2) for rank in range(2)]
+    assert [len(part.images) for part in parts] == [5, 5]

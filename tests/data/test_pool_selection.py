@@ -1,18 +1,22 @@
 from __future__ import annotations
 
 import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 
-from semdd_lightning.data import select
-from semdd_lightning.data.pool_selection import Stopwatch
-from semdd_lightning.errors import RunError, SelectionError
+from semdd_lightning.data import pool_selection, select
+from semdd_lightning.data.pool_selection import Stopwatch, embeddings_digest, sampler_embeddings
+from semdd_lightning.errors import ClassListError, PriorError, RunError, SelectionError, TooFewImagesError
 from semdd_lightning.export.manifest import build_component, read_manifest
 from semdd_lightning.pools import ClassFolders, PoolReader
 from semdd_lightning.prior import OpenClipPrior, embed_pool
-from semdd_lightning.selection import Embeddings, TwoStage
+from semdd_lightning.selection import Embeddings, TwoStage, image_prototypes, selection_report
 
 
 def test_selecting_is_indexing_embedding_and_sampling(coloured_pool: Path, tiny_clip_dir: Path) -> None:
@@ -74,3 +78,138 @@ def test_a_stopwatch_adds_up_even_when_a_stage_fails() -> None:
         pass
     assert watch.seconds["a"] >= first
     assert set(watch.seconds) == {"a", "b"}
+
+
+def test_the_report_is_that_of_the_selection_and_is_made_once(
+    coloured_pool: Path, tiny_clip_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    selected = select(ClassFolders(coloured_pool), OpenClipPrior(str(tiny_clip_dir)), 2, device="cpu")
+    calls: list[str] = []
+    for name in ("class_report", "selection_table"):
+        real = getattr(pool_selection, name)
+
+        def counted(*words: Any, _real: Any = real, _name: str = name, **options: Any) -> Any:  # noqa: ANN401
+            calls.append(_name)
+            return _real(*words, **options)
+
+        monkeypatch.setattr(pool_selection, name, counted)
+    report = selected.report()
+    assert len(selected.table) == 18
+    selected.export(tmp_path / "subset")
+    assert sorted(calls) == ["class_report", "selection_table"]
+    seen = sampler_embeddings(selected.pool, selected.embeddings)
+    pd.testing.assert_frame_equal(report, selection_report(seen, selected.selection))
+    assert selected.report_by_class()["class_name"].tolist() == ["blue", "green", "red"] * 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"ipc": 0}, SelectionError, "ipc to be at least 1"),
+        ({"prior": OpenClipPrior("no-such-model", "openai")}, PriorError, "no-such-model"),
+        ({"pool": "one", "sampler": "separability"}, SelectionError, "class"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_an_image_is_read(
+    changes: dict[str, Any],
+    error: type[Exception],
+    words: str,
+    coloured_pool: Path,
+    tiny_clip_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_: ClassFolders) -> None:
+        pytest.fail("the pool was read")
+
+    monkeypatch.setattr(ClassFolders, "read", refuse)
+    shutil.copytree(coloured_pool / "red", tmp_path / "one" / "red")
+    given = {"pool": ClassFolders(coloured_pool), "prior": OpenClipPrior(str(tiny_clip_dir)), "ipc": 1}
+    given |= changes
+    if given["pool"] == "one":
+        given["pool"] = ClassFolders(tmp_path / "one")
+    with pytest.raises(error, match=words):
+        select(**given, device="cpu")  # type: ignore[arg-type]
+
+
+# ------------------------------------------------------------------ prototypes of a reference set
+
+
+@pytest.fixture
+def reference(coloured_pool: Path, tmp_path: Path) -> ClassFolders:
+    """The first three images of each class, in another class order, and a class that the pool lacks."""
+    names = {"0": "red", "1": "violet", "2": "Blue", "3": "green"}
+    for folder, name in names.items():
+        source = coloured_pool / ("red" if name == "violet" else name.lower())
+        (tmp_path / "real" / folder).mkdir(parents=True)
+        for i in range(3):
+            shutil.copy(source / f"{i}.png", tmp_path / "real" / folder)
+    return ClassFolders(tmp_path / "real", class_names=tuple(names.values()))
+
+
+def test_prototypes_are_those_of_the_reference_images(
+    coloured_pool: Path, tiny_clip_dir: Path, reference: ClassFolders
+) -> None:
+    prior, sampler = OpenClipPrior(str(tiny_clip_dir)), TwoStage(prototypes="image")
+    pool = ClassFolders(coloured_pool)
+    selected = select(pool, prior, 2, sampler, reference=reference, device="cpu")
+    z = selected.embeddings.image_embeddings
+    labels = torch.from_numpy(selected.pool.labels)
+    first = torch.tensor([int(Path(path).stem) < 3 for path in selected.pool.paths])
+    seen = sampler_embeddings(
+        selected.pool, selected.embeddings, image_prototypes(z[first], labels[first], 3)
+    )
+    expected = sampler.select(seen, 2)
+    assert selected.selection.digest == expected.digest
+    alone = select(pool, prior, 2, sampler, device="cpu")
+    assert alone.selection.scores["class_relevance"].tolist() != (
+        selected.selection.scores["class_relevance"].tolist()
+    )
+
+    manifest = selected.manifest
+    assert manifest.reference is not None
+    assert build_component(manifest.reference, PoolReader) == reference
+    assert manifest.reference_key is not None
+    assert manifest.embeddings_key == alone.manifest.embeddings_key
+    assert manifest.embeddings_digest != alone.manifest.embeddings_digest
+    assert (alone.manifest.reference, alone.manifest.reference_key) == (None, None)
+
+
+def test_a_reference_without_a_class_of_the_pool_names_it(
+    coloured_pool: Path, tiny_clip_dir: Path, reference: ClassFolders
+) -> None:
+    wrong = replace(reference, class_names=("red", "violet", "blau", "green"))
+    with pytest.raises(ClassListError, match=r"1 missing, as \['blue'\]"):
+        select(
+            ClassFolders(coloured_pool),
+            OpenClipPrior(str(tiny_clip_dir)),
+            2,
+            reference=wrong,
+            device="cpu",
+        )
+
+
+def test_a_reference_class_without_a_usable_image_is_named(
+    coloured_pool: Path, tiny_clip_dir: Path, reference: ClassFolders
+) -> None:
+    for file in (reference.path / "3").iterdir():
+        file.write_bytes(b"no image")
+    with pytest.raises(TooFewImagesError, match=r"found none of 1 classes, as \['green'\]"):
+        select(
+            ClassFolders(coloured_pool),
+            OpenClipPrior(str(tiny_clip_dir)),
+            2,
+            reference=reference,
+            device="cpu",
+        )
+
+
+def test_the_digest_sees_every_last_bit() -> None:
+    z, t = torch.eye(3), torch.eye(3)[:2]
+    whole = Embeddings(z, torch.tensor([0, 1, 1]), t)
+    bit = z.clone()
+    bit[0, 0] = torch.nextafter(bit[0, 0], torch.tensor(2.0))
+    others = [replace(whole, image_embeddings=bit), replace(whole, reference_prototypes=t)]
+    digests = {embeddings_digest(embeddings) for embeddings in (whole, *others)}
+    assert len(digests) == 3
+    assert embeddings_digest(replace(whole, image_embeddings=z.clone())) in digests

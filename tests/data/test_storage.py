@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from PIL import Image
@@ -100,8 +101,7 @@ def test_storages_describe_themselves(coloured_images: LabelledImages) -> None:
 
 def test_the_fastest_place_that_fits_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     memory, free = 1000, 100
-    pages = {"SC_PAGE_SIZE": 1, "SC_PHYS_PAGES": memory}
-    monkeypatch.setattr(os, "sysconf", pages.__getitem__)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=memory))
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free, 10 * free))
     gpu = torch.device("cuda", 0)
     on_device, on_host = int(free * DEVICE_SHARE), int(memory * HOST_SHARE)

@@ -40,6 +40,11 @@ def manifest(**changes: Any) -> Manifest:  # noqa: ANN401 - fields of the manife
         pool_root="/pool",
         pool_fingerprint="f" * 64,
         embeddings_key="e" * 64,
+        text_key="t" * 64,
+        embeddings_digest="v" * 64,
+        cache_dir=None,
+        reference=None,
+        reference_key=None,
         selection_digest="d" * 64,
         class_names=("tench", "dog"),
         class_folders=("0", "1"),
@@ -122,7 +127,9 @@ def test_only_dataclasses_of_plain_values_are_described() -> None:
 @pytest.mark.parametrize("folder", ["", "subset"])
 def test_a_manifest_comes_back(tmp_path: Path, folder: str) -> None:
     (tmp_path / folder).mkdir(exist_ok=True)
-    written = manifest(class_wnids=("n01440764", "n02084071"))
+    written = manifest(
+        class_wnids=("n01440764", "n02084071"), cache_dir="/cache", reference=describe(READERS[2])
+    )
     write_json(tmp_path / folder / "manifest.json", asdict(written))
     found = read_manifest(tmp_path)
     assert found == written
@@ -140,8 +147,8 @@ def test_no_manifest(tmp_path: Path) -> None:
         ("not json", "found something else"),
         ("[]", "found something else"),
         ("{}", "format"),
-        ('{"format": 2}', "format 2, this version reads 1"),
-        ('{"format": 1, "ipc": 3}', "missing"),
+        ('{"format": 1}', "format 1, this version reads 2"),
+        ('{"format": 2, "ipc": 3}', "missing"),
     ],
 )
 def test_another_file_is_no_manifest(tmp_path: Path, text: str, said: str) -> None:

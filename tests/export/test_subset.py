@@ -98,6 +98,10 @@ def test_chosen_images_stand_in_pick_order(chosen: PoolSelection, tmp_path: Path
     assert picked["step"].tolist() == [1, 2, 1, 2]
     report = pd.read_csv(out / "report.csv", index_col="set")
     assert report.index.tolist() == ["pool", "candidates", "selection", "random"]
+    by_class = pd.read_csv(out / "report_by_class.csv")
+    assert by_class["class_name"].tolist() == ["cat", "dog"] * 4
+    assert by_class["set"].unique().tolist() == report.index.tolist()
+    assert by_class.groupby("set")["num_images"].sum().to_dict() == report["num_images"].to_dict()
 
 
 def test_a_pool_without_excluded_files_has_no_extra_rows(chosen: PoolSelection) -> None:

@@ -15,6 +15,9 @@ from PIL import Image
 from semdd_lightning.errors import ClassListError, PoolError
 from semdd_lightning.pools import ClassFolders, ExcludedImage, Pool
 
+# One image of the fixture stands in two classes; what is said of it is tested with the index.
+pytestmark = pytest.mark.filterwarnings("ignore:Expected every image in one class")
+
 
 def _image(path: Path, seed: int) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -203,6 +206,7 @@ def test_loose_images_are_named_in_the_log(root: Path, caplog: pytest.LogCapture
     assert "1 image files directly in" in caplog.text
 
 
+@pytest.mark.filterwarnings("ignore:Expected images to show something")
 def test_reading_many_files_is_silent_without_a_terminal(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from semdd_lightning.pools import read_image
 from semdd_lightning.pools.files import find_images, is_image_name
-from semdd_lightning.pools.images import decode_image, scale_to_8_bit
+from semdd_lightning.pools.images import contrast, decode_image, scale_to_8_bit
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)
 FORMATS = ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "PPM"]
@@ -114,6 +114,15 @@ def test_flipped_bytes_raise_nothing_but_os_errors(image_format: str) -> None:
             damaged[position] = random.integers(256)
         with suppress(OSError):
             assert decode_image(bytes(damaged)).mode == "RGB"
+
+
+@pytest.mark.parametrize("size", [(9, 7), (300, 200)])
+def test_contrast_is_the_largest_deviation_of_a_channel(size: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(1).integers(100, 110, (*size, 3), dtype=np.uint8)
+    pixels[..., 2] = 7
+    expected = pixels.reshape(-1, 3).std(axis=0).max()
+    assert contrast(Image.fromarray(pixels)) == pytest.approx(expected, rel=1e-9)
+    assert contrast(Image.new("RGB", size, (255, 0, 128))) == 0
 
 
 def test_decompression_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

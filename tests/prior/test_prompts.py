@@ -9,7 +9,8 @@ import torch
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import PriorError
 from semdd_lightning.prior import PROMPT_SETS, LoadedClip, OpenClipPrior, resolve_prompts, text_prototypes
-from semdd_lightning.prior.prompts import prompt_names
+from semdd_lightning.prior.prompts import EQUAL_SQUARED_DISTANCE, prompt_names, warn_of_equal_prototypes
+from semdd_lightning.selection import scores
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,24 @@ def test_overrides_by_name_and_by_wnid() -> None:
         prompt_names(registry, {"cats": "house cat"})
 
 
+def test_underscores_become_spaces_except_in_overrides() -> None:
+    names = ("aquarium_fish", "T-shirt", "maple tree")
+    registry = ClassRegistry(names=names, folders=names)
+    assert prompt_names(registry) == ("aquarium fish", "T-shirt", "maple tree")
+    assert prompt_names(registry, {"aquarium_fish": "my_fish"})[0] == "my_fish"
+
+
+def test_numbers_for_names_are_said_once() -> None:
+    numbers = ClassRegistry(names=("0", "1", "17"), folders=("0", "1", "17"))
+    with pytest.warns(UserWarning, match=r"'a photo of a 17\.'.* give a class list: --classes or") as caught:
+        assert prompt_names(numbers) == ("0", "1", "17")
+    assert len(caught) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        prompt_names(numbers, {"0": "zero", "1": "one", "17": "seventeen"})
+        prompt_names(ClassRegistry(names=("0", "one"), folders=("0", "one")))
+
+
 def test_prototypes_equal_a_literal_loop(clip: LoadedClip) -> None:
     names, templates = ("cat", "dog", "ship"), ("a photo of a {}.", "{}", "art of the {}.")
     prototypes = text_prototypes(clip, names, templates)
@@ -59,6 +78,26 @@ def test_equal_prototypes_are_named(clip: LoadedClip) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         text_prototypes(clip, ("crane", "dog", "cranes"), ("a {}.",))
+
+
+def test_equal_means_the_same_for_texts_and_images() -> None:
+    assert EQUAL_SQUARED_DISTANCE == scores.EQUAL_SQUARED_DISTANCE
+    for cosine in (1 - 2e-6, 1 - 5e-7):
+        pair = torch.tensor([[1.0, 0.0], [cosine, (1 - cosine**2) ** 0.5]], dtype=torch.float64)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            warn_of_equal_prototypes(("a", "b"), pair)
+        assert len(caught) == (cosine > 1 - 1e-6)
+
+
+def test_equal_prototypes_are_found_beyond_the_first_block() -> None:
+    prototypes = torch.nn.functional.normalize(
+        torch.randn(1100, 16, generator=torch.Generator().manual_seed(0))
+    )
+    prototypes[1099] = prototypes[3]
+    prototypes[1050] = prototypes[1090]
+    with pytest.warns(UserWarning, match=r"\(class 3\) and '1099' .*; '1050' \(class 1050\) and '1090'"):
+        warn_of_equal_prototypes([str(i) for i in range(1100)], prototypes)
 
 
 def test_braces_in_a_class_name_are_left_alone(clip: LoadedClip) -> None:

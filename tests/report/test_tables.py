@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from semdd_lightning.report import print_comparison, print_run_table, print_selection_table
+from semdd_lightning.report import print_comparison, print_run_table, print_selection_table, statistics_record
 
 REPORT: dict[str, dict[str, float | None]] = {
     "pool": {"num_images": 60.0, "zero_shot_accuracy": 0.75, "mean_margin": None, "coverage": 1.0},
@@ -111,3 +111,11 @@ def test_a_comparison_of_one_seed(capsys: pytest.CaptureFixture[str]) -> None:
     rows = {key: [cell.strip() for cell in value.split("│")] for key, value in cells(text).items()}
     assert rows["two_stage"] == ["1", "50.00", "-", "+10.00 (one seed: no interval)"]
     assert "Few seeds make wide intervals" in text
+
+
+def test_a_report_as_plain_numbers() -> None:
+    report = pd.DataFrame({"num_images": [60, 20], "mean_margin": [float("nan"), 0.5]}, index=["pool", "x"])
+    assert statistics_record(report) == {
+        "pool": {"num_images": 60.0, "mean_margin": None},
+        "x": {"num_images": 20.0, "mean_margin": 0.5},
+    }

@@ -137,10 +137,13 @@ class Reference:
             chosen_rows += picked
         return chosen_rows, values, candidate_rows
 
-    def prototypes(self, z: Array, y: Array, t: Array, source: str) -> Array:
+    def prototypes(
+        self, z: Array, y: Array, t: Array, source: str, reference: tuple[Array, Array] | None = None
+    ) -> Array:
         if source == "text":
             return t
-        image = np.stack([unit(z[y == c].mean(axis=0)) for c in range(len(t))])
+        images, labels = (z, y) if reference is None else reference
+        image = np.stack([unit(images[labels == c].mean(axis=0)) for c in range(len(t))])
         return image if source == "image" else unit(t + image)
 
     def k_center(self, z: Array, ipc: int) -> list[int]:

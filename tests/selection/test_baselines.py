@@ -1,13 +1,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 import torch
 
 from semdd_lightning.errors import SelectionError
-from semdd_lightning.selection import Embeddings, Quality, Random, Relevance, Sampler, Separability
+from semdd_lightning.selection import (
+    Embeddings,
+    Quality,
+    QualityRule,
+    Random,
+    Relevance,
+    Sampler,
+    Separability,
+    TwoStage,
+)
 from semdd_lightning.selection.baselines import random_positions
 
 MakePool = Callable[..., Embeddings]
@@ -77,6 +87,15 @@ def test_random_draws_every_image_equally_often() -> None:
 def test_one_class_has_nothing_to_be_separated_from(make_pool: MakePool, sampler: Sampler) -> None:
     with pytest.raises(SelectionError, match="at least 2 classes for class separability, found 1"):
         sampler.select(make_pool(7, counts=(5,)), 2)
+
+
+def test_parameters_of_quality_keep_their_names_and_order() -> None:
+    shared = ["separability_weight", "separability_mode", "normalization", "prototypes"]
+    assert list(asdict(Quality())) == shared
+    assert [name for name in asdict(TwoStage()) if name in shared] == shared
+    assert TwoStage(separability_weight=0.2, prototypes="both").quality_rule == QualityRule(
+        0.2, prototypes="both"
+    )
 
 
 def test_one_class_by_quality_is_relevance(make_pool: MakePool) -> None:

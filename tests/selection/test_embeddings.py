@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,14 @@ import pytest
 import torch
 
 from semdd_lightning.errors import SelectionError
-from semdd_lightning.selection import Embeddings, PrototypeSource, class_prototypes, image_prototypes
+from semdd_lightning.selection import (
+    Embeddings,
+    PrototypeSource,
+    QualityRule,
+    class_prototypes,
+    image_prototypes,
+    score_images,
+)
 
 Reference = Any  # the class of that name in conftest.py, which tests cannot import
 Z = torch.eye(3)
@@ -25,6 +33,36 @@ def test_prototypes_match_the_reference(
         pool.image_embeddings.numpy(), pool.labels.numpy(), pool.text_prototypes.numpy(), source
     )
     np.testing.assert_allclose(class_prototypes(pool, source).numpy(), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("source", ["text", "image", "both"])
+def test_prototypes_of_a_reference_set_stand_in_for_the_means_of_the_pool(
+    reference: Reference, make_pool: Callable[..., Embeddings], source: PrototypeSource
+) -> None:
+    pool, other = make_pool(1), make_pool(2, counts=(4, 1, 7))
+    given = image_prototypes(other.image_embeddings, other.labels, 3)
+    with_reference = replace(pool, reference_prototypes=given)
+    z, y, t = pool.image_embeddings.numpy(), pool.labels.numpy(), pool.text_prototypes.numpy()
+    expected = reference.prototypes(z, y, t, source, (other.image_embeddings.numpy(), other.labels.numpy()))
+    np.testing.assert_allclose(class_prototypes(with_reference, source).numpy(), expected, atol=1e-12)
+    scores = score_images(with_reference, QualityRule(prototypes=source))
+    np.testing.assert_allclose(scores.class_relevance, reference.relevance(z, y, expected), atol=1e-12)
+    own = replace(pool, reference_prototypes=image_prototypes(pool.image_embeddings, pool.labels, 3))
+    assert torch.equal(class_prototypes(own, source), class_prototypes(pool, source))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (2 * T, "reference_prototypes to hold finite unit vectors, found norm 2 in row 0"),
+        (Z, r"reference_prototypes of shape \(2, 3\) like the text prototypes', found \(3, 3\)"),
+        (torch.eye(2), r"reference_prototypes of shape \(2, 3\) .* found \(2, 2\)"),
+        (T[0], r"reference_prototypes to be a non-empty floating tensor .* found shape \(3,\)"),
+    ],
+)
+def test_malformed_reference_prototypes_are_refused(given: torch.Tensor, message: str) -> None:
+    with pytest.raises(SelectionError, match=message):
+        Embeddings(Z, Y, T, reference_prototypes=given)
 
 
 def test_class_rows_partition_the_pool_in_order(make_pool: Callable[..., Embeddings]) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -117,8 +118,31 @@ def test_equal_prototypes_are_named(make_pool: MakePool) -> None:
         warnings.simplefilter("error")
         class_separability(pool.image_embeddings, pool.labels, t)
     t[3] = t[1]
-    with pytest.warns(UserWarning, match="equal ones for classes 1 and 3: separability"):
+    with pytest.warns(UserWarning, match="equal ones for classes 1 and 3: scores"):
         class_separability(pool.image_embeddings, pool.labels, t, chunk=1)
+
+
+@pytest.mark.parametrize("cosine", [1 - 2e-6, 1 - 5e-7])
+def test_prototypes_are_equal_from_one_cosine_on(make_pool: MakePool, cosine: float) -> None:
+    pool = make_pool(7, counts=(5, 5), dim=2)
+    t = torch.tensor([[1.0, 0.0], [cosine, (1 - cosine**2) ** 0.5]], dtype=torch.float64)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        class_separability(pool.image_embeddings, pool.labels, t)
+    assert len(caught) == (cosine > 1 - 1e-6)
+
+
+def test_equal_image_prototypes_are_named_where_they_count(make_pool: MakePool) -> None:
+    pool = make_pool(6, counts=(5, 5, 5))
+    t = pool.text_prototypes[[0, 1, 1]]
+    alike = replace(pool, text_prototypes=t, reference_prototypes=t)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        score_images(alike, QualityRule())  # the prior has said it, by name
+        score_images(pool, QualityRule(prototypes="image"))
+    for source in ("image", "both"):
+        with pytest.warns(UserWarning, match="equal ones for classes 1 and 2: scores"):
+            score_images(alike, QualityRule(prototypes=source))
 
 
 def test_one_class_has_no_separability(make_pool: MakePool) -> None:

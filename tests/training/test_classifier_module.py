@@ -205,3 +205,61 @@ def test_epochs_that_do_not_make_the_passes_are_said(
     with caplog.at_level(logging.WARNING):
         make_trainer(max_epochs=epochs).fit(_module(), datamodule=data)
     assert ("Expected max_epochs 2 for 4 passes at 2 an epoch, found 3" in caplog.text) == warned
+
+
+def _saved(module: ClassifierModule, data: ImageDataModule, make_trainer: MakeTrainer, folder: Path) -> Path:
+    saving = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True)
+    make_trainer(2, callbacks=[saving], enable_checkpointing=True).fit(module, datamodule=data)
+    return folder / "last.ckpt"
+
+
+def test_a_checkpoint_of_another_class_order_is_refused(
+    coloured_pool: Path, make_trainer: MakeTrainer, tmp_path: Path
+) -> None:
+    checkpoint = _saved(_module(), _data(coloured_pool, passes=2), make_trainer, tmp_path)
+    names = ("green", "blue", "red")
+    data = ImageDataModule(None, 3, 16, test=FolderImages(coloured_pool, class_names=names))
+    with pytest.raises(ConfigError, match="differ from class 0 on: it counts 'blue' there, the data 'green'"):
+        make_trainer().test(_module(), datamodule=data, ckpt_path=checkpoint, verbose=False)
+
+
+def test_training_does_not_go_on_with_other_images(
+    coloured_pool: Path, make_trainer: MakeTrainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = _data(coloured_pool, passes=2)
+    checkpoint = _saved(_module(), data, make_trainer, tmp_path)
+    monkeypatch.setattr(ImageDataModule, "training_digest", "others")
+    with pytest.raises(ConfigError, match="it was trained on other images than are chosen now"):
+        make_trainer(2).fit(_module(), datamodule=_data(coloured_pool, passes=2), ckpt_path=checkpoint)
+
+
+def test_a_checkpoint_of_another_program(
+    coloured_pool: Path, make_trainer: MakeTrainer, tmp_path: Path
+) -> None:
+    path = _saved(_module(), _data(coloured_pool, passes=2), make_trainer, tmp_path)
+    checkpoint = torch.load(path, weights_only=True)
+    del checkpoint["semdd"]
+    torch.save(checkpoint, path)
+    data = ImageDataModule(None, 3, 16, test=FolderImages(coloured_pool))
+    with pytest.raises(ConfigError, match="Expected a checkpoint of this package, found another"):
+        make_trainer().test(_module(), datamodule=data, ckpt_path=path, verbose=False)
+
+
+@pytest.mark.parametrize(("accumulated", "refused"), [(3, False), (2, True)])
+def test_accumulation_must_divide_a_pass(
+    accumulated: int, refused: bool, coloured_pool: Path, make_trainer: MakeTrainer
+) -> None:
+    trainer = make_trainer(2, accumulate_grad_batches=accumulated)
+    data = _data(coloured_pool, passes=2)  # 18 images in batches of 7: three a pass
+    if refused:
+        with pytest.raises(ConfigError, match="to divide the 3 batches of a pass, found 2"):
+            trainer.fit(_module(), datamodule=data)
+    else:
+        trainer.fit(_module(), datamodule=data)
+        assert trainer.global_step == 2
+
+
+def test_half_precision_networks_train(coloured_pool: Path, make_trainer: MakeTrainer) -> None:
+    module = _module()
+    make_trainer(1, precision="bf16-true").fit(module, datamodule=_data(coloured_pool, passes=1))
+    assert {p.dtype for p in module.parameters()} == {torch.bfloat16}

@@ -18,7 +18,7 @@ from semdd_lightning.training import (
     ClassifierModule,
     ConstantLR,
     CosineLR,
-    PassSchedule,
+    ScheduleFactory,
     parameter_groups,
     rded_optimizer,
 )
@@ -39,7 +39,7 @@ def _warm(index: int) -> float:
     return (1 / 3, 2 / 3)[index] if index < 2 else 0.5 * (1 + math.cos(math.pi * (index - 2) / 4))
 
 
-SCHEDULES: dict[str, tuple[PassSchedule, Callable[[int], float]]] = {
+SCHEDULES: dict[str, tuple[ScheduleFactory, Callable[[int], float]]] = {
     "rded": (CosineLR, _rded),
     "to_zero": (partial(CosineLR, stretch=1.0), _to_zero),
     "warm": (partial(CosineLR, stretch=1.0, warmup=2), _warm),

@@ -11,6 +11,7 @@ from torch import nn
 
 from semdd_lightning.errors import TeacherError
 from semdd_lightning.models import NetworkFactory, NormalizedNetwork, build_network
+from semdd_lightning.training.checkpoint_card import class_order_difference
 from semdd_lightning.training.teachers.teacher import Teacher, TeacherContext
 
 
@@ -27,20 +28,14 @@ class CheckpointTeacher(Teacher):
     path: Path
     network: str | NetworkFactory | None = None
 
+    def check(self, context: TeacherContext) -> None:
+        """See that the checkpoint is there and counts the same classes in the same order."""
+        self._checkpoint(context)
+
     def build(self, context: TeacherContext) -> nn.Module:
-        """Load the network and check that it counts the same classes in the same order."""
-        checkpoint = _load(self.path)
+        """Load the network, after the same check."""
+        checkpoint = self._checkpoint(context)
         card = checkpoint["semdd"]
-        expected, found = context.registry.names, tuple(card["class_names"])
-        if expected != found:
-            different = [i for i, pair in enumerate(zip(expected, found, strict=False)) if pair[0] != pair[1]]
-            first = different[0] if different else min(len(expected), len(found))
-            msg = (
-                f"Expected a teacher of the pool's {len(expected)} classes in order, found {len(found)} "
-                f"in {self.path} that differ from class {first} on (pool {expected[first : first + 3]}, "
-                f"teacher {found[first : first + 3]}); give pool and teacher the same class list."
-            )
-            raise TeacherError(msg)
         network = self.network if self.network is not None else card["network"]
         if network is None:
             msg = (
@@ -67,6 +62,17 @@ class CheckpointTeacher(Teacher):
             )
             raise TeacherError(msg) from error
         return built
+
+    def _checkpoint(self, context: TeacherContext) -> dict[str, Any]:
+        checkpoint = _load(self.path)
+        difference = class_order_difference(checkpoint["semdd"], context.registry)
+        if difference is not None:
+            msg = (
+                f"Expected a teacher of the pool's classes in their order in {self.path}, found that "
+                f"{difference}; give pool and teacher the same class list."
+            )
+            raise TeacherError(msg)
+        return checkpoint
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -21,8 +21,17 @@ class ClipTeacher(Teacher):
 
     prior: OpenClipPrior | None = None
 
+    def check(self, context: TeacherContext) -> None:
+        """See that the model can be had."""
+        self._prior(context).check()
+
     def build(self, context: TeacherContext) -> nn.Module:
         """Load CLIP and embed the class prompts."""
+        prior = self._prior(context)
+        clip = prior.load()
+        return ZeroShotNetwork(clip, prior.prototypes(clip, context.registry))
+
+    def _prior(self, context: TeacherContext) -> OpenClipPrior:
         prior = self.prior if self.prior is not None else context.prior
         if prior is None:
             msg = (
@@ -30,8 +39,7 @@ class ClipTeacher(Teacher):
                 "give the teacher its own prior."
             )
             raise TeacherError(msg)
-        clip = prior.load()
-        return ZeroShotNetwork(clip, prior.prototypes(clip, context.registry))
+        return prior
 
 
 class ZeroShotNetwork(nn.Module):

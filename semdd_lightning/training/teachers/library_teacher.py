@@ -26,8 +26,16 @@ from semdd_lightning.training.teachers.teacher import Teacher, TeacherContext
 IMAGENET_CLASSES = 1000
 
 
+class ImagenetTeacher(Teacher):
+    """A 1000-way ImageNet classifier whose head is cut to the pool's classes."""
+
+    def check(self, context: TeacherContext) -> None:
+        """See that the head can be cut to the classes."""
+        imagenet_indices(context.registry)
+
+
 @dataclass(frozen=True)
-class TorchvisionTeacher(Teacher):
+class TorchvisionTeacher(ImagenetTeacher):
     """A torchvision model with ImageNet weights, cut to the pool's classes.
 
     Args:
@@ -55,7 +63,7 @@ class TorchvisionTeacher(Teacher):
 
 
 @dataclass(frozen=True)
-class TimmTeacher(Teacher):
+class TimmTeacher(ImagenetTeacher):
     """A timm model with ImageNet weights, cut to the pool's classes.
 
     Args:

@@ -30,6 +30,13 @@ class TeacherContext:
 class Teacher(ABC):
     """Describes a teacher; cheap until it is built."""
 
+    def check(self, context: TeacherContext) -> None:  # noqa: B027 - some teachers cannot know more
+        """Find out, before anything expensive runs, whether the teacher can be built.
+
+        Raises:
+            TeacherError: if there is no such teacher or it does not fit the classes.
+        """
+
     @abstractmethod
     def build(self, context: TeacherContext) -> nn.Module:
         """A network from images in [0, 1] (B, 3, H, W) to logits (B, C) in the registry's order.

@@ -68,12 +68,9 @@ def test_a_class_has_to_be_named_again(train: Trained, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (
-            ("blue", "red", "green"),
-            r"3 classes in order, found 3 .*differ from class 1 on \(pool \('red', 'green'\)",
-        ),
-        (("blue", "green"), r"2 classes in order, found 3 .*differ from class 2 on .*teacher \('red',\)"),
-        (("blue", "green", "red", "white"), "4 classes in order, found 3 .*differ from class 3 on"),
+        (("blue", "red", "green"), "differ from class 1 on: it counts 'green' there, the data 'red'"),
+        (("blue", "green"), r"its 3 classes \(blue, green, red, ...\) are not the data's 2"),
+        (("blue", "green", "red", "white"), "its 3 classes .* are not the data's 4"),
     ],
 )
 def test_other_classes_are_refused(
