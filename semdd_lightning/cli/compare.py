@@ -6,7 +6,7 @@ import argparse
 import json
 import logging
 from dataclasses import asdict
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +164,8 @@ def _set_aside(directory: Path) -> None:
         return
     name = f"{directory.name}.unfinished"
     taken = {path.name for path in directory.parent.iterdir()}
-    aside = next(n for n in (name, *(f"{name}.{i}" for i in count(1))) if n not in taken)
+    names = chain([name], (f"{name}.{number}" for number in count(1)))
+    aside = next(free for free in names if free not in taken)
     directory.rename(directory.with_name(aside))
     logger.warning("An unfinished run is kept as %s and run anew.", directory.with_name(aside))
 

@@ -14,8 +14,9 @@ from torch import Tensor
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data.augmentation import Augmentation, augment, mix
 from semdd_lightning.data.batches import EvaluationImages, TrainingImages
+from semdd_lightning.data.class_matching import class_mapping
 from semdd_lightning.data.image_sets import ImageSet
-from semdd_lightning.data.labelled_images import LabelledImages, class_mapping
+from semdd_lightning.data.labelled_images import LabelledImages
 from semdd_lightning.data.loaders import EvaluationBatch, EvaluationLoader, PassLoader, TrainingIndices
 from semdd_lightning.data.passes import PassPlanner
 from semdd_lightning.data.storage import ImageStore, Storage, evaluation_view, square, store_images

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from semdd_lightning.classes import ClassRegistry, plain_name
-from semdd_lightning.errors import ClassListError, DataError
+from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.data.class_matching import class_mapping
+from semdd_lightning.errors import DataError
 from semdd_lightning.pools import Pool, read_image
 
 
@@ -75,28 +76,6 @@ class LabelledImages:
         if np.array_equal(mapping, np.arange(len(mapping))):
             return replace(self, registry=registry)
         return replace(self, labels=mapping[self.labels], registry=registry)
-
-
-def class_mapping(own: ClassRegistry, other: ClassRegistry) -> NDArray[np.int64]:
-    """Index in ``other`` of each class of ``own``, matched by wnid where both know it, else by name.
-
-    Raises:
-        ClassListError: if the two do not hold the same classes.
-    """
-    if own.names == other.names and own.wnids == other.wnids:
-        return np.arange(len(own))
-    if own.wnids is not None and other.wnids is not None:
-        keys, wanted = own.keys, other.keys
-    else:
-        keys, wanted = (tuple(map(plain_name, one.names)) for one in (own, other))
-    if set(keys) != set(wanted) or len(set(keys)) != len(keys):
-        missing, extra = sorted(set(wanted) - set(keys))[:5], sorted(set(keys) - set(wanted))[:5]
-        msg = (
-            f"Expected the pool's {len(other)} classes, found {len(own)} classes (missing: {missing}, "
-            f"unknown: {extra}); give pool, splits and teacher the same class list."
-        )
-        raise ClassListError(msg)
-    return np.array([wanted.index(key) for key in keys], dtype=np.int64)
 
 
 def file_images(

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.errors import ClassListError, TooFewImagesError
+from semdd_lightning.data.class_matching import class_positions
+from semdd_lightning.errors import TooFewImagesError
 from semdd_lightning.pools import Pool, PoolReader
 from semdd_lightning.prior import OpenClipPrior, embed_pool, with_imagenet_names
 from semdd_lightning.selection import image_prototypes
@@ -29,45 +29,6 @@ class ReferencePrototypes:
 
     prototypes: Tensor
     key: str
-
-
-def class_positions(reference: ClassRegistry, classes: ClassRegistry) -> NDArray[np.int64]:
-    """For every class of a reference set its index in the pool's classes, -1 where the pool lacks it.
-
-    Classes are matched by wnid where both sides know it, else by name; folders and order do not count.
-
-    Args:
-        reference: classes of the reference set.
-        classes: classes of the pool.
-
-    Raises:
-        ClassListError: if the reference set lacks a class of the pool, or names do not tell classes apart.
-
-    Example:
-        >>> own = ClassRegistry(("dog", "zebra", "cat"), ("0", "1", "2"))
-        >>> class_positions(own, ClassRegistry(("cat", "dog"), ("cat", "dog"))).tolist()
-        [1, -1, 0]
-    """
-    if reference.wnids is None or classes.wnids is None:
-        reference, classes = replace(reference, wnids=None), replace(classes, wnids=None)
-    position = {key: index for index, key in enumerate(classes.keys)}
-    found = set(reference.keys)
-    twice = len(position) < len(classes) or len(found) < len(reference)
-    if twice:
-        msg = (
-            "Expected classes that can be matched with those of the reference images, found two of one name "
-            "in one of them; name them differently, or give both sides wnids."
-        )
-        raise ClassListError(msg)
-    missing = [classes.names[index] for key, index in position.items() if key not in found]
-    if missing:
-        msg = (
-            f"Expected the reference images to hold all {len(classes)} classes of the pool, found "
-            f"{len(missing)} missing, as {missing[:5]}, among {list(reference.names[:5])}, ...; name their "
-            "folders like the pool's classes, or give the reader a class list."
-        )
-        raise ClassListError(msg)
-    return np.array([position.get(key, -1) for key in reference.keys], dtype=np.int64)
 
 
 def reference_prototypes(

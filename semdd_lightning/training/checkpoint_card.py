@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.data.labelled_images import class_mapping
+from semdd_lightning.data.class_matching import class_mapping
 from semdd_lightning.errors import ClassListError
 from semdd_lightning.models import NormalizedNetwork
 

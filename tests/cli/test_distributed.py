@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -75,3 +77,32 @@ def test_two_processes_are_one(
     assert weights.keys() == other.keys()
     for key, value in weights.items():
         assert float((value - other[key]).abs().max()) < 1e-5, key
+
+
+def test_two_nodes_make_one_directory(
+    small: tuple[str, ...], run_directories: Callable[[], list[Path]], workplace: Path
+) -> None:
+    """Lightning's own launcher: the first process of each node is started by hand, with its NODE_RANK."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = [sys.executable, "-m", "semdd_lightning", "fit", *small]
+    words += ["--trainer.num_nodes=2", "--trainer.devices=1", "--trainer.strategy=ddp"]
+    nodes = {"OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    started = [
+        subprocess.Popen(
+            words,
+            env={**os.environ, **nodes, "NODE_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    outputs = [process.communicate(timeout=120) for process in started]
+    assert [process.returncode for process in started] == [0, 0], outputs
+    (together,) = run_directories()
+    assert [path.name for path in workplace.iterdir()] == ["runs"]
+    assert (together / "result.json").is_file()
+    assert (together / "last.ckpt").is_file()
+    assert [stdout.count("run directory") for stdout, _ in outputs] == [1, 0]

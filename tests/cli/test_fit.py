@@ -152,6 +152,7 @@ def test_resuming_gives_the_uninterrupted_run(
 def test_the_command_line_wins_over_a_checkpoint(fit: Callable[..., Path], finished: Path) -> None:
     resumed = fit(
         f"--ckpt_path={finished / 'last.ckpt'}",
+        "--data.pool.init_args.seed=5",  # the images of that run
         "--data.passes=3",
         "--model.temperature=5",
         "--seed_everything=3",
@@ -222,6 +223,7 @@ def test_print_config_has_the_keys_of_an_experiment(capsys: pytest.CaptureFixtur
         "pool",
         "predict",
         "prior",
+        "reference",
         "sampler",
         "selection_seed",
         "storage",

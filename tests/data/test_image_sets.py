@@ -87,8 +87,8 @@ def test_wnids_go_before_names(make_labelled: MakeLabelled) -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (("a", "b", "d"), r"pool's 3 classes, found 3 classes \(missing: \['d'\], unknown: \['c'\]\)"),
-        (("a", "b"), r"pool's 2 classes, found 3 classes \(missing: \[\], unknown: \['c'\]\)"),
+        (("a", "b", "d"), r"Expected all 3 classes of the pool, found 1 missing, as \['d'\]"),
+        (("a", "b"), r"Expected only the pool's 2 classes, found 1 more, as \['c'\]"),
     ],
 )
 def test_other_classes_are_refused(make_labelled: MakeLabelled, names: tuple[str, ...], message: str) -> None:
