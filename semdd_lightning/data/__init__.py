@@ -11,7 +11,8 @@ from semdd_lightning.data.image_sets import (
     UnlabelledImages,
 )
 from semdd_lightning.data.pool_data_module import PoolDataModule
-from semdd_lightning.data.pool_selection import PoolSelection, select
+from semdd_lightning.data.pool_selection import PoolSelection
+from semdd_lightning.data.selecting import select
 
 __all__ = [
     "Augmentation",

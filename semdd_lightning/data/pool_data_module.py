@@ -12,7 +12,8 @@ from semdd_lightning.data.augmentation import Augmentation
 from semdd_lightning.data.image_data_module import ImageDataModule
 from semdd_lightning.data.image_sets import ImageSet
 from semdd_lightning.data.labelled_images import LabelledImages, pool_images
-from semdd_lightning.data.pool_selection import PoolSelection, select
+from semdd_lightning.data.pool_selection import PoolSelection
+from semdd_lightning.data.selecting import select
 from semdd_lightning.data.storage import Storage
 from semdd_lightning.errors import ConfigError, PoolError, RunError
 from semdd_lightning.pools import PoolReader

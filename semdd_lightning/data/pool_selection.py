@@ -1,13 +1,8 @@
-"""From a pool on disk to the chosen images: index, embed, select. Needs no Lightning."""
+"""A finished selection from a pool: the record, its table and its reports."""
 
 from __future__ import annotations
 
-import hashlib
-import logging
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -15,21 +10,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from semdd_lightning.data.reference_images import check_reference, reference_prototypes
-from semdd_lightning.export import Manifest, describe, selection_table, write_subset
-from semdd_lightning.pools import Pool, PoolReader, require_images_per_class
-from semdd_lightning.prior import OpenClipPrior, PoolEmbeddings, embed_pool, with_imagenet_names
-from semdd_lightning.selection import (
-    METRICS,
-    Embeddings,
-    Sampler,
-    Selection,
-    SubsetStatistics,
-    build_sampler,
-    class_report,
-)
-
-logger = logging.getLogger(__name__)
+from semdd_lightning.export import Manifest, selection_table, write_subset
+from semdd_lightning.pools import Pool
+from semdd_lightning.prior import PoolEmbeddings
+from semdd_lightning.selection import METRICS, Embeddings, Selection, SubsetStatistics, class_report
 
 
 @dataclass(frozen=True)
@@ -108,126 +92,6 @@ class PoolSelection:
         return frame.rename_axis("set")
 
 
-@dataclass
-class Stopwatch:
-    """Seconds spent in named stages."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def measure(self, stage: str) -> Iterator[None]:
-        """Add the time of a ``with`` block to a stage."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
-
-
-def select(
-    pool: PoolReader,
-    prior: OpenClipPrior,
-    ipc: int,
-    sampler: str | Sampler = "two_stage",
-    seed: int = 0,
-    *,
-    reference: PoolReader | None = None,
-    device: torch.device | str | None = None,
-    cache_dir: Path | None = None,
-    rank: int = 0,
-    world_size: int = 1,
-) -> PoolSelection:
-    """Choose ``ipc`` images a class from a pool.
-
-    Args:
-        pool: how to read the pool.
-        prior: the CLIP model that scores it.
-        ipc: images per class.
-        sampler: a sampler or the short name of one with its defaults.
-        seed: selection seed, used by samplers that draw.
-        reference: real images that a sampler's ``prototypes: image`` or ``both`` are taken from; none takes
-            them from the pool.
-        device: where images are encoded; the first GPU if there is one, else the CPU.
-        cache_dir: where embeddings are kept; none takes ``SEMDD_CACHE`` or the user's cache folder.
-        rank: this process, among those that embed the pool together.
-        world_size: number of such processes.
-
-    Raises:
-        TooFewImagesError: if a class has fewer than ``ipc`` usable images, or no reference image.
-        ClassListError: if the reference images lack a class of the pool.
-        SelectionError: if the sampler cannot work with these numbers.
-        PriorError: if the CLIP model cannot be had as described.
-    """
-    watch = Stopwatch()
-    sampler = build_sampler(sampler)
-    pool.check()
-    prior.check()
-    registry = with_imagenet_names(pool.registry())
-    sampler.check(len(registry), ipc)
-    if reference is not None:
-        check_reference(reference, registry)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    with watch.measure("index"):
-        images = pool.read()
-        images = replace(images, registry=with_imagenet_names(images.registry))
-        require_images_per_class(images, ipc)
-    with watch.measure("embed"):
-        embeddings = embed_pool(
-            images,
-            prior,
-            device=device,
-            cache_dir=cache_dir,
-            rank=rank,
-            world_size=world_size,
-            progress=rank == 0,
-        )
-    real = None
-    if reference is not None:
-        with watch.measure("embed reference"):
-            real = reference_prototypes(
-                reference,
-                images.registry,
-                prior,
-                device=device,
-                cache_dir=cache_dir,
-                rank=rank,
-                world_size=world_size,
-            )
-    with watch.measure("select"):
-        seen = sampler_embeddings(images, embeddings, None if real is None else real.prototypes)
-        selection = sampler.select(seen, ipc, seed)
-    logger.info(
-        "%s chose %d of %d images (%d encoded now, the others came from the cache)",
-        sampler.name,
-        len(selection.indices),
-        len(images),
-        embeddings.encoded,
-    )
-    manifest = Manifest(
-        pool=describe(pool),
-        prior=describe(prior.absolute()),
-        sampler=describe(sampler),
-        sampler_name=sampler.name,
-        ipc=ipc,
-        selection_seed=seed,
-        pool_root=str(images.root),
-        pool_fingerprint=images.fingerprint,
-        embeddings_key=embeddings.key,
-        text_key=embeddings.text_key,
-        embeddings_digest=embeddings_digest(seen),
-        cache_dir=None if cache_dir is None else str(Path(cache_dir).expanduser().absolute()),
-        reference=None if reference is None else describe(reference),
-        reference_key=None if real is None else real.key,
-        selection_digest=selection.digest,
-        class_names=images.registry.names,
-        class_folders=images.registry.folders,
-        class_wnids=images.registry.wnids,
-        paths=tuple(images.paths[i] for i in selection.indices.tolist()),
-        labels=tuple(images.labels[selection.indices.numpy()].tolist()),
-    )
-    return PoolSelection(images, embeddings, selection, manifest, watch.seconds)
-
-
 def sampler_embeddings(
     pool: Pool, embeddings: PoolEmbeddings, reference_prototypes: Tensor | None = None
 ) -> Embeddings:
@@ -245,21 +109,3 @@ def sampler_embeddings(
         logit_scale=embeddings.logit_scale,
         reference_prototypes=reference_prototypes,
     )
-
-
-def embeddings_digest(embeddings: Embeddings) -> str:
-    """SHA-256 (hex) over all vectors that a sampler sees, to the last bit.
-
-    Args:
-        embeddings: the embedded pool.
-    """
-    digest = hashlib.sha256()
-    for vectors in (
-        embeddings.image_embeddings,
-        embeddings.text_prototypes,
-        embeddings.reference_prototypes,
-    ):
-        if vectors is not None:
-            digest.update(f"{tuple(vectors.shape)} {vectors.dtype}\n".encode())
-            digest.update(vectors.cpu().contiguous().numpy().data)  # a view: a large pool is not copied
-    return digest.hexdigest()

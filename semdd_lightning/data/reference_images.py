@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data.class_matching import class_positions
 from semdd_lightning.errors import TooFewImagesError
 from semdd_lightning.pools import Pool, PoolReader
-from semdd_lightning.prior import OpenClipPrior, embed_pool, with_imagenet_names
+from semdd_lightning.prior import PoolEmbeddings, with_imagenet_names
 from semdd_lightning.selection import image_prototypes
 
 
@@ -34,38 +34,21 @@ class ReferencePrototypes:
 def reference_prototypes(
     reader: PoolReader,
     classes: ClassRegistry,
-    prior: OpenClipPrior,
-    *,
-    device: torch.device | str,
-    cache_dir: Path | None,
-    rank: int,
-    world_size: int,
+    embed: Callable[[Pool], PoolEmbeddings],
 ) -> ReferencePrototypes:
     """Embed a reference set, through the cache, and average it class by class.
 
     Args:
         reader: how to read the reference images.
         classes: the pool's classes; images of further classes are left out.
-        prior: the CLIP model.
-        device: where images are encoded.
-        cache_dir: root of the embedding cache.
-        rank: this process, among those that embed together.
-        world_size: number of such processes.
+        embed: gives the embeddings of a pool, by the CLIP model that scores the pool to choose from.
 
     Raises:
         ClassListError: if a class of the pool is missing.
         TooFewImagesError: if a class has no usable image.
     """
     images = _of_classes(reader.read(), classes)
-    embedded = embed_pool(
-        images,
-        prior,
-        device=device,
-        cache_dir=cache_dir,
-        rank=rank,
-        world_size=world_size,
-        progress=rank == 0,
-    )
+    embedded = embed(images)
     labels = torch.from_numpy(images.labels)
     return ReferencePrototypes(
         image_prototypes(embedded.image_embeddings, labels, len(classes)), embedded.key

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 from dataclasses import replace
@@ -11,10 +12,12 @@ import pytest
 import torch
 
 from semdd_lightning.data import pool_selection, select
-from semdd_lightning.data.pool_selection import Stopwatch, embeddings_digest, sampler_embeddings
+from semdd_lightning.data.pool_selection import sampler_embeddings
+from semdd_lightning.data.selecting import Stopwatch, embeddings_digest
 from semdd_lightning.errors import ClassListError, PriorError, RunError, SelectionError, TooFewImagesError
 from semdd_lightning.export.manifest import build_component, read_manifest
 from semdd_lightning.pools import ClassFolders, PoolReader
+from semdd_lightning.pools.digits import DIGIT_NAMES, GeneratedDigits
 from semdd_lightning.prior import OpenClipPrior, embed_pool
 from semdd_lightning.selection import Embeddings, TwoStage, image_prototypes, selection_report
 
@@ -213,3 +216,16 @@ def test_the_digest_sees_every_last_bit() -> None:
     digests = {embeddings_digest(embeddings) for embeddings in (whole, *others)}
     assert len(digests) == 3
     assert embeddings_digest(replace(whole, image_embeddings=z.clone())) in digests
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_a_model_that_does_not_know_the_classes_is_said(
+    shuffled: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    digits = GeneratedDigits(images_per_class=4, root=tmp_path)
+    digits.prepare()
+    names = (*DIGIT_NAMES[1:], DIGIT_NAMES[0]) if shuffled else DIGIT_NAMES
+    with caplog.at_level(logging.WARNING, logger="semdd_lightning"):
+        logging.getLogger("semdd_lightning").propagate = True
+        select(ClassFolders(digits.folder, class_names=names), OpenClipPrior("digits"), 2)
+    assert ("of the pool into their classes (chance: 10.0 %)" in caplog.text) == shuffled
