@@ -65,6 +65,11 @@ def given_back_unless_filled(directory: Path) -> Iterator[Path]:
         raise
 
 
+def from_here(path: Path) -> Path:
+    """The path as one would type it in the working directory."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 def write_versions(directory: Path, words: list[str], configs: list[Path] | None = None) -> None:
     """Write ``versions.json``: command, package versions and hardware.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from semdd_lightning.cli.run_directory import environment
+from semdd_lightning.cli.run_directory import environment, from_here
 from semdd_lightning.data import ImageDataModule, PoolDataModule
 from semdd_lightning.errors import RunError
 from semdd_lightning.export import write_json
@@ -59,7 +59,8 @@ class RunResult:
     def print_table(self) -> None:
         """Print the table and the next command to try; nothing on ranks that keep no record."""
         if self.directory is not None:
-            print_run_table(asdict(self), next_commands(self))
+            shown = {**asdict(self), "directory": str(from_here(Path(self.directory)))}
+            print_run_table(shown, next_commands(self))
 
 
 class RunRecord(Callback):
@@ -141,18 +142,17 @@ class RunRecord(Callback):
         self.result.sampler, self.result.ipc = data.sampler.name, data.ipc
         self.result.encoded = selected.embeddings.encoded
         self.result.seconds.update(selected.seconds)
-        subset = selected.export(self.directory / "subset")
+        selected.export(self.directory / "subset")
         write_contact_sheet(self.directory / "subset.png", selected.table, selected.pool.root)
         self.result.selection = statistics_record(selected.report())
-        logger.info("Chosen images: %s (look at %s)", subset, self.directory / "subset.png")
+        logger.info("See what was chosen: %s", from_here(self.directory / "subset.png"))
 
 
 def next_commands(result: RunResult) -> list[str]:
     """What one would do next with this run."""
     if result.command != "fit" or result.directory is None:
         return []
-    directory = Path(result.directory)
-    directory = directory.relative_to(Path.cwd()) if directory.is_relative_to(Path.cwd()) else directory
+    directory = from_here(Path(result.directory))
     names = [str(directory / "config.yaml")] if result.overrides else result.configs
     configs = " ".join(f"--config {name}" for name in names)
     if result.sampler is None:
