@@ -69,4 +69,4 @@ def test_python_example_runs(workplace: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         exec(compile(code, "README.md", "exec"), {})  # noqa: S102 - our own example
-    assert len(list((workplace / "chosen" / "images").rglob("*.png"))) == 100
+    assert len(list((workplace / "subset" / "images").rglob("*.png"))) == 100

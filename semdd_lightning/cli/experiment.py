@@ -27,7 +27,7 @@ from semdd_lightning.training import ClassifierModule
 ONE_CONFIG = """
 A config is one experiment: data (pool, CLIP, sampler, splits), model (student, teacher), trainer. Packaged
 ones are found by name: quickstart, cifar10, cifar100, tinyimagenet, imagenette, imagewoof, imagenet1k
-(.yaml). A second --config goes over the first, and options over both: --data.ipc 50 --data.sampler random
+(.yaml). A second --config goes over the first, and options over both: --data.ipc 50 --data.batch_size 100
 --trainer.devices 4. What a part takes: --data.help PoolDataModule, --model.help DistillationModule. The
 config that results, every default spelled out: --print_config."""
 DESCRIPTIONS = {
