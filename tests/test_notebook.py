@@ -5,6 +5,7 @@ from pathlib import Path
 import jupytext
 import nbclient
 import nbformat
+import pytest
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
@@ -17,7 +18,8 @@ def test_notebook_is_the_scripts() -> None:
     assert of_notebook == of_script, "run: jupytext --to ipynb --execute notebooks/inspect_subset.py"
 
 
-def test_notebook_runs(tmp_path: Path) -> None:
+def test_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MPLBACKEND", raising=False)  # a notebook draws inline, whatever the shell says
     notebook = jupytext.read(NOTEBOOKS / "inspect_subset.py")
     client = nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3")
     client.execute(cwd=str(tmp_path))
