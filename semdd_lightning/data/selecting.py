@@ -72,6 +72,7 @@ def select(
     with watch.measure("index"):
         images = pool.read()
         images = replace(images, registry=with_imagenet_names(images.registry))
+        _report_excluded(images)
         require_images_per_class(images, ipc)
     with watch.measure("embed"):
         embeddings = embed(images)
@@ -136,6 +137,18 @@ def _check(
     sampler.check(len(registry), ipc)
     if reference is not None:
         check_reference(reference, registry)
+
+
+def _report_excluded(images: Pool) -> None:
+    """Say which files cannot be chosen; the score table lists each with its reason."""
+    if images.excluded:
+        first = images.excluded[0]
+        logger.warning(
+            "%d image files cannot be chosen, the first of them %s (%s); scores.parquet lists them all",
+            len(images.excluded),
+            first.path,
+            first.reason,
+        )
 
 
 def _report(sampler: Sampler, selection: Selection, embeddings: PoolEmbeddings) -> None:

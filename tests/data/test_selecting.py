@@ -218,14 +218,30 @@ def test_the_digest_sees_every_last_bit() -> None:
     assert embeddings_digest(replace(whole, image_embeddings=z.clone())) in digests
 
 
+@pytest.fixture
+def heard(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+    """Our warnings, also after a command of another test has kept them from the root logger."""
+    monkeypatch.setattr(logging.getLogger("semdd_lightning"), "propagate", True)
+    caplog.set_level(logging.WARNING, logger="semdd_lightning")
+    return caplog
+
+
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_a_model_that_does_not_know_the_classes_is_said(
-    shuffled: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    shuffled: bool, tmp_path: Path, heard: pytest.LogCaptureFixture
 ) -> None:
     digits = GeneratedDigits(images_per_class=4, root=tmp_path)
     digits.prepare()
     names = (*DIGIT_NAMES[1:], DIGIT_NAMES[0]) if shuffled else DIGIT_NAMES
-    with caplog.at_level(logging.WARNING, logger="semdd_lightning"):
-        logging.getLogger("semdd_lightning").propagate = True
-        select(ClassFolders(digits.folder, class_names=names), OpenClipPrior("digits"), 2)
-    assert ("of the pool into their classes (chance: 10.0 %)" in caplog.text) == shuffled
+    select(ClassFolders(digits.folder, class_names=names), OpenClipPrior("digits"), 2)
+    assert ("of the pool into their classes (chance: 10.0 %)" in heard.text) == shuffled
+
+
+def test_files_that_cannot_be_chosen_are_said(
+    coloured_pool: Path, tiny_clip_dir: Path, tmp_path: Path, heard: pytest.LogCaptureFixture
+) -> None:
+    pool = tmp_path / "pool"
+    shutil.copytree(coloured_pool, pool)
+    (pool / "blue" / "a_broken.png").write_bytes(b"<html>")
+    select(ClassFolders(pool), OpenClipPrior(str(tiny_clip_dir)), 2)
+    assert "1 image files cannot be chosen, the first of them blue/a_broken.png (unreadable: " in heard.text
