@@ -1,36 +1,33 @@
-"""Every packaged config runs from end to end on small data."""
+"""Every packaged config runs from end to end on small data in the official forms of the data sets."""
 
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import torchvision
 import yaml
 from PIL import Image
 
 from semdd_lightning.cli.configs import packaged_configs
 from semdd_lightning.cli.experiment import run_experiment
 from semdd_lightning.cli.run_record import RunResult
+from semdd_lightning.datasets import DATASETS, DatasetSpec, find_dataset
 from semdd_lightning.models import build_network
 
 NAMES = [p.relative_to(packaged_configs()).as_posix() for p in sorted(packaged_configs().rglob("*.yaml"))]
+CUSTOM = ("tabby cat", "golden retriever", "school bus")
 
 
-def class_folders(config: dict[str, Any]) -> list[str]:
-    """Folder names that a config's own class list or number of classes asks for."""
-    data = config["data"]["init_args"]
-    listed = data.get("pool", {}).get("init_args", {}).get("class_names")
-    if listed:
-        return list(listed)
-    if data["num_classes"] in (10, 100):
-        return [f"class_{i:03d}" for i in range(data["num_classes"])]
-    from timm.data.imagenet_info import ImageNetInfo
-
-    return sorted(ImageNetInfo().label_names())[: data["num_classes"]]  # type: ignore[no-untyped-call]
+# Small data
 
 
-def write_images(root: Path, folders: list[str], count: int) -> Path:
+def write_images(root: Path, folders: Sequence[str], count: int) -> Path:
     generator = np.random.default_rng(0)
     for folder in folders:
         (root / folder).mkdir(parents=True)
@@ -40,64 +37,132 @@ def write_images(root: Path, folders: list[str], count: int) -> Path:
     return root
 
 
-def real_images(path: Path) -> dict[str, Any]:
-    return {"class_path": "FolderImages", "init_args": {"path": str(path), "held_out": 0}}
+def write_cifar(root: Path, spec: DatasetSpec) -> None:
+    """An image a class in each batch file."""
+    folder, names = root / spec.folder, [name.replace(" ", "_") for name in spec.names]
+    folder.mkdir(parents=True)
+    fine = spec.name == "cifar100"
+    files = ("train", "test") if fine else (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")
+    for seed, file in enumerate(files):
+        data = np.random.default_rng(seed).integers(0, 256, (len(names), 3072), dtype=np.uint8)
+        labels = {"fine_labels" if fine else "labels": list(range(len(names)))}
+        (folder / file).write_bytes(pickle.dumps({"data": data, **labels}))
+    meta = {"fine_label_names" if fine else "label_names": names}
+    (folder / ("meta" if fine else "batches.meta")).write_bytes(pickle.dumps(meta))
+
+
+def write_tiny_imagenet(root: Path, spec: DatasetSpec) -> None:
+    folder, wnids = root / spec.folder, list(spec.wnids or ())
+    write_images(folder / "train", [f"{wnid}/images" for wnid in wnids], 1)
+    write_images(folder / "val", ["images"], len(wnids))
+    lines = [f"{i}.png\t{wnid}\t0\t0\t9\t9\n" for i, wnid in enumerate(wnids)]
+    (folder / "val" / "val_annotations.txt").write_text("".join(lines))
+
+
+def write_dataset(root: Path, spec: DatasetSpec) -> None:
+    """The official form of a data set: an image a class for training and one for testing."""
+    if spec.layout == "cifar":
+        write_cifar(root, spec)
+    elif spec.layout == "tiny_imagenet":
+        write_tiny_imagenet(root, spec)
+    elif spec.layout == "imagenet":
+        for split in ("train", "val"):
+            write_images(root / spec.folder / split, spec.wnids or (), 1)
+
+
+def write_custom(root: Path) -> None:
+    folders = [name.replace(" ", "_") for name in CUSTOM]
+    (root / "my_classes.txt").write_text("\n".join(CUSTOM))
+    write_images(root / "my_pool", folders, 2)
+    write_images(root / "my_test", folders, 1)
+
+
+@pytest.fixture(autouse=True)
+def _workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packaged configs look for data in the working directory; torchvision would miss its checksums there."""
+    monkeypatch.chdir(tmp_path)
+
+    def load_meta(dataset: torchvision.datasets.CIFAR10) -> None:
+        file = Path(dataset.root) / dataset.base_folder / dataset.meta["filename"]
+        dataset.classes = pickle.loads(file.read_bytes())[dataset.meta["key"]]  # noqa: S301 - written above
+
+    monkeypatch.setattr(torchvision.datasets.CIFAR10, "_check_integrity", lambda _: True)
+    monkeypatch.setattr(torchvision.datasets.CIFAR10, "_load_meta", load_meta)
+
+
+# Running
 
 
 def run_small(name: str, overlay: dict[str, Any], tmp_path: Path, *words: str) -> RunResult:
-    """A config with what would need data, weights or patience replaced; everything else is its own."""
+    """A config with what would need weights or patience replaced; everything else is its own."""
     file = tmp_path / f"{Path(name).stem}-small.yaml"
     file.write_text(yaml.safe_dump(overlay))
     limits = ["--data.passes_per_epoch=1", "--trainer.devices=1", "--trainer.check_val_every_n_epoch=1"]
     return run_experiment(["fit", f"--config={name}", f"--config={file}", *limits, *words])
 
 
-@pytest.fixture(autouse=True)
-def _workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def run_teacher(name: str, size: int, tmp_path: Path, *words: str) -> RunResult:
+    """A teacher's config; with one image a class, it is trained on what should be held out."""
+    data = {"passes": 1, "image_size": size, "train": {"init_args": {"held_out": 0}}}
+    return run_small(name, {"data": {"init_args": data}}, tmp_path, *words)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_config_runs_on_small_data(name: str, tmp_path: Path, tiny_clip_dir: Path) -> None:
-    config = yaml.safe_load((packaged_configs() / name).read_text())
-    folders = class_folders(config)
-    pool = write_images(tmp_path / "pool", folders, 2)
-    real = write_images(tmp_path / "real", folders, 1)
-    if name == "quickstart.yaml":
-        result = run_small(name, {"data": {"init_args": {"passes": 2}}}, tmp_path)
-        assert result.evaluated["test"] == 896
-        return
-    size = 16 if "resnet18_modified" in str(config["model"]) else 32  # pixels; the 3x3 stem costs most
-    split = {"test": real_images(real), "validation": real_images(real)}
-    if name.startswith("teachers/"):
-        data = {"passes": 1, "image_size": size, "train": real_images(real), **split}
-        result = run_small(name, {"data": {"init_args": data}}, tmp_path)
-        assert (Path(str(result.directory)) / "last.ckpt").is_file()
-    else:
-        prior: dict[str, Any] = {"model": str(tiny_clip_dir), "pretrained": None}
-        if len(folders) > 100:
-            prior["prompts"] = "simple"  # 80 prompts a class take a minute
-        data = {"passes": 1, "ipc": 1, "image_size": size, "prior": prior, **split}
-        data["pool"] = {"init_args": {"path": str(pool)}}
-        teacher = small_teacher(config, real, size, tmp_path)
-        overlay = {"data": {"init_args": data}, "model": {"init_args": {"teacher": teacher}}}
-        result = run_small(name, overlay, tmp_path)
-        assert result.sampler == "two_stage"
-        assert result.ipc == 1
-    assert result.evaluated["test"] == len(folders)
-    assert 0 <= result.metrics["test_top1"] <= 1
-
-
-def small_teacher(config: dict[str, Any], real: Path, size: int, tmp_path: Path) -> dict[str, Any]:
+def small_teacher(config: dict[str, Any], size: int, tmp_path: Path) -> dict[str, Any]:
     """The config's own kind of teacher: by its own config where it has one, else with random weights."""
     teacher: dict[str, Any] = config["model"]["init_args"]["teacher"]
+    if teacher["class_path"] == "ClipTeacher":
+        return {}
     if teacher["class_path"] == "TorchvisionTeacher":
         torch.manual_seed(0)
         file = tmp_path / "resnet18.pt"
         torch.save(build_network("torchvision/resnet18", 1000, 224).state_dict(), file)
         return {"init_args": {"weights_file": str(file), "input_size": 64}}
     name = f"teachers/{Path(teacher['init_args']['path']).name}.yaml"
-    splits = {split: real_images(real) for split in ("train", "validation", "test")}
-    data = {"passes": 1, "image_size": size, **splits}
-    result = run_small(name, {"data": {"init_args": data}}, tmp_path, "--run.directory=teacher")
+    result = run_teacher(name, size, tmp_path, "--run.directory=teacher")
     return {"init_args": {"path": str(result.directory)}}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_config_runs_on_small_data(name: str, tmp_path: Path, tiny_clip_dir: Path) -> None:
+    config = yaml.safe_load((packaged_configs() / name).read_text())
+    data, num_classes = config["data"]["init_args"], config["data"]["init_args"]["num_classes"]
+    if name == "quickstart.yaml":
+        result = run_small(name, {"data": {"init_args": {"passes": 2}}}, tmp_path)
+        assert result.evaluated["test"] == 896
+        return
+    size = 16 if "resnet18_modified" in str(config["model"]) else 32  # pixels; the 3x3 stem costs most
+    if name.startswith("teachers/"):
+        write_dataset(tmp_path / "data", find_dataset(data["test"]["init_args"]["dataset"]))
+        result = run_teacher(name, size, tmp_path)
+        assert (Path(str(result.directory)) / "last.ckpt").is_file()
+    else:
+        prior: dict[str, Any] = {"model": str(tiny_clip_dir), "pretrained": None}
+        if num_classes > 100:
+            prior["prompts"] = "simple"  # 80 prompts a class take a minute
+        small = {"passes": 1, "ipc": 1, "image_size": size, "prior": prior}
+        if name == "custom.yaml":
+            write_custom(tmp_path)
+        else:
+            spec = find_dataset(data["pool"]["init_args"]["classes"])
+            write_dataset(tmp_path / "data", spec)
+            write_images(Path(data["pool"]["init_args"]["path"]), spec.wnids or spec.names, 2)
+        overlay: dict[str, Any] = {"data": {"init_args": small}}
+        if teacher := small_teacher(config, size, tmp_path):
+            overlay["model"] = {"init_args": {"teacher": teacher}}
+        result = run_small(name, overlay, tmp_path)
+        assert result.sampler == "two_stage"
+        assert result.ipc == 1
+    assert result.evaluated["test"] == num_classes
+    assert 0 <= result.metrics["test_top1"] <= 1
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("quickstart.yaml", "custom.yaml")])
+def test_config_says_what_the_spec_says(name: str) -> None:
+    data = yaml.safe_load((packaged_configs() / name).read_text())["data"]["init_args"]
+    splits = [data[split]["init_args"] for split in ("train", "validation", "test") if split in data]
+    (dataset,) = {split["dataset"] for split in splits}
+    spec = DATASETS[dataset]
+    assert (data["num_classes"], data["image_size"]) == (spec.num_classes, spec.image_size)
+    assert [split["split"] for split in splits] == ["train"] * (len(splits) - 1) + ["test"]
+    if "pool" in data:
+        assert DATASETS[data["pool"]["init_args"]["classes"]] is spec

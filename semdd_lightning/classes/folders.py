@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from semdd_lightning.classes.registry import (
     SHOWN,
     ClassRegistry,
-    is_whole_number,
     is_wnid,
     nfc,
     plain_name,
@@ -17,14 +18,18 @@ from semdd_lightning.classes.registry import (
 )
 from semdd_lightning.errors import ClassListError
 
+Key = TypeVar("Key", bound=Hashable)
+_NUMBERED = re.compile(r"(.*?)([0-9]+)", re.DOTALL)
+
 
 def resolve_classes(folder_names: Sequence[str], classes: ClassRegistry | None) -> ClassRegistry:
     """Find out which folder is which class.
 
-    Without a class list, folders that are all whole numbers count in numeric order, others by name. With
-    one, folders are read by its explicit folders if it has them, else by class name (case, spaces,
-    underscores and hyphens aside), by wnid, and by class index from 0 and from 1; the one reading that
-    pairs every folder with a class of its own is taken.
+    Without a class list, folders that are all whole numbers, or all one prefix and a number (``new007``),
+    count in numeric order, others by name. With one, folders are read by its explicit folders if it has
+    them, else by class name (case, spaces, underscores and hyphens aside), by wnid, and by class index from
+    0 and from 1, with and without the prefix that most of them share; the one reading that pairs every
+    folder with a class of its own is taken.
 
     Args:
         folder_names: Names of the class folders, in any order.
@@ -49,21 +54,63 @@ def resolve_classes(folder_names: Sequence[str], classes: ClassRegistry | None) 
     return replace(classes, folders=next(iter(fitting)), folders_given=True)
 
 
+def choose_by_wnid(wnids: Sequence[str], classes: ClassRegistry) -> ClassRegistry:
+    """The classes of a list out of a larger data set whose folders are wnids; the other folders are left out.
+
+    >>> some = ClassRegistry(("springer", "tench"), ("springer", "tench"), ("n02102040", "n01440764"))
+    >>> choose_by_wnid(["n01440764", "n02102040", "n02979186"], some).folders
+    ('n02102040', 'n01440764')
+
+    Args:
+        wnids: The wnids of the data set.
+        classes: The class list.
+
+    Raises:
+        ClassListError: If the list has no wnids, or one that the data set lacks.
+    """
+    if classes.wnids is None:
+        msg = (
+            f"Expected a class list with wnids to choose folders by, found names alone, as "
+            f"{some_of(classes.names)}; write `wnid name` for each class."
+        )
+        raise ClassListError(msg)
+    there = set(wnids)
+    lacking = [wnid for wnid in classes.wnids if wnid not in there]
+    if lacking:
+        msg = (
+            f"Expected the {len(classes)} classes of the class list among the {len(wnids)} of the data set, "
+            f"found none for {some_of(lacking)}; correct the class list or the path."
+        )
+        raise ClassListError(msg)
+    return replace(classes, folders=classes.wnids, folders_given=True)
+
+
+def numbered_name(name: str) -> tuple[str, int] | None:
+    """A name that ends in a number as its prefix, which may be empty, and the number.
+
+    >>> numbered_name("new007"), numbered_name("12"), numbered_name("tench")
+    (('new', 7), ('', 12), None)
+    """
+    parts = _NUMBERED.fullmatch(name)
+    return None if parts is None else (parts[1], int(parts[2]))
+
+
 def _resolve_without_list(folders: list[str]) -> ClassRegistry:
-    if all(is_whole_number(folder) for folder in folders):
+    if all(is_wnid(folder) for folder in folders):
+        return ClassRegistry(tuple(folders), tuple(folders), tuple(folders), folders_given=True)
+    numbered = [name for folder in folders if (name := numbered_name(folder)) is not None]
+    if len(numbered) == len(folders) and len({prefix for prefix, _ in numbered}) == 1:
         by_number: dict[int, str] = {}
-        for folder in folders:
-            twin = by_number.setdefault(int(folder), folder)
+        for folder, (_, number) in zip(folders, numbered, strict=True):
+            twin = by_number.setdefault(number, folder)
             if twin != folder:
                 msg = (
-                    f"Expected one folder a class, found {twin!r} and {folder!r} for class {int(folder)}; "
+                    f"Expected one folder a class, found {twin!r} and {folder!r} for class {number}; "
                     "merge them or remove one."
                 )
                 raise ClassListError(msg)
         folders = [by_number[number] for number in sorted(by_number)]
-    names = tuple(folders)
-    wnids = names if all(is_wnid(name) for name in names) else None
-    return ClassRegistry(names, names, wnids, folders_given=True)
+    return ClassRegistry(tuple(folders), tuple(folders), folders_given=True)
 
 
 def _readings(folders: list[str], classes: ClassRegistry) -> dict[str, dict[str, int]]:
@@ -74,14 +121,24 @@ def _readings(folders: list[str], classes: ClassRegistry) -> dict[str, dict[str,
     readings = {"by class name": _read(folders, _index(classes.names, plain_name), plain_name)}
     if classes.wnids is not None:
         readings["by wnid"] = _read(folders, _index(classes.wnids, str), str)
-    for first in (0, 1):
-        numbers = {str(first + index): index for index in range(count)}
-        readings[f"by class index from {first}"] = _read(folders, numbers, _number)
+    for prefix in dict.fromkeys(("", _common_prefix(folders))):
+        after = f" after the prefix {prefix!r}" if prefix else ""
+        for first in (0, 1):
+            numbers = {(prefix, first + index): index for index in range(count)}
+            readings[f"by class index from {first}{after}"] = _read(folders, numbers, numbered_name)
     return readings
 
 
-def _read(folders: list[str], lookup: dict[str, int], key: Callable[[str], str]) -> dict[str, int]:
-    return {folder: lookup[key(folder)] for folder in folders if key(folder) in lookup}
+def _common_prefix(folders: list[str]) -> str:
+    """What most of the folders that end in a number begin with; wnids are no numbers."""
+    named = [numbered_name(folder) for folder in folders if not is_wnid(folder)]
+    prefixes = Counter(name[0] for name in named if name is not None)
+    return max(prefixes, key=prefixes.__getitem__, default="")
+
+
+def _read(folders: list[str], lookup: dict[Key, int], key: Callable[[str], Key | None]) -> dict[str, int]:
+    found = ((folder, key(folder)) for folder in folders)
+    return {folder: lookup[name] for folder, name in found if name is not None and name in lookup}
 
 
 def _index(values: Sequence[str], key: Callable[[str], str]) -> dict[str, int]:
@@ -89,10 +146,6 @@ def _index(values: Sequence[str], key: Callable[[str], str]) -> dict[str, int]:
     keys = [key(value) for value in values]
     counts = Counter(keys)
     return {key: index for index, key in enumerate(keys) if counts[key] == 1}
-
-
-def _number(text: str) -> str:
-    return str(int(text)) if is_whole_number(text) else ""
 
 
 def _ambiguity(fitting: dict[tuple[str, ...], list[str]], classes: ClassRegistry) -> str:

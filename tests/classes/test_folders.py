@@ -36,17 +36,41 @@ def test_wnid_folders_fill_in_wnids() -> None:
     assert registry.names == registry.folders == registry.wnids == WNIDS
 
 
+@pytest.mark.parametrize("prefix", ["new", "class_", "class", "cifar10_", "class "])
+def test_folders_of_one_prefix_count_in_numeric_order(prefix: str) -> None:
+    folders = tuple(f"{prefix}{i}" for i in range(12))
+    registry = resolve_classes(sorted(folders), None)
+    assert registry.names == registry.folders == folders
+    assert registry.wnids is None
+
+
+def test_folders_of_several_prefixes_count_by_name() -> None:
+    folders = ["fold2", "fold10", "run1"]
+    assert resolve_classes(folders, None).folders == ("fold10", "fold2", "run1")
+    assert resolve_classes(["fold10", "fold2"], None).folders == ("fold2", "fold10")
+
+
 def test_two_folders_of_one_number() -> None:
+    with pytest.raises(ClassListError, match="'new001' and 'new1' for class 1"):
+        resolve_classes(["new0", "new1", "new001"], None)
+    with pytest.raises(ClassListError, match="folders 'new001' and 'new1' both mean class 'dog'"):
+        resolve_classes(["new0", "new1", "new001"], _names("cat", "dog", "eel"))
     with pytest.raises(ClassListError, match="'01' and '1' for class 1"):
         resolve_classes(["0", "1", "01"], None)
     with pytest.raises(ClassListError, match="folders '01' and '1' both mean class 'dog'"):
         resolve_classes(["0", "1", "01"], _names("cat", "dog", "eel"))
 
 
-@given(st.sets(st.integers(0, 10**6), min_size=1, max_size=30), st.data())
-def test_padding_and_listing_order_change_no_class(numbers: set[int], data: st.DataObject) -> None:
+@given(
+    st.sets(st.integers(0, 10**6), min_size=1, max_size=30),
+    st.sampled_from(["", "new", "class_"]),
+    st.data(),
+)
+def test_padding_and_listing_order_change_no_class(
+    numbers: set[int], prefix: str, data: st.DataObject
+) -> None:
     order = data.draw(st.permutations(sorted(numbers)))
-    padded = {number: f"{number:0{data.draw(st.integers(0, 9))}d}" for number in order}
+    padded = {number: f"{prefix}{number:0{data.draw(st.integers(0, 9))}d}" for number in order}
     registry = resolve_classes([padded[number] for number in order], None)
     assert registry.folders == tuple(padded[number] for number in sorted(numbers))
 
@@ -72,6 +96,9 @@ def test_a_name_may_stand_twice_where_wnids_or_folders_differ() -> None:
         ("1", "2", "3"),
         ("00000", "00001", "00002"),
         ("01", "2", "003"),
+        ("new000", "new001", "new002"),
+        ("class_1", "class_2", "class_3"),
+        ("class00000", "class00001", "class00002"),
     ],
 )
 @given(data=st.data())
@@ -104,6 +131,18 @@ def test_readings_that_differ_are_shown_and_a_folder_column_settles_them(tmp_pat
     assert settled.folders == lexicographic
 
 
+def test_names_that_end_in_a_number_are_read_in_one_way_only() -> None:
+    names = ("bike 1", "bike 2", "bike 10")
+    assert resolve_classes(["bike_10", "bike_1", "bike_2"], _names(*names)).folders == (
+        "bike_1",
+        "bike_2",
+        "bike_10",
+    )
+    with pytest.raises(ClassListError, match="by class index from 0 after the prefix 'bike '") as error:
+        resolve_classes(["bike 0", "bike 1"], _names("bike 1", "bike 0"))
+    assert "by class name: 'bike 1' -> 'bike 1'" in str(error.value)
+
+
 def test_readings_that_agree_are_no_ambiguity() -> None:
     assert resolve_classes(["2", "1"], _names("1", "2")).folders == ("1", "2")
     assert resolve_classes(WNIDS[::-1], ClassRegistry(WNIDS, WNIDS, WNIDS)).folders == WNIDS
@@ -131,6 +170,14 @@ def test_a_resolved_registry_resolves_to_itself() -> None:
         (["0", "1", "2", "3"], "closest by class index from 0, with folders that are no class: '3'"),
         (["tench", "Tench", "cassette player"], "folders 'Tench' and 'tench' both mean class 'tench'"),
         (["p", "q", "r", "s", "t"], "no class: 'p', 'q', 'r' and 2 more"),
+        (
+            ["new0", "new1", "new2", "logs"],
+            "closest by class index from 0 after the prefix 'new', with folders that are no class: 'logs'",
+        ),
+        (
+            ["new0", "new1", "new2", "old3"],
+            "closest by class index from 0 after the prefix 'new', with folders that are no class: 'old3'",
+        ),
         ([], "found 0 folders"),
     ],
 )

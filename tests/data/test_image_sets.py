@@ -1,24 +1,20 @@
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torchvision
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from sklearn.datasets import load_digits
 
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.data import DigitsImages, FolderImages, TorchvisionImages, UnlabelledImages
+from semdd_lightning.data import DigitsImages, FolderImages, PoolImages, UnlabelledImages
 from semdd_lightning.data.labelled_images import LabelledImages, pool_images
-from semdd_lightning.errors import ClassListError, DataError
+from semdd_lightning.errors import ClassListError, DataError, PoolError
 from semdd_lightning.pools import ClassFolders
-from semdd_lightning.pools.digits import DIGIT_NAMES
 
 MakeLabelled = Callable[..., LabelledImages]
 WNIDS = ("n02102040", "n01440764")
@@ -144,67 +140,34 @@ def test_every_file_counts_and_an_unreadable_one_is_named(tmp_path: Path) -> Non
 def test_a_pools_images_are_its_files(coloured_pool: Path) -> None:
     pool = ClassFolders(coloured_pool).read()
     images = pool_images(pool).take(np.array([4, 0]))
-    assert np.array_equal(np.asarray(images.read(0)), np.asarray(Image.open(pool.file(4))))
+    file = pool.file(4)
+    assert file is not None
+    assert np.array_equal(np.asarray(images.read(0)), np.asarray(Image.open(file)))
     assert images.labels.tolist() == pool.labels[[4, 0]].tolist()
 
 
-# Data sets of libraries
+def test_any_reader_serves_as_a_split(coloured_pool: Path, tmp_path: Path) -> None:
+    split = PoolImages(ClassFolders(coloured_pool))
+    split.prepare()
+    split.check()
+    images, files = split.open(), FolderImages(coloured_pool).open()
+    assert images.labels.tolist() == files.labels.tolist()
+    assert images.registry == files.registry
+    assert all(np.array_equal(np.asarray(images.read(i)), np.asarray(files.read(i))) for i in (0, 17))
+    assert np.bincount(PoolImages(split.pool, held_out=2).open().labels).tolist() == [4] * 3
+    with pytest.raises(PoolError, match="found nothing there"):
+        PoolImages(ClassFolders(tmp_path / "none")).check()
 
 
-def test_digits_are_scikit_learns() -> None:
-    splits = [DigitsImages(split=split).open() for split in ("train", "test")]
-    assert [images.registry.names for images in splits] == [DIGIT_NAMES] * 2
-    counts = sum(np.bincount(images.labels, minlength=10) for images in splits)
-    assert np.array_equal(counts, np.bincount(load_digits().target))
-    assert splits[0].read(0).size == (16, 16)
+def test_folders_by_the_name_of_a_data_set(tmp_path: Path) -> None:
+    for i, folder in enumerate(("7", "8", "9", "0", "1", "2", "3", "4", "5", "6")):
+        _write(tmp_path, folder, 1, (i, 0, 0))
+    images = FolderImages(tmp_path, "cifar10").open()
+    assert images.registry.names[:2] == ("airplane", "automobile")
+    assert images.read(int(images.labels.argmin())).getpixel((0, 0)) == (3, 0, 0)
 
 
-def _write_cifar10(root: Path) -> dict[str, np.ndarray]:
-    """Ten images a batch file in the official format."""
-    folder, generator = root / "cifar-10-batches-py", np.random.default_rng(0)
-    folder.mkdir(parents=True)
-    names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
-    (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": names}))
-    content = {}
-    for file in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"):
-        data = generator.integers(0, 256, (10, 3072), dtype=np.uint8)
-        labels = generator.permutation(10).tolist()
-        (folder / file).write_bytes(pickle.dumps({"data": data, "labels": labels}))
-        content[file] = data
-        content[f"{file}/labels"] = np.array(labels)
-    return content
-
-
-def test_cifar10_in_its_official_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    content = _write_cifar10(tmp_path)
-    monkeypatch.setattr(torchvision.datasets.CIFAR10, "_check_integrity", lambda _: True)
-    monkeypatch.setattr(torchvision.datasets.CIFAR10, "_load_meta", _load_meta)
-    test = TorchvisionImages(root=tmp_path, download=False)
-    test.prepare()
-    images = test.open()
-    assert images.labels.tolist() == content["test_batch/labels"].tolist()
-    pixels = content["test_batch"][3].reshape(3, 32, 32).transpose(1, 2, 0)
-    assert np.array_equal(np.asarray(images.read(3)), pixels)
-    assert len(TorchvisionImages(root=tmp_path, train=True, download=False).open()) == 50
-
-    pool = ClassRegistry(images.registry.names[::-1], images.registry.names[::-1])
-    assert test.open(pool).labels.tolist() == [9 - label for label in images.labels]
-
-
-def _load_meta(dataset: torchvision.datasets.CIFAR10) -> None:
-    """torchvision's, without the checksum."""
-    path = Path(dataset.root) / dataset.base_folder / dataset.meta["filename"]
-    dataset.classes = pickle.loads(path.read_bytes())[dataset.meta["key"]]  # noqa: S301 - written above
-
-
-@pytest.mark.parametrize("download", [True, False])
-def test_cifar_that_is_not_there(tmp_path: Path, download: bool) -> None:
-    message = (
-        r"Expected CIFAR100 under .*, found none and no download .*place the official archive "
-        r"cifar-100-python.tar.gz there, or its unpacked folder cifar-100-python/"
-    )
-    with pytest.raises(DataError, match=message):
-        TorchvisionImages("CIFAR100", root=tmp_path, download=download).prepare()
+# Without classes
 
 
 def test_unlabelled_images_are_all_files_in_path_order(coloured_pool: Path, tmp_path: Path) -> None:

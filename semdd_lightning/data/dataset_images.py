@@ -1,0 +1,170 @@
+"""The splits of standard data sets, read in their official forms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.data.image_sets import ImageSet
+from semdd_lightning.data.labelled_images import LabelledImages, array_images, listed_images
+from semdd_lightning.datasets import DATASETS, Archive, DatasetSpec, Split, find_dataset
+from semdd_lightning.errors import DataError
+from semdd_lightning.pools.digits import digits_split
+from semdd_lightning.pools.imagenet_files import ImageNetFiles
+from semdd_lightning.pools.reader import PoolReader
+from semdd_lightning.pools.tiny_imagenet_files import TinyImageNetFiles
+
+
+@dataclass(frozen=True)
+class DatasetImages(ImageSet):
+    """A split of a standard data set in its official form; every image counts, an unreadable one is an error.
+
+    Args:
+        dataset: which data set, by its name: cifar10, cifar100, tiny_imagenet, imagenette, imagewoof,
+            imageidc, imagenet100, imagenet1k, digits, or fast.ai's imagenette_fastai, imagewoof_fastai.
+        root: folder that holds or receives the data set's own folder, or that folder itself. Subsets of
+            ImageNet are taken out of ImageNet's.
+        split: the images for training or those for testing.
+        download: fetch what is missing, where that can be had without an account and checked by a hash.
+        held_out: this many images at the end of each class count as held out; 0 keeps the split whole.
+        part: which part of the split to take, what was held out or the rest.
+    """
+
+    dataset: str
+    root: Path = Path("data")
+    split: Literal["train", "test"] = "test"
+    download: bool = True
+
+    def __post_init__(self) -> None:
+        find_dataset(self.dataset)
+
+    def prepare(self) -> None:
+        """Download the data set if it is not there yet.
+
+        Raises:
+            DataError: if it is not there and cannot be fetched; says what to place where.
+        """
+        if self._spec.layout == "cifar":
+            self._cifar(download=self.download)
+        elif self._spec.layout != "digits" and not self._is_there():
+            self._fetch()
+
+    def check(self) -> None:
+        """Check that the images are there, as far as that can be seen without decoding one."""
+        if self._spec.layout not in ("cifar", "digits"):
+            if not self._is_there():
+                raise self._missing()
+            self._reader.check()
+
+    def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
+        """The data set's classes in their order."""
+        return self._spec.registry
+
+    def read_all(self, registry: ClassRegistry | None) -> LabelledImages:
+        """Load the arrays, or list the files without decoding one."""
+        spec = self._spec
+        if spec.layout == "digits":
+            return array_images(*digits_split(self.split, spec.image_size), spec.registry)
+        if spec.layout == "cifar":
+            data = self._cifar(download=False)
+            theirs = tuple(data.classes)
+            images = array_images(data.data, np.asarray(data.targets), ClassRegistry(theirs, theirs))
+            return images.relabelled(spec.registry)
+        found = self._reader.registry()
+        return listed_images(self._reader.listing(found), found)
+
+    @property
+    def _spec(self) -> DatasetSpec:
+        return DATASETS[self.dataset]
+
+    @property
+    def _split(self) -> Split:
+        return self._spec.train if self.split == "train" else self._spec.test
+
+    @property
+    def _folder(self) -> Path:
+        """The data set's own folder: below the root, or the root itself."""
+        root, below = self._root, self._root / self._spec.folder
+        return root if not below.is_dir() and (root / self._split.folder).is_dir() else below
+
+    @property
+    def _root(self) -> Path:
+        return Path(self.root).expanduser().absolute()
+
+    @property
+    def _reader(self) -> PoolReader:
+        reader = TinyImageNetFiles if self._spec.layout == "tiny_imagenet" else ImageNetFiles
+        folder: Literal["train", "val"] = "train" if self.split == "train" else "val"
+        return reader(self._folder, self.dataset, split=folder)
+
+    def _is_there(self) -> bool:
+        return (self._folder / self._split.folder).is_dir()
+
+    def _cifar(self, *, download: bool) -> Any:  # noqa: ANN401 - torchvision has no types
+        import torchvision.datasets
+
+        dataset = getattr(torchvision.datasets, self.dataset.upper())
+        root = self._root.parent if self._root.name == self._spec.folder else self._root
+        try:
+            return dataset(root, train=self.split == "train", download=download)
+        except (RuntimeError, OSError) as error:
+            raise self._missing(str(error)) from error
+
+    def _fetch(self) -> None:
+        from torchvision.datasets.utils import download_and_extract_archive
+
+        if not self.download or not self._fetchable:
+            raise self._missing()
+        try:
+            for archive in self._fetchable:
+                download_and_extract_archive(
+                    archive.url, str(self._root), filename=archive.name, md5=archive.md5
+                )
+        except (RuntimeError, OSError) as error:
+            raise self._missing(str(error)) from error
+
+    @property
+    def _fetchable(self) -> list[Archive]:
+        return [archive for archive in self._spec.archives if archive.url and archive.md5]
+
+    def _missing(self, reason: str = "") -> DataError:
+        spec, folder = self._spec, self._root / self._spec.folder
+        archives = ", ".join(archive.name for archive in spec.archives)
+        source = spec.archives[0].url or spec.obtained
+        if self.download and self._fetchable:
+            action = f"place {archives} ({source}) in {self._root}, or unpack it to {folder}"
+        else:
+            action = f"unpack {archives} ({source}) to {folder}"
+        return DataError(
+            f"Expected {spec.title} in {folder}, found no {self._split.folder} split there"
+            f"{f' and no download ({reason})' if reason else ''}; {action}, or give the folder that it lies "
+            "in as root."
+        )
+
+
+@dataclass(frozen=True)
+class DigitsImages(ImageSet):
+    """scikit-learn's handwritten digits, cut into a training and a test half.
+
+    Args:
+        split: which half.
+        image_size: pixels a side.
+        held_out: this many images at the end of each class count as held out; 0 keeps the split whole.
+        part: which part of the split to take, what was held out or the rest.
+    """
+
+    split: Literal["train", "test"] = "test"
+    image_size: int = 16
+
+    def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
+        """The ten digits by their English names."""
+        return DATASETS["digits"].registry
+
+    def read_all(self, registry: ClassRegistry | None) -> LabelledImages:
+        """Load the half from scikit-learn."""
+        images, labels = digits_split(self.split, self.image_size)
+        return array_images(images, labels, self.registry())
