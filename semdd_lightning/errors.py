@@ -13,6 +13,10 @@ class PoolError(SemddError, ValueError):
     """An image pool is missing, empty or malformed."""
 
 
+class AuditError(PoolError):
+    """The classes of a pool are not those of its images, so training on it would be a waste."""
+
+
 class TooFewImagesError(PoolError):
     """A class holds fewer usable images than the requested images per class."""
 

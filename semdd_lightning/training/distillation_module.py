@@ -74,7 +74,8 @@ class DistillationModule(ClassifierModule):
         data = self._data
         self._frozen = FrozenTeacher(self.teacher.build(self._context), self.trainer.strategy.root_device)
         images, labels, what = data.check_images()
-        accuracy = check_teacher(self._frozen, images, labels, self.num_classes, what)
+        policy = data.audit if isinstance(data, PoolDataModule) else "refuse"
+        accuracy = check_teacher(self._frozen, images, labels, data.registry, what, policy)
         logger.info("Teacher: %.1f %% top-1 on %d %s", 100 * accuracy, len(labels), what)
 
     @property

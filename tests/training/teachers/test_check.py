@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from torch import Tensor, nn
 
-from semdd_lightning.errors import TeacherError
+from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.data import AuditPolicy
+from semdd_lightning.errors import AuditError, TeacherError
 from semdd_lightning.training.teachers import FrozenTeacher, check_teacher, upper_bound
 
 
@@ -25,10 +27,15 @@ class Answers(nn.Module):
         return nn.functional.one_hot(answers, self.num_classes).float()
 
 
-def _check(answers: Tensor, labels: Tensor, num_classes: int) -> float:
+def _check(answers: Tensor, labels: Tensor, num_classes: int, audit: AuditPolicy = "refuse") -> float:
     teacher = FrozenTeacher(Answers(num_classes), torch.device("cpu"))
     images = answers.to(torch.uint8)[:, None, None, None].expand(-1, 3, 2, 2)
-    return check_teacher(teacher, images, labels, num_classes, "images")
+    return check_teacher(teacher, images, labels, _classes(num_classes), "images", audit)
+
+
+def _classes(number: int) -> ClassRegistry:
+    names = tuple(f"class {index}" for index in range(number))
+    return ClassRegistry(names, names)
 
 
 @given(st.integers(1, 1000).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total))))
@@ -89,8 +96,26 @@ def test_of_two_classes_a_teacher_may_err_but_not_guess() -> None:
         _check(torch.zeros(1000, dtype=torch.int64), labels, 2)
 
 
+def test_a_teacher_with_two_classes_swapped_is_refused_though_it_is_far_above_chance() -> None:
+    labels = torch.arange(1000) % 10
+    swapped = labels.clone()
+    swapped[labels == 3], swapped[labels == 7] = 7, 3
+    message = r"another order\. It would be right on 100% instead of 80% .* call 'class 3' is 'class 7'"
+    with pytest.raises(AuditError, match=message):
+        _check(swapped, labels, 10)
+    assert _check(swapped, labels, 10, "warn") == 0.8
+    assert _check(swapped, labels, 10, "off") == 0.8
+
+
+def test_a_teacher_at_chance_by_its_order_is_told_so() -> None:
+    labels = torch.arange(1000) % 10
+    message = r"above chance, found 0 of 1000 .* right on 100% instead of 0% of the images if"
+    with pytest.raises(TeacherError, match=message):
+        _check((labels + 1) % 10, labels, 10)
+
+
 def test_another_number_of_logits_is_refused() -> None:
     teacher = FrozenTeacher(Answers(4), torch.device("cpu"))
     images, labels = torch.zeros(2, 3, 2, 2, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64)
     with pytest.raises(TeacherError, match="Expected a teacher of 3 classes, found 4 logits; give pool and"):
-        check_teacher(teacher, images, labels, 3, "images")
+        check_teacher(teacher, images, labels, _classes(3), "images")

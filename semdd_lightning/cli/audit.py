@@ -1,0 +1,147 @@
+"""``semdd audit``: do the folders of a pool hold the classes they are named for?"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from semdd_lightning.errors import ConfigError
+from semdd_lightning.pools import AnyPool
+from semdd_lightning.pools.layouts import AUTO
+
+if TYPE_CHECKING:  # torch, which the help can be printed without
+    from semdd_lightning.data.auditing import TeacherLogits
+    from semdd_lightning.pools import Pool
+    from semdd_lightning.prior import OpenClipPrior
+
+REFUSED = 3
+EPILOG = """examples:
+  semdd audit my_pool --dataset imagenette --prior ViT-B-32-quickgelu:openai
+  semdd audit my_pool --dataset classes.csv --prior my_clip/ --reference data/train --json audit.json
+  semdd audit my_pool --dataset cifar10 --prior my_clip/ --test data/test    test images that leaked in
+
+Two faults are looked for. Another order: the folders are a permutation of the classes; exit status 3, and
+the mapping to paste. Folders that do not hold their class: ranked, with the class that they resemble and the
+share of their images that are of it; a warning, and exit status 3 where more than --most-suspects of the
+folders are. Real images (--reference) tell a weak CLIP's habits from the pool's faults: 50 a class do well.
+`semdd fit` and `semdd select` look at up to 100 images a folder in the same way before they choose.
+"""
+
+
+def run(command: str, words: list[str]) -> int:
+    """Audit one pool; exit status 0 if it can be trained on, 3 if it is refused."""
+    options = _parser().parse_args(words)
+    if options.json is not None and not options.json.absolute().parent.is_dir():
+        msg = f"Expected a folder for {options.json}, found none; make it first."
+        raise ConfigError(msg)
+    if not 0 <= options.most_suspects <= 1:
+        msg = f"Expected --most-suspects from 0 to 1, found {options.most_suspects}; 0.2 is the default."
+        raise ConfigError(msg)
+    pool = AnyPool(options.pool, options.dataset, layout=options.layout)
+    pool.check()
+    return _audit(pool, options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="semdd audit",
+        description="Find out whether the folders of a pool hold the classes they are named for.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("pool", type=Path, help="the pool, of any layout that `semdd pool inspect` knows")
+    parser.add_argument(
+        "--dataset", type=Path, metavar="NAME|FILE", help="data set, or class list (.txt, .csv), in order"
+    )
+    parser.add_argument(
+        "--prior",
+        required=True,
+        help="CLIP: a local model directory, MODEL:TAG of open_clip, MODEL:FILE:gelu|quickgelu, or digits",
+    )
+    parser.add_argument("--reference", type=Path, metavar="REAL", help="real images of the same classes")
+    parser.add_argument("--teacher", type=Path, metavar="RUN", help="a teacher of `semdd fit` that votes too")
+    parser.add_argument(
+        "--test", type=Path, metavar="IMAGES", help="test images that must not be in the pool"
+    )
+    parser.add_argument(
+        "--most-suspects",
+        type=float,
+        default=0.2,
+        metavar="SHARE",
+        help="refuse where more than this share of the folders, and at least two, are suspect (default 0.2)",
+    )
+    parser.add_argument("--layout", default=AUTO, help="name of the pool's layout (default: recognise it)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was found as data")
+    parser.add_argument("--device", help="where CLIP runs, as cuda:0 (default: a GPU if there is one)")
+    return parser
+
+
+def _audit(reader: AnyPool, options: argparse.Namespace) -> int:
+    from dataclasses import replace
+    from functools import partial
+
+    from semdd_lightning.cli.devices import pick_device
+    from semdd_lightning.data.audit_record import audit_record
+    from semdd_lightning.data.auditing import audit_classes, describe_refusal
+    from semdd_lightning.data.reference_images import embed_reference
+    from semdd_lightning.datasets import with_imagenet_names
+    from semdd_lightning.export import write_json
+    from semdd_lightning.pools.near_duplicates import leaked_images, near_duplicates
+    from semdd_lightning.prior import embed_pool, parse_prior
+    from semdd_lightning.report.audit import print_audit
+
+    prior, device = parse_prior(options.prior), pick_device(options.device)
+    images = reader.read()
+    images = replace(images, registry=with_imagenet_names(images.registry))
+    embed = partial(embed_pool, prior=prior, device=device)
+    embeddings = embed(images)
+    real = None
+    if options.reference is not None:
+        real = embed_reference(AnyPool(options.reference), images.registry, embed)
+    teacher = None if options.teacher is None else _teacher(options.teacher, images, prior, device)
+    audit = audit_classes(images, embeddings, real, teacher=teacher, most_suspects=options.most_suspects)
+    test = None if options.test is None else AnyPool(options.test).read()
+    record = audit_record(
+        images, audit, near_duplicates(images), None if test is None else leaked_images(images, test)
+    )
+    if options.json is not None:
+        write_json(options.json, {**record, "prior": options.prior, "dataset": _text(options.dataset)})
+    print_audit(record, describe_refusal(images.registry, audit), _next(options, refused=audit.refused))
+    return REFUSED if audit.refused else 0
+
+
+def _teacher(run: Path, images: Pool, prior: OpenClipPrior, device: str) -> TeacherLogits:
+    """The logits of a trained teacher for images of a pool."""
+    import torch
+
+    from semdd_lightning.data.auditing import network_logits
+    from semdd_lightning.training import CheckpointTeacher
+    from semdd_lightning.training.teachers import FrozenTeacher, TeacherContext
+
+    image_size = int(max(images.traits.widths.max(), images.traits.heights.max()))
+    network = CheckpointTeacher(run).build(TeacherContext(images.registry, image_size, prior))
+    return network_logits(FrozenTeacher(network, torch.device(device)), image_size)
+
+
+def _next(options: argparse.Namespace, *, refused: bool) -> list[str]:
+    pool = shlex.quote(str(options.pool))
+    if refused:
+        return [f"semdd pool inspect {pool}"]
+    classes = "" if options.dataset is None else f" --classes {shlex.quote(str(options.dataset))}"
+    again = [] if options.reference is not None else [f"{_words(options)} --reference REAL_IMAGES"]
+    return [
+        f"semdd select {pool}{classes} --ipc 10 --prior {shlex.quote(options.prior)} --out chosen",
+        *again,
+    ]
+
+
+def _words(options: argparse.Namespace) -> str:
+    words = ["semdd", "audit", str(options.pool), "--prior", options.prior]
+    words += [] if options.dataset is None else ["--dataset", str(options.dataset)]
+    return shlex.join(words)
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)

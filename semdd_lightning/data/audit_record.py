@@ -1,0 +1,104 @@
+"""An audit as plain data: what `semdd audit --json` writes and its table shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from semdd_lightning.audit import Audit, ClassOrder
+from semdd_lightning.pools import Pool
+from semdd_lightning.pools.pool import NEAR_CONSTANT
+
+FORMAT = 1
+
+
+def audit_record(
+    images: Pool, audit: Audit, duplicates: pd.DataFrame, leaked: pd.DataFrame | None = None
+) -> dict[str, Any]:
+    """Everything that an audit found, as plain JSON values.
+
+    Args:
+        images: the pool.
+        audit: what its classes look like.
+        duplicates: what `near_duplicates` found in the pool.
+        leaked: what `leaked_images` found in a test set, where one was given.
+
+    Returns:
+        `verdict` (pass, warn or refuse), `mapping` (class that each folder holds, by folder), `order` (what
+        each voter says), `folders` (most suspect first), `images` (single ones that look like another
+        class), `near_constant`, `unusable`, `duplicates` and `leaked`.
+    """
+    registry = images.registry
+    named = dict(zip(registry.folders, (registry.names[c] for c in audit.order), strict=True))
+    flat = np.flatnonzero(images.traits.contrasts < NEAR_CONSTANT)
+    return {
+        "format": FORMAT,
+        "pool": str(images.root),
+        "fingerprint": images.fingerprint,
+        "images_audited": len(images),
+        "verdict": "refuse" if audit.refused else "warn" if len(audit.suspects) else "pass",
+        "other_order": audit.other_order,
+        "prior_knows_classes": audit.knows_classes,
+        "mapping": named,
+        "order": [_order(order) for order in (audit.clip, audit.teacher) if order is not None],
+        "folders": folder_records(images, audit),
+        "images": _strays(images, audit),
+        "near_constant": list(images.paths.take(flat)),
+        "unusable": {image.path: image.reason for image in images.excluded},
+        "duplicates": _pairs(duplicates),
+        "leaked": None if leaked is None else _pairs(leaked),
+    }
+
+
+def folder_records(images: Pool, audit: Audit) -> list[dict[str, Any]]:
+    """One record a folder, the most suspect first; folders that another order moves lead.
+
+    Args:
+        images: the pool.
+        audit: what its classes look like.
+    """
+    registry, contents = images.registry, audit.contents
+    moved = audit.order != np.arange(len(registry))
+    ranking = contents.ranking()
+    records = []
+    for folder in [*ranking[moved[ranking]], *ranking[~moved[ranking]]]:
+        other = audit.order[folder] if moved[folder] else contents.suspected[folder]
+        expected = contents.reference_agreement
+        records.append(
+            {
+                "folder": registry.folders[folder],
+                "class": registry.names[folder],
+                "agreement": round(float(contents.agreement[folder]), 4),
+                "reference_agreement": None if expected is None else round(float(expected[folder]), 4),
+                "suspected_class": registry.names[other],
+                "share": round(float(audit.share_of(folder)), 4),
+                "verdict": "moved" if moved[folder] else "suspect" if contents.suspect[folder] else "ok",
+            }
+        )
+    return records
+
+
+def _order(order: ClassOrder) -> dict[str, Any]:
+    return {
+        "voters": list(order.voters),
+        "accuracy": round(order.accuracy, 4),
+        "best_accuracy": round(order.best_accuracy, 4),
+        "moved_folders": len(order.moved),
+    }
+
+
+def _strays(images: Pool, audit: Audit) -> list[dict[str, str]]:
+    names = images.registry.names
+    return [
+        {"path": images.paths[row], "class": names[images.labels[row]], "looks_like": names[other]}
+        for row, other in zip(audit.strays.tolist(), audit.stray_classes.tolist(), strict=True)
+        if audit.order[images.labels[row]] != other
+    ]
+
+
+def _pairs(table: pd.DataFrame) -> list[dict[str, Any]]:
+    columns = ["first_path", "second_path", "distance", "mirrored", "identical"]
+    records = table[columns].round({"distance": 4}).to_dict("records")
+    return [{str(key): value for key, value in record.items()} for record in records]

@@ -1,0 +1,115 @@
+"""The tables of `semdd audit`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+_FOLDERS = 12  # shown where fewer are suspect
+_SHOWN = 5  # examples of single images
+_COLOURS = {"moved": "red", "suspect": "yellow", "ok": "green"}
+VERDICTS = {
+    "pass": "[green]pass[/]: the folders hold their classes",
+    "warn": "[yellow]warn[/]: suspect folders, listed first",
+    "refuse": "[red]refuse[/]: do not train on this pool as it is",
+}
+
+
+def print_audit(record: Mapping[str, Any], problem: str | None, next_commands: Sequence[str]) -> None:
+    """Print what an audit found and what to do next.
+
+    Args:
+        record: what `audit_record` gives.
+        problem: why the pool is refused, if it is.
+        next_commands: commands to go on with.
+    """
+    console = Console()
+    console.print(folder_table(record))
+    summary = Table(title="semdd audit", show_header=False)
+    summary.add_column(style="bold")
+    summary.add_column()
+    for label, value in _rows(record).items():
+        summary.add_row(label, value)
+    console.print(summary)
+    if problem is not None:
+        console.print(problem, highlight=False, soft_wrap=True, markup=False)
+    if next_commands:
+        console.print("Next:")
+    for command in next_commands:
+        console.print(f"  {command}", highlight=False, soft_wrap=True, markup=False)
+
+
+def folder_table(record: Mapping[str, Any]) -> Table:
+    """The folders, most suspect first: all that are, or the first dozen.
+
+    Args:
+        record: what `audit_record` gives.
+    """
+    folders = record["folders"]
+    faulty = sum(folder["verdict"] != "ok" for folder in folders)
+    shown = folders[: max(_FOLDERS, faulty)]
+    title = "Folders, the most suspect first"
+    table = Table(title=title if len(shown) == len(folders) else f"{title}: {len(shown)} of {len(folders)}")
+    for column in ("folder", "class"):
+        table.add_column(column)
+    for column in ("agreement", "real images"):
+        table.add_column(column, justify="right")
+    table.add_column("resembles")
+    table.add_column("share", justify="right")
+    table.add_column("verdict")
+    for folder in shown:
+        expected = folder["reference_agreement"]
+        colour = _COLOURS[folder["verdict"]]
+        table.add_row(
+            escape(folder["folder"]),
+            escape(folder["class"]),
+            f"{folder['agreement']:.0%}",
+            "-" if expected is None else f"{expected:.0%}",
+            escape(folder["suspected_class"]),
+            f"{folder['share']:.0%}",
+            f"[{colour}]{folder['verdict']}[/]",
+        )
+    return table
+
+
+def _rows(record: Mapping[str, Any]) -> dict[str, str]:
+    rows = {
+        "pool": escape(record["pool"]),
+        "images": f"{record['images_audited']:,} usable, {len(record['unusable']):,} unusable or duplicates",
+        "class order": "\n".join(_order(order) for order in record["order"]),
+    }
+    if not record["prior_knows_classes"]:
+        rows["CLIP"] = "[yellow]cannot tell these classes apart: its word counts for little here[/]"
+    rows["single images"] = _examples(
+        [f"{i['path']} ({i['class']}): looks like {i['looks_like']}" for i in record["images"]]
+    )
+    rows["nearly constant"] = _examples(record["near_constant"])
+    rows["near duplicates"] = _examples([_pair(pair) for pair in record["duplicates"]])
+    if record["leaked"] is not None:
+        rows["leaked from test"] = _examples([_pair(pair) for pair in record["leaked"]])
+    rows["verdict"] = VERDICTS[record["verdict"]]
+    return rows
+
+
+def _order(order: Mapping[str, Any]) -> str:
+    voters = " and ".join(order["voters"])
+    text = f"by {voters}: {order['accuracy']:.1%} of the images look like the class of their folder"
+    if order["moved_folders"]:
+        text += f"; [red]{order['best_accuracy']:.1%} in another order, {order['moved_folders']} moved[/]"
+    return text
+
+
+def _pair(pair: Mapping[str, Any]) -> str:
+    how = "the same bytes as" if pair["identical"] else "mirrored" if pair["mirrored"] else "like"
+    return f"{pair['second_path']} {how} {pair['first_path']}"
+
+
+def _examples(lines: Sequence[str]) -> str:
+    if not lines:
+        return "none"
+    more = [f"and {len(lines) - _SHOWN:,} more"] if len(lines) > _SHOWN else []
+    return escape("\n".join([f"{len(lines):,}", *lines[:_SHOWN], *more]))
