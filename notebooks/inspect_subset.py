@@ -34,7 +34,7 @@ warnings.filterwarnings("ignore", message="IProgress not found")  # a bar that n
 
 from semdd_lightning import OpenClipPrior, select
 from semdd_lightning.export import build_component, read_manifest, read_table
-from semdd_lightning.pools import PoolReader, read_image
+from semdd_lightning.pools import PoolReader, decode_image
 from semdd_lightning.pools.digits import GeneratedDigits
 from semdd_lightning.prior import embed_pool
 from semdd_lightning.report import write_contact_sheet
@@ -50,7 +50,7 @@ if RUN is None:
 
 run = Path(RUN)
 manifest, table = read_manifest(run), read_table(run)
-root = Path(manifest.pool_root)
+pool = build_component(manifest.pool, PoolReader).read()
 print(f"{manifest.sampler_name} chose {len(manifest.paths)} of {len(table)} images, {manifest.ipc} per class")
 
 # %% [markdown]
@@ -60,7 +60,7 @@ print(f"{manifest.sampler_name} chose {len(manifest.paths)} of {len(table)} imag
 # lowest quality.
 
 # %%
-display(Image(write_contact_sheet(Path(tempfile.mkdtemp()) / "subset.png", table, root)))
+display(Image(write_contact_sheet(Path(tempfile.mkdtemp()) / "subset.png", table, pool)))
 
 # %% [markdown]
 # ## One class, with scores
@@ -80,7 +80,7 @@ def show(images: pd.DataFrame, title: str, columns: int = 10) -> None:
     for axes in grid.flat:
         axes.axis("off")
     for axes, (_, image) in zip(grid.flat, images.iterrows(), strict=False):
-        axes.imshow(read_image(root / image["path"]))
+        axes.imshow(decode_image(pool.read(pool.find(image["path"]))))
         axes.set_title(f"q {image['quality']:.2f}\n{image['reason']}", fontsize=6)
     figure.suptitle(title)
     figure.tight_layout()
@@ -127,10 +127,9 @@ if (run / "report.csv").is_file() or (run / "subset" / "report.csv").is_file():
 # embeddings come from the cache, so nothing is encoded again.
 
 # %%
-pool = build_component(manifest.pool, PoolReader).read()
 embeddings = embed_pool(pool, build_component(manifest.prior, OpenClipPrior), progress=False)
 plane = PCA(n_components=2).fit_transform(embeddings.image_embeddings.numpy())
-picked = pd.Series(pool.paths).isin(manifest.paths).to_numpy()
+picked = pd.Series(list(pool.paths)).isin(manifest.paths).to_numpy()
 figure, axes = plt.subplots(figsize=(8, 7))
 axes.scatter(plane[~picked, 0], plane[~picked, 1], c=pool.labels[~picked], cmap="tab10", s=8, alpha=0.35)
 axes.scatter(

@@ -12,6 +12,7 @@ import numpy as np
 import open_clip
 import pytest
 import torch
+import torchvision.datasets
 from lightning.pytorch import Trainer
 from PIL import Image
 from safetensors.torch import save_file
@@ -125,3 +126,10 @@ def coloured_pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(root / name / f"{i}.png")
     return root
+
+
+@pytest.fixture
+def unchecked_cifar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets torchvision read a CIFAR that is not the official one, whose hashes it knows."""
+    monkeypatch.setattr(torchvision.datasets.CIFAR10, "_check_integrity", lambda _: True)
+    monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *_: True)

@@ -20,22 +20,37 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "assets": set(),
     "cache": {"errors"},
+    "atomic": {"errors"},
+    "progress": set(),
+    "threads": set(),
     "classes": {"errors"},
-    "pools": {"classes", "cache", "errors"},
-    "prior": {"pools", "classes", "cache", "assets", "errors"},
+    "datasets": {"classes", "errors"},
+    "pools": {"datasets", "classes", "cache", "atomic", "progress", "threads", "errors"},
+    "prior": {"pools", "classes", "cache", "atomic", "progress", "threads", "assets", "errors"},
+    "audit": {"errors"},
     "selection": {"errors"},
     "models": {"errors"},
     "export": {"pools", "classes", "selection", "errors"},
-    "data": {"export", "pools", "prior", "selection", "classes", "errors"},
-    "training": {"models", "prior", "data", "classes", "errors"},
+    "data": {"export", "pools", "prior", "selection", "audit", "datasets", "classes", "errors"},
+    "training": {"models", "prior", "data", "audit", "classes", "errors"},
     "evaluation": {"data", "training", "errors"},
-    "report": {"selection", "pools", "errors"},
+    "report": {"selection", "audit", "pools", "errors"},
     "cli": {"*"},
     "__main__": {"cli"},
     "__init__": set(),
 }
 UPWARD = {"selection": {"lightning", "pytorch_lightning", "open_clip", "torchvision", "pathlib", "os", "io"}}
-TORCH_FREE = ["", ".cli.main", ".classes", ".pools", ".pools.digits", ".export", ".errors"]
+TORCH_FREE = [
+    "",
+    ".cli.main",
+    ".errors",
+    ".classes",
+    ".datasets",
+    ".pools",
+    ".pools.digits",
+    ".pools.any_pool",
+    ".export",
+]
 
 
 def part_of(module: str) -> str:

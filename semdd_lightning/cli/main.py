@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TextIO
 
 from semdd_lightning import __version__
-from semdd_lightning.errors import SemddError
+from semdd_lightning.errors import AuditError, SemddError
 
 COMMANDS = {
     "fit": ("experiment", "select images from a pool, train a student on them, test it"),
@@ -18,10 +18,13 @@ COMMANDS = {
     "test": ("experiment", "evaluate a student on the test split"),
     "predict": ("experiment", "write a student's class probabilities for every image as a table"),
     "select": ("select", "choose images from a pool; needs no config and no student"),
+    "pool": ("pool", "inspect: say which layout an image pool has and what it holds"),
+    "audit": ("audit", "say whether the folders of a pool hold the classes they are named for"),
     "verify": ("verify", "make a finished run's selection again and say whether it is the same"),
     "compare": ("compare", "train with several samplers and seeds and compare them in one table"),
 }
 BAD_INPUT = 2
+REFUSED = 3
 INTERRUPTED = 130
 
 HELP = """usage: semdd COMMAND [options]
@@ -38,7 +41,8 @@ options:
 A first run, offline, in about a minute:
   semdd fit --config quickstart.yaml
 
-Your own pool (one folder a class), scored by CLIP:
+Your own pool, whatever its layout: what it holds, and its best images by CLIP:
+  semdd pool inspect my_pool
   semdd select my_pool --ipc 10 --prior ViT-B-32-quickgelu:openai --out chosen
 
 Any option of a config can be overridden: semdd fit --config cifar10.yaml --data.ipc 50
@@ -53,7 +57,8 @@ def main(args: Sequence[str] | None = None) -> int:
         args: words after ``semdd``; none takes them from the command line.
 
     Returns:
-        The exit status: 0, 1 for a check that failed, 2 for bad input, 130 after Ctrl-C.
+        The exit status: 0, 1 for a check that failed, 2 for bad input, 3 for a pool whose classes are not
+        those of its images, 130 after Ctrl-C.
     """
     words = list(sys.argv[1:] if args is None else args)
     if not words or words[0] in ("-h", "--help", "help"):
@@ -77,7 +82,8 @@ def main(args: Sequence[str] | None = None) -> int:
         mendable = _mendable(error)
         if mendable is None:
             raise
-        return _refuse(f"semdd {command}: {mendable}")
+        _refuse(f"semdd {command}: {mendable}")
+        return REFUSED if isinstance(mendable, AuditError) else BAD_INPUT
     return status
 
 

@@ -143,7 +143,7 @@ class RunRecord(Callback):
         self.result.encoded = selected.embeddings.encoded
         self.result.seconds.update(selected.seconds)
         selected.export(self.directory / "subset")
-        write_contact_sheet(self.directory / "subset.png", selected.table, selected.pool.root)
+        write_contact_sheet(self.directory / "subset.png", selected.table, selected.pool)
         self.result.selection = statistics_record(selected.report())
         logger.info("See what was chosen: %s", from_here(self.directory / "subset.png"))
 

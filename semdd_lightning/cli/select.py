@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from semdd_lightning.cli.configs import find_config, read_data_arguments
 from semdd_lightning.cli.run_directory import (
@@ -15,7 +15,11 @@ from semdd_lightning.cli.run_directory import (
     write_versions,
 )
 from semdd_lightning.errors import ConfigError
-from semdd_lightning.pools import ClassFolders
+from semdd_lightning.pools import AnyPool, ClassFolders, DiskPool
+from semdd_lightning.pools.layouts import AUTO
+
+if TYPE_CHECKING:  # torch, which is not needed to refuse bad options
+    from semdd_lightning.data.auditing import AuditPolicy
 
 DEFAULT_SAMPLER = "two_stage"
 EPILOG = """examples:
@@ -23,8 +27,9 @@ EPILOG = """examples:
   semdd select my_pool --ipc 50 --prior my_clip/ --classes classes.txt --sampler k_center
   semdd select --config quickstart.yaml --ipc 5     the pool and prior of an experiment's config
 
-The pool holds one folder a class. --out receives the chosen images in class folders, a manifest from which
-`semdd verify` makes the selection again, and scores.parquet: every pool image with scores, stage and reason.
+The pool may have any layout that `semdd pool inspect` knows. --out receives the chosen images in class
+folders, a manifest from which `semdd verify` makes the selection again, and scores.parquet: every pool image
+with scores, stage and reason.
 """
 
 
@@ -33,7 +38,7 @@ def run(command: str, words: list[str]) -> int:
     options = _parser().parse_args(words)
     settings = _settings(options)
     for reader in (settings.pool, settings.reference):
-        if isinstance(reader, ClassFolders):
+        if isinstance(reader, DiskPool):
             reader.check()
     with given_back_unless_filled(_claim(settings, options)) as out:
         _select(settings, options, out, [command, *words])
@@ -44,13 +49,14 @@ def run(command: str, words: list[str]) -> int:
 class _Settings:
     """What to select; components that a config describes are built later, where torch is imported."""
 
-    pool: ClassFolders | dict[str, Any]
+    pool: DiskPool | dict[str, Any]
     prior: str | dict[str, Any]
     ipc: int
     sampler: str | dict[str, Any]
     seed: int
     cache_dir: Path | None
-    reference: ClassFolders | dict[str, Any] | None
+    reference: DiskPool | dict[str, Any] | None
+    audit: AuditPolicy
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,7 +66,10 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("pool", nargs="?", type=Path, help="folder that holds one folder of images a class")
+    parser.add_argument(
+        "pool", nargs="?", type=Path, help="folder of class folders, or a pool of any other known layout"
+    )
+    parser.add_argument("--layout", help="name of the pool's layout (default: recognise it)")
     parser.add_argument("--ipc", type=int, help="images per class to choose")
     parser.add_argument(
         "--prior",
@@ -72,13 +81,20 @@ def _parser() -> argparse.ArgumentParser:
         "facility_location",
     )
     parser.add_argument(
-        "--classes", type=Path, help="class list in order, .txt or .csv; wins over folder names"
+        "--classes",
+        type=Path,
+        help="class list in order, .txt or .csv, or a data set's name, as cifar10; wins over folder names",
     )
     parser.add_argument(
         "--reference",
         type=Path,
         metavar="DIR",
-        help="folder of real images, one folder a class, for a sampler with prototypes: image or both",
+        help="real images of the same classes, for a sampler with prototypes: image or both, and the audit",
+    )
+    parser.add_argument(
+        "--audit",
+        choices=("refuse", "warn", "off"),
+        help="what to do where images do not show the classes of their folders (default refuse)",
     )
     parser.add_argument("--seed", type=int, help="selection seed of samplers that draw (default 0)")
     parser.add_argument(
@@ -95,11 +111,12 @@ def _parser() -> argparse.ArgumentParser:
 def _settings(options: argparse.Namespace) -> _Settings:
     """From options first and the config behind them."""
     data = read_data_arguments(find_config(options.config)) if options.config else {}
-    if options.pool is None and options.classes is not None:
-        msg = "Expected --classes together with a pool folder, found --config's pool; put it into the config."
-        raise ConfigError(msg)
+    for name in ("classes", "layout"):
+        if options.pool is None and getattr(options, name) is not None:
+            msg = f"Expected --{name} together with a pool, found --config's pool; put it into the config."
+            raise ConfigError(msg)
     pool = (
-        ClassFolders(options.pool, options.classes)
+        AnyPool(options.pool, options.classes, layout=options.layout or AUTO)
         if options.pool is not None
         else _reader(_of_type(data, "pool", dict))
     )
@@ -127,11 +144,25 @@ def _settings(options: argparse.Namespace) -> _Settings:
         seed=0 if seed is None else seed,
         cache_dir=None if cache_dir is None else Path(cache_dir),
         reference=(
-            ClassFolders(options.reference)
+            AnyPool(options.reference)
             if options.reference is not None
             else _reader(_of_type(data, "reference", dict))
         ),
+        audit=_audit_policy(options.audit or _of_type(data, "audit", str)),
     )
+
+
+def _audit_policy(given: str | None) -> AuditPolicy:
+    policies: dict[str | None, AuditPolicy] = {
+        None: "refuse",
+        "refuse": "refuse",
+        "warn": "warn",
+        "off": "off",
+    }
+    if given in policies:
+        return policies[given]
+    msg = f"Expected audit to be refuse, warn or off, found {given!r}; correct the config."
+    raise ConfigError(msg)
 
 
 def _of_type(data: dict[str, Any], key: str, *types: type) -> Any:  # noqa: ANN401 - one of the types
@@ -166,12 +197,13 @@ def _claim(settings: _Settings, options: argparse.Namespace) -> Path:
         claim_directory(out)
         return out
     pool = settings.pool
-    if isinstance(pool, ClassFolders):
+    if isinstance(pool, DiskPool):
         return create_run_directory(Path("selections"), Path(pool.path).expanduser().absolute().name)
     return create_run_directory(Path("selections"), Path(options.config).stem)
 
 
 def _select(settings: _Settings, options: argparse.Namespace, out: Path, words: list[str]) -> None:
+    from semdd_lightning.cli.devices import pick_device
     from semdd_lightning.data import select
     from semdd_lightning.export import build_component
     from semdd_lightning.pools import PoolReader
@@ -179,7 +211,7 @@ def _select(settings: _Settings, options: argparse.Namespace, out: Path, words: 
     from semdd_lightning.report import print_selection_table, statistics_record, write_contact_sheet
     from semdd_lightning.selection import Sampler, build_sampler
 
-    _check_device(options.device)
+    device = pick_device(options.device)
     pool, prior, sampler, reference = settings.pool, settings.prior, settings.sampler, settings.reference
     reader = build_component(pool, PoolReader) if isinstance(pool, dict) else pool
     real = build_component(reference, PoolReader) if isinstance(reference, dict) else reference
@@ -194,12 +226,13 @@ def _select(settings: _Settings, options: argparse.Namespace, out: Path, words: 
         built,
         settings.seed,
         reference=real,
-        device=options.device,
+        device=device,
         cache_dir=settings.cache_dir,
+        audit=settings.audit,
     )
     chosen.export(out, link=options.link, claimed=True)
     write_versions(out, words)
-    write_contact_sheet(out / "subset.png", chosen.table, chosen.pool.root)
+    write_contact_sheet(out / "subset.png", chosen.table, chosen.pool)
     rows = {
         "pool": f"{chosen.pool.root}: {len(chosen.pool)} usable images, {len(chosen.pool.excluded)} excluded",
         "sampler": built.name,
@@ -210,20 +243,3 @@ def _select(settings: _Settings, options: argparse.Namespace, out: Path, words: 
     }
     next_commands = [f"semdd verify {out}", f"look at {out / 'subset.png'}"]
     print_selection_table("semdd select", rows, statistics_record(chosen.report()), next_commands)
-
-
-def _check_device(name: str | None) -> None:
-    """See that CLIP can run on a device, before anything is read."""
-    import torch
-
-    if name is None:
-        return
-    try:
-        torch.empty(0, device=torch.device(name))
-    except (RuntimeError, AssertionError, NotImplementedError) as error:  # unknown, not built in, not there
-        there = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-        if torch.backends.mps.is_available():
-            there.append("mps")
-        reason = str(error).partition("\n")[0]
-        msg = f"Expected --device to be one of {', '.join(there)}, found {name!r} ({reason}); choose another."
-        raise ConfigError(msg) from error

@@ -14,6 +14,7 @@ from semdd_lightning.errors import ClassListError, PoolError, RunError
 if TYPE_CHECKING:  # torch, which the help can be printed without
     from semdd_lightning.data import PoolSelection
     from semdd_lightning.export import Manifest
+    from semdd_lightning.pools import Pool
 
 DIFFERENT = 1
 
@@ -71,14 +72,14 @@ def verify(directory: Path) -> Verdict:
     try:
         again = _select_again(manifest)
     except (PoolError, ClassListError) as error:
-        if not Path(manifest.pool_root).is_dir():
+        if not Path(manifest.pool_root).exists():
             raise
         differences = [f"The pool in {manifest.pool_root} has changed since: {error}"]
-        num_images = 0
+        num_images, pool = 0, None
     else:
         differences = [*_other_inputs(manifest, again), *_other_choice(manifest, again.manifest)]
-        num_images = len(again.manifest.paths)
-    differences += _other_files(directory, manifest)
+        num_images, pool = len(again.manifest.paths), again.pool
+    differences += _other_files(directory, manifest, pool)
     return Verdict(manifest.sampler_name, num_images, differences)
 
 
@@ -102,6 +103,7 @@ def _select_again(manifest: Manifest) -> PoolSelection:
         manifest.selection_seed,
         reference=reference,
         cache_dir=None if manifest.cache_dir is None else Path(manifest.cache_dir),
+        audit="off",  # whatever was chosen then is chosen again
     )
 
 
@@ -147,14 +149,16 @@ def _blame(manifest: Manifest, now: Manifest) -> str:
     )
 
 
-def _other_files(directory: Path, manifest: Manifest) -> list[str]:
+def _other_files(directory: Path, manifest: Manifest, pool: Pool | None) -> list[str]:
+    """Exported files that are gone, or do not hold what the pool, where it can be read, holds."""
     from semdd_lightning.export import exported_images
+    from semdd_lightning.pools.strings import Strings
 
+    places = (Strings() if pool is None else pool.paths).positions(Strings(manifest.paths))
     found = []
-    for path, file in exported_images(directory, manifest):
-        source = Path(manifest.pool_root) / path
+    for i, (path, file) in enumerate(exported_images(directory, manifest)):
         if not file.is_file():
             found.append(f"Exported image {file} is missing.")
-        elif source.is_file() and source.read_bytes() != file.read_bytes():
+        elif pool is not None and places[i] >= 0 and pool.read(int(places[i])) != file.read_bytes():
             found.append(f"Exported image {file} is not the pool's {path} any more.")
     return found

@@ -1,30 +1,29 @@
 """From a pool to batches: selection, storage, augmentation, splits."""
 
+from semdd_lightning.data.auditing import AuditPolicy, audit_classes
 from semdd_lightning.data.augmentation import Augmentation
 from semdd_lightning.data.batches import EvaluationImages, TrainingImages
+from semdd_lightning.data.dataset_images import DatasetImages, DigitsImages
 from semdd_lightning.data.image_data_module import ImageDataModule
-from semdd_lightning.data.image_sets import (
-    DigitsImages,
-    FolderImages,
-    ImageSet,
-    TorchvisionImages,
-    UnlabelledImages,
-)
+from semdd_lightning.data.image_sets import FolderImages, ImageSet, PoolImages, UnlabelledImages
 from semdd_lightning.data.pool_data_module import PoolDataModule
 from semdd_lightning.data.pool_selection import PoolSelection
 from semdd_lightning.data.selecting import select
 
 __all__ = [
+    "AuditPolicy",
     "Augmentation",
+    "DatasetImages",
     "DigitsImages",
     "EvaluationImages",
     "FolderImages",
     "ImageDataModule",
     "ImageSet",
     "PoolDataModule",
+    "PoolImages",
     "PoolSelection",
-    "TorchvisionImages",
     "TrainingImages",
     "UnlabelledImages",
+    "audit_classes",
     "select",
 ]

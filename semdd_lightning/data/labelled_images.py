@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +14,9 @@ from PIL import Image
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data.class_matching import class_mapping
 from semdd_lightning.errors import DataError
-from semdd_lightning.pools import Pool, read_image
+from semdd_lightning.pools import Pool, decode_image
+from semdd_lightning.pools.listing import ImageSource, Listing
+from semdd_lightning.pools.strings import Strings
 
 
 @dataclass(frozen=True)
@@ -26,14 +28,14 @@ class LabelledImages:
         source: gives an image of the underlying set as RGB; it travels to worker processes.
         rows: which image of the underlying set each one is, (N,).
         registry: the classes that the labels count.
-        files: relative path of each image of the underlying set, where there are files.
+        files: path of each image of the underlying set, where images have one.
     """
 
     labels: NDArray[np.int64]
     source: Callable[[int], Image.Image]
     rows: NDArray[np.int64]
     registry: ClassRegistry
-    files: tuple[str, ...] | None = None
+    files: Strings | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -43,8 +45,8 @@ class LabelledImages:
         return self.source(int(self.rows[index]))
 
     def paths(self) -> list[str] | None:
-        """Relative path of each image, where there are files, N of them."""
-        return None if self.files is None else [self.files[row] for row in self.rows]
+        """Path of each image, where images have one, N of them."""
+        return None if self.files is None else list(self.files.take(self.rows))
 
     def take(self, index: NDArray[np.int64]) -> LabelledImages:
         """The images at ``index`` (n,), in this order."""
@@ -78,31 +80,53 @@ class LabelledImages:
         return replace(self, labels=mapping[self.labels], registry=registry)
 
 
-def file_images(
-    root: Path, files: tuple[str, ...], labels: NDArray[np.int64], registry: ClassRegistry
-) -> LabelledImages:
-    """Images in files, decoded when they are read.
+def listed_images(listing: Listing, registry: ClassRegistry) -> LabelledImages:
+    """Every image of a listing, decoded when it is read; one that cannot be is an error then.
 
     Args:
-        root: folder that the files are relative to.
-        files: relative path of each image, N of them.
-        labels: class index of each, (N,).
+        listing: the images.
         registry: the classes.
     """
-    return LabelledImages(labels, partial(_read_file, root, files), np.arange(len(files)), registry, files)
+    rows = np.arange(len(listing))
+    source = _Encoded(listing.root, listing.paths, listing.source, rows, listing.problems)
+    return LabelledImages(listing.labels, source, rows, registry, listing.paths)
 
 
 def pool_images(pool: Pool) -> LabelledImages:
     """The images of a pool."""
-    return file_images(pool.root, pool.paths, pool.labels, pool.registry)
+    source = _Encoded(pool.root, pool.paths, pool.source, pool.rows)
+    return LabelledImages(pool.labels, source, np.arange(len(pool)), pool.registry, pool.paths)
 
 
-def _read_file(root: Path, paths: tuple[str, ...], index: int) -> Image.Image:
-    try:
-        return read_image(root / paths[index])
-    except OSError as error:
-        msg = f"Expected an image in {root / paths[index]}, found none ({error}); replace or remove the file."
-        raise DataError(msg) from error
+@dataclass(frozen=True, eq=False)
+class _Encoded:
+    """Decodes image by image what a source holds.
+
+    Args:
+        root: where the images were found, for messages.
+        paths: path of each image, N of them.
+        source: gives the bytes.
+        rows: row of each image in ``source``, (N,).
+        problems: reasons, by image, why it is known to be unusable.
+    """
+
+    root: Path
+    paths: Strings
+    source: ImageSource
+    rows: NDArray[np.int64]
+    problems: Mapping[int, str] = field(default_factory=dict)
+
+    def __call__(self, index: int) -> Image.Image:
+        try:
+            if index in self.problems:
+                raise OSError(self.problems[index])
+            return decode_image(self.source.read(int(self.rows[index])))
+        except OSError as error:
+            msg = (
+                f"Expected an image in {self.root / self.paths[index]}, found none ({error}); "
+                "replace or remove the file."
+            )
+            raise DataError(msg) from error
 
 
 def array_images(

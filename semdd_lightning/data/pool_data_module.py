@@ -8,16 +8,19 @@ from typing import Literal
 import torch
 
 from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.data.auditing import AuditPolicy
 from semdd_lightning.data.augmentation import Augmentation
 from semdd_lightning.data.image_data_module import ImageDataModule
 from semdd_lightning.data.image_sets import ImageSet
 from semdd_lightning.data.labelled_images import LabelledImages, pool_images
 from semdd_lightning.data.pool_selection import PoolSelection
-from semdd_lightning.data.selecting import select
+from semdd_lightning.data.reference_images import check_reference
+from semdd_lightning.data.selecting import Stopwatch, select
 from semdd_lightning.data.storage import Storage
+from semdd_lightning.datasets import with_imagenet_names
 from semdd_lightning.errors import ConfigError, PoolError, RunError
-from semdd_lightning.pools import PoolReader
-from semdd_lightning.prior import OpenClipPrior, with_imagenet_names
+from semdd_lightning.pools import Pool, PoolReader
+from semdd_lightning.prior import OpenClipPrior
 from semdd_lightning.selection import Sampler, build_sampler
 
 
@@ -45,11 +48,14 @@ class PoolDataModule(ImageDataModule):
         augmentation: what happens to a training image.
         augmentation_seed: seed of order, augmentation and mixing.
         evaluation_batch_size: images a batch and device in evaluation.
-        reference: real images that samplers with ``prototypes: image`` or ``both`` take the class means of;
-            none takes those of the pool itself.
-        cache_dir: where embeddings are kept; none takes SEMDD_CACHE or the user's cache folder.
+        reference: real images that samplers with ``prototypes: image`` or ``both`` take the class means of,
+            and that the audit compares with; none takes the pool itself.
+        cache_dir: where the pool's index and the embeddings are kept; none takes SEMDD_CACHE or the user's
+            cache folder.
         storage: where chosen images live; auto takes the first of device, host, disk that fits.
         num_workers: processes that decode images which live on disk.
+        audit: what to do before training where images do not show the classes of their folders: refuse,
+            warn and go on, or off to not look.
     """
 
     def __init__(
@@ -74,6 +80,7 @@ class PoolDataModule(ImageDataModule):
         cache_dir: Path | None = None,
         storage: Storage | Literal["auto"] = "auto",
         num_workers: int = 4,
+        audit: AuditPolicy = "refuse",
     ) -> None:
         super().__init__(
             train=None,
@@ -101,7 +108,10 @@ class PoolDataModule(ImageDataModule):
         self.selection_seed = selection_seed
         self.reference = reference
         self.cache_dir = cache_dir
+        self.audit: AuditPolicy = audit
         self.selected: PoolSelection | None = None
+        self._indexed: Pool | None = None  # of this process, to spare it a second look
+        self._watch = Stopwatch()
 
     @property
     def training_digest(self) -> str | None:
@@ -111,7 +121,7 @@ class PoolDataModule(ImageDataModule):
         return f"{self.selected.pool.fingerprint}:{self.selected.selection.digest}"
 
     def prepare_data(self) -> None:
-        """Generate or fetch what is missing and check that pool, classes and splits are there and fit.
+        """Generate or fetch what is missing, check that pool, classes and splits fit, and index the pool.
 
         To evaluate an old student neither pool nor CLIP model need to be there any more.
         """
@@ -122,7 +132,17 @@ class PoolDataModule(ImageDataModule):
             self.sampler.check(len(self.registry), self.ipc)
             if self.reference is not None:
                 self.reference.prepare()
+                check_reference(self.reference, self.registry)
         super().prepare_data()
+        if self._trains:
+            self._index()
+
+    def _index(self) -> None:
+        """Read every image once; the other processes of the node find what it told in the cache."""
+        with self._watch.measure("index"):
+            self._indexed = self.pool.read(self.cache_dir)
+            if self.reference is not None:
+                self.reference.read(self.cache_dir)
 
     def _find_registry(self) -> ClassRegistry:
         try:
@@ -148,7 +168,11 @@ class PoolDataModule(ImageDataModule):
             cache_dir=self.cache_dir,
             rank=rank,
             world_size=world_size,
+            images=self._indexed,
+            audit=self.audit,
         )
+        selected.seconds["index"] += self._watch.seconds.get("index", 0.0)
+        self._indexed = None
         self._compare_ranks(selected.selection.digest)
         self.selected = selected
         return pool_images(selected.pool).take(selected.selection.indices.numpy()).relabelled(registry)

@@ -40,9 +40,9 @@ class PoolSelection:
         return selection_table(self.pool, self.selection)
 
     @property
-    def paths(self) -> list[Path]:
-        """Files of the chosen images, class by class, in the order they were picked."""
-        return [self.pool.file(int(i)) for i in self.selection.indices]
+    def paths(self) -> list[str]:
+        """Paths of the chosen images in the pool, class by class, in the order they were picked."""
+        return list(self.pool.paths.take(self.selection.indices.numpy()))
 
     def report(self) -> pd.DataFrame:
         """Statistics of pool, candidates, selection and a random subset of the same size."""

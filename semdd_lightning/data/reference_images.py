@@ -1,10 +1,11 @@
-"""Image prototypes of a pool's classes, taken from a folder of real images instead of from the pool."""
+"""Real images of a pool's classes: what prototypes are taken from, and what an audit compares with."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,47 +13,58 @@ from torch import Tensor
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data.class_matching import class_positions
-from semdd_lightning.errors import TooFewImagesError
+from semdd_lightning.datasets import with_imagenet_names
+from semdd_lightning.errors import ClassListError, TooFewImagesError
 from semdd_lightning.pools import Pool, PoolReader
-from semdd_lightning.prior import PoolEmbeddings, with_imagenet_names
+from semdd_lightning.pools.index import index_images
+from semdd_lightning.prior import PoolEmbeddings
 from semdd_lightning.selection import image_prototypes
 
 
 @dataclass(frozen=True, eq=False)
-class ReferencePrototypes:
-    """What a reference set says about the classes of a pool.
+class ReferenceImages:
+    """Real images of a pool's classes, embedded by the CLIP model that scores the pool.
 
     Attributes:
-        prototypes: unit vectors (C, d) in the pool's class order.
-        key: key of the reference images' embeddings in the cache.
+        images: the images, labelled in the pool's class order.
+        embeddings: their embeddings.
     """
 
-    prototypes: Tensor
-    key: str
+    images: Pool
+    embeddings: PoolEmbeddings
+
+    @property
+    def labels(self) -> Tensor:
+        """Class of each image in the pool's order, (R,)."""
+        return torch.from_numpy(self.images.labels)
+
+    @cached_property
+    def prototypes(self) -> Tensor:
+        """Unit vectors (C, d): the mean of each class."""
+        return image_prototypes(self.embeddings.image_embeddings, self.labels, len(self.images.registry))
 
 
-def reference_prototypes(
+def embed_reference(
     reader: PoolReader,
     classes: ClassRegistry,
     embed: Callable[[Pool], PoolEmbeddings],
-) -> ReferencePrototypes:
-    """Embed a reference set, through the cache, and average it class by class.
+    cache_dir: Path | None = None,
+) -> ReferenceImages:
+    """Read and embed a reference set, through the cache.
 
     Args:
         reader: how to read the reference images.
         classes: the pool's classes; images of further classes are left out.
         embed: gives the embeddings of a pool, by the CLIP model that scores the pool to choose from.
+        cache_dir: where the index of the images is kept; none takes SEMDD_CACHE or the user's cache folder.
 
     Raises:
         ClassListError: if a class of the pool is missing.
         TooFewImagesError: if a class has no usable image.
     """
-    images = _of_classes(reader.read(), classes)
-    embedded = embed(images)
-    labels = torch.from_numpy(images.labels)
-    return ReferencePrototypes(
-        image_prototypes(embedded.image_embeddings, labels, len(classes)), embedded.key
-    )
+    registry = _registry(reader, classes)
+    images = _of_classes(index_images(reader.listing(registry), registry, cache_dir), classes)
+    return ReferenceImages(images, embed(images))
 
 
 def check_reference(reader: PoolReader, classes: ClassRegistry) -> None:
@@ -63,17 +75,26 @@ def check_reference(reader: PoolReader, classes: ClassRegistry) -> None:
         ClassListError: if a class of the pool is missing.
     """
     reader.check()
-    class_positions(with_imagenet_names(reader.registry()), classes)
+    class_positions(with_imagenet_names(_registry(reader, classes)), classes)
+
+
+def _registry(reader: PoolReader, classes: ClassRegistry) -> ClassRegistry:
+    """The reference's own classes, or, where these are none of the pool's, its folders read by the pool's."""
+    own = reader.registry()
+    try:
+        class_positions(with_imagenet_names(own), classes)
+    except ClassListError as misfit:
+        try:
+            return reader.registry(classes)
+        except ClassListError:
+            raise misfit from None
+    return own
 
 
 def _of_classes(images: Pool, classes: ClassRegistry) -> Pool:
     """The images of the pool's classes, labelled in the pool's order."""
     labels = class_positions(with_imagenet_names(images.registry), classes)[images.labels]
     kept = np.flatnonzero(labels >= 0)
-    paths = tuple(images.paths[i] for i in kept)
-    fingerprint = images.fingerprint
-    if len(kept) < len(images):
-        fingerprint = hashlib.sha256("\n".join((fingerprint, *paths)).encode()).hexdigest()
     empty = [classes.names[i] for i in np.flatnonzero(np.bincount(labels[kept], minlength=len(classes)) == 0)]
     if empty:
         msg = (
@@ -81,6 +102,4 @@ def _of_classes(images: Pool, classes: ClassRegistry) -> Pool:
             f"{len(empty)} classes, as {empty[:5]}; add images."
         )
         raise TooFewImagesError(msg)
-    return replace(
-        images, paths=paths, labels=labels[kept], registry=classes, excluded=(), fingerprint=fingerprint
-    )
+    return replace(images.take(kept), labels=labels[kept], registry=classes, excluded=())

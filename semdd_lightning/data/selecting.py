@@ -14,11 +14,13 @@ from typing import Any
 
 import torch
 
+from semdd_lightning.data.auditing import AUTOMATIC, AuditPolicy, apply_policy, audit_classes
 from semdd_lightning.data.pool_selection import PoolSelection, sampler_embeddings
-from semdd_lightning.data.reference_images import check_reference, reference_prototypes
+from semdd_lightning.data.reference_images import check_reference, embed_reference
+from semdd_lightning.datasets import with_imagenet_names
 from semdd_lightning.export import Manifest, describe
 from semdd_lightning.pools import Pool, PoolReader, require_images_per_class
-from semdd_lightning.prior import OpenClipPrior, PoolEmbeddings, embed_pool, with_imagenet_names
+from semdd_lightning.prior import OpenClipPrior, PoolEmbeddings, embed_pool
 from semdd_lightning.selection import Embeddings, Sampler, Selection, build_sampler
 
 logger = logging.getLogger(__name__)
@@ -36,6 +38,8 @@ def select(
     cache_dir: Path | None = None,
     rank: int = 0,
     world_size: int = 1,
+    images: Pool | None = None,
+    audit: AuditPolicy = "refuse",
 ) -> PoolSelection:
     """Choose ``ipc`` images a class from a pool.
 
@@ -48,11 +52,16 @@ def select(
         reference: real images that a sampler's ``prototypes: image`` or ``both`` are taken from; none takes
             them from the pool.
         device: where images are encoded; the first GPU if there is one, else the CPU.
-        cache_dir: where embeddings are kept; none takes ``SEMDD_CACHE`` or the user's cache folder.
+        cache_dir: where the pool's index and the embeddings are kept; none takes ``SEMDD_CACHE`` or the
+            user's cache folder.
         rank: this process, among those that embed the pool together.
         world_size: number of such processes.
+        images: what ``pool`` reads, where it has been read already.
+        audit: what to do where the images do not show the classes of their folders: `refuse`, `warn`, or do
+            not look (`off`).
 
     Raises:
+        AuditError: if the folders do not hold their classes.
         TooFewImagesError: if a class has fewer than ``ipc`` usable images, or no reference image.
         ClassListError: if the reference images lack a class of the pool.
         SelectionError: if the sampler cannot work with these numbers.
@@ -70,13 +79,18 @@ def select(
         progress=rank == 0,
     )
     with watch.measure("index"):
-        images = pool.read()
+        images = pool.read(cache_dir) if images is None else images
         images = replace(images, registry=with_imagenet_names(images.registry))
         _report_excluded(images)
         require_images_per_class(images, ipc)
     with watch.measure("embed"):
         embeddings = embed(images)
-        real = None if reference is None else reference_prototypes(reference, images.registry, embed)
+        real = None
+        if reference is not None:
+            real = embed_reference(reference, images.registry, embed, cache_dir)
+    if audit != "off":
+        with watch.measure("audit"):
+            apply_policy(images, audit_classes(images, embeddings, real, at_most=AUTOMATIC), audit)
     with watch.measure("select"):
         seen = sampler_embeddings(images, embeddings, None if real is None else real.prototypes)
         selection = sampler.select(seen, ipc, seed)
@@ -86,7 +100,7 @@ def select(
         sampler_name=sampler.name,
         ipc=ipc,
         selection_seed=seed,
-        reference_key=None if real is None else real.key,
+        reference_key=None if real is None else real.embeddings.key,
         embeddings_digest=embeddings_digest(seen),
         **_outcome(images, embeddings, selection),
     )

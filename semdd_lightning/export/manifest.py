@@ -28,7 +28,7 @@ class Manifest:
         sampler_name: the sampler's short name.
         ipc: images per class.
         selection_seed: seed of samplers that draw.
-        pool_root: absolute folder that ``paths`` are relative to.
+        pool_root: absolute path of the folder or file that the pool was read from.
         pool_fingerprint: SHA-256 over path and content of every usable pool image.
         embeddings_key: key of the image embeddings in the cache: CLIP with its settings, and the pool.
         text_key: key of the text prototypes in the cache: CLIP, prompts and class names.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,9 +57,9 @@ def write_subset(
 ) -> Path:
     """Write a selection to a new directory, all of it or nothing.
 
-    It holds ``images/`` with the chosen files under their own relative paths, ``manifest.json``,
-    ``scores.parquet`` with every pool image, ``chosen.csv`` with the chosen ones, ``report.csv`` and
-    ``report_by_class.csv``.
+    It holds ``images/`` with one folder a class, in which the chosen images keep their paths,
+    ``manifest.json``, ``scores.parquet`` with every pool image, ``chosen.csv`` with the chosen ones,
+    ``report.csv`` and ``report_by_class.csv``.
 
     Args:
         directory: where to; must not exist.
@@ -70,17 +69,19 @@ def write_subset(
         table: what `selection_table` returns, where it is known already.
         report: statistics over all classes, to put beside it.
         report_by_class: the same for every class.
-        link: hard-link the images instead of copying them, where the file system can.
+        link: hard-link images that are files instead of copying them, where the file system can.
         claimed: whether ``directory`` is there, empty, to keep its name for this.
 
     Raises:
-        RunError: if ``directory`` exists, and was not claimed or is not empty.
+        RunError: if ``directory`` exists, and was not claimed or is not empty; or if two images would get
+            one name.
     """
     with new_directory(directory, claimed=claimed) as unfinished:
         for index in selection.indices.tolist():
-            target = unfinished / IMAGES / pool.paths[index]
+            folder = pool.registry.folders[int(pool.labels[index])]
+            target = unfinished / IMAGES / exported_path(pool.paths[index], folder)
             target.parent.mkdir(parents=True, exist_ok=True)
-            _place(pool.file(index), target, link=link)
+            _place(pool, index, target, link=link)
         table = selection_table(pool, selection) if table is None else table
         table.to_parquet(unfinished / TABLE, index=False)
         picked = table[table["stage"] == "selected"].sort_values(["label", "step"])
@@ -130,15 +131,36 @@ def read_selection(directory: Path) -> Selection:
 def exported_images(directory: Path, manifest: Manifest) -> list[tuple[str, Path]]:
     """Pool path and exported file of each chosen image."""
     root = directory if (directory / IMAGES).is_dir() else directory / "subset"
-    return [(path, root / IMAGES / path) for path in manifest.paths]
+    folders = (manifest.class_folders[label] for label in manifest.labels)
+    return [
+        (path, root / IMAGES / exported_path(path, folder))
+        for path, folder in zip(manifest.paths, folders, strict=True)
+    ]
 
 
-def _place(source: Path, target: Path, *, link: bool) -> None:
-    if link:
+def exported_path(path: str, folder: str) -> str:
+    """Where an image lies in an export, which always has one folder a class.
+
+    Args:
+        path: the image's path in the pool.
+        folder: folder of its class.
+
+    >>> exported_path("cat/deep/a.png", "cat"), exported_path("part_0/cat/a.png", "cat")
+    ('cat/deep/a.png', 'cat/part_0/cat/a.png')
+    """
+    return path if path.startswith(f"{folder}/") else f"{folder}/{path}"
+
+
+def _place(pool: Pool, index: int, target: Path, *, link: bool) -> None:
+    source = pool.file(index)
+    if target.exists():
+        msg = f"Expected one image at {target}, found {pool.paths[index]} to be a second; rename one of them."
+        raise RunError(msg)
+    if link and source is not None:
         try:
             os.link(source, target)
         except OSError:  # another file system, or one without hard links
             pass
         else:
             return
-    shutil.copy2(source, target)
+    target.write_bytes(pool.read(index))

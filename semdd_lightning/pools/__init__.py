@@ -1,8 +1,43 @@
 """Image pools: the images to choose from, one reader a layout; nothing here needs torch."""
 
+from semdd_lightning.pools.any_pool import AnyPool
+from semdd_lightning.pools.cifar_files import CifarFiles
 from semdd_lightning.pools.class_folders import ClassFolders
-from semdd_lightning.pools.images import read_image
-from semdd_lightning.pools.pool import ExcludedImage, Pool, require_images_per_class
-from semdd_lightning.pools.reader import PoolReader
+from semdd_lightning.pools.excluded import ExcludedImage
+from semdd_lightning.pools.imagenet_files import ImageNetFiles
+from semdd_lightning.pools.images import decode_image, read_image
+from semdd_lightning.pools.layouts import LAYOUTS, Layout
+from semdd_lightning.pools.merged_folders import MergedFolders
+from semdd_lightning.pools.metadata_folder import MetadataFolder
+from semdd_lightning.pools.parquet import ParquetImages
+from semdd_lightning.pools.pool import NEAR_CONSTANT, Pool, require_images_per_class
+from semdd_lightning.pools.reader import DiskPool, PoolReader
+from semdd_lightning.pools.sniffing import FoundLayout, sniff
+from semdd_lightning.pools.tensors import TensorFile
+from semdd_lightning.pools.tiny_imagenet_files import TinyImageNetFiles
+from semdd_lightning.pools.webdataset import TarShards
 
-__all__ = ["ClassFolders", "ExcludedImage", "Pool", "PoolReader", "read_image", "require_images_per_class"]
+__all__ = [
+    "LAYOUTS",
+    "NEAR_CONSTANT",
+    "AnyPool",
+    "CifarFiles",
+    "ClassFolders",
+    "DiskPool",
+    "ExcludedImage",
+    "FoundLayout",
+    "ImageNetFiles",
+    "Layout",
+    "MergedFolders",
+    "MetadataFolder",
+    "ParquetImages",
+    "Pool",
+    "PoolReader",
+    "TarShards",
+    "TensorFile",
+    "TinyImageNetFiles",
+    "decode_image",
+    "read_image",
+    "require_images_per_class",
+    "sniff",
+]

@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from semdd_lightning.classes import ClassRegistry, read_class_list, registry_from_entries, resolve_classes
-from semdd_lightning.errors import ClassListError, PoolError
-from semdd_lightning.pools.files import find_images, is_image_name, printable
-from semdd_lightning.pools.index import index_images
-from semdd_lightning.pools.pool import Pool
-from semdd_lightning.pools.reader import PoolReader
+from semdd_lightning.classes import ClassRegistry, resolve_classes
+from semdd_lightning.errors import PoolError
+from semdd_lightning.pools.files import find_images, is_image_name, is_pool_folder, list_files, printable
+from semdd_lightning.pools.listing import Listing
+from semdd_lightning.pools.reader import DiskPool
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class ClassFolders(PoolReader):
+class ClassFolders(DiskPool):
     """A pool with one folder a class, named by class name, wnid or number.
 
     Images are taken from any depth below a class folder; other files and names that begin with a dot
-    are skipped. Without a class list, folders that are all numbers count in numeric order, others by name.
+    are skipped. Without a class list, folders that are all numbers, or all one prefix and a number, count in
+    numeric order, others by name.
 
     Args:
         path: The folder that holds the class folders.
-        classes: Class list, ``.txt`` (one class a line) or ``.csv`` (``name,folder,wnid,teacher_index``).
+        classes: Class list: a ``.txt`` (one class a line) or ``.csv`` file
+            (``name,folder,wnid,teacher_index``), or the name of a data set, as `imagenette`.
         class_names: The class list written out, in class order: a name, a wnid, or ``wnid name`` each.
             Give it or `classes`, not both.
     """
-
-    path: Path
-    classes: Path | None = None
-    class_names: tuple[str, ...] | None = None
 
     def check(self) -> None:
         """Find out, without decoding, whether folders and class list fit and every class has image files.
@@ -42,14 +40,7 @@ class ClassFolders(PoolReader):
                 holds no image files.
             ClassListError: If the class list cannot be read or does not fit the folders.
         """
-        root = self._root()
-        for folder in self.registry().folders:
-            if next(find_images(root / folder), None) is None:
-                msg = (
-                    f"Expected class folder {folder!r} of {root} to hold image files, found none; "
-                    "add images to it or remove the folder."
-                )
-                raise PoolError(msg)
+        require_images(require_folder(self._existing()), self.registry().folders)
 
     def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
         """The classes, with the folders that are theirs on disk.
@@ -57,55 +48,39 @@ class ClassFolders(PoolReader):
         Args:
             default: Classes to read the folders by where the reader has no class list of its own.
         """
-        classes = self._class_list()
-        if classes is None and default is not None:
-            classes = default.without_folders()
-        return resolve_classes(_class_folder_names(self._root()), classes)
+        folders = class_folder_names(require_folder(self._existing()))
+        return resolve_classes(folders, self._class_list(default))
 
-    def files(self, registry: ClassRegistry) -> list[tuple[str, int]]:
-        """Relative path and class index of every image file of the classes, undecoded, in path order."""
-        root = self._root()
-        return sorted(
-            (image.relative_to(root).as_posix(), class_index)
-            for class_index, folder in enumerate(registry.folders)
-            for image in find_images(root / folder)
-        )
-
-    def read(self) -> Pool:
-        """Read and decode every image file once.
-
-        Raises:
-            PoolError: As in `check`, or if no image at all can be read.
-            ClassListError: As in `check`.
-        """
-        self.check()
-        registry = self.registry()
-        return index_images(self._root(), self.files(registry), registry)
-
-    def _root(self) -> Path:
-        root = Path(self.path).expanduser().absolute()
-        if not root.exists():
-            msg = f"Expected an image pool at {root}, found nothing there; correct the path."
-            raise PoolError(msg)
-        if not root.is_dir():
-            msg = f"Expected {root} to be a folder of class folders, found a file; give the folder."
-            raise PoolError(msg)
-        return root
-
-    def _class_list(self) -> ClassRegistry | None:
-        if self.classes is not None and self.class_names is not None:
-            msg = "Expected classes or class_names, found both; remove one of them."
-            raise ClassListError(msg)
-        if self.classes is not None:
-            return read_class_list(Path(self.classes).expanduser())
-        if self.class_names is not None:
-            return registry_from_entries(self.class_names, "class_names")
-        return None
+    def listing(self, registry: ClassRegistry | None = None) -> Listing:
+        """Every image file of the classes, at any depth below its class folder."""
+        registry = self.registry() if registry is None else registry
+        folders = [(folder, c) for c, folder in enumerate(registry.folders)]
+        return list_files(require_folder(self._existing()), folders)
 
 
-def _class_folder_names(root: Path) -> list[str]:
+def require_folder(path: Path) -> Path:
+    """The path, if it is that of a folder.
+
+    Raises:
+        PoolError: If it is that of a file.
+    """
+    if not path.is_dir():
+        msg = f"Expected {path} to be a folder of class folders, found a file; give the folder."
+        raise PoolError(msg)
+    return path
+
+
+def class_folder_names(root: Path) -> list[str]:
+    """Names of the folders in a folder, sorted, those with a leading dot left out.
+
+    Args:
+        root: The folder that holds the class folders.
+
+    Raises:
+        PoolError: If there are none, or one has a name that is not UTF-8.
+    """
     try:
-        entries = [entry for entry in root.iterdir() if not entry.name.startswith(".")]
+        entries = [entry for entry in root.iterdir() if is_pool_folder(entry.name)]
     except OSError as error:
         msg = f"Expected to list {root}, found: {error.strerror}; check its permissions."
         raise PoolError(msg) from error
@@ -127,3 +102,22 @@ def _class_folder_names(root: Path) -> list[str]:
     if loose:
         _log.warning("%d image files directly in %s belong to no class and are ignored.", loose, root)
     return folders
+
+
+def require_images(root: Path, folders: Iterable[str]) -> None:
+    """See that every class folder holds an image file.
+
+    Args:
+        root: The folder that holds the class folders.
+        folders: Their names.
+
+    Raises:
+        PoolError: If one holds none.
+    """
+    for folder in folders:
+        if next(find_images(root / folder), None) is None:
+            msg = (
+                f"Expected class folder {folder!r} of {root} to hold image files, found none; "
+                "add images to it or remove the folder."
+            )
+            raise PoolError(msg)

@@ -23,7 +23,7 @@ from semdd_lightning.cache import cache_root
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import DataError, PoolError
 from semdd_lightning.pools.class_folders import ClassFolders
-from semdd_lightning.pools.pool import Pool
+from semdd_lightning.pools.listing import Listing
 from semdd_lightning.pools.reader import PoolReader
 
 DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -140,12 +140,12 @@ class GeneratedDigits(PoolReader):
             self._require_complete()
             self._class_folders().check()
 
-    def registry(self) -> ClassRegistry:
+    def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
         """The ten digits, each in the folder of its number."""
         return ClassRegistry(names=DIGIT_NAMES, folders=tuple(str(digit) for digit in range(10)))
 
-    def read(self) -> Pool:
-        """Read the generated images.
+    def listing(self, registry: ClassRegistry | None = None) -> Listing:
+        """The generated images.
 
         Raises:
             PoolError: If the pool is not there yet, or lacks images.
@@ -156,7 +156,7 @@ class GeneratedDigits(PoolReader):
             )
             raise PoolError(msg)
         self._require_complete()
-        return self._class_folders().read()
+        return self._class_folders().listing(registry)
 
     def _class_folders(self) -> ClassFolders:
         return ClassFolders(self.folder, class_names=DIGIT_NAMES)

@@ -1,17 +1,37 @@
-"""Which files of a folder are images, judged by name alone."""
+"""Which files of a folder are images, judged by name alone, and a listing of them in one pass."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from pathlib import Path, PurePath
-from typing import NoReturn
+from array import array
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from stat import S_ISREG
+
+import numpy as np
+import pyarrow as pa
 
 from semdd_lightning.errors import PoolError
+from semdd_lightning.pools.listing import FileSource, Listing
+from semdd_lightning.pools.strings import Strings
+from semdd_lightning.progress import image_progress
 
 IMAGE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
+    | {".avif", ".heic", ".heif", ".jxl"}  # where PIL cannot decode them they are listed as unreadable
 )
+_SUFFIXES = tuple(IMAGE_SUFFIXES)
+_SYSTEM_FOLDERS = ("__MACOSX", "@eaDir", "lost+found")  # of macOS archives, Synology and ext file systems
+_BLOCK = 8_192  # files that are objects at a time, before they go into a column
+
+
+def is_pool_folder(name: str) -> bool:
+    """Whether a folder of this name may hold a pool's images: nothing hidden, and none of a system's own.
+
+    >>> [is_pool_folder(name) for name in ("cat", ".ipynb_checkpoints", "__MACOSX", "@eaDir", "lost+found")]
+    [True, False, False, False, False]
+    """
+    return not name.startswith(".") and name not in _SYSTEM_FOLDERS
 
 
 def is_image_name(name: str) -> bool:
@@ -20,7 +40,7 @@ def is_image_name(name: str) -> bool:
     >>> [is_image_name(name) for name in ("a.JPEG", "._a.jpeg", "metadata.jsonl", "Thumbs.db")]
     [True, False, False, False]
     """
-    return not name.startswith(".") and PurePath(name).suffix.lower() in IMAGE_SUFFIXES
+    return name.lower().endswith(_SUFFIXES) and not name.startswith(".")
 
 
 def find_images(folder: Path) -> Iterator[Path]:
@@ -32,16 +52,29 @@ def find_images(folder: Path) -> Iterator[Path]:
     Raises:
         PoolError: If a folder cannot be listed.
     """
-    seen: set[tuple[int, int]] = set()  # a link to a folder above would never end
-    for parent, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
-        here = Path(parent).stat()
-        if (here.st_dev, here.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((here.st_dev, here.st_ino))
-        # Sorted, so that of two links to one folder it is always the same one that counts.
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(parent, name) for name in files if is_image_name(name))
+    return (Path(entry.path) for entry in _image_entries(folder, set()))
+
+
+def list_files(root: Path, folders: Sequence[tuple[str, int]]) -> Listing:
+    """The image files at any depth below class folders, in path order, each looked at once.
+
+    Args:
+        root: Folder that paths are relative to.
+        folders: Folders below `root` and the class index of each; a class may have several. An empty name
+            stands for `root` itself.
+
+    Raises:
+        PoolError: If a folder cannot be listed.
+    """
+    rows = _Rows()
+    with image_progress("Listing images", None, after=1.0, keep=False) as advance:
+        for folder, label in folders:
+            start = len(str(root / folder)) + 1
+            prefix = "" if Path(folder) == Path() else f"{Path(folder).as_posix()}/"
+            for entry in _image_entries(root / folder, set()):
+                rows.add(prefix + entry.path[start:].replace(os.sep, "/"), label, entry)
+                advance(1)
+    return rows.listing(root)
 
 
 def printable(path: str) -> str:
@@ -50,9 +83,83 @@ def printable(path: str) -> str:
     Args:
         path: A path as the file system gives it.
     """
-    return path.encode("utf-8", "backslashreplace").decode()
+    return path if path.isascii() else path.encode("utf-8", "backslashreplace").decode()
 
 
-def _refuse(error: OSError) -> NoReturn:
-    msg = f"Expected to list {error.filename}, found: {error.strerror}; check its permissions."
-    raise PoolError(msg) from error
+class _Rows:
+    """Files as they are found, in columns but for the last few."""
+
+    def __init__(self) -> None:
+        self._recent: list[str] = []
+        self._paths: list[pa.Array] = []
+        self._numbers = array("q")  # label, size, mtime and ctime of each file, one after the other
+        self._problems: dict[int, str] = {}
+
+    def add(self, path: str, label: int, entry: os.DirEntry[str]) -> None:
+        """Add a file with its stamp, or with the reason why it cannot be read."""
+        shown = printable(path)
+        problem = "file name is not UTF-8" if shown != path else None
+        size = mtime = ctime = 0
+        try:
+            stat = entry.stat()
+        except OSError as error:  # a dangling link, or a circle of links
+            problem = problem or ("not a regular file" if entry.is_symlink() else error.strerror)
+        else:
+            if S_ISREG(stat.st_mode):
+                size, mtime, ctime = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+            else:  # a pipe would block the read for ever
+                problem = problem or "not a regular file"
+        if problem is not None:
+            self._problems[len(self._numbers) // 4] = f"unreadable: {problem}"
+        self._numbers.extend((label, size, mtime, ctime))
+        self._recent.append(shown)
+        if len(self._recent) == _BLOCK:
+            self._store()
+
+    def listing(self, root: Path) -> Listing:
+        """All files, sorted by path."""
+        self._store()
+        paths = Strings(pa.chunked_array(self._paths, pa.large_string()))
+        order = paths.order()
+        paths = paths.take(order)
+        numbers = np.array(self._numbers, dtype=np.int64).reshape(-1, 4)[order]
+        places = np.empty(len(order), dtype=np.int64)
+        places[order] = np.arange(len(order))
+        problems = {int(places[row]): problem for row, problem in self._problems.items()}
+        stamps = np.ascontiguousarray(numbers[:, 1:])
+        return Listing(root, paths, numbers[:, 0].copy(), stamps, FileSource(root, paths), problems)
+
+    def _store(self) -> None:
+        self._paths.append(pa.array(self._recent, pa.large_string()))
+        self._recent = []
+
+
+def _image_entries(folder: Path, seen: set[tuple[int, int]]) -> Iterator[os.DirEntry[str]]:
+    """Entries with names of images at any depth; `seen` ends a link to a folder above."""
+    try:
+        here = folder.stat()
+        if (here.st_dev, here.st_ino) in seen:
+            return
+        seen.add((here.st_dev, here.st_ino))
+        inner = []
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if not is_pool_folder(entry.name):
+                    continue
+                if _is_folder(entry):
+                    inner.append(entry.name)
+                elif is_image_name(entry.name):
+                    yield entry
+    except OSError as error:
+        msg = f"Expected to list {folder}, found: {error.strerror}; check its permissions."
+        raise PoolError(msg) from error
+    # Sorted, so that of two links to one folder it is always the same one that counts.
+    for name in sorted(inner):
+        yield from _image_entries(folder / name, seen)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a circle of links, which a later look at the file names
+        return False

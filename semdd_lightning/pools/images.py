@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from io import BytesIO
+from math import sqrt
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+_POWERS = np.stack([np.arange(256), np.arange(256) ** 2], axis=1)  # (values, 2)
 _DEEP_MODES = ("I", "F")  # and I;16, I;16B, ...: PIL would clip these at 255
 
 
@@ -34,11 +36,14 @@ def decode_image(content: bytes) -> Image.Image:
         content: The whole file.
 
     Raises:
-        OSError: If the bytes are no image, are cut off, or would decode to too many pixels.
+        OSError: If the bytes are no image, are cut off, or would decode to more than PIL's
+            ``MAX_IMAGE_PIXELS``, of which PIL itself would only warn up to twice that number.
     """
     try:
         with Image.open(BytesIO(content)) as image:
+            _refuse_bomb(*image.size)
             image.load()
+            image.info.pop("transparency", None)  # it is dropped; PIL would warn of some kinds
             deep = image.mode in _DEEP_MODES or image.mode.startswith("I;16")
             return (_scale_deep_grey(image) if deep else image).convert("RGB")
     except (OSError, MemoryError):
@@ -46,6 +51,13 @@ def decode_image(content: bytes) -> Image.Image:
     except Exception as error:  # PIL's decoders let ValueError, SyntaxError, struct.error, ... through
         msg = f"{type(error).__name__}: {error}"
         raise OSError(msg) from error
+
+
+def _refuse_bomb(width: int, height: int) -> None:
+    most = Image.MAX_IMAGE_PIXELS
+    if most is not None and width * height > most:
+        msg = f"Image size ({width * height} pixels) exceeds limit of {most} pixels"
+        raise Image.DecompressionBombError(msg)
 
 
 def contrast(image: Image.Image) -> float:
@@ -61,12 +73,11 @@ def contrast(image: Image.Image) -> float:
     Args:
         image: An 8-bit image.
     """
-    counts = np.array(image.histogram(), dtype=np.float64).reshape(-1, 256)  # (channels, values)
-    shares = counts / counts.sum(axis=1, keepdims=True)
-    values = np.arange(256.0)
-    means = shares @ values
-    variances = (shares * (values - means[:, None]) ** 2).sum(axis=1)
-    return float(np.sqrt(variances.max()))
+    counts = np.array(image.histogram(), dtype=np.int64).reshape(-1, 256)  # (channels, values)
+    num_pixels = image.width * image.height
+    sums = (counts @ _POWERS).tolist()  # of values and squares; whole numbers, so that nothing cancels
+    variances = [(num_pixels * squares - total**2) / num_pixels**2 for total, squares in sums]
+    return sqrt(max(variances))
 
 
 def _scale_deep_grey(image: Image.Image) -> Image.Image:

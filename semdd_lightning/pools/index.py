@@ -1,164 +1,138 @@
-"""From image files to a `Pool`: every file is read, hashed and decoded once."""
+"""From a listing to a `Pool`: every image is read, hashed and decoded once."""
 
 from __future__ import annotations
 
-import hashlib
+import time
 import warnings
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from PIL import UnidentifiedImageError
-from rich.console import Console
-from rich.progress import track
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import PoolError
-from semdd_lightning.pools.files import printable
-from semdd_lightning.pools.images import contrast, decode_image
-from semdd_lightning.pools.pool import ExcludedImage, Pool
+from semdd_lightning.pools.examined import USABLE, Examined, examine
+from semdd_lightning.pools.excluded import ExcludedImages
+from semdd_lightning.pools.index_cache import IndexCache
+from semdd_lightning.pools.listing import Listing
+from semdd_lightning.pools.pool import NEAR_CONSTANT, Pool, pool_fingerprint
+from semdd_lightning.pools.strings import Strings
+from semdd_lightning.progress import image_progress
 
-_PROGRESS_FROM = 2_000  # files; fewer are done before a bar can be read
-_BLOCK = 1_024  # files given to the threads at once, so that a million files are not a million futures
-_NEAR_CONSTANT = 2.0  # grey levels out of 255; photographs and drawings have tens of them
-_UNDECODABLE_NAME = "unreadable: file name is not UTF-8"
+_SAVE_SECONDS = 60.0  # of reading that a killed process may lose
 
 
-def index_images(root: Path, files: Sequence[tuple[str, int]], registry: ClassRegistry) -> Pool:
-    """Read, hash and decode image files and keep those that are readable and distinct within their class.
+def index_images(listing: Listing, registry: ClassRegistry, cache_dir: Path | None = None) -> Pool:
+    """Read, hash and decode images and keep those that are readable and distinct within their class.
 
-    Of byte-identical files of one class, the one whose path sorts first stays. The order of `files` and
-    the number of threads change nothing. Images of nearly one colour, and images that stand in two classes,
-    are kept, and a warning says how many there are.
+    Of byte-identical images of one class, the one whose path sorts first stays. The number of threads
+    changes nothing. Images of nearly one colour, and images that stand in two classes, are kept, and a
+    warning says how many there are. What the cache knows of an unchanged file is not found out again.
 
     Args:
-        root: Folder that the paths are relative to.
-        files: Relative posix path and class index of each image file.
+        listing: What to read.
         registry: The classes.
+        cache_dir: Root of the cache; none takes SEMDD_CACHE or the user's cache folder.
 
     Raises:
-        PoolError: If none of the files can be read as an image.
+        PoolError: If none of the images can be read.
     """
-    files = sorted(files)
-    kept: list[tuple[str, int, str]] = []
-    excluded: list[ExcludedImage] = []
-    first_with: dict[tuple[int, str], str] = {}  # (class, content) -> path
-    flat: list[str] = []
-    for (path, class_index), found in zip(files, _examine_all(root, files), strict=True):
-        problem = found.problem
-        if problem is None:
-            twin = first_with.setdefault((class_index, found.digest), path)
-            problem = None if twin == path else f"duplicate of {twin}"
-        if problem is None:
-            kept.append((path, class_index, found.digest))
-            if found.contrast < _NEAR_CONSTANT:
-                flat.append(path)
-        else:
-            excluded.append(ExcludedImage(printable(path), class_index, problem))
-    if not kept:
+    examined = _examine_all(listing, cache_dir)
+    usable = np.flatnonzero(examined.codes == USABLE)
+    first = np.arange(len(listing))
+    first[usable] = usable[first_equal(examined.traits.digests[usable], listing.labels[usable])]
+    kept = usable[first[usable] == usable]
+    excluded = _excluded(listing, examined, first)
+    if not len(kept):
         example = f"{excluded[0].path}: {excluded[0].reason}" if excluded else "there are no image files"
         msg = (
-            f"Expected readable images in {root}, found none among {len(files)} files ({example}); "
+            f"Expected readable images in {listing.root}, found none among {len(listing)} files ({example}); "
             "make the pool again or correct the path."
         )
         raise PoolError(msg)
-    _warn_of_flat_images(flat, len(kept))
-    _warn_of_images_in_two_classes(kept)
-    return Pool(
-        root=root,
-        paths=tuple(path for path, _, _ in kept),
-        labels=np.array([class_index for _, class_index, _ in kept], dtype=np.int64),
-        registry=registry,
-        excluded=tuple(excluded),
-        fingerprint=pool_fingerprint([(path, digest) for path, _, digest in kept]),
-    )
+    paths, traits, labels = listing.paths, examined.traits, listing.labels
+    if len(kept) < len(listing):
+        paths, traits, labels = paths.take(kept), traits.take(kept), labels[kept]
+    _warn_of_flat_images(paths, traits.contrasts)
+    _warn_of_images_in_two_classes(paths, traits.digests)
+    fingerprint = pool_fingerprint(paths, traits.digests)
+    return Pool(listing.root, paths, labels, registry, excluded, fingerprint, listing.source, kept, traits)
 
 
-def pool_fingerprint(images: Sequence[tuple[str, str]]) -> str:
-    """SHA-256 (hex) over the (relative path, content hash) lines of a pool, whatever their order.
+def first_equal(digests: NDArray[np.uint8], labels: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+    """For each image the first one that is byte for byte the same, which may be itself.
 
     Args:
-        images: Relative posix path and content hash (hex) of each image.
+        digests: SHA-256 of each image, shape ``(N, 32)``.
+        labels: Class index of each, shape ``(N,)``, where only images of one class count as the same.
+
+    >>> first_equal(np.array([[7] * 32, [0] * 32, [7] * 32], dtype=np.uint8)).tolist()
+    [0, 1, 0]
     """
-    lines = "".join(f"{path}\t{digest}\n" for path, digest in sorted(images))
-    return hashlib.sha256(lines.encode()).hexdigest()
+    words = np.ascontiguousarray(digests).view(np.uint64)  # (N, 4)
+    keys = [*words.T] if labels is None else [*words.T, labels]
+    order = np.lexsort(keys)  # stable: equal images stay in their order
+    new = np.ones(len(order), dtype=np.bool_)
+    new[1:] = np.logical_or.reduce([key[order[1:]] != key[order[:-1]] for key in keys])
+    first = np.empty(len(order), dtype=np.int64)
+    first[order] = order[np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))]
+    return first
 
 
-class _Examined(NamedTuple):
-    """What reading one file told."""
+def _examine_all(listing: Listing, cache_dir: Path | None) -> Examined:
+    """What each image holds, out of the cache where it can be."""
+    cache = IndexCache(listing, cache_dir)
+    examined = cache.recall()
+    for row, problem in listing.problems.items():
+        examined.codes[row], examined.known[row] = examined.code(problem), True
+        examined.lasting[row] = False  # the next listing will say so itself
+    rows = np.flatnonzero(~examined.known)
+    saved = time.monotonic()
+    try:
+        with image_progress("Reading images", len(rows), after=1.0, keep=False) as advance:
+            for count in examine(listing, examined, rows):
+                advance(count)
+                if time.monotonic() - saved > _SAVE_SECONDS:
+                    cache.store(examined)
+                    saved = time.monotonic()
+    finally:
+        cache.store(examined)
+    return examined
 
-    digest: str = ""
-    contrast: float = 0.0
-    problem: str | None = None  # why the file is unusable
+
+def _excluded(listing: Listing, examined: Examined, first: NDArray[np.int64]) -> ExcludedImages:
+    """Unusable images, and those that are the same as the `first` of their class."""
+    twin = first != np.arange(len(first))
+    rows = np.flatnonzero(twin | (examined.codes != USABLE))
+    unusable = examined.reasons_of(rows).column
+    originals = listing.paths.take(first[rows]).column
+    start, nothing = (pa.scalar(text, pa.large_string()) for text in ("duplicate of ", ""))
+    duplicate = pc.binary_join_element_wise(start, originals, nothing)
+    reasons = pc.if_else(pa.array(twin[rows]), duplicate, unusable)
+    return ExcludedImages(listing.paths.take(rows), listing.labels[rows], Strings(reasons))
 
 
-def _warn_of_flat_images(flat: Sequence[str], num_images: int) -> None:
-    if flat:
+def _warn_of_flat_images(paths: Strings, contrasts: NDArray[np.float32]) -> None:
+    flat = np.flatnonzero(contrasts < NEAR_CONSTANT)
+    if len(flat):
         warnings.warn(
-            f"Expected images to show something, found {len(flat)} of {num_images} nearly constant (standard "
-            f"deviation below {_NEAR_CONSTANT:g} of 255), for example {flat[0]}; a generator may have "
+            f"Expected images to show something, found {len(flat)} of {len(paths)} nearly constant (standard "
+            f"deviation below {NEAR_CONSTANT:g} of 255), for example {paths[flat[0]]}; a generator may have "
             "collapsed. They stay in the pool: look at them, and remove those that show nothing.",
             stacklevel=4,
         )
 
 
-def _warn_of_images_in_two_classes(kept: Sequence[tuple[str, int, str]]) -> None:
-    """`kept` holds path, class index and content hash, every content once in a class."""
-    first_with: dict[str, str] = {}
-    pairs: dict[str, tuple[str, str]] = {}  # content -> the first two paths
-    for path, _, digest in kept:
-        first = first_with.setdefault(digest, path)
-        if first != path:
-            pairs.setdefault(digest, (first, path))
-    if pairs:
-        first, second = next(iter(pairs.values()))
+def _warn_of_images_in_two_classes(paths: Strings, digests: NDArray[np.uint8]) -> None:
+    """Every content is there once in a class, so what is there twice stands in two."""
+    first = first_equal(digests)
+    again = np.flatnonzero(first != np.arange(len(first)))
+    if len(again):
         warnings.warn(
-            f"Expected every image in one class, found {len(pairs)} that stand byte for byte in several, for "
-            f"example {first} and {second}; their labels contradict each other. They stay in the pool: "
-            "remove them where they do not belong.",
+            f"Expected every image in one class, found {len(np.unique(first[again]))} that stand byte for "
+            f"byte in several, for example {paths[first[again[0]]]} and {paths[again[0]]}; their labels "
+            "contradict each other. They stay in the pool: remove them where they do not belong.",
             stacklevel=4,
         )
-
-
-def _examine_all(root: Path, files: Sequence[tuple[str, int]]) -> Iterator[_Examined]:
-    """What each file holds, in order, with a progress bar on a terminal."""
-    console = Console(stderr=True)
-    quiet = len(files) < _PROGRESS_FROM or not console.is_terminal
-    with ThreadPoolExecutor() as threads:  # PIL and hashlib release the GIL
-        examined = (
-            result
-            for start in range(0, len(files), _BLOCK)
-            for result in threads.map(
-                partial(_examine, root), [path for path, _ in files[start : start + _BLOCK]]
-            )
-        )
-        yield from track(
-            examined, "Reading images", total=len(files), console=console, transient=True, disable=quiet
-        )
-
-
-def _examine(root: Path, path: str) -> _Examined:
-    """Content hash and contrast of a file, or why it is unusable."""
-    if printable(path) != path:
-        return _Examined(problem=_UNDECODABLE_NAME)
-    file = root / path
-    if not file.is_file():  # a dangling link, or a pipe that would block the read for ever
-        return _Examined(problem="unreadable: not a regular file")
-    try:
-        content = file.read_bytes()
-        if not content:
-            return _Examined(problem="unreadable: empty file")
-        image = decode_image(content)
-    except OSError as error:
-        return _Examined(problem=f"unreadable: {_short_reason(error)}")
-    return _Examined(hashlib.sha256(content).hexdigest(), contrast(image))
-
-
-def _short_reason(error: OSError) -> str:
-    """What went wrong, without paths and memory addresses, which would differ between two runs."""
-    if error.strerror:
-        return error.strerror
-    return "no known image format" if isinstance(error, UnidentifiedImageError) else str(error)

@@ -2,31 +2,50 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
+from bisect import bisect_left
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.errors import SelectionError, TooFewImagesError
+from semdd_lightning.errors import PoolError, SelectionError, TooFewImagesError
+from semdd_lightning.pools.excluded import ExcludedImage
+from semdd_lightning.pools.listing import ImageSource
+from semdd_lightning.pools.strings import Strings
+
+NEAR_CONSTANT = 2.0
+"""Contrast in grey levels of 255 below which an image shows next to nothing; photographs have tens."""
+
+_BLOCK = 4_096
 
 
-@dataclass(frozen=True)
-class ExcludedImage:
-    """An image file of the pool that cannot be chosen.
+@dataclass(frozen=True, eq=False)
+class ImageTraits:
+    """What decoding told of each image.
 
     Args:
-        path: Relative posix path below the pool's root.
-        class_index: Class of the folder it lies in.
-        reason: ``unreadable: <why>`` or ``duplicate of <path>``.
+        widths: Pixels, shape ``(N,)``.
+        heights: Pixels, shape ``(N,)``.
+        contrasts: Standard deviation of the channel that varies most, in grey levels of 255, shape ``(N,)``.
+        digests: SHA-256 of the bytes, shape ``(N, 32)``.
+        perceptual_hashes: 64 bits that hardly change where an image is encoded or resized, shape ``(N,)``.
     """
 
-    path: str
-    class_index: int
-    reason: str
+    widths: NDArray[np.int32]
+    heights: NDArray[np.int32]
+    contrasts: NDArray[np.float32]
+    digests: NDArray[np.uint8]
+    perceptual_hashes: NDArray[np.uint64]
+
+    def take(self, rows: NDArray[np.int64]) -> ImageTraits:
+        """The traits of the images at `rows`."""
+        return ImageTraits(*(getattr(self, column.name)[rows] for column in fields(self)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,31 +55,87 @@ class Pool:
     An image is identified by its relative path; compare two pools by `fingerprint`.
 
     Args:
-        root: Folder that `paths` are relative to.
+        root: Folder, or file, that the pool was read from.
         paths: Relative posix paths, sorted.
         labels: Class index of each image, shape ``(N,)``.
         registry: The classes.
-        excluded: Image files that were left out, in path order.
+        excluded: Images that were left out, in path order.
         fingerprint: SHA-256 (hex) over path and content of every image in `paths`.
+        source: Gives the encoded bytes of each image.
+        rows: Row of each image in `source`, shape ``(N,)``.
+        traits: What decoding told of each image.
     """
 
     root: Path
-    paths: tuple[str, ...]
+    paths: Strings
     labels: NDArray[np.int64]
     registry: ClassRegistry
-    excluded: tuple[ExcludedImage, ...]
+    excluded: Sequence[ExcludedImage]
     fingerprint: str
+    source: ImageSource
+    rows: NDArray[np.int64]
+    traits: ImageTraits
 
     def __len__(self) -> int:
         return len(self.paths)
 
-    def file(self, index: int) -> Path:
-        """The file of image `index`."""
-        return self.root / self.paths[index]
+    def read(self, index: int) -> bytes:
+        """The encoded bytes of image `index`.
+
+        Raises:
+            OSError: If they cannot be read any more.
+        """
+        return self.source.read(int(self.rows[index]))
+
+    def file(self, index: int) -> Path | None:
+        """The file that holds exactly image `index`, where there is one."""
+        return self.source.file(int(self.rows[index]))
+
+    def find(self, path: str) -> int:
+        """The index of the image at `path`.
+
+        Raises:
+            PoolError: If the pool has no usable image there.
+        """
+        index = bisect_left(self.paths, path)
+        if index < len(self) and self.paths[index] == path:
+            return index
+        msg = f"Expected a usable image {path} in {self.root}, found none; the pool has changed since."
+        raise PoolError(msg)
+
+    def take(self, indices: NDArray[np.int64]) -> Pool:
+        """The images at `indices` as a pool, with the excluded ones of all.
+
+        Args:
+            indices: Which images, ascending, shape ``(n,)``.
+        """
+        paths, traits = self.paths.take(indices), self.traits.take(indices)
+        return replace(
+            self,
+            paths=paths,
+            labels=self.labels[indices],
+            fingerprint=pool_fingerprint(paths, traits.digests),
+            rows=self.rows[indices],
+            traits=traits,
+        )
 
     def counts(self) -> NDArray[np.int64]:
         """Number of usable images of each class, shape ``(C,)``."""
         return np.bincount(self.labels, minlength=len(self.registry)).astype(np.int64)
+
+
+def pool_fingerprint(paths: Strings, digests: NDArray[np.uint8]) -> str:
+    """SHA-256 (hex) over the ``path<tab>content hash`` lines of a pool in path order.
+
+    Args:
+        paths: Path of each image, sorted.
+        digests: SHA-256 of the bytes of each, shape ``(N, 32)``.
+    """
+    fingerprint = hashlib.sha256()
+    for start in range(0, len(paths), _BLOCK):
+        block = zip(paths[start : start + _BLOCK], digests[start : start + _BLOCK], strict=True)
+        fingerprint.update("".join(f"{path}\t{digest.tobytes().hex()}\n" for path, digest in block).encode())
+    return fingerprint.hexdigest()
 
 
 def require_images_per_class(pool: Pool, ipc: int) -> None:

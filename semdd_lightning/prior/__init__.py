@@ -2,7 +2,6 @@
 
 from semdd_lightning.prior.cache import SHARD_SIZE
 from semdd_lightning.prior.embedding import PoolEmbeddings, embed_pool
-from semdd_lightning.prior.imagenet import imagenet_names, with_imagenet_names
 from semdd_lightning.prior.loaded_clip import LoadedClip
 from semdd_lightning.prior.open_clip_prior import OpenClipPrior, parse_prior
 from semdd_lightning.prior.preprocessing import Preprocessing
@@ -16,9 +15,7 @@ __all__ = [
     "PoolEmbeddings",
     "Preprocessing",
     "embed_pool",
-    "imagenet_names",
     "parse_prior",
     "resolve_prompts",
     "text_prototypes",
-    "with_imagenet_names",
 ]

@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from semdd_lightning.prior.atomic import write_atomically
+from semdd_lightning.atomic import write_atomically
 
 SHARD_SIZE = 1024
 """Images of a shard: the unit that is encoded, written and handed to a rank. Part of the cache's key."""

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from semdd_lightning.atomic import remove_stale_files
 from semdd_lightning.cache import cache_root
 from semdd_lightning.errors import CacheError
 from semdd_lightning.pools import Pool
-from semdd_lightning.prior.atomic import remove_stale_files
 from semdd_lightning.prior.cache import (
     FORMAT,
     SHARD_SIZE,
@@ -28,11 +28,12 @@ from semdd_lightning.prior.cache import (
 from semdd_lightning.prior.encoding import encode_shards
 from semdd_lightning.prior.loaded_clip import LoadedClip
 from semdd_lightning.prior.open_clip_prior import OpenClipPrior
-from semdd_lightning.prior.progress import encoding_progress
 from semdd_lightning.prior.prompts import text_prototypes, warn_of_equal_prototypes
 from semdd_lightning.prior.sources import ModelSource
+from semdd_lightning.progress import image_progress
 
 _POLL_SECONDS = 0.2
+_WORTH_A_BAR = 200  # images
 _log = logging.getLogger(__name__)
 
 
@@ -154,7 +155,8 @@ def _encode_missing(
     total = sum(map(len, ranges))
     _log.info("Encoding %d of %d images in %d shards.", total, len(pool), len(missing))
     done = {}
-    with encoding_progress(total, len(missing), show=show) as advance:
+    worth_it = total > _WORTH_A_BAR or len(missing) > 1
+    with image_progress("Encoding images", total, show=show and worth_it) as advance:
         encoded = encode_shards(pool, clip, ranges, prior.batch_size, advance)
         for i, embeddings in zip(missing, encoded, strict=True):
             shards.files[i].write(embeddings)

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
-from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from semdd_lightning.errors import CacheError, PriorError
-from semdd_lightning.pools import Pool, read_image
+from semdd_lightning.pools import Pool, decode_image
 from semdd_lightning.prior.loaded_clip import LoadedClip
-
-T = TypeVar("T")
-R = TypeVar("R")
+from semdd_lightning.threads import map_ahead
 
 
 def encode_shards(
@@ -49,11 +44,11 @@ def encode_shards(
 
     def load(index: int) -> Tensor:
         try:
-            return clip.preprocess(read_image(pool.file(index)))
+            return clip.preprocess(decode_image(pool.read(index)))
         except OSError as error:
             msg = (
-                f"Expected the pool's image {pool.file(index)} to be readable, as it was when the pool was "
-                f"indexed, found {error}; restore the file or index the pool anew."
+                f"Expected {pool.paths[index]} of {pool.root} to be readable, as it was when the pool was "
+                f"indexed, found {error}; restore the image or index the pool anew."
             )
             raise CacheError(msg) from error
 
@@ -68,31 +63,6 @@ def encode_shards(
             _require_finite(parts[-1], pool, start, clip.precision)
             advance(len(images))
         yield torch.cat(parts)
-
-
-def map_ahead(function: Callable[[T], R], items: Iterable[T], *, workers: int, ahead: int) -> Iterator[R]:
-    """Map in threads, in order, at most `ahead` results in advance of the reader.
-
-    Args:
-        function: What to do with each item.
-        items: The items.
-        workers: Threads.
-        ahead: Bound on results that wait, at least 1.
-
-    >>> list(map_ahead(lambda x: x * x, range(4), workers=2, ahead=2))
-    [0, 1, 4, 9]
-    """
-    executor = ThreadPoolExecutor(workers, thread_name_prefix="semdd-decode")
-    waiting: deque[Future[R]] = deque()
-    remaining = iter(items)
-    try:
-        waiting.extend(executor.submit(function, item) for item in islice(remaining, ahead))
-        while waiting:
-            result = waiting.popleft().result()
-            waiting.extend(executor.submit(function, item) for item in islice(remaining, 1))
-            yield result
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
 
 
 def _require_finite(embeddings: Tensor, pool: Pool, start: int, precision: str) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from semdd_lightning.pools import read_image
+from semdd_lightning.pools import Pool, decode_image
 
 MOST_CLASSES = 20
 MOST_CHOSEN = 10
@@ -17,20 +17,20 @@ REJECTED = 4
 CELL = 0.75  # inches
 
 
-def write_contact_sheet(path: Path, table: pd.DataFrame, root: Path) -> Path:
+def write_contact_sheet(path: Path, table: pd.DataFrame, pool: Pool) -> Path:
     """Write chosen images in pick order beside the worst-scored rejected ones.
 
     Args:
         path: PNG to write.
         table: score table of a selection.
-        root: folder that the table's paths are relative to.
+        pool: the pool that the selection was made from.
     """
-    figure = draw_contact_sheet(table, root)
+    figure = draw_contact_sheet(table, pool)
     figure.savefig(path, format="png")
     return path
 
 
-def draw_contact_sheet(table: pd.DataFrame, root: Path) -> Figure:
+def draw_contact_sheet(table: pd.DataFrame, pool: Pool) -> Figure:
     """The contact sheet as a figure, for up to 20 classes and 10 chosen images each."""
     labels = sorted(table["label"].unique())[:MOST_CLASSES]
     chosen = {label: _chosen(table, label) for label in labels}
@@ -48,7 +48,7 @@ def draw_contact_sheet(table: pd.DataFrame, root: Path) -> Figure:
     for row, label in enumerate(labels):
         for column, (_, image) in enumerate(chosen[label].iterrows()):
             axes = figure.add_subplot(grid[row, column])
-            _show(axes, root / image["path"])
+            _show(axes, pool, image["path"])
             if column == 0:
                 name = textwrap.shorten(str(image["class_name"]), 16, placeholder="...")
                 axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
@@ -56,7 +56,7 @@ def draw_contact_sheet(table: pd.DataFrame, root: Path) -> Figure:
                 axes.set_title(f"{column + 1}", fontsize=7)
         for column, (_, image) in enumerate(_rejected(table, label).iterrows()):
             axes = figure.add_subplot(grid[row, columns + 1 + column])
-            _show(axes, root / image["path"], frame="tab:red")
+            _show(axes, pool, image["path"], frame="tab:red")
     hidden = table["label"].nunique() - len(labels)
     more = f", first {len(labels)} of {len(labels) + hidden} classes" if hidden else ""
     figure.suptitle(
@@ -75,8 +75,8 @@ def _rejected(table: pd.DataFrame, label: int) -> pd.DataFrame:
     return of_class.sort_values("quality").head(REJECTED)
 
 
-def _show(axes: Axes, file: Path, frame: str | None = None) -> None:
-    axes.imshow(read_image(file), interpolation="nearest")
+def _show(axes: Axes, pool: Pool, path: str, frame: str | None = None) -> None:
+    axes.imshow(decode_image(pool.read(pool.find(path))), interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():

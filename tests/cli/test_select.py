@@ -53,6 +53,9 @@ def test_bad_pools_are_refused_before_torch_is_imported(workplace: Path, digits:
     cases: list[tuple[list[str], str]] = [
         (["missing", "--ipc=2"], "found nothing there"),
         (["file", "--ipc=2"], "found a file"),
+        (["file", "--ipc=2", "--layout=class_folders"], "found a file"),
+        ([str(digits), "--ipc=2", "--layout=imagefolder"], "Expected a layout to be auto or one of"),
+        (["--config=quickstart.yaml", "--layout=d4m"], "--layout together with a pool"),
         (["empty", "--ipc=2"], "found an empty folder"),
         (["loose", "--ipc=2"], "1 loose image files"),
         ([str(digits), "--ipc=2", "--classes=classes.txt"], "2 classes of the class list"),
@@ -62,7 +65,7 @@ def test_bad_pools_are_refused_before_torch_is_imported(workplace: Path, digits:
         (["--ipc=2"], "Expected a pool, found none"),
         (["--config=none.yaml"], "Expected a config"),
         (["--config=broken.yaml"], "data.init_args"),
-        (["--config=quickstart.yaml", "--classes=classes.txt"], "--classes together with a pool folder"),
+        (["--config=quickstart.yaml", "--classes=classes.txt"], "--classes together with a pool"),
         (["--config=torn.yaml"], "Expected a config in YAML"),
         (["--config=folders.yaml", "--ipc=2"], "missing, found nothing there"),
         (["--config=odd.yaml"], "Expected ipc of data.init_args to be a whole number, found 'many'"),

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from semdd_lightning import __version__
 from semdd_lightning.cli.main import main
 from semdd_lightning.export import read_manifest, write_json
-from semdd_lightning.pools.digits import GeneratedDigits
+from semdd_lightning.pools.digits import GeneratedDigits, digits_split
 from semdd_lightning.selection import ClassPool, Picks, Random, TwoStage
 
 
@@ -91,6 +92,19 @@ def test_exported_images_are_missing_or_altered(chosen: Path, capsys: pytest.Cap
     lines = differences(chosen, capsys).splitlines()
     assert f"Exported image {first} is missing." in lines
     assert any(line.startswith(f"Exported image {second} is not the pool's") for line in lines)
+
+
+def test_a_pool_whose_images_are_no_files(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images, labels = digits_split("train")
+    np.savez(workplace / "digits.npz", images=images[:200].transpose(0, 3, 1, 2), labels=labels[:200])
+    assert main(["select", "digits.npz", "--ipc=2", "--prior=digits", "--audit=off", "--out=chosen"]) == 0
+    assert main(["verify", "chosen"]) == 0
+    files = sorted((workplace / "chosen/images").glob("*/*.png"))
+    assert [file.parent.name for file in files] == [str(i) for i in range(10) for _ in range(2)]
+    files[0].write_bytes(files[1].read_bytes())
+    lines = differences(workplace / "chosen", capsys).strip().splitlines()
+    path = files[0].relative_to(workplace / "chosen/images").as_posix()
+    assert lines[-1].endswith(f"{path} is not the pool's {path} any more.")
 
 
 def test_a_pool_that_is_gone(chosen: Path, pool: Path, refused: Callable[..., str]) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from semdd_lightning.data import Augmentation, FolderImages, PoolDataModule, TrainingImages
 from semdd_lightning.errors import ClassListError, ConfigError, RunError, TooFewImagesError
-from semdd_lightning.pools import ClassFolders
+from semdd_lightning.pools import ClassFolders, Pool
 from semdd_lightning.prior import OpenClipPrior
 from semdd_lightning.selection import Random
 
@@ -48,6 +48,31 @@ def test_the_trainer_serves_the_selected_images_with_their_labels(
     assert [len(batch.labels) for batch in batches] == [4, 2]
 
 
+def test_the_pool_is_indexed_once_before_setup_where_the_cache_is_asked_to_be(
+    coloured_pool: Path,
+    tiny_clip_dir: Path,
+    served_batches: Served,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    reads: list[tuple[Path, Path | None]] = []
+    read = ClassFolders.read
+
+    def note(reader: ClassFolders, cache_dir: Path | None = None) -> Pool:
+        reads.append((Path(reader.path), cache_dir))
+        return read(reader, cache_dir)
+
+    monkeypatch.setattr(ClassFolders, "read", note)
+    monkeypatch.setattr("semdd_lightning.pools.index_cache._RECENT_NS", 0)
+    data = _data(coloured_pool, tiny_clip_dir, num_workers=0, cache_dir=tmp_path / "cache")
+    served_batches(data)
+    assert reads == [(coloured_pool, tmp_path / "cache")]
+    assert data.selected is not None
+    assert data.selected.seconds["index"] > 0
+    assert len(list((tmp_path / "cache/index").glob("*.parquet"))) == 1
+    assert not (tmp_path / "default-cache").exists()
+
+
 def test_the_manifest_tells_how_the_selection_was_made(coloured_pool: Path, tiny_clip_dir: Path) -> None:
     data = _data(coloured_pool, tiny_clip_dir, sampler="random", selection_seed=7)
     data.setup("fit")
@@ -56,10 +81,10 @@ def test_the_manifest_tells_how_the_selection_was_made(coloured_pool: Path, tiny
     assert (manifest.ipc, manifest.selection_seed, manifest.sampler_name) == (2, 7, "random")
     assert manifest.pool["init_args"]["path"] == str(coloured_pool)
     assert manifest.pool_fingerprint == ClassFolders(coloured_pool).read().fingerprint
-    assert [path.relative_to(coloured_pool).as_posix() for path in selected.paths] == list(manifest.paths)
+    assert selected.paths == list(manifest.paths)
     table = selected.table
     assert sorted(table.path[table.stage == "selected"]) == sorted(manifest.paths)
-    assert set(selected.seconds) == {"index", "embed", "select"}
+    assert set(selected.seconds) == {"index", "embed", "audit", "select"}
 
     again = _data(coloured_pool, tiny_clip_dir, sampler=Random(), selection_seed=7)
     again.setup("fit")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,8 @@ from semdd_lightning.export import (
     write_subset,
 )
 from semdd_lightning.pools import ClassFolders
+from semdd_lightning.pools.listing import ImageSource
+from semdd_lightning.pools.strings import Strings
 from semdd_lightning.prior import OpenClipPrior
 
 
@@ -105,8 +108,6 @@ def test_chosen_images_stand_in_pick_order(chosen: PoolSelection, tmp_path: Path
 
 
 def test_a_pool_without_excluded_files_has_no_extra_rows(chosen: PoolSelection) -> None:
-    from dataclasses import replace
-
     table = selection_table(replace(chosen.pool, excluded=()), chosen.selection)
     assert len(table) == 6
 
@@ -124,6 +125,53 @@ def test_links_are_the_same_files(chosen: PoolSelection, tmp_path: Path) -> None
     for path in chosen.manifest.paths:
         assert (linked / "images" / path).samefile(chosen.pool.root / path)
         assert not (copied / "images" / path).samefile(chosen.pool.root / path)
+
+
+def _in_parts(chosen: PoolSelection) -> PoolSelection:
+    """The same images in a layout whose paths begin with another folder, and which are no files."""
+    pool, manifest = chosen.pool, chosen.manifest
+    paths = Strings(f"part_0/{path}" for path in pool.paths)
+    pool = replace(pool, paths=paths, source=_Packed(pool.source))
+    manifest = replace(manifest, paths=tuple(f"part_0/{path}" for path in manifest.paths))
+    return replace(chosen, pool=pool, manifest=manifest)
+
+
+class _Packed(ImageSource):
+    """What another source holds, but not as files."""
+
+    def __init__(self, source: ImageSource) -> None:
+        self.read = source.read  # type: ignore[method-assign]
+
+    def read(self, row: int) -> bytes:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("link", [True, False])
+def test_an_export_always_has_class_folders(chosen: PoolSelection, tmp_path: Path, link: bool) -> None:
+    packed = _in_parts(chosen)
+    out = packed.export(tmp_path / "out", link=link)
+    found = sorted(path.relative_to(out / "images").as_posix() for path in out.rglob("*.png"))
+    folders = [chosen.manifest.class_folders[label] for label in chosen.manifest.labels]
+    assert found == sorted(
+        f"{folder}/{path}" for folder, path in zip(folders, packed.manifest.paths, strict=True)
+    )
+    exported = exported_images(out, read_manifest(out))
+    assert [path for path, _ in exported] == packed.paths == list(packed.manifest.paths)
+    for path, file in exported:
+        assert file.read_bytes() == packed.pool.read(packed.pool.find(path))
+    again = ClassFolders(out / "images").read()
+    assert again.registry.folders == chosen.pool.registry.folders
+    assert np.bincount(again.labels).tolist() == [2, 2]
+
+
+def test_two_images_of_one_name_are_refused(chosen: PoolSelection, tmp_path: Path) -> None:
+    first, second = (int(i) for i in chosen.selection.indices[:2])
+    paths = list(chosen.pool.paths)
+    paths[first], paths[second] = "cat/a.png", "a.png"
+    pool = replace(chosen.pool, paths=Strings(paths))
+    with pytest.raises(RunError, match=r"one image at .*images/cat/a\.png, found a\.png to be a second"):
+        replace(chosen, pool=pool).export(tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_where_links_are_impossible_images_are_copied(
@@ -165,6 +213,4 @@ def test_the_manifest_names_what_was_chosen(chosen: PoolSelection) -> None:
     rows = chosen.selection.indices
     assert chosen.manifest.paths == tuple(chosen.pool.paths[i] for i in rows.tolist())
     assert torch.equal(torch.tensor(chosen.manifest.labels), torch.tensor([0, 0, 1, 1]))
-    assert [path.relative_to(chosen.pool.root).as_posix() for path in chosen.paths] == list(
-        chosen.manifest.paths
-    )
+    assert chosen.paths == list(chosen.manifest.paths)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
@@ -10,7 +11,6 @@ import pytest
 from PIL import Image
 
 from semdd_lightning.pools import read_image
-from semdd_lightning.pools.files import find_images, is_image_name
 from semdd_lightning.pools.images import contrast, decode_image, scale_to_8_bit
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)
@@ -125,30 +125,24 @@ def test_contrast_is_the_largest_deviation_of_a_channel(size: tuple[int, int]) -
     assert contrast(Image.new("RGB", size, (255, 0, 128))) == 0
 
 
-def test_decompression_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = _saved(Image.fromarray(COLOURS), tmp_path / "bomb.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
-    with pytest.raises(OSError, match="DecompressionBombError"):
-        read_image(path)
+@pytest.mark.parametrize(
+    ("limit", "refused"), [(20, True), (40, True), (62, True), (63, False), (None, False)]
+)
+def test_decompression_bombs_are_refused_above_the_limit_itself(
+    monkeypatch: pytest.MonkeyPatch, limit: int | None, refused: bool
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)  # the image has 63 pixels
+    if not refused:
+        assert decode_image(_encoded("PNG")).size == (7, 9)
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with pytest.raises(
+            OSError, match=r"DecompressionBombError: Image size \(63 pixels\) exceeds limit of"
+        ):
+            decode_image(_encoded("PNG"))
 
 
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none\.png"):
         read_image(tmp_path / "none.png")
-
-
-def test_image_names() -> None:
-    suffixes = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm"]
-    assert all(is_image_name(f"a.{suffix}") and is_image_name(f"a.{suffix.upper()}") for suffix in suffixes)
-    assert not any(map(is_image_name, ["a.txt", "png", ".png", ".a.png", "a.png.tmp", "selected.jsonl"]))
-
-
-def test_find_images_follows_links_once_and_skips_hidden_folders(tmp_path: Path) -> None:
-    for name in ("real/deep/a.png", "real/b.JPG", "real/.hidden/c.png", "real/notes.txt", "elsewhere/d.png"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    root = tmp_path / "real"
-    (root / "loop").symlink_to(root)
-    (root / "link").symlink_to(tmp_path / "elsewhere")
-    found = sorted(path.relative_to(root).as_posix() for path in find_images(root))
-    assert found == ["b.JPG", "deep/a.png", "link/d.png"]

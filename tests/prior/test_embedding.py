@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from semdd_lightning.errors import CacheError, PriorError
-from semdd_lightning.pools import Pool, read_image
+from semdd_lightning.pools import Pool, decode_image
 from semdd_lightning.prior import LoadedClip, OpenClipPrior, PoolEmbeddings, embed_pool
 
 MakePool = Callable[..., Pool]
@@ -46,7 +46,7 @@ def test_embeddings_are_those_of_the_model(make_pool: MakePool, prior: OpenClipP
     pool, clip = make_pool(11), prior.load()
     result = embed_pool(pool, prior, cache_dir=tmp_path / "cache", shard_size=6)
     expected = torch.cat(
-        [clip.encode_images(clip.preprocess(read_image(pool.file(i)))[None]) for i in range(11)]
+        [clip.encode_images(clip.preprocess(decode_image(pool.read(i)))[None]) for i in range(11)]
     )
     torch.testing.assert_close(result.image_embeddings, expected, atol=1e-5, rtol=0)
     torch.testing.assert_close(result.text_prototypes, prior.prototypes(clip, pool.registry))
@@ -61,7 +61,7 @@ def test_a_complete_cache_needs_neither_model_nor_images(
     first = embed_pool(pool, prior, shard_size=3)  # into SEMDD_CACHE
     assert len(_shards(tmp_path / "default-cache")) == 3
     monkeypatch.setattr("semdd_lightning.prior.open_clip_prior.load_clip", _refuse)
-    monkeypatch.setattr("semdd_lightning.prior.encoding.read_image", _refuse)
+    monkeypatch.setattr("semdd_lightning.prior.encoding.decode_image", _refuse)
     second = embed_pool(pool, prior, shard_size=3)
     assert (first.encoded, second.encoded) == (7, 0)
     assert torch.equal(first.image_embeddings, second.image_embeddings)
@@ -176,12 +176,12 @@ import torch
 from pathlib import Path
 from semdd_lightning.prior import embed_pool, encoding
 
-read = encoding.read_image
+decode = encoding.decode_image
 torch.set_num_threads(1)
-def slowly(path):
+def slowly(content):
     time.sleep(0.03)
-    return read(path)
-encoding.read_image = slowly
+    return decode(content)
+encoding.decode_image = slowly
 pool, prior = pickle.loads(Path(sys.argv[1]).read_bytes())
 embed_pool(pool, prior, cache_dir=Path(sys.argv[2]), shard_size=4)
 """
@@ -219,10 +219,11 @@ def test_an_image_that_went_bad_is_named(
     make_pool: MakePool, prior: OpenClipPrior, content: bytes | None
 ) -> None:
     pool = make_pool(4)
-    pool.file(2).unlink()
+    file = pool.root / pool.paths[2]
+    file.unlink()
     if content is not None:
-        pool.file(2).write_bytes(content)
-    with pytest.raises(CacheError, match=rf"{pool.paths[2]} to be readable"):
+        file.write_bytes(content)
+    with pytest.raises(CacheError, match=rf"Expected {pool.paths[2]} of {pool.root} to be readable"):
         embed_pool(pool, prior)
 
 
@@ -249,5 +250,5 @@ def test_bad_ranks(make_pool: MakePool, prior: OpenClipPrior) -> None:
 
 def test_non_square_images_of_any_mode(make_pool: MakePool, prior: OpenClipPrior) -> None:
     pool = make_pool(1)
-    Image.new("LA", (70, 20), (128, 200)).save(pool.file(0))
+    Image.new("LA", (70, 20), (128, 200)).save(pool.root / pool.paths[0])
     assert embed_pool(pool, prior).image_embeddings.shape == (1, 16)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from semdd_lightning.atomic import remove_stale_files, write_atomically
 from semdd_lightning.errors import CacheError
-from semdd_lightning.prior.atomic import remove_stale_files, write_atomically
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

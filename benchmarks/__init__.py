@@ -1,0 +1,1 @@
+"""What the package costs at scale, measured; each module is a program."""

@@ -1,0 +1,104 @@
+"""``semdd pool inspect``: what an image pool holds, before anything is done with it."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+
+from semdd_lightning.errors import ConfigError
+from semdd_lightning.pools.any_pool import AnyPool
+from semdd_lightning.pools.inspection import PoolInspection, inspect_pool
+from semdd_lightning.pools.layouts import AUTO, LAYOUTS
+
+_PRIOR = "ViT-B-32-quickgelu:openai"
+_SUGGESTED_IPC = 10
+EPILOG = """examples:
+  semdd pool inspect my_pool
+  semdd pool inspect my_pool --classes imagenette
+  semdd pool inspect 'shards/pool-{{000000..000009}}.tar' --json pool.json
+
+layouts, recognised by the names of folders and files:
+{layouts}
+"""
+
+
+def run(command: str, words: list[str]) -> int:
+    """Inspect one pool; exit status 0 if it can be read."""
+    options = _parser().parse_args(words)
+    if options.json is not None and not options.json.absolute().parent.is_dir():
+        msg = f"Expected a folder for {options.json}, found none; make it first."
+        raise ConfigError(msg)
+    found = inspect_pool(AnyPool(options.path, options.classes, layout=options.layout))
+    if options.json is not None:
+        from semdd_lightning.export import write_json
+
+        write_json(options.json, {**asdict(found), "short_classes": found.short_classes})
+    from semdd_lightning.report.pool import print_pool_table
+
+    print_pool_table(found, _next_commands(found, options), _snippet(found, options))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="semdd pool", description="Look at an image pool.")
+    inspect = parser.add_subparsers(dest="action", required=True, metavar="ACTION").add_parser(
+        "inspect",
+        help="say what a pool holds",
+        description="Say which layout a pool has, its classes, images, sizes, bad files and duplicates. "
+        "Every image is read once; the index is kept for the commands that follow.",
+        epilog=EPILOG.format(layouts=_layout_lines()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    inspect.add_argument("path", type=Path, help="folder, file, or pattern of tar shards")
+    inspect.add_argument("--layout", default=AUTO, help="name of the layout (default: recognise it)")
+    inspect.add_argument(
+        "--classes",
+        type=Path,
+        metavar="FILE|DATASET",
+        help="class list in order, .txt or .csv, or the name of a data set; wins over folder names",
+    )
+    inspect.add_argument("--json", type=Path, metavar="FILE", help="write the same as data, with every path")
+    return parser
+
+
+def _layout_lines() -> str:
+    names = {"/".join((layout.name, *layout.also)): layout.pattern for layout in LAYOUTS}
+    width = max(map(len, names))
+    return "\n".join(f"  {name:<{width}}  {pattern}" for name, pattern in names.items())
+
+
+def _next_commands(found: PoolInspection, options: argparse.Namespace) -> list[str]:
+    words = [str(options.path)]
+    if options.layout != AUTO:
+        words += ["--layout", options.layout]
+    pool = shlex.join(words)
+    classes = "" if options.classes is None else f" --classes {shlex.quote(str(options.classes))}"
+    data_set = _data_set(found) if options.classes is None else shlex.quote(str(options.classes))
+    ipc = max(1, min(_SUGGESTED_IPC, min(found.images_per_class) // 2))
+    return [
+        f"semdd audit {pool} --dataset {data_set} --prior {_PRIOR}",
+        f"semdd select {pool}{classes} --ipc {ipc} --prior {_PRIOR} --out chosen",
+    ]
+
+
+def _data_set(found: PoolInspection) -> str:
+    """The data set whose wnids the class folders are, or the only one of as many classes."""
+    from semdd_lightning.datasets import DATASETS
+
+    as_many = [spec for spec in DATASETS.values() if spec.num_classes == len(found.class_folders)]
+    same = [spec.name for spec in as_many if set(spec.wnids or ()) == set(found.class_folders)]
+    names = same or [spec.name for spec in as_many]
+    return names[0] if same or len(names) == 1 else "DATASET"
+
+
+def _snippet(found: PoolInspection, options: argparse.Namespace) -> str:
+    import yaml
+
+    arguments = {"path": found.begins_in}
+    if options.classes is not None:
+        arguments["classes"] = str(options.classes)
+    pool = {"class_path": found.reader, "init_args": arguments}
+    text: str = yaml.safe_dump({"data": {"init_args": {"pool": pool}}}, sort_keys=False, allow_unicode=True)
+    return "\n".join(f"  {line}" for line in text.splitlines())

@@ -1,0 +1,172 @@
+"""CIFAR-10 and CIFAR-100 as their authors publish them: python batches, read by torchvision."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from semdd_lightning.classes import ClassRegistry, resolve_classes
+from semdd_lightning.errors import PoolError
+from semdd_lightning.pools.class_folders import require_folder
+from semdd_lightning.pools.listing import ImageSource, Listing
+from semdd_lightning.pools.reader import DiskPool
+from semdd_lightning.pools.stamps import file_stamp
+from semdd_lightning.pools.strings import Strings
+
+# The file of class names tells the two apart; the key is where the names stand in it.
+_META = {"batches.meta": ("CIFAR10", "label_names"), "meta": ("CIFAR100", "fine_label_names")}
+_FOLDERS = {"cifar-10-batches-py": "batches.meta", "cifar-100-python": "meta"}
+_BINARY = ("cifar-10-batches-bin", "cifar-100-binary", "data_batch_1.bin", "train.bin")
+
+
+@dataclass(frozen=True)
+class CifarFiles(DiskPool):
+    """CIFAR-10 or CIFAR-100 in the official python version, told apart by its files; nothing is downloaded.
+
+    torchvision reads it, and checks every file's hash before, so that files of another origin are refused.
+
+    Args:
+        path: The folder ``cifar-10-batches-py`` or ``cifar-100-python``, or the one that holds it.
+        classes: Class list that orders and names the classes anew: a ``.txt`` (one class a line) or ``.csv``
+            file (``name,folder,wnid,teacher_index``), or the name of a data set.
+        class_names: The class list written out, in class order. Give it or `classes`, not both.
+        split: Which split.
+    """
+
+    split: Literal["train", "test"] = "train"
+
+    def check(self) -> None:
+        """See that the folder and its file of class names are there.
+
+        Raises:
+            PoolError: If they are not, or are the binary version.
+            ClassListError: If the class list does not hold CIFAR's classes.
+        """
+        self.registry()
+
+    def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
+        """CIFAR's own classes in their order, or in that of the class list; `default` is not needed."""
+        folders = cifar_class_names(cifar_folder(self._existing()))
+        listed = self._class_list()
+        if listed is not None:
+            return resolve_classes(folders, listed)
+        names = tuple(folder.replace("_", " ") for folder in folders)
+        return ClassRegistry(names, folders, folders_given=True)
+
+    def listing(self, registry: ClassRegistry | None = None) -> Listing:
+        """Every image of the split as ``<class>/<row>.png``.
+
+        Raises:
+            PoolError: If a file is missing or is not the official one.
+        """
+        folder = cifar_folder(self._existing())
+        registry = self.registry() if registry is None else registry
+        data = _read(folder, self.split)
+        targets = np.asarray(data.targets, dtype=np.int64)
+        class_folders = cifar_class_names(folder)
+        paths = Strings(f"{class_folders[target]}/{row:05d}.png" for row, target in enumerate(targets))
+        rows = paths.order()
+        classes = np.array([registry.folders.index(name) for name in class_folders], dtype=np.int64)
+        return Listing(
+            root=folder,
+            paths=paths.take(rows),
+            labels=classes[targets][rows],
+            stamps=np.tile(_stamp(folder), (len(rows), 1)),
+            source=_Rows(data.data, rows),
+        )
+
+
+def cifar_folder(path: Path) -> Path:
+    """The folder of the python version: the path itself or one in it.
+
+    Args:
+        path: A folder that exists.
+
+    Raises:
+        PoolError: If there is none, several, or the binary version.
+    """
+    require_folder(path)
+    found = [path / name for name, meta in _FOLDERS.items() if (path / name / meta).is_file()]
+    if any((path / meta).is_file() for meta in _META):
+        found = [path]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        msg = f"Expected one CIFAR in {path}, found {' and '.join(f.name for f in found)}; give one of them."
+        raise PoolError(msg)
+    binary = [name for name in _BINARY if (path / name).exists()]
+    what = f"the binary version ({binary[0]})" if binary else "neither"
+    msg = (
+        f"Expected {' or '.join(_FOLDERS)} in {path}, found {what}; unpack the official archive of the "
+        "python version there."
+    )
+    raise PoolError(msg)
+
+
+def cifar_class_names(folder: Path) -> tuple[str, ...]:
+    """The class names in the authors' order, without torch.
+
+    Args:
+        folder: What `cifar_folder` gave.
+
+    Raises:
+        PoolError: If the file of class names does not hold them.
+    """
+    file = next(folder / meta for meta in _META if (folder / meta).is_file())
+    try:
+        names = _PlainUnpickler(BytesIO(file.read_bytes()), encoding="latin1").load()[_META[file.name][1]]
+        return tuple(str(name) for name in names)
+    except Exception as error:  # a pickle that is none fails in many ways
+        msg = f"Expected CIFAR's class names in {file}, found none ({error}); unpack the archive again."
+        raise PoolError(msg) from error
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Makes nothing but containers, numbers and texts."""
+
+    def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401 - as its base class
+        msg = f"{module}.{name}, which would run code"
+        raise pickle.UnpicklingError(msg)
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows(ImageSource):
+    """Rows of an array of pixels (N, H, W, 3), in another order."""
+
+    pixels: NDArray[np.uint8]
+    rows: NDArray[np.int64]
+
+    def read(self, row: int) -> bytes:
+        content = BytesIO()
+        # Stored, not compressed: the same bytes, and so the same fingerprint, whichever zlib is installed.
+        Image.fromarray(self.pixels[self.rows[row]]).save(content, format="PNG", compress_level=0)
+        return content.getvalue()
+
+
+def _read(folder: Path, split: Literal["train", "test"]) -> Any:  # noqa: ANN401 - torchvision has no types
+    import torchvision.datasets  # torch, which finding the folder can do without
+
+    name = next(_META[meta][0] for meta in _META if (folder / meta).is_file())
+    official = getattr(torchvision.datasets, name)
+    here = type(name, (official,), {"base_folder": folder.name})  # whatever the folder is called
+    try:
+        return here(folder.parent, train=split == "train", download=False)
+    except (RuntimeError, OSError) as error:
+        msg = (
+            f"Expected the official files of {name} in {folder}, found that one is missing or has another "
+            f"hash ({error}); unpack {official.filename} again."
+        )
+        raise PoolError(msg) from error
+
+
+def _stamp(folder: Path) -> NDArray[np.int64]:
+    """Size, newest modification and newest change of all files: an image lies in one of several."""
+    stamps = np.stack([file_stamp(file) for file in folder.iterdir() if file.is_file()])
+    return np.array([stamps[:, 0].sum(), *stamps[:, 1:].max(axis=0)], dtype=np.int64)

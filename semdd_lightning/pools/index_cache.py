@@ -1,0 +1,191 @@
+"""The cached index: what reading told of each image, kept until its file changes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import PIL
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from semdd_lightning.atomic import remove_stale_files, write_atomically
+from semdd_lightning.cache import cache_root
+from semdd_lightning.errors import CacheError
+from semdd_lightning.pools.examined import Examined
+from semdd_lightning.pools.listing import Listing
+from semdd_lightning.pools.strings import Strings
+
+FORMAT = 1
+"""Version of the columns and of how they are found; part of every key."""
+
+_RECENT_NS = 2_000_000_000  # the coarsest clock of a file system in use ticks every two seconds
+_STAMPS = ("size", "modified_ns", "changed_ns")
+_SCHEMA = pa.schema(
+    [
+        pa.field("path", pa.large_string(), nullable=False),
+        *(pa.field(name, pa.int64(), nullable=False) for name in _STAMPS),
+        pa.field("width", pa.int32(), nullable=False),
+        pa.field("height", pa.int32(), nullable=False),
+        pa.field("contrast", pa.float32(), nullable=False),
+        pa.field("digest", pa.binary(32), nullable=False),
+        pa.field("perceptual_hash", pa.uint64(), nullable=False),
+        pa.field("reason", pa.large_string(), nullable=False),
+    ]
+)
+_METADATA = b"semdd"
+_log = logging.getLogger(__name__)
+
+
+class IndexCache:
+    """The file that holds what is known of the images below one root, whatever classes they are given.
+
+    A row is believed as long as size, modification time and change time of its file stay the same. Files
+    that were modified just before they were read are not entered: a second change within the same tick of
+    the file system's clock could not be seen. Nor are those whose stamp tells no time.
+
+    Args:
+        listing: The images that are asked for.
+        cache_dir: Root of the cache; none takes SEMDD_CACHE or the user's cache folder.
+    """
+
+    def __init__(self, listing: Listing, cache_dir: Path | None = None) -> None:
+        identity = {
+            "format": FORMAT,
+            "pillow": PIL.__version__,
+            "root": str(listing.root.absolute()),
+            "source": listing.source.recipe(),
+        }
+        self._identity = json.dumps(identity, sort_keys=True).encode()
+        self.path = cache_root(cache_dir) / "index" / f"{hashlib.sha256(self._identity).hexdigest()}.parquet"
+        self._listing = listing
+        self._others = _SCHEMA.empty_table()
+        self._stored = 0  # rows of the file, if all of them hold
+        self._started_ns = time.time_ns()
+
+    def recall(self) -> Examined:
+        """What is known of the listing's rows."""
+        examined = Examined.nothing(len(self._listing))
+        remove_stale_files(self.path.parent)
+        table = self._read()
+        if table is None:
+            return examined
+        paths, found = Strings(table["path"]), len(table)
+        places = np.arange(len(paths))
+        if paths != self._listing.paths:
+            places = paths.positions(self._listing.paths)
+            self._others = _of_other_folders(table, self._listing, places)
+        listed = np.flatnonzero(places >= 0)
+        same = (_columns(table, _STAMPS)[places[listed]] == self._listing.stamps[listed]).all(axis=1)
+        rows = listed[same]
+        if not np.array_equal(places[rows], np.arange(len(table))):  # where all is as it was, spare the copy
+            table = table.take(pa.array(places[rows]))
+        _fill(examined, rows, table)
+        holds = len(rows) + len(self._others) == found
+        self._stored = found if holds else -1  # what changed or vanished has to go
+        return examined
+
+    def store(self, examined: Examined) -> None:
+        """Write down what is known and not in the file yet, if the cache's folder can be written."""
+        newest = self._listing.stamps[:, 1:].max(axis=1, initial=0)
+        settled = (newest > 0) & (newest < self._started_ns - _RECENT_NS)
+        rows = np.flatnonzero(examined.known & examined.lasting & settled)
+        if len(rows) + len(self._others) == self._stored:
+            return
+        table = pa.concat_tables([_table(self._listing, examined, rows), self._others])
+        content = BytesIO()
+        pq.write_table(
+            table.replace_schema_metadata({_METADATA: self._identity}),
+            content,
+            compression="zstd",
+            use_dictionary=["reason"],
+            write_page_checksum=True,
+        )
+        try:
+            write_atomically(self.path, content.getvalue())
+            self._stored = len(table)
+        except CacheError as error:
+            _log.warning("What was found in %s will have to be found again: %s", self._listing.root, error)
+
+    def _read(self) -> pa.Table | None:
+        """The cached table; none if there is none that can be trusted."""
+        try:
+            table = pq.read_table(self.path, page_checksum_verification=True)
+        except FileNotFoundError:
+            return None
+        except (pa.ArrowException, OSError, ValueError) as error:
+            fault = f"it cannot be read ({error})"
+        else:
+            if (table.schema.metadata or {}).get(_METADATA) != self._identity:
+                fault = "it belongs to another pool or version"
+            elif not table.schema.equals(_SCHEMA):
+                fault = "it has other columns"
+            else:
+                return table
+        _log.warning("%s is not trusted, and the images are read again: %s.", self.path, fault)
+        self._stored = -1
+        return None
+
+
+def _table(listing: Listing, examined: Examined, rows: NDArray[np.int64]) -> pa.Table:
+    traits = examined.traits.take(rows)
+    digests = pa.py_buffer(np.ascontiguousarray(traits.digests))
+    columns = [
+        listing.paths.take(rows).column,
+        *(np.ascontiguousarray(stamps) for stamps in listing.stamps[rows].T),
+        traits.widths,
+        traits.heights,
+        traits.contrasts,
+        pa.Array.from_buffers(pa.binary(32), len(rows), [None, digests]),
+        traits.perceptual_hashes,
+        examined.reasons_of(rows).column,
+    ]
+    return pa.table(columns, schema=_SCHEMA)
+
+
+def _fill(examined: Examined, rows: NDArray[np.int64], table: pa.Table) -> None:
+    """Enter what a table says of rows of the listing."""
+    traits = examined.traits
+    traits.widths[rows] = table["width"].to_numpy()
+    traits.heights[rows] = table["height"].to_numpy()
+    traits.contrasts[rows] = table["contrast"].to_numpy()
+    traits.perceptual_hashes[rows] = table["perceptual_hash"].to_numpy()
+    digests = table["digest"].combine_chunks()
+    if len(rows):
+        bytes_of = np.frombuffer(digests.buffers()[1], dtype=np.uint8).reshape(-1, 32)
+        traits.digests[rows] = bytes_of[digests.offset : digests.offset + len(rows)]
+    reasons = table["reason"].combine_chunks().dictionary_encode()
+    codes = np.array([examined.code(reason) for reason in reasons.dictionary.to_pylist()], dtype=np.int32)
+    examined.codes[rows] = codes[reasons.indices.to_numpy()]
+    examined.known[rows] = examined.lasting[rows] = True
+
+
+def _of_other_folders(table: pa.Table, listing: Listing, places: NDArray[np.int64]) -> pa.Table:
+    """Rows of a table for images that were not listed now because nobody looked into their folder.
+
+    A class list may name some of a root's folders today and all of them tomorrow. What is missing in a folder
+    that was listed is gone.
+    """
+    unlisted = np.ones(len(table), dtype=np.bool_)
+    unlisted[places[places >= 0]] = False
+    rest = table.filter(pa.array(unlisted))
+    folders = _folders(rest["path"])
+    looked_into = pc.unique(_folders(listing.paths.column))
+    others = pc.unique(folders.filter(pc.invert(pc.is_in(folders, value_set=looked_into))))
+    there = [folder for folder in others.to_pylist() if (listing.root / folder).is_dir()]
+    return rest.filter(pc.is_in(folders, value_set=pa.array(there, pa.large_string())))
+
+
+def _folders(paths: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
+    return pc.replace_substring_regex(paths, pattern="/[^/]*$", replacement="")
+
+
+def _columns(table: pa.Table, names: tuple[str, ...]) -> NDArray[np.int64]:
+    return np.stack([table[name].to_numpy() for name in names], axis=1)

@@ -1,0 +1,133 @@
+"""What a pool holds, in numbers: the first look at images that somebody else made."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semdd_lightning.pools.any_pool import AnyPool
+from semdd_lightning.pools.index import index_images
+from semdd_lightning.pools.listing import Listing
+from semdd_lightning.pools.pool import NEAR_CONSTANT, Pool
+
+_DUPLICATE = "duplicate of "
+
+
+@dataclass(frozen=True)
+class PoolInspection:
+    """What was found in a pool.
+
+    Args:
+        path: The path that was given.
+        layout: Name of its layout.
+        evidence: What the layout was recognised by.
+        begins_in: Folder or file where the layout begins.
+        reader: Class that reads it.
+        class_names: Display name of every class, in class order.
+        class_folders: Its folder.
+        images_per_class: Its usable, distinct images.
+        image_sizes: How many usable images have which ``width x height``, the most frequent first.
+        formats: How many images have which ending, the most frequent first.
+        unreadable: Reason of every image that cannot be used, by path.
+        duplicates: Of every image that stands twice byte for byte in a class, the path that stays, by path.
+        in_several_classes: How many images stand byte for byte in several classes.
+        near_constant: Paths of usable images that show next to nothing.
+        bytes: Size of all images in their files.
+        fingerprint: SHA-256 (hex) over path and content of every usable image.
+    """
+
+    path: str
+    layout: str
+    evidence: str
+    begins_in: str
+    reader: str
+    class_names: tuple[str, ...]
+    class_folders: tuple[str, ...]
+    images_per_class: tuple[int, ...]
+    image_sizes: Mapping[str, int]
+    formats: Mapping[str, int]
+    unreadable: Mapping[str, str]
+    duplicates: Mapping[str, str]
+    in_several_classes: int
+    near_constant: tuple[str, ...]
+    bytes: int
+    fingerprint: str
+
+    @property
+    def short_classes(self) -> dict[str, int]:
+        """Images of the classes that have fewer than the median class, by class folder, the fewest first."""
+        median = float(np.median(self.images_per_class))
+        order = np.argsort(self.images_per_class, kind="stable").tolist()
+        short = (c for c in order if self.images_per_class[c] < median)
+        return {self.class_folders[c]: self.images_per_class[c] for c in short}
+
+
+def inspect_pool(pool: AnyPool, cache_dir: Path | None = None) -> PoolInspection:
+    """Read a pool through the cached index and count what it holds.
+
+    Args:
+        pool: The pool.
+        cache_dir: Root of the cache; none takes SEMDD_CACHE or the user's cache folder.
+
+    Raises:
+        PoolError: If no layout fits, the pool is malformed, or none of its images can be read.
+        ClassListError: If the pool and its class list do not fit together.
+    """
+    found, reader = pool.found(), pool.reader()
+    reader.check()
+    registry = reader.registry()
+    listing = reader.listing(registry)
+    with warnings.catch_warnings():  # what the index warns of is counted below
+        warnings.filterwarnings("ignore", message="Expected images to show something")
+        warnings.filterwarnings("ignore", message="Expected every image in one class")
+        images = index_images(listing, registry, cache_dir)
+    reasons = {image.path: image.reason for image in images.excluded}
+    duplicates = {p: r.removeprefix(_DUPLICATE) for p, r in reasons.items() if r.startswith(_DUPLICATE)}
+    flat = np.flatnonzero(images.traits.contrasts < NEAR_CONSTANT)
+    return PoolInspection(
+        path=str(Path(pool.path).expanduser().absolute()),
+        layout=found.layout.name,
+        evidence=found.evidence,
+        begins_in=str(found.path),
+        reader=f"semdd_lightning.pools.{type(reader).__name__}",
+        class_names=registry.names,
+        class_folders=registry.folders,
+        images_per_class=tuple(images.counts().tolist()),
+        image_sizes=_sizes(images.traits.widths, images.traits.heights),
+        formats=_most_frequent(Counter(PurePosixPath(path).suffix.lower() for path in listing.paths)),
+        unreadable={path: reason for path, reason in reasons.items() if path not in duplicates},
+        duplicates=duplicates,
+        in_several_classes=_repeated(images),
+        near_constant=tuple(images.paths.take(flat)),
+        bytes=_bytes(listing),
+        fingerprint=images.fingerprint,
+    )
+
+
+def _sizes(widths: NDArray[np.int32], heights: NDArray[np.int32]) -> dict[str, int]:
+    pairs, counts = np.unique(np.stack([widths, heights]), axis=1, return_counts=True)
+    named = zip((f"{width} x {height}" for width, height in pairs.T), counts.tolist(), strict=True)
+    return _most_frequent(Counter(dict(named)))
+
+
+def _most_frequent(counts: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _repeated(pool: Pool) -> int:
+    """How many contents stand more than once: within a class each is kept once."""
+    _, counts = np.unique(pool.traits.digests, axis=0, return_counts=True)
+    return int((counts > 1).sum())
+
+
+def _bytes(listing: Listing) -> int:
+    """Of images that are files the sum of their sizes; else of the files that hold them."""
+    if len(listing) and listing.source.file(0) is not None:
+        return int(listing.stamps[:, 0].sum())
+    return int(np.unique(listing.stamps, axis=0)[:, 0].sum())

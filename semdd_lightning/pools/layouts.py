@@ -1,0 +1,249 @@
+"""The layouts that pools come in: who writes them, how they look, and what reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+
+from semdd_lightning.errors import PoolError
+from semdd_lightning.pools.reader import DiskPool
+from semdd_lightning.pools.recognisers import (
+    Recogniser,
+    cifar,
+    class_folders,
+    class_folders_named,
+    file_named,
+    imagenet,
+    metadata_folder,
+    parquet,
+    parts,
+    subset,
+    tar_of_folders,
+    tar_shards,
+    tiny_imagenet,
+    wnids_below,
+    wnids_with,
+)
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way in which a pool lies on disk.
+
+    Args:
+        name: What configs and the command line call it.
+        also: Other names of the same layout.
+        written_by: The methods and tools that write it.
+        pattern: Paths below the pool's root, with ``{...}`` for what varies.
+        reader: Module in `semdd_lightning.pools` and class that read it.
+        recogniser: Says in words what of the layout is seen at a path, or nothing.
+    """
+
+    name: str
+    also: tuple[str, ...]
+    written_by: str
+    pattern: str
+    reader: str
+    recogniser: Recogniser
+
+    def reader_class(self) -> type[DiskPool]:
+        """The class that reads it; its module is imported now."""
+        module, _, name = self.reader.partition(":")
+        found: type[DiskPool] = getattr(import_module(f"semdd_lightning.pools.{module}"), name)
+        return found
+
+
+LAYOUTS: tuple[Layout, ...] = (
+    Layout(
+        "subset",
+        (),
+        "semdd select, semdd fit",
+        "images/{class}/{image} beside manifest.json",
+        "class_folders:ClassFolders",
+        subset,
+    ),
+    Layout(
+        "cifar",
+        (),
+        "CIFAR-10 and CIFAR-100, python version",
+        "cifar-10-batches-py/data_batch_{1..5}, cifar-100-python/train",
+        "cifar_files:CifarFiles",
+        cifar,
+    ),
+    Layout(
+        "tiny_imagenet",
+        (),
+        "Tiny-ImageNet",
+        "train/{wnid}/images/{wnid}_{i}.JPEG, val/images/val_{i}.JPEG, val/val_annotations.txt",
+        "tiny_imagenet_files:TinyImageNetFiles",
+        tiny_imagenet,
+    ),
+    Layout(
+        "imagenet",
+        (),
+        "ImageNet (ILSVRC 2012); fast.ai's ImageNette and ImageWoof",
+        "train/{wnid}/{wnid}_{i}.JPEG, val/ILSVRC2012_val_{i:08d}.JPEG or val/{wnid}/...",
+        "imagenet_files:ImageNetFiles",
+        imagenet,
+    ),
+    Layout(
+        "dc",
+        ("dsa", "dm"),
+        "DC, DSA, DM",
+        "res_{method}_{data}_{model}_{ipc}ipc.pt",
+        "tensors:TensorFile",
+        file_named(r"res_.+_\d+ipc\.pt", "named as the results of DC, DSA and DM"),
+    ),
+    Layout(
+        "mtt",
+        ("datm",),
+        "MTT, DATM",
+        "images_{step}.pt beside labels_{step}.pt",
+        "tensors:TensorFile",
+        file_named(r"images_.+\.pt", "named as the images of MTT and DATM"),
+    ),
+    Layout(
+        "tensors",
+        (),
+        "anything that saves with torch",
+        "{name}.pt, {name}.pth",
+        "tensors:TensorFile",
+        file_named(r".+\.pth?", "a file of tensors"),
+    ),
+    Layout(
+        "npz",
+        ("npy",),
+        "anything that saves with NumPy",
+        "{name}.npz, {name}.npy",
+        "tensors:TensorFile",
+        file_named(r".+\.np[zy]", "a file of arrays"),
+    ),
+    Layout(
+        "huggingface_folder",
+        (),
+        "Hugging Face image folders with metadata",
+        "{split}/{name}.png beside metadata.jsonl or metadata.csv",
+        "metadata_folder:MetadataFolder",
+        metadata_folder,
+    ),
+    Layout(
+        "parquet",
+        (),
+        "Hugging Face data sets",
+        "data/{split}-{i:05d}-of-{n:05d}.parquet",
+        "parquet:ParquetImages",
+        parquet,
+    ),
+    Layout(
+        "webdataset",
+        (),
+        "WebDataset, img2dataset",
+        "{name}-{i:06d}.tar with {key}.jpg and {key}.cls or {key}.json",
+        "webdataset:TarShards",
+        tar_shards,
+    ),
+    Layout(
+        "tar",
+        (),
+        "tar of class folders",
+        "{name}.tar with {class}/{image}",
+        "webdataset:TarShards",
+        tar_of_folders,
+    ),
+    Layout(
+        "mgd3",
+        (),
+        "MGD3",
+        "dataset_{k}/{wnid}/{i}.png",
+        "merged_folders:MergedFolders",
+        parts("dataset_"),
+    ),
+    Layout(
+        "merged_folders",
+        (),
+        "several pools side by side, as D4M's budgets",
+        "ipc{k}/{class}/{image}",
+        "merged_folders:MergedFolders",
+        parts(),
+    ),
+    Layout(
+        "coda",
+        (),
+        "CoDA",
+        "generated_images/{wnid}/{i}.png",
+        "class_folders:ClassFolders",
+        wnids_below("generated_images"),
+    ),
+    Layout(
+        "dgs",
+        (),
+        "DGS",
+        "{wnid}/{i}.png beside selected.jsonl or metadata.jsonl",
+        "class_folders:ClassFolders",
+        wnids_with("selected.jsonl", "metadata.jsonl"),
+    ),
+    Layout(
+        "rded",
+        (),
+        "RDED",
+        "syn_data/{c:05d}/class{c:05d}_id{i:05d}.jpg",
+        "class_folders:ClassFolders",
+        class_folders_named(r"\d{5}", r"class{folder}_id\d{5}\.\w+"),
+    ),
+    Layout(
+        "sre2l",
+        ("cda", "edc"),
+        "SRe2L, CDA, EDC",
+        "new{c:03d}/class{c:03d}_id{i:03d}.jpg",
+        "class_folders:ClassFolders",
+        class_folders_named(r"new\d{3,}", r"class\d{3,}_id\d{3,}\.\w+"),
+    ),
+    Layout(
+        "d4m",
+        (),
+        "D4M",
+        "{c}/{c}-image{i}{j}.png",
+        "class_folders:ClassFolders",
+        class_folders_named(r"\d+", r"{folder}-image\d+\.\w+"),
+    ),
+    Layout(
+        "dit",
+        ("minimax",),
+        "DiT, Minimax",
+        "{wnid}/{i}.png",
+        "class_folders:ClassFolders",
+        class_folders_named(r"n\d{8}", r"\d+\.png"),
+    ),
+    Layout(
+        "class_folders",
+        (),
+        "everything else with a folder a class",
+        "{class}/{image}",
+        "class_folders:ClassFolders",
+        class_folders,
+    ),
+)
+"""All layouts, the more specific ones first."""
+
+
+def layout_names() -> tuple[str, ...]:
+    """Every name that a layout goes by."""
+    return tuple(name for layout in LAYOUTS for name in (layout.name, *layout.also))
+
+
+def find_layout(name: str) -> Layout:
+    """The layout of a name.
+
+    Raises:
+        PoolError: If there is none.
+
+    >>> find_layout("cda").name
+    'sre2l'
+    """
+    for layout in LAYOUTS:
+        if name in (layout.name, *layout.also):
+            return layout
+    msg = f"Expected a layout to be {AUTO} or one of {', '.join(layout_names())}, found {name!r}; name one."
+    raise PoolError(msg)

@@ -1,0 +1,124 @@
+"""Pools side by side, each with the same class folders: ``root/<part>/<class>/**/<image>``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from semdd_lightning.classes import ClassRegistry, resolve_classes
+from semdd_lightning.classes.folders import numbered_name
+from semdd_lightning.classes.registry import some_of
+from semdd_lightning.errors import PoolError
+from semdd_lightning.pools.class_folders import class_folder_names, require_folder, require_images
+from semdd_lightning.pools.files import list_files
+from semdd_lightning.pools.listing import Listing
+from semdd_lightning.pools.reader import DiskPool
+
+
+@dataclass(frozen=True)
+class MergedFolders(DiskPool):
+    """Several runs of a generator as one pool, as MGD3's ``dataset_0``, ``dataset_1`` or ``ipc1``, ``ipc10``.
+
+    An image that stands byte for byte in several parts counts once, in the part whose name sorts first.
+
+    Args:
+        path: The folder that holds the parts.
+        classes: Class list: a ``.txt`` (one class a line) or ``.csv`` file
+            (``name,folder,wnid,teacher_index``), or the name of a data set, as `imagenette`.
+        class_names: The class list written out, in class order: a name, a wnid, or ``wnid name`` each.
+            Give it or `classes`, not both.
+        parts: The parts to merge, by folder name; by default all folders whose name is the same but for a
+            number at its end.
+    """
+
+    parts: tuple[str, ...] | None = None
+
+    def check(self) -> None:
+        """Find out, without decoding, whether every part holds the same classes and images of each.
+
+        Raises:
+            PoolError: If `path` or a part is missing, a part lacks a class that another has, or a class
+                folder holds no image files.
+            ClassListError: If the class list cannot be read or does not fit the folders.
+        """
+        folders = self.registry().folders
+        for part in self.found_parts():
+            require_images(self._root() / part, folders)
+
+    def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
+        """The classes, with the folders that are theirs in every part.
+
+        Args:
+            default: Classes to read the folders by where the reader has no class list of its own.
+        """
+        return resolve_classes(self._class_folders(), self._class_list(default))
+
+    def listing(self, registry: ClassRegistry | None = None) -> Listing:
+        """Every image file of the classes, in all parts."""
+        registry = self.registry() if registry is None else registry
+        parts = self.found_parts()
+        folders = [(f"{part}/{folder}", c) for part in parts for c, folder in enumerate(registry.folders)]
+        return list_files(self._root(), folders)
+
+    def found_parts(self) -> tuple[str, ...]:
+        """The parts that are merged, by number where they have one.
+
+        Raises:
+            PoolError: If one that was asked for is not there, or there are none that look alike.
+        """
+        root = self._root()
+        if self.parts is None:
+            return _alike(root)
+        there = class_folder_names(root)
+        missing = [part for part in self.parts if part not in there]
+        if missing or not self.parts or len(set(self.parts)) < len(self.parts):
+            found = f"no folder {some_of(missing)}" if missing else repr(self.parts)
+            msg = f"Expected the parts of {root} to be folders there, each once, found {found}; correct them."
+            raise PoolError(msg)
+        return self.parts
+
+    def _class_folders(self) -> list[str]:
+        """The class folders of the first part, which the others have too."""
+        root = self._root()
+        folders = {part: class_folder_names(root / part) for part in self.found_parts()}
+        everything = sorted({folder for names in folders.values() for folder in names})
+        lacks = {part: sorted(set(everything) - set(names)) for part, names in folders.items()}
+        lacking = [f"{part!r} lacks {some_of(names)}" for part, names in lacks.items() if names]
+        if lacking:
+            msg = (
+                f"Expected every part of {root} to hold the same class folders, found that "
+                f"{'; '.join(lacking)}; name the parts that belong together, or complete them."
+            )
+            raise PoolError(msg)
+        return everything
+
+    def _root(self) -> Path:
+        return require_folder(self._existing())
+
+
+def numbered_alike(names: Sequence[str]) -> tuple[str, ...]:
+    """The names that are one prefix and a number, by number, of the prefix that most of them have.
+
+    >>> numbered_alike(["ipc10", "ipc1", "logs"])
+    ('ipc1', 'ipc10')
+    """
+    by_prefix: dict[str, list[tuple[int, str]]] = {}
+    for name in sorted(names):
+        numbered = numbered_name(name)
+        if numbered is not None:
+            by_prefix.setdefault(numbered[0], []).append((numbered[1], name))
+    most = max(by_prefix.values(), key=len, default=[])
+    return tuple(name for _, name in sorted(most))
+
+
+def _alike(root: Path) -> tuple[str, ...]:
+    names = class_folder_names(root)
+    parts = numbered_alike(names)
+    if not parts:
+        msg = (
+            f"Expected {root} to hold parts whose names differ in a number, as dataset_0 and dataset_1, "
+            f"found {some_of(names)}; name the parts."
+        )
+        raise PoolError(msg)
+    return parts

@@ -1,0 +1,173 @@
+"""Folders of images with a table of their classes: the Hugging Face hub's image folder."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from stat import S_ISREG
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.classes.registry import some_of
+from semdd_lightning.errors import PoolError
+from semdd_lightning.pools.class_paths import class_paths
+from semdd_lightning.pools.files import find_images, printable
+from semdd_lightning.pools.listing import FileSource, Listing
+from semdd_lightning.pools.reader import DiskPool
+from semdd_lightning.pools.stated_labels import StatedLabels, labels_from_column
+from semdd_lightning.pools.strings import Strings
+from semdd_lightning.pools.tables.columns import class_names, label_column
+from semdd_lightning.pools.tables.metadata import file_names, find_metadata, read_metadata
+from semdd_lightning.pools.tables.splits import rows_of_split
+from semdd_lightning.progress import image_progress
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class MetadataFolder(DiskPool):
+    """A pool of image files whose classes a table tells: ``metadata.jsonl``, ``.csv`` or ``.parquet``.
+
+    The table has a column `file_name`, relative to its own folder, and a column of labels, class indices or
+    names. It lies in the pool's folder or in that of a split. An image's path is its file's with the class
+    folder put before it: the name of the label, or its number where the names are not all fit for folders.
+
+    Args:
+        path: The folder that holds the table, or the folders of splits that do.
+        classes: Class list: a ``.txt`` (one class a line) or ``.csv`` file
+            (``name,folder,wnid,teacher_index``), or the name of a data set, as `imagenette`.
+        class_names: The class list written out, in class order: a name, a wnid, or ``wnid name`` each.
+            Give it or `classes`, not both.
+        label_column: Name of the column of labels; by default the one called label, labels, class,
+            class_name or category.
+        split: Folder of the split to read where there are several, as `train`.
+    """
+
+    label_column: str | None = None
+    split: str | None = None
+
+    def check(self) -> None:
+        """Find out whether table, file names and labels are sound and fit the class list; no image is read.
+
+        Raises:
+            PoolError: If there is no table, or it is malformed or names files elsewhere.
+            ClassListError: If labels and class list do not fit, or a class has no image.
+        """
+        self.registry()
+
+    def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
+        """The classes; without a class list the labels that occur.
+
+        Args:
+            default: Classes to read the labels by where the reader has no class list of its own.
+        """
+        return self._table().stated.registry(self._class_list(default))
+
+    def listing(self, registry: ClassRegistry | None = None) -> Listing:
+        """Every image that the table gives a label, as ``<class>/<file>``, also where its file is missing."""
+        table = self._table()
+        if registry is None:
+            registry = table.stated.registry(self._class_list())
+        labels = table.stated.class_indices(registry)
+        kept = np.flatnonzero(labels >= 0)
+        if len(kept) < len(labels):
+            _log.warning(
+                "%d images of %s have no label and are ignored.", len(labels) - len(kept), table.file
+            )
+        root = self._root()
+        _warn_of_unlisted(root, table)
+        paths = class_paths(registry, labels[kept], table.files.take(kept))
+        order = paths.order()
+        files = table.files.take(kept[order])
+        stamps, problems = _look_at(root, files)
+        return Listing(
+            root, paths.take(order), labels[kept][order], stamps, FileSource(root, files), problems
+        )
+
+    def _table(self) -> _Table:
+        root = self._root()
+        file = find_metadata(root, self.split)
+        content = read_metadata(file)
+        files = file_names(content, file)
+        if file.parent != root:
+            folder, slash = (pa.scalar(text, pa.large_string()) for text in (file.parent.name, "/"))
+            files = Strings(pc.binary_join_element_wise(folder, files.column, slash))
+        kept = _rows_of_split(files, self.split, file)
+        column = label_column(content.schema, self.label_column, file, by_type=False)
+        stated = labels_from_column(
+            content.column(column).take(kept),
+            f"column {column!r} of {file}",
+            class_names(content.schema, column, file),
+        )
+        return _Table(file, files, files.take(kept), stated)
+
+    def _root(self) -> Path:
+        root = self._existing()
+        if not root.is_dir():
+            msg = f"Expected {root} to be a folder of images with a table, found a file; give the folder."
+            raise PoolError(msg)
+        return root
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """What a table says.
+
+    Args:
+        file: The table.
+        listed: Every file in it, relative to the pool's folder.
+        files: Those of the split.
+        stated: Label of each of these.
+    """
+
+    file: Path
+    listed: Strings
+    files: Strings
+    stated: StatedLabels
+
+
+def _rows_of_split(files: Strings, split: str | None, table: Path) -> NDArray[np.int64]:
+    """The files of a split by their folders; their own names tell nothing of it."""
+    folders = pc.replace_substring_regex(files.column, pattern="[^/]*$", replacement="").dictionary_encode()
+    kept = rows_of_split(folders.dictionary.to_pylist(), split, table)
+    return np.flatnonzero(np.isin(folders.indices.to_numpy(), kept))
+
+
+def _look_at(root: Path, files: Strings) -> tuple[NDArray[np.int64], dict[int, str]]:
+    """Stamps of the files, and those that are not there."""
+    stamps = np.zeros((len(files), 3), dtype=np.int64)
+    problems = {}
+    with image_progress("Listing images", len(files), after=1.0, keep=False) as advance:
+        for row, name in enumerate(files):
+            file = root / name
+            try:
+                stat = file.stat()
+            except OSError as error:
+                there = file.is_symlink()  # a dangling link, or a circle of links
+                problems[row] = f"unreadable: {'not a regular file' if there else error.strerror}"
+            else:
+                if S_ISREG(stat.st_mode):
+                    stamps[row] = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+                else:
+                    problems[row] = "unreadable: not a regular file"
+            advance(1)
+    return stamps, problems
+
+
+def _warn_of_unlisted(root: Path, table: _Table) -> None:
+    images = find_images(table.file.parent)
+    found = Strings(printable(image.relative_to(root).as_posix()) for image in images)
+    unlisted = found.take(np.flatnonzero(table.listed.positions(found) < 0))
+    if len(unlisted):
+        _log.warning(
+            "%d image files in %s are not in %s and are ignored: %s.",
+            len(unlisted),
+            root,
+            table.file.name,
+            some_of(sorted(unlisted)),
+        )

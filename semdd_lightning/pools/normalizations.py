@@ -1,0 +1,135 @@
+"""Pixel normalisations of distillation methods, and how they are undone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+NormalizationName = Literal[
+    "auto", "none", "symmetric", "cifar10", "cifar100", "imagenet", "svhn", "mnist", "fashion_mnist"
+]
+
+_BLOCK = 2_097_152  # values looked at at once
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """How a file's values become pixels: value * std + mean is within [0, 1].
+
+    Args:
+        mean: Of each channel, or one for all.
+        std: Of each channel, or one for all.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def undo(self, values: NDArray[Any]) -> NDArray[np.uint8]:
+        """8-bit pixels of images; values beyond black and white are clipped.
+
+        >>> Normalization((0.5,), (0.5,)).undo(np.array([[[-1.0, 0.0, 2.0]]]))
+        array([[[  0, 128, 255]]], dtype=uint8)
+
+        Args:
+            values: Finite, shape ``(..., C, H, W)``.
+        """
+        return np.rint(np.clip(self._to_unit(values), 0, 1) * 255).astype(np.uint8)
+
+    def count_outside(self, values: NDArray[Any]) -> int:
+        """How many values lie beyond black or white by more than half a grey level.
+
+        >>> Normalization((0.5,), (0.5,)).count_outside(np.array([[[-1.0, 1.001, 1.1]]]))
+        1
+
+        Args:
+            values: Finite, shape ``(..., C, H, W)``.
+        """
+        unit = self._to_unit(values)
+        return int(((unit < -0.5 / 255) | (unit > 1 + 0.5 / 255)).sum())
+
+    def _to_unit(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        mean, std = (np.reshape(numbers, (-1, 1, 1)) for numbers in (self.mean, self.std))
+        unit: NDArray[np.float64] = values.astype(np.float64) * std + mean
+        return unit
+
+
+UNIT = Normalization((0.0,), (1.0,))
+BYTES = Normalization((0.0,), (1 / 255,))
+
+# What the distillation methods normalise by. DC, DSA, DM, MTT and DATM take CIFAR-10's numbers for CIFAR-100
+# and ImageNet's for Tiny-ImageNet (`get_dataset` in their utils); IDC and DC-bench have CIFAR-100's own.
+NORMALIZATIONS = {
+    "none": UNIT,
+    "symmetric": Normalization((0.5,), (0.5,)),
+    "cifar10": Normalization((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
+    "cifar100": Normalization((0.5071, 0.4866, 0.4409), (0.2673, 0.2564, 0.2762)),
+    "imagenet": Normalization((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "svhn": Normalization((0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)),
+    "mnist": Normalization((0.1307,), (0.3081,)),
+    "fashion_mnist": Normalization((0.2861,), (0.3530,)),
+}
+
+
+@dataclass(frozen=True)
+class ValueStatistics:
+    """What the values of a file look like, images with NaN or infinity left out.
+
+    Args:
+        low: The lowest value.
+        high: The highest value.
+        outside: Share of the values outside [0, 1].
+        spread: Standard deviation of the images' mean values.
+        num_images: How many images were looked at.
+    """
+
+    low: float
+    high: float
+    outside: float
+    spread: float
+    num_images: int
+
+
+def value_statistics(images: NDArray[Any]) -> ValueStatistics:
+    """Look at every value once, block by block.
+
+    >>> value_statistics(np.array([[[[0.0, 2.0]]], [[[np.nan, 9.0]]]]))
+    ValueStatistics(low=0.0, high=2.0, outside=0.5, spread=0.0, num_images=1)
+
+    Args:
+        images: Shape ``(N, C, H, W)``.
+    """
+    blocks = [
+        (block.min(), block.max(), UNIT.count_outside(block), block.mean(axis=(1, 2, 3), dtype=np.float64))
+        for block in _finite_blocks(images)
+    ]
+    if not blocks:
+        return ValueStatistics(0.0, 0.0, 0.0, 0.0, 0)
+    lows, highs, outside, means = zip(*blocks, strict=True)
+    of_images = np.concatenate(means)
+    share = sum(outside) / (len(of_images) * images[0].size)
+    return ValueStatistics(float(min(lows)), float(max(highs)), share, float(of_images.std()), len(of_images))
+
+
+def share_outside(images: NDArray[Any], normalization: Normalization) -> float:
+    """Share of the values that are no pixels once the normalisation is undone.
+
+    Args:
+        images: Shape ``(N, C, H, W)``; those with NaN or infinity are left out.
+        normalization: What to undo.
+    """
+    counts = [(normalization.count_outside(block), block.size) for block in _finite_blocks(images)]
+    return sum(outside for outside, _ in counts) / max(sum(size for _, size in counts), 1)
+
+
+def _finite_blocks(images: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """The images without NaN or infinity, some at a time, so that a mapped file is never in memory whole."""
+    at_once = max(1, _BLOCK // max(images[:1].size, 1))
+    for start in range(0, len(images), at_once):
+        block = images[start : start + at_once]
+        usable = block[np.isfinite(block).all(axis=(1, 2, 3))]
+        if len(usable):
+            yield usable

@@ -1,0 +1,158 @@
+"""Pools in Parquet files, as the Hugging Face hub keeps them: encoded images and labels in columns."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.errors import PoolError
+from semdd_lightning.pools.class_paths import class_paths
+from semdd_lightning.pools.listing import Listing
+from semdd_lightning.pools.reader import DiskPool
+from semdd_lightning.pools.stamps import file_stamp
+from semdd_lightning.pools.stated_labels import StatedLabels, labels_from_column
+from semdd_lightning.pools.strings import Strings
+from semdd_lightning.pools.tables.columns import class_names, image_column, label_column
+from semdd_lightning.pools.tables.parquet_shards import Shard, find_shards, read_schema, read_shard
+from semdd_lightning.pools.tables.parquet_source import ParquetSource, stamp_with_file, warn_of_rereading
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ParquetImages(DiskPool):
+    """A pool in Parquet files: a column of encoded images and a column of labels, one row an image.
+
+    The image of a row is bytes, or a path relative to the file. Labels are class indices, with their names
+    where the file's Hugging Face metadata has them, or names. An image's class folder is the name of its
+    label, or its number where the names are not all fit for folders.
+
+    Args:
+        path: A ``.parquet`` file, a folder of them, or a pattern as ``data/train-*.parquet``.
+        classes: Class list: a ``.txt`` (one class a line) or ``.csv`` file
+            (``name,folder,wnid,teacher_index``), or the name of a data set, as `imagenette`.
+        class_names: The class list written out, in class order: a name, a wnid, or ``wnid name`` each.
+            Give it or `classes`, not both.
+        image_column: Name of the column of images; by default the one column that holds bytes.
+        label_column: Name of the column of labels; by default the one that the metadata calls a class, else
+            the one of a usual name, else the only one of numbers or texts.
+        split: Split to read where there are several: what file names begin with, or a folder, as `train`.
+    """
+
+    image_column: str | None = None
+    label_column: str | None = None
+    split: str | None = None
+
+    def check(self) -> None:
+        """Find out whether files, columns and labels fit each other and the class list; no image is decoded.
+
+        Raises:
+            PoolError: If there are no Parquet files, or they are damaged or lack a column.
+            ClassListError: If labels and class list do not fit, or a class has no image.
+        """
+        self.registry()
+
+    def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
+        """The classes; without a class list those of the metadata, else the labels that occur.
+
+        Args:
+            default: Classes to read the labels by where the reader has no class list of its own.
+        """
+        return self._table().stated.registry(self._class_list(default))
+
+    def listing(self, registry: ClassRegistry | None = None) -> Listing:
+        """Every image that has a label, named ``<class>/<file>-<row>`` with its format's suffix."""
+        table = self._table()
+        if registry is None:
+            registry = table.stated.registry(self._class_list())
+        labels = table.stated.class_indices(registry)
+        kept = np.flatnonzero(labels >= 0)
+        if len(kept) < len(labels):
+            _log.warning("%d rows of %s have no label and are ignored.", len(labels) - len(kept), self.path)
+        paths = class_paths(registry, labels[kept], table.names.take(kept))
+        order = paths.order()
+        kept = kept[order]
+        lengths = [len(shard) for shard in table.shards]
+        shard_of = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)[kept]
+        row_of = np.concatenate([np.arange(length) for length in lengths])[kept]
+        warn_of_rereading(table.shards, shard_of, row_of, self.path)
+        stamps = np.stack([file_stamp(shard.path) for shard in table.shards])[shard_of]
+        if table.beside is not None:
+            for row, path in enumerate(table.beside.take(kept)):
+                stamps[row] = stamp_with_file(stamps[row], table.shards[shard_of[row]], path)
+        source = ParquetSource(table.shards, table.image, shard_of, row_of)
+        return Listing(self._place(), paths.take(order), labels[kept], stamps, source)
+
+    def _table(self) -> _Table:
+        place = self._place()
+        folder, files = find_shards(place, self.split)
+        schemas = [read_schema(file) for file in files]
+        image = image_column(schemas[0], self.image_column, files[0])
+        label = label_column(schemas[0], self.label_column, files[0], by_type=True)
+        names = class_names(schemas[0], label, files[0])
+        for file, schema in zip(files, schemas, strict=True):
+            _require_alike(file, schema, files[0], schemas[0], (image, label))
+        parts = [read_shard(file, image, label, folder) for file in files]
+        labels = [chunk for part in parts for chunk in part.labels.chunks]
+        column = pa.chunked_array(labels, parts[0].labels.type)
+        stated = labels_from_column(column, f"column {label!r} of {place}", names)
+        beside = None
+        if any(part.beside is not None for part in parts):
+            empty = [Strings([""] * len(part.names)) for part in parts]
+            beside = _one_after_the_other(
+                [part.beside or none for part, none in zip(parts, empty, strict=True)]
+            )
+        of_images = _one_after_the_other([part.names for part in parts])
+        return _Table(tuple(part.shard for part in parts), image, stated, of_images, beside)
+
+    def _place(self) -> Path:
+        """The absolute path or pattern."""
+        return Path(self.path).expanduser().absolute()
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """All of a pool but its images.
+
+    Args:
+        shards: The files, in order of their names.
+        image: Name of the column of images.
+        stated: Label of each row, the files' rows one after the other.
+        names: Name of each row's image.
+        beside: Path of each row's image, where some may lie beside the files.
+    """
+
+    shards: tuple[Shard, ...]
+    image: str
+    stated: StatedLabels
+    names: Strings
+    beside: Strings | None
+
+
+def _one_after_the_other(parts: list[Strings]) -> Strings:
+    return Strings(pa.chunked_array([part.column for part in parts]))
+
+
+def _require_alike(
+    file: Path, schema: pa.Schema, first_file: Path, first: pa.Schema, columns: tuple[str, str]
+) -> None:
+    """Refuse files that do not belong together; most often they are two data sets in one folder."""
+    for column in columns:
+        there = schema.get_field_index(column) >= 0
+        same_type = there and _plain(schema.field(column).type) == _plain(first.field(column).type)
+        same_names = class_names(schema, column, file) == class_names(first, column, first_file)
+        if not (same_type and same_names):
+            msg = (
+                f"Expected column {column!r} in {file} as in {first_file}, found another type or other "
+                "classes; give the files of one data set, by a folder or pattern of their own."
+            )
+            raise PoolError(msg)
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind

@@ -1,0 +1,237 @@
+"""What tells the layouts of pools apart: each recogniser says in words what it saw, or nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from semdd_lightning.classes.registry import is_wnid, some_of
+from semdd_lightning.pools.files import is_image_name
+from semdd_lightning.pools.merged_folders import numbered_alike
+from semdd_lightning.pools.seen import Seen, first_members, look
+from semdd_lightning.pools.tars.shards import inside_tar
+
+Recogniser = Callable[[Path], str | None]
+
+SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
+_CIFAR = (
+    "cifar-10-batches-py",
+    "cifar-100-python",
+    "cifar-10-batches-bin",
+    "cifar-100-binary",
+    "batches.meta",
+    "data_batch_1.bin",
+    "fine_label_names.txt",
+)
+_COMPARED = 4  # folders whose subfolders are compared
+
+
+def subset(path: Path) -> str | None:
+    """The folder `images` of a selection that was exported."""
+    exported = path.name == "images" and (path.parent / "manifest.json").is_file()
+    return "the folder images beside manifest.json" if exported and path.is_dir() else None
+
+
+def cifar(path: Path) -> str | None:
+    """The folders of the official archives, or their content."""
+    seen = look(path)
+    names = [name for name in _CIFAR if name in (*seen.folders, *seen.files)]
+    if not names and {"meta", "train", "test"} <= set(seen.files):
+        names = ["meta"]
+    return f"{names[0]}, as in CIFAR's official archives" if names else None
+
+
+def tiny_imagenet(path: Path) -> str | None:
+    """`wnids.txt` beside `train`, or validation images with a list of annotations."""
+    seen = look(path)
+    if "train" in seen.folders and "wnids.txt" in seen.files:
+        return "wnids.txt beside the folder train"
+    if "val" in seen.folders and "val_annotations.txt" in look(path / "val").files:
+        return "val/val_annotations.txt"
+    return None
+
+
+def imagenet(path: Path) -> str | None:
+    """A folder `train` of wnids, or validation images as ILSVRC names them."""
+    seen = look(path)
+    if "train" in seen.folders and _all_wnids(look(path / "train")):
+        return "a folder train of class folders named by wnid"
+    if "val" in seen.folders:
+        images = [name for name in look(path / "val").images if name.startswith("ILSVRC2012_val_")]
+        if images:
+            return f"val/{images[0]}"
+    return None
+
+
+def file_named(pattern: str, what: str) -> Recogniser:
+    """Recognises one file by its name.
+
+    Args:
+        pattern: Regular expression of the whole name, letters of either case.
+        what: What such a file is.
+    """
+
+    def recognise(path: Path) -> str | None:
+        matches = path.is_file() and re.fullmatch(pattern, path.name, re.IGNORECASE)
+        return f"{path.name}, {what}" if matches else None
+
+    return recognise
+
+
+def parquet(path: Path) -> str | None:
+    """Parquet files: one, in a folder without others, or in its folder `data`, as on the Hugging Face hub."""
+    if path.is_file():
+        return f"{path.name}, a parquet file" if path.suffix.lower() == ".parquet" else None
+    seen = look(path)
+    if set(seen.folders) - {"data"}:
+        return None
+    inside = look(path / "data").files if "data" in seen.folders else ()
+    found = [name for name in (*seen.files, *inside) if name.lower().endswith(".parquet")]
+    return f"{len(found)} parquet files ({some_of(found)})" if found else None
+
+
+def metadata_folder(path: Path) -> str | None:
+    """A table `metadata` of file names, at the top or in a folder that is named as a split."""
+    tables = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
+    for folder in (path, *(path / name for name in look(path).folders if name in SPLITS)):
+        found = [name for name in tables if name in look(folder).files]
+        if found:
+            return f"{(folder / found[0]).relative_to(path)}, a table of file names and labels"
+    return None
+
+
+def tar_shards(path: Path) -> str | None:
+    """Tars whose images have their label beside them, or any folder or pattern of several tars."""
+    if not path.exists():
+        return "a pattern of tar shards" if re.search(r"\{.*(\.\.|,).*\}", path.name) else None
+    if path.is_dir():
+        seen = look(path)
+        shards = seen.with_suffix(".tar", ".tar.gz", ".tgz")
+        return f"{len(shards)} tar files ({some_of(shards)})" if shards and not seen.folders else None
+    members = first_members(path)
+    labels = [member.name for member in members if member.suffix.lower() in (".cls", ".json", ".txt")]
+    images = any(is_image_name(member.name) for member in members)
+    return f"a tar of images and labels, as {labels[0]}" if labels and images else None
+
+
+def tar_of_folders(path: Path) -> str | None:
+    """A tar whose images lie in folders."""
+    archive, folder = inside_tar(path)
+    if folder is not None and archive.is_file():
+        return f"the folder {folder} in a tar"
+    members = first_members(archive)
+    inside = [str(member) for member in members if is_image_name(member.name) and len(member.parts) > 1]
+    return f"a tar of folders of images, as {inside[0]}" if inside else None
+
+
+def parts(prefix: str | None = None) -> Recogniser:
+    """Recognises folders whose names differ in a number and that hold the same class folders.
+
+    Args:
+        prefix: What their names begin with; none stands for anything.
+    """
+
+    def recognise(path: Path) -> str | None:
+        names = numbered_alike(look(path).folders)
+        if len(names) < 2 or (prefix is not None and not names[0].startswith(prefix)):
+            return None
+        shared = shared_folders(path, names)
+        return (
+            f"{len(names)} folders ({some_of(names)}) that share {len(shared)} class folders"
+            if shared
+            else None
+        )
+
+    return recognise
+
+
+def shared_folders(path: Path, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The class folders that folders have in common, if they are several pools of the same classes.
+
+    Folders of classes may have subfolders in common too; then there are more classes than subfolders.
+
+    Args:
+        path: Where the folders are.
+        names: The folders.
+    """
+    inside = [look(path / name) for name in names[:_COMPARED]]
+    if len(inside) < 2 or any(seen.images for seen in inside) or all(map(is_wnid, names)):
+        return ()
+    shared = set.intersection(*(set(seen.folders) for seen in inside))
+    return tuple(sorted(shared)) if len(shared) >= max(2, len(names)) else ()
+
+
+def wnids_below(parent: str) -> Recogniser:
+    """Recognises class folders named by wnid in a folder of a certain name."""
+
+    def recognise(path: Path) -> str | None:
+        fits = path.name == parent and _all_wnids(look(path))
+        return f"class folders named by wnid in {parent}" if fits else None
+
+    return recognise
+
+
+def wnids_with(*tables: str) -> Recogniser:
+    """Recognises class folders named by wnid that hold a table beside their images."""
+
+    def recognise(path: Path) -> str | None:
+        seen = look(path)
+        if not _all_wnids(seen):
+            return None
+        found = [{*folder.files} & {*tables} for folder in seen.sampled()]
+        return f"{sorted(found[0])[0]} beside the images of each wnid" if all(found) else None
+
+    return recognise
+
+
+def class_folders_named(folder: str, image: str) -> Recogniser:
+    """Recognises class folders and their images by how they are named.
+
+    Args:
+        folder: Regular expression of every folder's name.
+        image: Regular expression of the images' names; ``{folder}`` stands for that of their folder.
+    """
+
+    def recognise(path: Path) -> str | None:
+        seen = look(path)
+        if not seen.folders or not all(re.fullmatch(folder, name) for name in seen.folders):
+            return None
+        examples = []
+        for inside in seen.sampled():
+            named = re.compile(image.replace("{folder}", re.escape(inside.path.name)), re.IGNORECASE)
+            if not all(named.fullmatch(name) for name in inside.images):
+                return None
+            examples += [f"{inside.path.name}/{name}" for name in inside.images[:1]]
+        return f"{len(seen.folders)} class folders with images as {examples[0]}" if examples else None
+
+    return recognise
+
+
+def class_folders(path: Path) -> str | None:
+    """Any folders with images in them or further below, unless they are splits or several pools."""
+    seen = look(path)
+    if not seen.folders or are_splits(seen):
+        return None
+    sampled = seen.sampled()
+    direct = [f"{inside.path.name}/{inside.images[0]}" for inside in sampled if inside.images]
+    if direct:
+        return f"{len(seen.folders)} folders with images as {direct[0]}"
+    if len(seen.folders) == 1 or shared_folders(path, seen.folders):
+        return None
+    for inside in sampled:
+        for below in inside.sampled():
+            if below.images:
+                example = (below.path / below.images[0]).relative_to(path)
+                return f"{len(seen.folders)} folders with images further below, as {example}"
+    return None
+
+
+def are_splits(seen: Seen) -> bool:
+    """Whether the folders are a training and another split and not classes."""
+    named = {name.lower() for name in seen.folders} & SPLITS
+    return len(named) > 1 and any(name.startswith("train") for name in named)
+
+
+def _all_wnids(seen: Seen) -> bool:
+    return bool(seen.folders) and all(map(is_wnid, seen.folders))

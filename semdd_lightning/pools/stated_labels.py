@@ -1,0 +1,216 @@
+"""Labels as a file states them, numbers or names, and which class of the registry each of them is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from semdd_lightning.classes import ClassRegistry, resolve_classes
+from semdd_lightning.classes.registry import is_wnid, some_of
+from semdd_lightning.errors import ClassListError, PoolError
+from semdd_lightning.pools.strings import Strings
+
+_LONGEST_FOLDER = 200  # bytes; file systems take 255, and exports add to it
+
+
+@dataclass(frozen=True, eq=False)
+class StatedLabels:
+    """The labels of a file before they are anybody's classes.
+
+    Args:
+        names: Every label that the file knows, in its own order.
+        codes: Position in `names` of each image's label, -1 where it has none, shape ``(N,)``.
+        numbered: Whether the labels are bare class indices and `names` just these numbers.
+        place: Where they stand, for messages.
+    """
+
+    names: tuple[str, ...]
+    codes: NDArray[np.int64]
+    numbered: bool
+    place: str
+
+    def registry(self, classes: ClassRegistry | None) -> ClassRegistry:
+        """The classes, each with the folder that the paths of its images begin with.
+
+        Bare numbers are class indices from 0 on. Names are matched as names of class folders are.
+
+        Args:
+            classes: The class list; without one the file's own labels are the classes, in its order.
+
+        Raises:
+            ClassListError: If labels and class list do not fit, or a class has no image.
+        """
+        present = np.unique(self.codes[self.codes >= 0]).tolist()
+        folders = folder_names(self.names)
+        if classes is not None and not self.numbered:
+            matched = _read_as_folders([self.names[code] for code in present], classes, self.place)
+            of_name = dict(zip(self.names, folders, strict=True))
+            return replace(matched, folders=tuple(of_name[name] for name in matched.folders))
+        if classes is not None:
+            self._require_indices_below(len(classes))
+            numbers = tuple(str(index) for index in range(len(classes)))
+            registry = replace(classes, folders=numbers, folders_given=True)
+        else:
+            wnids = self.names if all(is_wnid(name) for name in self.names) else None
+            registry = ClassRegistry(self.names, folders, wnids, folders_given=True)
+        used = {folders[code] for code in present}
+        missing = [folder for folder in registry.folders if folder not in used]
+        if missing:
+            msg = (
+                f"Expected images of all {len(registry)} classes in {self.place}, found none labelled "
+                f"{some_of(missing)}; add images, or give a class list of the classes that it holds."
+            )
+            raise ClassListError(msg)
+        return registry
+
+    def class_indices(self, registry: ClassRegistry) -> NDArray[np.int64]:
+        """Class index of each image, -1 where it has no label, shape ``(N,)``.
+
+        Args:
+            registry: What `registry` gave.
+
+        Raises:
+            ClassListError: If it is another registry, which lacks a label's folder.
+        """
+        index = {folder: c for c, folder in enumerate(registry.folders)}
+        of_labels = [index.get(folder, -1) for folder in folder_names(self.names)]
+        indices = np.array([*of_labels, -1], dtype=np.int64)[self.codes]
+        lost = (indices < 0) & (self.codes >= 0)
+        if lost.any():
+            example = self.names[self.codes[lost][0]]
+            msg = (
+                f"Expected the classes that were found in {self.place}, found others, none of them for label "
+                f"{example!r}; read the registry again."
+            )
+            raise ClassListError(msg)
+        return indices
+
+    def _require_indices_below(self, num_classes: int) -> None:
+        beyond = [name for name in self.names if int(name) >= num_classes]
+        if beyond:
+            msg = (
+                f"Expected labels from 0 to {num_classes - 1} in {self.place}, one for each class of the "
+                f"class list, found {some_of(beyond)}; correct the class list."
+            )
+            raise ClassListError(msg)
+
+
+def labels_from_column(
+    column: pa.ChunkedArray, place: str, class_names: tuple[str, ...] | None = None
+) -> StatedLabels:
+    """Read a column of labels: texts, or numbers with or without names; nulls and empty texts are no labels.
+
+    Args:
+        column: The labels, ``(N,)``.
+        place: Where they stand, for messages.
+        class_names: What the numbers mean, where the file says; then -1 too is no label.
+
+    Raises:
+        PoolError: If it holds no labels, or what cannot be one.
+    """
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        stated = _labels_from_texts(column, place)
+    elif pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+        known = pc.is_valid(column).to_numpy()
+        if pa.types.is_floating(column.type):
+            known &= ~pc.fill_null(pc.is_nan(column), True).to_numpy()
+        values = pc.fill_null(column, 0).to_numpy()
+        stated = labels_from_numbers(np.where(known, values, 0), place, known=known, class_names=class_names)
+    elif pa.types.is_null(column.type):
+        stated = StatedLabels((), np.full(len(column), -1), False, place)
+    else:
+        msg = (
+            f"Expected class numbers or names as labels in {place}, found values of type {column.type}; "
+            "name another column."
+        )
+        raise PoolError(msg)
+    if not (stated.codes >= 0).any():
+        msg = f"Expected labels in {place}, found none in {len(column)} rows; this split may have none."
+        raise PoolError(msg)
+    return stated
+
+
+def labels_from_numbers(
+    values: NDArray[np.number],
+    place: str,
+    *,
+    known: NDArray[np.bool_] | None = None,
+    class_names: tuple[str, ...] | None = None,
+) -> StatedLabels:
+    """Read labels that are class indices.
+
+    Args:
+        values: The indices, whole numbers of any type, shape ``(N,)``.
+        place: Where they stand, for messages.
+        known: Which of them count, shape ``(N,)``; none: all.
+        class_names: What the indices mean, where the file says; then -1 is no label.
+
+    Raises:
+        PoolError: If one is not a whole number from 0 on, or beyond the names.
+    """
+    known = np.ones(len(values), dtype=np.bool_) if known is None else known
+    whole = np.isfinite(values) & (values == np.rint(values))
+    if not whole.all():
+        msg = f"Expected whole numbers as labels in {place}, found {values[~whole][0]:g}; correct the labels."
+        raise PoolError(msg)
+    lowest, top = (0, np.iinfo(np.int32).max) if class_names is None else (-1, len(class_names) - 1)
+    wrong = known & ((values < lowest) | (values > top))
+    if wrong.any():
+        until = "on" if class_names is None else f"to {top}"
+        msg = (
+            f"Expected labels from 0 {until} in {place}, found {values[wrong][0]:g}; "
+            "correct the labels or the class names."
+        )
+        raise PoolError(msg)
+    numbers = np.where(known, values, -1).astype(np.int64)
+    if class_names is not None:
+        return StatedLabels(class_names, numbers, False, place)
+    distinct = np.unique(numbers[known])
+    codes = np.where(known, np.searchsorted(distinct, numbers), -1)
+    return StatedLabels(tuple(map(str, distinct.tolist())), codes, True, place)
+
+
+def folder_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """A folder for each label: its name where all are fit for folders and differ, else its number.
+
+    >>> folder_names(("tench", "great white shark")), folder_names(("a/b", "c"))
+    (('tench', 'great white shark'), ('0', '1'))
+
+    Args:
+        names: The labels, in order.
+    """
+    fit = all(_is_folder_name(name) for name in names)
+    if fit and len({name.casefold() for name in names}) == len(names):  # some file systems fold case
+        return names
+    return tuple(str(number) for number in range(len(names)))
+
+
+def _labels_from_texts(column: pa.ChunkedArray, place: str) -> StatedLabels:
+    texts = Strings(pc.utf8_trim_whitespace(column))
+    distinct = [text for text in pc.unique(texts.column).to_pylist() if text]
+    names = _read_as_folders(distinct, None, place).folders if distinct else ()
+    return StatedLabels(names, Strings(names).positions(texts), False, place)
+
+
+def _read_as_folders(names: list[str], classes: ClassRegistry | None, place: str) -> ClassRegistry:
+    try:
+        return resolve_classes(names, classes)
+    except ClassListError as error:
+        msg = f"The labels in {place}, read as names of class folders: {error}"
+        raise ClassListError(msg) from error
+
+
+def _is_folder_name(name: str) -> bool:
+    return (
+        name.isprintable()
+        and name == name.strip()
+        and not name.startswith(".")
+        and not {"/", "\\"} & set(name)
+        and 0 < len(name.encode()) <= _LONGEST_FOLDER
+    )

@@ -1,0 +1,129 @@
+"""Which columns of a table hold the images and the labels, and what its schema says of the classes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from semdd_lightning.classes.registry import some_of
+from semdd_lightning.errors import PoolError
+
+LABEL_NAMES = frozenset({"label", "labels", "class", "class_name", "category"})
+
+
+def image_column(schema: pa.Schema, wanted: str | None, place: Path) -> str:
+    """The column of encoded images: bytes, or the Hugging Face hub's struct of bytes and path.
+
+    Args:
+        schema: The table's schema.
+        wanted: Its name; none finds it by its type.
+        place: The file, for messages.
+
+    Raises:
+        PoolError: If there is none, or several.
+    """
+    fitting = [field.name for field in schema if _holds_images(field.type)]
+    if wanted is not None:
+        return _require(wanted, fitting, schema, place, "images")
+    return _one_of([fitting], schema, place, "images", "image_column")
+
+
+def label_column(schema: pa.Schema, wanted: str | None, place: Path, *, by_type: bool) -> str:
+    """The column of labels: the hub's ClassLabel, else one of a usual name, else one of a fit type.
+
+    Args:
+        schema: The table's schema.
+        wanted: Its name; none finds it.
+        place: The file, for messages.
+        by_type: Whether its type alone is enough, where it is the only one of that type.
+
+    Raises:
+        PoolError: If there is none, or several.
+    """
+    fitting = [field.name for field in schema if _holds_labels(field.type)]
+    if wanted is not None:
+        return _require(wanted, fitting, schema, place, "labels")
+    stated = [name for name in fitting if class_names(schema, name, place) is not None]
+    usual = [name for name in fitting if name.lower() in LABEL_NAMES]
+    ranks = [stated, usual, fitting] if by_type else [stated, usual]
+    return _one_of(ranks, schema, place, "labels", "label_column")
+
+
+def class_names(schema: pa.Schema, column: str, place: Path) -> tuple[str, ...] | None:
+    """What the numbers of a label column mean, where the hub's metadata of a schema say so.
+
+    Args:
+        schema: The table's schema.
+        column: Name of the label column.
+        place: The file, for messages.
+
+    Raises:
+        PoolError: If the metadata are malformed.
+    """
+    feature = _features(schema, place).get(column)
+    if not isinstance(feature, dict) or feature.get("_type") != "ClassLabel":
+        return None
+    names = feature.get("names")
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        msg = f"Expected class names for column {column!r} in {place}, found {names!r}; write the file anew."
+        raise PoolError(msg)
+    return tuple(names)
+
+
+def _features(schema: pa.Schema, place: Path) -> dict[str, Any]:
+    text = (schema.metadata or {}).get(b"huggingface")
+    try:
+        features = json.loads(text or b"{}").get("info", {}).get("features", {})
+        return dict(features or {})
+    except (ValueError, AttributeError, TypeError) as error:
+        msg = (
+            f"Expected JSON of features as `huggingface` metadata of {place}, found: {error}; write it anew."
+        )
+        raise PoolError(msg) from error
+
+
+def _one_of(ranks: list[list[str]], schema: pa.Schema, place: Path, what: str, option: str) -> str:
+    """The one column of the first rank that has any."""
+    for fitting in ranks:
+        if len(fitting) == 1:
+            return fitting[0]
+        if fitting:
+            msg = f"Expected one column of {what} in {place}, found {some_of(fitting)}; name one as {option}."
+            raise PoolError(msg)
+    msg = f"Expected a column of {what} in {place}, found {_described(schema)}; name one as {option}."
+    raise PoolError(msg)
+
+
+def _require(wanted: str, fitting: list[str], schema: pa.Schema, place: Path, what: str) -> str:
+    if fitting.count(wanted) != 1:
+        msg = (
+            f"Expected one column {wanted!r} of {what} in {place}, found {_described(schema)}; "
+            "correct the name."
+        )
+        raise PoolError(msg)
+    return wanted
+
+
+def _described(schema: pa.Schema) -> str:
+    return ", ".join(f"{field.name} ({field.type})" for field in schema) or "no columns"
+
+
+def _holds_images(kind: pa.DataType) -> bool:
+    if pa.types.is_struct(kind):
+        index = kind.get_field_index("bytes")
+        return index >= 0 and (_is_binary(kind.field(index).type) or pa.types.is_null(kind.field(index).type))
+    return _is_binary(kind)
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _holds_labels(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return bool(text or pa.types.is_integer(kind) or pa.types.is_floating(kind))

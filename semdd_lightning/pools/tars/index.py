@@ -1,0 +1,158 @@
+"""All images of tar shards with their classes, as columns in path order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from semdd_lightning.errors import PoolError
+from semdd_lightning.pools.stated_labels import StatedLabels, folder_names, labels_from_column
+from semdd_lightning.pools.strings import Strings
+from semdd_lightning.pools.tars.labels import LabelFinder, LabelKind
+from semdd_lightning.pools.tars.members import TarMembers, read_members
+from semdd_lightning.pools.tars.rows import (
+    TarRows,
+    joined_columns,
+    joined_texts,
+    rows_by_folder,
+    rows_by_label,
+    sample_keys,
+)
+from semdd_lightning.pools.tars.shards import shard_name
+from semdd_lightning.progress import image_progress
+
+
+class TarLayout(NamedTuple):
+    """How to read shards.
+
+    Args:
+        labels: Where the class of an image stands; none stands for what is there.
+        label_key: Key of the class in ``.json`` members; none stands for a usual one.
+        image: Ending of the member that is the image; none stands for the only one.
+        below: Folder inside the tar that holds the class folders; none stands for the only one.
+    """
+
+    labels: LabelKind | None = None
+    label_key: str | None = None
+    image: str | None = None
+    below: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class TarIndex:
+    """The images of a pool of tars, in path order.
+
+    Args:
+        paths: Path of each image, ``<class folder>/...``, shape ``(N,)``.
+        labels: The label of each.
+        shard_of: Which shard holds it, shape ``(N,)``.
+        offsets: Where it begins in the shard, in bytes, shape ``(N,)``.
+        sizes: Its bytes, shape ``(N,)``.
+        flaws: Why it is unusable, as in `TarMembers`, shape ``(N,)``.
+        samples: Number of samples in each shard.
+    """
+
+    paths: Strings
+    labels: StatedLabels
+    shard_of: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    flaws: NDArray[np.int8]
+    samples: tuple[int, ...]
+
+
+def index_shards(root: Path, shards: Sequence[Path], layout: TarLayout) -> TarIndex:
+    """Go through all shards once and give every image its class and its path.
+
+    Args:
+        root: Folder or file that the shards are named relative to.
+        shards: The shards.
+        layout: How to read them.
+
+    Raises:
+        PoolError: If a shard is malformed, or an image has no class or the same path as another.
+    """
+    finder = LabelFinder(layout.labels, layout.label_key)
+    members = []
+    with image_progress("Listing tars", None, after=1.0, keep=False) as advance:
+        for shard in shards:
+            members.append(read_members(shard, finder))
+            advance(len(members[-1].images))
+    if not any(len(of_shard.images) for of_shard in members):
+        others = [name for of_shard in members for name in of_shard.others][:3]
+        msg = (
+            f"Expected image files in {root}, found none ({', '.join(others) or 'nothing at all'}); correct "
+            "the path, or unpack what it holds."
+        )
+        raise PoolError(msg)
+    kind = layout.labels or _labels_found(members)
+    if kind == "folder":
+        rows = rows_by_folder(root, members, layout.below)
+    else:
+        rows = [
+            rows_by_label(shard, shard_name(root, shard), of_shard, kind, layout.image)
+            for shard, of_shard in zip(shards, members, strict=True)
+        ]
+    texts = joined_columns([of_shard.labels for of_shard in rows])
+    if kind == "folder":
+        labels = labels_from_column(pa.chunked_array([texts.column]), f"the folders of {root}")
+    else:
+        labels = labels_from_column(_as_numbers(texts), f"the .{kind} members of {root}")
+    return _in_path_order(shards, rows, labels)
+
+
+def _labels_found(members: Sequence[TarMembers]) -> LabelKind:
+    """The first of cls and json that says something about an image, else folder."""
+    kinds: tuple[LabelKind, ...] = ("cls", "json")
+    for kind in kinds:
+        for of_shard in members:
+            keys, texts = of_shard.labels.get(kind, (Strings(), Strings()))
+            telling = keys.column.filter(pc.not_equal(texts.column, ""))
+            if (sample_keys(of_shard.images).positions(Strings(telling)) >= 0).any():
+                return kind
+    return "folder"
+
+
+def _in_path_order(shards: Sequence[Path], rows: Sequence[TarRows], labels: StatedLabels) -> TarIndex:
+    folders = Strings(folder_names(labels.names)).take(labels.codes)
+    paths = joined_texts(folders, "/", joined_columns([of_shard.names for of_shard in rows]))
+    order = paths.order()
+    paths = paths.take(order)
+    samples = tuple(len(of_shard.names) for of_shard in rows)
+    shard_of = np.repeat(np.arange(len(rows), dtype=np.int64), samples)[order]
+    _refuse_equal_paths(shards, paths, shard_of)
+    return TarIndex(
+        paths=paths,
+        labels=replace(labels, codes=labels.codes[order]),
+        shard_of=shard_of,
+        offsets=np.concatenate([of_shard.offsets for of_shard in rows])[order],
+        sizes=np.concatenate([of_shard.sizes for of_shard in rows])[order],
+        flaws=np.concatenate([of_shard.flaws for of_shard in rows])[order],
+        samples=samples,
+    )
+
+
+def _as_numbers(texts: Strings) -> pa.ChunkedArray:
+    """The column as whole numbers, which stand for class indices, if all of it is."""
+    numbers = pc.all(pc.match_substring_regex(texts.column, "^-?[0-9]{1,18}$")).as_py()
+    column = pa.chunked_array([texts.column])
+    return column.cast(pa.int64()) if numbers else column
+
+
+def _refuse_equal_paths(shards: Sequence[Path], paths: Strings, shard_of: NDArray[np.int64]) -> None:
+    equal = pc.equal(paths.column[1:], paths.column[:-1]).to_numpy(zero_copy_only=False)
+    if equal.any():
+        row = int(np.flatnonzero(equal)[0])
+        first, second = shards[shard_of[row]], shards[shard_of[row + 1]]
+        msg = (
+            f"Expected every image in one shard, found {paths[row]!r} in {first} and {second}; rename it or "
+            "a shard, or remove one of them."
+        )
+        raise PoolError(msg)

@@ -1,0 +1,139 @@
+"""Which tar files a path, a folder or a brace pattern stands for."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from semdd_lightning.classes.registry import some_of
+from semdd_lightning.errors import PoolError
+
+_RANGE_OR_LIST = re.compile(r"\{(?:([0-9]+)\.\.([0-9]+)|([^{}]*,[^{}]*))\}")
+_SPLIT_WORD = re.compile(r"(?<![a-z])(train|val|valid|validation|test)(?![a-z])")
+_COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+
+
+def expand_braces(pattern: str) -> list[str]:
+    """The names that a brace pattern stands for, as a shell spells them out.
+
+    A range counts with the padding of its ends, a list takes each entry, and both may be nested; other
+    braces stand for themselves.
+
+    >>> expand_braces("train-{008..010}.tar")
+    ['train-008.tar', 'train-009.tar', 'train-010.tar']
+    >>> expand_braces("{train,val}-{0..1}.tar")
+    ['train-0.tar', 'train-1.tar', 'val-0.tar', 'val-1.tar']
+    >>> expand_braces("a{,b{1..2}}.tar"), expand_braces("{x}.tar")
+    (['a.tar', 'ab1.tar', 'ab2.tar'], ['{x}.tar'])
+
+    Args:
+        pattern: A name with any number of ranges ``{first..last}`` and lists ``{a,b}``.
+    """
+    group = _RANGE_OR_LIST.search(pattern)  # an innermost one
+    if group is None:
+        return [pattern]
+    first, last, entries = group.groups()
+    values = entries.split(",") if entries is not None else _counted(first, last)
+    head, tail = pattern[: group.start()], pattern[group.end() :]
+    names = (name for value in values for name in expand_braces(head + value + tail))
+    return list(dict.fromkeys(names))
+
+
+def inside_tar(path: Path) -> tuple[Path, str | None]:
+    """A path that goes on inside a tar, as ``pool.tar/ipc10``, taken apart into the tar and the folder in it.
+
+    Args:
+        path: Any path.
+    """
+    for parent in path.parents:
+        if parent.suffix.lower() == ".tar" and parent.is_file():
+            return parent, path.relative_to(parent).as_posix()
+    return path, None
+
+
+def find_shards(path: Path) -> tuple[Path, tuple[Path, ...]]:
+    """The folder or file that shards are named relative to, and the shards in the order of their names.
+
+    Args:
+        path: A tar, a folder that holds tars, or a brace pattern.
+
+    Raises:
+        PoolError: If nothing is there, shards of the pattern are missing (each is named), the tars are
+            compressed, or a folder mixes the shards of several splits.
+    """
+    path, _ = inside_tar(path.expanduser().absolute())
+    if path.is_dir():
+        return path, _shards_in(path)
+    if path.is_file():
+        return path, (path,)
+    shards = sorted(Path(name) for name in expand_braces(str(path)))
+    missing = [shard for shard in shards if not shard.is_file()]
+    if len(shards) == 1:
+        msg = f"Expected a tar, a folder of tars or a pattern of tars at {path}, found nothing there; "
+        raise PoolError(msg + "correct the path.")
+    if missing:
+        msg = (
+            f"Expected the {len(shards)} shards of {path}, found {len(shards) - len(missing)}; missing are "
+            f"{some_of([str(shard) for shard in missing])}; copy them or correct the pattern."
+        )
+        raise PoolError(msg)
+    return Path(os.path.commonpath([shard.parent for shard in shards])), tuple(shards)
+
+
+def shard_name(root: Path, shard: Path) -> str:
+    """What tells a shard from the others of its pool: its path below `root`, without the suffix.
+
+    >>> shard_name(Path("/data"), Path("/data/a/train-000.tar")), shard_name(Path("/x.tar"), Path("/x.tar"))
+    ('a/train-000', 'x')
+
+    Args:
+        root: What `find_shards` gave.
+        shard: One of the shards that it gave.
+    """
+    return shard.stem if shard == root else shard.relative_to(root).with_suffix("").as_posix()
+
+
+def _counted(first: str, last: str) -> list[str]:
+    padded = any(len(end) > 1 and end.startswith("0") for end in (first, last))
+    width = max(len(first), len(last)) if padded else 0
+    low, high = sorted((int(first), int(last)))
+    return [f"{number:0{width}d}" for number in range(low, high + 1)]
+
+
+def _shards_in(folder: Path) -> tuple[Path, ...]:
+    try:
+        names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+    except OSError as error:
+        msg = f"Expected to list {folder}, found: {error.strerror}; check its permissions."
+        raise PoolError(msg) from error
+    shards = [name for name in names if name.lower().endswith(".tar")]
+    stems = {name.lower().removesuffix(".tar") for name in shards}
+    for name in names:
+        ending = next((ending for ending in _COMPRESSED if name.lower().endswith(ending)), None)
+        if ending is not None and name.lower().removesuffix(ending) not in stems:
+            raise PoolError(compressed_message(folder / name))
+    if not shards:
+        found = some_of(names) or "an empty folder"
+        msg = f"Expected {folder} to hold tar shards, found none ({found}); correct the path."
+        raise PoolError(msg)
+    words = sorted({word for name in shards for word in _SPLIT_WORD.findall(name.lower())})
+    if len(words) > 1:
+        msg = (
+            f"Expected the shards of one split in {folder}, found those of {' and '.join(words)}; give a "
+            "pattern of one split instead of the folder, as 'train-{000000..000146}.tar'."
+        )
+        raise PoolError(msg)
+    return tuple(folder / name for name in shards)
+
+
+def compressed_message(shard: Path) -> str:
+    """What to tell the owner of a compressed tar.
+
+    Args:
+        shard: The compressed file.
+    """
+    return (
+        f"Expected {shard} to be an uncompressed tar, in which any image can be reached at once, found a "
+        "compressed one; decompress it first (gunzip, bunzip2, unxz or zstd -d)."
+    )

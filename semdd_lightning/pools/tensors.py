@@ -1,0 +1,238 @@
+"""Pools of tensors: the ``.pt`` files of DC, DSA, DM, MTT and DATM, and NumPy's ``.npz`` and ``.npy``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.errors import PoolError
+from semdd_lightning.pools.class_paths import class_paths, numbered_names
+from semdd_lightning.pools.listing import ImageSource, Listing
+from semdd_lightning.pools.normalizations import Normalization, NormalizationName
+from semdd_lightning.pools.pixel_values import settle_normalization
+from semdd_lightning.pools.reader import DiskPool
+from semdd_lightning.pools.stamps import file_stamp
+from semdd_lightning.pools.stated_labels import StatedLabels, labels_from_numbers
+from semdd_lightning.pools.tensor_files import NUMPY_SUFFIXES, TORCH_SUFFIXES, load_arrays
+
+
+@dataclass(frozen=True)
+class TensorFile(DiskPool):
+    """A pool in a file of tensors: images of shape (N, C, H, W), and their labels.
+
+    Files are read without running what a pickle may hold. Pixels are stored with 8 bits; what they were
+    normalised by is undone first, and what lies beyond black and white is clipped. Labels are class indices
+    from 0 on, or one score a class, of which the highest counts.
+
+    Args:
+        path: A ``.pt``, ``.pth``, ``.npz`` or ``.npy`` file with images (and labels): the results of DC, DSA
+            and DM, ``images_*.pt`` of MTT and DATM, a pair, or a dictionary of images and labels.
+        classes: Class list: a ``.txt`` (one class a line) or ``.csv`` file
+            (``name,folder,wnid,teacher_index``), or the name of a data set, as `imagenette`.
+        class_names: The class list written out, in class order: a name, a wnid, or ``wnid name`` each.
+            Give it or `classes`, not both.
+        labels: A second file with the labels; by default those in `path`, else the file named alike, as
+            ``labels_best.pt`` beside ``images_best.pt``.
+        normalization: What the pixels were normalised by. `auto` knows pixels from 0 to 1 and 0 to 255 by
+            themselves and takes the rest from `classes` where that names a data set; `none` are pixels
+            from 0 to 1, `symmetric` from -1 to 1.
+        mean: The mean that was subtracted, one number a channel; goes with `std` and wins over
+            `normalization`.
+        std: The deviation that was divided by, one number a channel.
+        experiment: Which of the experiments of a DC, DSA or DM file, from 0.
+    """
+
+    labels: Path | None = None
+    normalization: NormalizationName = "auto"
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    experiment: int = 0
+
+    def check(self) -> None:
+        """Find out whether the file holds images and labels that fit each other and the class list.
+
+        Raises:
+            PoolError: If the file cannot be read, would run code, or holds something else.
+            ClassListError: If labels and class list do not fit, or a class has no image.
+        """
+        self._asked_normalization()
+        self.registry()
+
+    def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
+        """The classes; without a class list they are the numbers that occur.
+
+        Args:
+            default: Classes to read the labels by where the reader has no class list of its own.
+        """
+        return self._open()[1].registry(self._class_list(default))
+
+    def listing(self, registry: ClassRegistry | None = None) -> Listing:
+        """Every image, named ``<class>/<file>-<row>.png``.
+
+        Raises:
+            PoolError: Also if the pixels' normalisation is not known.
+        """
+        asked = self._asked_normalization()
+        images, stated = self._open()
+        registry = self.registry() if registry is None else registry
+        path = self._file()
+        normalization = settle_normalization(images, asked, self._data_set(), str(path))
+        labels = stated.class_indices(registry)
+        stem = path.stem if self.experiment == 0 else f"{path.stem}-{self.experiment}"
+        rows = np.arange(len(images))
+        paths = class_paths(registry, labels, numbered_names(stem, rows, len(rows), ".png"))
+        order = paths.order()
+        source = TensorSource(path, self._labels_file(), self.experiment, normalization, images.shape, order)
+        stamps = np.broadcast_to(file_stamp(path), (len(order), 3))
+        return Listing(path, paths.take(order), labels[order], stamps, source)
+
+    def _open(self) -> tuple[NDArray[Any], StatedLabels]:
+        path = self._file()
+        images, labels = load_arrays(path, self._labels_file(), self.experiment)
+        return images, _stated_labels(labels, len(images), str(self._labels_file() or path))
+
+    def _file(self) -> Path:
+        path = self._existing()
+        known = sorted(TORCH_SUFFIXES | NUMPY_SUFFIXES)
+        if path.suffix.lower() not in known or not path.is_file():
+            msg = f"Expected a file of tensors ({', '.join(known)}), found {path}; name the file of images."
+            raise PoolError(msg)
+        return path
+
+    def _labels_file(self) -> Path | None:
+        if self.labels is None:
+            return None
+        labels = Path(self.labels).expanduser().absolute()
+        if not labels.is_file():
+            msg = f"Expected a file of labels at {labels}, found none; correct labels."
+            raise PoolError(msg)
+        return labels
+
+    def _asked_normalization(self) -> NormalizationName | Normalization:
+        if self.mean is None and self.std is None:
+            if self.normalization == "auto":
+                _refuse_whitened(self._file())
+            return self.normalization
+        mean, std = self.mean or (), self.std or ()
+        if not mean or len(mean) != len(std) or not np.isfinite((*mean, *std)).all() or min(std) <= 0:
+            msg = (
+                f"Expected mean and std of as many numbers, std above 0, found {self.mean} and {self.std}; "
+                "give both or neither."
+            )
+            raise PoolError(msg)
+        return Normalization(tuple(mean), tuple(std))
+
+    def _data_set(self) -> str | None:
+        return None if self.classes is None else str(self.classes)
+
+
+class TensorSource(ImageSource):
+    """Rows of a tensor file as PNG; the file is opened once a process, and only its path is pickled.
+
+    Args:
+        path: The file with the images.
+        labels: The second file, if any.
+        experiment: Which experiment of several.
+        normalization: What to undo.
+        shape: Shape of the images when they were listed.
+        rows: Row in the file of each row of the listing, shape ``(N,)``.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        labels: Path | None,
+        experiment: int,
+        normalization: Normalization,
+        shape: tuple[int, ...],
+        rows: NDArray[np.int64],
+    ) -> None:
+        self._arguments = (path, labels, experiment, normalization, shape, rows)
+        self._images: NDArray[Any] | None = None
+        self._lock = Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TensorSource, self._arguments
+
+    def recipe(self) -> str:
+        """The experiment and the normalisation: under others the same file gives other pixels."""
+        _, _, experiment, normalization, _, _ = self._arguments
+        return f"{super().recipe()}, experiment {experiment}, {normalization}"
+
+    def read(self, row: int) -> bytes:
+        """An image as PNG.
+
+        Raises:
+            OSError: If its pixels are no numbers, or the file is not as it was any more.
+        """
+        _, _, _, normalization, _, rows = self._arguments
+        values = np.asarray(self._opened()[rows[row]])
+        if not np.isfinite(values).all():
+            msg = f"{'NaN' if np.isnan(values).any() else 'infinite'} pixels"
+            raise OSError(msg)
+        return _png(normalization.undo(values))
+
+    def _opened(self) -> NDArray[Any]:
+        path, labels, experiment, _, shape, _ = self._arguments
+        with self._lock:
+            if self._images is None:
+                try:
+                    images, _ = load_arrays(path, labels, experiment)
+                except PoolError as error:
+                    raise OSError(str(error)) from error
+                if images.shape != shape:
+                    msg = f"images of shape {images.shape} instead of {shape}: the file has changed"
+                    raise OSError(msg)
+                self._images = images
+            return self._images
+
+
+def _stated_labels(labels: NDArray[Any], num_images: int, place: str) -> StatedLabels:
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim not in (1, 2) or len(labels) != num_images:
+        msg = (
+            f"Expected labels of shape ({num_images},) or ({num_images}, classes) in {place}, one for each "
+            f"image, found shape {labels.shape}; name the labels that belong to the images."
+        )
+        raise PoolError(msg)
+    if labels.ndim == 1:
+        return labels_from_numbers(labels, place)
+    unusable = ~np.isfinite(labels).all(axis=1)
+    if unusable.any():
+        msg = (
+            f"Expected finite scores as soft labels in {place}, found NaN or infinity for {unusable.sum()} "
+            f"images, first in row {np.flatnonzero(unusable)[0]}; give hard labels as labels."
+        )
+        raise PoolError(msg)
+    names = tuple(str(index) for index in range(labels.shape[1]))
+    return StatedLabels(names, labels.argmax(axis=1).astype(np.int64), True, place)
+
+
+def _refuse_whitened(path: Path) -> None:
+    """MTT and DATM write ``images_zca_*.pt`` beside ``images_*.pt`` if, and only if, the run whitened."""
+    restored = sorted(file.name for file in path.parent.glob("images_zca_*.pt"))
+    if re.fullmatch(r"images_(?!zca_).*\.pt", path.name) and restored:
+        msg = (
+            f"Expected pixels in {path}, found ZCA-whitened values, as {restored[-1]} beside it tells: they "
+            "cannot be turned back. Read that file, or give normalization if this one is not whitened."
+        )
+        raise PoolError(msg)
+
+
+def _png(pixels: NDArray[np.uint8]) -> bytes:
+    """Channels first to a PNG file, the same bytes for the same pixels."""
+    channels_last = np.ascontiguousarray(pixels.transpose(1, 2, 0))
+    image = Image.fromarray(channels_last[..., 0] if len(pixels) == 1 else channels_last)
+    with BytesIO() as stream:
+        image.save(stream, format="PNG")
+        return stream.getvalue()

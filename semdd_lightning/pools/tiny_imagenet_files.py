@@ -1,0 +1,142 @@
+"""Tiny-ImageNet as it is published: ``train/<wnid>/images/`` and ``val/`` with a list of annotations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.classes.folders import choose_by_wnid
+from semdd_lightning.classes.registry import is_wnid, some_of
+from semdd_lightning.errors import PoolError
+from semdd_lightning.pools.class_folders import class_folder_names, require_folder, require_images
+from semdd_lightning.pools.files import is_image_name, list_files
+from semdd_lightning.pools.labelled_files import list_labelled_files
+from semdd_lightning.pools.listing import Listing
+from semdd_lightning.pools.reader import DiskPool
+
+
+@dataclass(frozen=True)
+class TinyImageNetFiles(DiskPool):
+    """Tiny-ImageNet in its official form; the classes are the sorted wnids, not the order of ``wnids.txt``.
+
+    The validation images may also have been sorted into folders by wnid, as many scripts do. The official
+    test images have no labels.
+
+    Args:
+        path: The folder ``tiny-imagenet-200``.
+        classes: Class list that chooses, orders and names classes by wnid: a ``.txt`` (one class a line) or
+            ``.csv`` file (``name,folder,wnid,teacher_index``), or the name of a data set, as `tiny_imagenet`.
+        class_names: The class list written out, in class order: a wnid, or ``wnid name`` each. Give it or
+            `classes`, not both.
+        split: Which split.
+    """
+
+    split: Literal["train", "val"] = "train"
+
+    def check(self) -> None:
+        """Find out, without decoding, whether the split is there and fits the class list.
+
+        Raises:
+            PoolError: If the split, a class folder's images or the annotations are missing.
+            ClassListError: If the class list asks for classes that are not there.
+        """
+        registry = self.registry()
+        folder = self._split_folder()
+        if not self._is_flat():
+            require_images(folder, registry.folders)
+        elif not (folder / "val_annotations.txt").is_file():
+            msg = (
+                f"Expected val_annotations.txt in {folder}, found none, and the images lie in no class "
+                "folders; unpack tiny-imagenet-200.zip again."
+            )
+            raise PoolError(msg)
+
+    def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
+        """The sorted wnids with the first of their names in ``words.txt``, or the classes of the list.
+
+        Args:
+            default: Classes to choose by wnid where there is no class list; those without wnids are not used.
+        """
+        root = require_folder(self._existing())
+        wnids = _wnids(root)
+        listed = self._class_list(default if default is not None and default.wnids is not None else None)
+        if listed is not None:
+            return choose_by_wnid(wnids, listed)
+        words = _words(root)
+        return ClassRegistry(tuple(words.get(w, w) for w in wnids), wnids, wnids, folders_given=True)
+
+    def listing(self, registry: ClassRegistry | None = None) -> Listing:
+        """Every image file of the split whose class is in the registry.
+
+        Raises:
+            PoolError: If images and annotations do not fit together.
+        """
+        registry = self.registry() if registry is None else registry
+        if not self._is_flat():
+            return list_files(self._split_folder(), [(w, c) for c, w in enumerate(registry.folders)])
+        images = self._split_folder() / "images"
+        labels = {folder: c for c, folder in enumerate(registry.folders)}
+        annotated = _annotations(self._split_folder() / "val_annotations.txt")
+        strange = sorted(
+            f.name for f in images.iterdir() if is_image_name(f.name) and f.name not in annotated
+        )
+        if strange:
+            msg = (
+                f"Expected a class for every image of {images}, found none for {some_of(strange)}; "
+                "remove what does not belong there."
+            )
+            raise PoolError(msg)
+        return list_labelled_files(images, {f: labels[w] for f, w in annotated.items() if w in labels})
+
+    def _split_folder(self) -> Path:
+        folder = require_folder(self._existing()) / self.split
+        if not folder.is_dir():
+            msg = f"Expected the folder {self.split} in {folder.parent}, found none; correct path or split."
+            raise PoolError(msg)
+        return folder
+
+    def _is_flat(self) -> bool:
+        """Whether the images of the split lie in one folder for all classes."""
+        return (self._split_folder() / "images").is_dir()
+
+
+def _wnids(root: Path) -> tuple[str, ...]:
+    """The sorted wnids: out of ``wnids.txt``, else the training folders."""
+    file = root / "wnids.txt"
+    wnids = file.read_text(encoding="utf-8").split() if file.is_file() else None
+    if wnids is None:
+        wnids = class_folder_names(root / "train") if (root / "train").is_dir() else []
+    bad = [wnid for wnid in wnids if not is_wnid(wnid)]
+    if bad or not wnids:
+        found = some_of(bad) if bad else "none"
+        msg = (
+            f"Expected wnids in wnids.txt of {root}, or folders train/<wnid>, found {found}; give the folder "
+            "tiny-imagenet-200."
+        )
+        raise PoolError(msg)
+    return tuple(sorted(wnids))
+
+
+def _words(root: Path) -> dict[str, str]:
+    """The first name of each wnid in ``words.txt``, where that is there."""
+    file = root / "words.txt"
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    cells = (line.split("\t", 1) for line in lines if "\t" in line)
+    return {wnid: names.split(",")[0].strip() for wnid, names in cells if names.split(",")[0].strip()}
+
+
+def _annotations(file: Path) -> dict[str, str]:
+    """Wnid of each validation image, by file name."""
+    try:
+        lines = [line.split("\t") for line in file.read_text(encoding="utf-8").splitlines() if line]
+    except OSError as error:
+        msg = f"Expected annotations in {file}, found: {error.strerror}; unpack tiny-imagenet-200.zip again."
+        raise PoolError(msg) from error
+    bad = [cells for cells in lines if len(cells) < 2 or not is_wnid(cells[1])]
+    if bad or not lines:
+        found = repr("\t".join(bad[0])) if bad else "an empty file"
+        msg = f"Expected lines `image, wnid, box` in {file}, found {found}; unpack the archive again."
+        raise PoolError(msg)
+    return {cells[0]: cells[1] for cells in lines}

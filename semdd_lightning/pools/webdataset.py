@@ -1,0 +1,171 @@
+"""Pools in tar files: WebDataset shards, or plain tars of class folders, read where they lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.errors import PoolError
+from semdd_lightning.pools.listing import ImageSource, Listing
+from semdd_lightning.pools.reader import DiskPool
+from semdd_lightning.pools.stamps import file_stamp
+from semdd_lightning.pools.tars.counts import require_counts
+from semdd_lightning.pools.tars.index import TarIndex, TarLayout, index_shards
+from semdd_lightning.pools.tars.labels import LabelKind
+from semdd_lightning.pools.tars.members import FLAWS
+from semdd_lightning.pools.tars.shards import find_shards, inside_tar
+
+
+@dataclass(frozen=True)
+class TarShards(DiskPool):
+    """Tar shards, by the WebDataset convention or with class folders inside; nothing is unpacked.
+
+    Files of a shard that share the name up to the first dot are one sample: an image, and its class in a
+    member beside it, ``.cls`` (number or name) or ``.json``. Where there are none, the class of an image is
+    its folder inside the tar. Numbers in such members are class indices from 0 on. Samples of two shards may
+    have the same name. Hidden members are skipped; links are not followed.
+    Numbers of samples that ``sizes.json`` or ``_info.json`` beside the shards state have to be right.
+
+    Args:
+        path: A tar, a folder that holds tars, or a brace pattern, as ``shards/train-{000000..000146}.tar``
+            or ``{a,b}.tar``; what follows a tar, as in ``pool.tar/ipc10``, is `below`. Compressed tars have
+            to be decompressed first.
+        classes: Class list: a ``.txt`` (one class a line) or ``.csv`` file
+            (``name,folder,wnid,teacher_index``), or the name of a data set, as `imagenette`.
+        class_names: The class list written out, in class order: a name, a wnid, or ``wnid name`` each.
+            Give it or `classes`, not both.
+        labels: Where the class of an image stands: in the sample's `cls`, `json` or `txt` member, or in the
+            `folder` inside the tar; by default the first of cls, json and folder that is there.
+        label_key: Key of the class in ``.json`` members; by default the first of label, class, cls, target,
+            class_id, class_index, class_name and wnid that the first sample has.
+        image: Ending of the member that is the image, as `jpg` or `left.png`, where a sample has several.
+        below: Folder inside the tar whose subfolders are the classes, as ``pool/ipc10``; by default the only
+            one there is.
+        num_samples: Number of samples in all, which is checked where given.
+    """
+
+    labels: LabelKind | None = None
+    label_key: str | None = None
+    image: str | None = None
+    below: str | None = None
+    num_samples: int | None = None
+
+    def check(self) -> None:
+        """Read the headers of all shards and see that every image has a class; no image is read.
+
+        Raises:
+            PoolError: If shards are missing, compressed, cut off, malformed or hold another number of samples
+                than stated, or if an image has no class.
+            ClassListError: If the class list cannot be read or does not fit the labels.
+        """
+        self.registry()
+
+    def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
+        """The classes; their folders are those that the labels, or the folders in the tar, name.
+
+        Args:
+            default: Classes to read the labels by where the reader has no class list of its own.
+        """
+        return self._index().labels.registry(self._class_list(default))
+
+    def listing(self, registry: ClassRegistry | None = None) -> Listing:
+        """Every image of the shards.
+
+        Args:
+            registry: What `registry` gave; none asks for it again.
+        """
+        registry = self.registry() if registry is None else registry
+        index = self._index()
+        root, shards = self._shards()
+        stamps = np.array([shard.stamp for shard in shards], dtype=np.int64)
+        return Listing(
+            root=root,
+            paths=index.paths,
+            labels=index.labels.class_indices(registry),
+            stamps=stamps[index.shard_of],
+            source=TarSource(
+                tuple(shard.path for shard in shards), index.shard_of, index.offsets, index.sizes
+            ),
+            problems={row: FLAWS[int(index.flaws[row])] for row in np.flatnonzero(index.flaws).tolist()},
+        )
+
+    def _shards(self) -> tuple[Path, tuple[_Shard, ...]]:
+        root, paths = find_shards(Path(self.path))
+        return root, tuple(_Shard(path, tuple(file_stamp(path).tolist())) for path in paths)
+
+    def _index(self) -> TarIndex:
+        root, shards = self._shards()
+        index = _remembered_index(root, shards, self._layout())
+        require_counts([shard.path for shard in shards], index.samples, self.num_samples)
+        return index
+
+    def _layout(self) -> TarLayout:
+        labels = self.labels
+        below = self.below if self.below is not None else inside_tar(Path(self.path).expanduser())[1]
+        if self.label_key is not None:
+            labels = self._only("label_key", "json")
+        elif below is not None:
+            labels = self._only("below", "folder")
+        return TarLayout(
+            labels, self.label_key, None if self.image is None else self.image.lstrip("."), below
+        )
+
+    def _only(self, option: str, kind: LabelKind) -> LabelKind:
+        if self.labels not in (None, kind):
+            msg = f"Expected labels {kind!r} where {option} is given, found {self.labels!r}; remove one."
+            raise PoolError(msg)
+        return kind
+
+
+@dataclass(frozen=True, eq=False)
+class TarSource(ImageSource):
+    """Images inside tars, read where they lie.
+
+    A shard is opened for every image and closed again, which takes a hundredth of what decoding does: in path
+    order neighbours lie in different shards, and no handle has to be shared between threads or processes.
+
+    Args:
+        shards: The tars.
+        shard_of: Which of them holds each image, shape ``(N,)``.
+        offsets: Where each image begins, in bytes, shape ``(N,)``.
+        sizes: Bytes of each, shape ``(N,)``.
+    """
+
+    shards: tuple[Path, ...]
+    shard_of: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+
+    def read(self, row: int) -> bytes:
+        """The content of a row's member.
+
+        Raises:
+            OSError: If the shard is gone or was cut off since.
+        """
+        shard, size = self.shards[self.shard_of[row]], int(self.sizes[row])
+        with shard.open("rb", buffering=0) as file:
+            file.seek(int(self.offsets[row]))
+            content: bytes = file.read(size)
+        if len(content) < size:
+            msg = f"Expected {size} bytes in {shard.name}, found {len(content)}; the shard was cut off."
+            raise OSError(msg)
+        return content
+
+
+class _Shard(NamedTuple):
+    """A tar and what changes when its content may have changed."""
+
+    path: Path
+    stamp: tuple[int, ...]
+
+
+@lru_cache(maxsize=4)
+def _remembered_index(root: Path, shards: tuple[_Shard, ...], layout: TarLayout) -> TarIndex:
+    """`index_shards`, once for check, registry and listing, as long as the shards stay as they are."""
+    return index_shards(root, [shard.path for shard in shards], layout)

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from semdd_lightning.errors import PoolError
+from semdd_lightning.pools.tars.folders import folder_of_classes
+
+NAMES = st.text("abc", min_size=1, max_size=2)
+
+
+@given(st.lists(NAMES, max_size=3), st.sets(NAMES, min_size=1), st.lists(NAMES, max_size=2))
+def test_one_chain_of_folders_is_gone_down(chain: list[str], classes: set[str], inner: list[str]) -> None:
+    inner = inner if len(classes) > 1 else []
+    parents = {"/".join([*chain, name]) for name in classes}
+    deeper = {"/".join([*chain, name, *inner]) for name in classes}
+    assert folder_of_classes(parents | deeper, None, "x.tar") == "/".join(chain)
+
+
+def test_loose_images_do_not_make_one_class_of_all() -> None:
+    assert folder_of_classes(["", "pool/train/cat"], None, "x.tar") == "pool/train"
+    with pytest.raises(
+        PoolError, match=r"found 'pool/train' with folders of images in them; .*, or 'pool' where"
+    ):
+        folder_of_classes(["pool/train", "pool/train/cat", "pool/train/dog"], None, "x.tar")
+
+
+def test_a_fork_has_to_be_settled() -> None:
+    parents = ["pool/ipc1/0", "pool/ipc10/0", "pool/ipc10/1/deep"]
+    message = r"found 'pool/ipc1', 'pool/ipc10' with folders .* `below`, or 'pool' where they are the classes"
+    with pytest.raises(PoolError, match=message):
+        folder_of_classes(parents, None, "x.tar")
+    assert folder_of_classes(parents, "pool/ipc10", "x.tar") == "pool/ipc10"
+    assert folder_of_classes(parents, "./pool//ipc1/", "x.tar") == "pool/ipc1"
+    assert folder_of_classes(parents, "pool", "x.tar") == "pool"
+    assert folder_of_classes(parents, ".", "x.tar") == ""
+
+
+def test_a_folder_that_is_not_there() -> None:
+    with pytest.raises(
+        PoolError, match=r"below 'pool/ipc5' in x\.tar, found none; there are some below 'pool/ipc1'"
+    ):
+        folder_of_classes(["pool/ipc1/0"], "pool/ipc5", "x.tar")
+    with pytest.raises(PoolError, match=r"below 'cat' in x\.tar, found none; there are some below '\.'"):
+        folder_of_classes(["cat", "dog"], "cat", "x.tar")
+
+
+def test_images_without_any_folder() -> None:
+    with pytest.raises(PoolError, match=r"neither labels .* nor class folders"):
+        folder_of_classes([""], None, "x.tar")

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.errors import ClassListError, PoolError
+from semdd_lightning.export import build_component, describe
+from semdd_lightning.pools import AnyPool, ClassFolders, MergedFolders, PoolReader
+from tests.layout_makers import MAKERS, NUM_CLASSES, PER_CLASS
+
+NAMES = tuple(f"class {letter}" for letter in "lkjihgfedcba")
+
+
+@pytest.fixture
+def d4m(tmp_path: Path) -> Path:
+    return MAKERS["d4m"](tmp_path / "results").path
+
+
+def test_the_reader_of_the_layout_is_given_the_class_list(d4m: Path) -> None:
+    pool = AnyPool(d4m, class_names=NAMES)
+    assert pool.reader() == ClassFolders(d4m / "tiny_ipc3_50", class_names=NAMES)
+    read = pool.read()
+    assert read.registry.names == NAMES
+    assert {
+        path.split("/")[0]: label for path, label in zip(read.paths, read.labels.tolist(), strict=True)
+    } == {str(c): c for c in range(NUM_CLASSES)}
+    assert read.fingerprint == pool.reader().read().fingerprint
+
+
+def test_default_classes_reach_the_reader(d4m: Path) -> None:
+    default = ClassRegistry(NAMES, NAMES)
+    registry = AnyPool(d4m).registry(default)
+    assert registry == ClassRegistry(NAMES, tuple(map(str, range(NUM_CLASSES))))
+    assert len(AnyPool(d4m).listing(registry)) == NUM_CLASSES * PER_CLASS
+
+
+def test_a_layout_by_name_wins_over_what_is_seen(tmp_path: Path) -> None:
+    made = MAKERS["mgd3"](tmp_path / "pool")
+    assert isinstance(AnyPool(made.path).reader(), MergedFolders)
+    as_folders = AnyPool(made.path, layout="class_folders")
+    assert as_folders.reader() == ClassFolders(made.path)
+    assert as_folders.registry().folders == ("dataset_0", "dataset_1")
+
+
+def test_the_manifest_says_which_layout_was_given(d4m: Path) -> None:
+    for layout in ("auto", "d4m"):
+        pool = AnyPool(d4m, layout=layout)
+        description = json.loads(json.dumps(describe(pool)))
+        assert description["init_args"]["layout"] == layout
+        assert build_component(description, PoolReader) == pool
+
+
+def test_stepping_in_is_said(d4m: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        AnyPool(d4m).check()
+    assert f"The pool begins in {d4m / 'tiny_ipc3_50'}: 12 class folders" in caplog.text
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        AnyPool(d4m / "tiny_ipc3_50").check()
+    assert caplog.text == ""
+
+
+def test_bad_input_is_refused(d4m: Path, tmp_path: Path) -> None:
+    with pytest.raises(PoolError, match="found nothing there"):
+        AnyPool(tmp_path / "none").check()
+    with pytest.raises(PoolError, match="Expected a layout to be auto or one of"):
+        AnyPool(d4m, layout="image folder").check()
+    with pytest.raises(ClassListError, match="found 12 folders that do not fit"):
+        AnyPool(d4m, class_names=("cat", "dog")).check()

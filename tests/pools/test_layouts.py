@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from semdd_lightning.errors import PoolError
+from semdd_lightning.export import Manifest, describe, write_subset
+from semdd_lightning.pools.any_pool import AnyPool
+from semdd_lightning.pools.images import decode_image
+from semdd_lightning.pools.layouts import LAYOUTS, find_layout, layout_names
+from semdd_lightning.pools.pool import Pool
+from semdd_lightning.selection import Embeddings, Selection, build_sampler
+from tests.layout_makers import MAKERS, shown_class
+
+NAMES = [layout.name for layout in LAYOUTS]
+
+
+def shown(pool: Pool) -> list[int]:
+    """The class that each image of a pool shows."""
+    return [shown_class(decode_image(pool.read(i))) for i in range(len(pool))]
+
+
+def choose_one_a_class(pool: Pool, reader: AnyPool) -> tuple[Selection, Manifest]:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.nn.functional.normalize(torch.randn(len(pool), 8, generator=generator), dim=1)
+    prototypes = torch.nn.functional.normalize(torch.randn(len(pool.registry), 8, generator=generator), dim=1)
+    sampler = build_sampler("random")
+    selection = sampler.select(Embeddings(images, torch.from_numpy(pool.labels), prototypes, 100.0), 1, 0)
+    chosen = selection.indices.tolist()
+    manifest = Manifest(
+        pool=describe(reader),
+        prior={},
+        sampler=describe(sampler),
+        sampler_name=sampler.name,
+        ipc=1,
+        selection_seed=0,
+        pool_root=str(pool.root),
+        pool_fingerprint=pool.fingerprint,
+        embeddings_key="",
+        text_key="",
+        embeddings_digest="",
+        cache_dir=None,
+        reference=None,
+        reference_key=None,
+        selection_digest=selection.digest,
+        class_names=pool.registry.names,
+        class_folders=pool.registry.folders,
+        class_wnids=pool.registry.wnids,
+        paths=tuple(pool.paths[i] for i in chosen),
+        labels=tuple(pool.labels[chosen].tolist()),
+    )
+    return selection, manifest
+
+
+def test_every_layout_has_a_maker_and_names_of_its_own() -> None:
+    assert sorted(NAMES) == sorted(MAKERS)
+    assert len(set(layout_names())) == len(layout_names())
+    for layout in LAYOUTS:
+        assert layout.written_by
+        assert layout.pattern
+        for name in (layout.name, *layout.also):
+            assert find_layout(name) is layout
+
+
+def test_a_name_that_is_none() -> None:
+    with pytest.raises(
+        PoolError, match=r"Expected a layout to be auto or one of subset, .*found 'imagefolder'"
+    ):
+        find_layout("imagefolder")
+
+
+@pytest.mark.usefixtures("unchecked_cifar")
+@pytest.mark.parametrize("name", NAMES)
+def test_every_label_is_what_the_image_shows_also_after_an_export(name: str, tmp_path: Path) -> None:
+    made = MAKERS[name](tmp_path / "pool")
+    reader = AnyPool(made.path, made.classes)
+    assert reader.found().layout.name == name
+    pool = reader.read()
+    assert shown(pool) == pool.labels.tolist()
+    assert pool.counts().tolist() == [made.images] * len(made.folders)
+    assert pool.registry.folders == made.folders
+    assert AnyPool(made.path, made.classes, layout=name).read().fingerprint == pool.fingerprint
+
+    selection, manifest = choose_one_a_class(pool, reader)
+    out = write_subset(tmp_path / "out", pool, selection, manifest)
+    exported = AnyPool(out).read()
+    assert exported.registry.folders == made.folders
+    assert exported.labels.tolist() == shown(exported)
+    assert sorted(shown(exported)) == list(range(len(made.folders)))
+    rows = np.sort(selection.indices.numpy())
+    assert sorted(map(bytes, exported.traits.digests)) == sorted(map(bytes, pool.traits.digests[rows]))
+
+
+def test_sniffing_needs_no_torch(tmp_path: Path) -> None:
+    paths = [str(MAKERS[name](tmp_path / name).path) for name in NAMES]
+    code = (
+        "import sys; from pathlib import Path; from semdd_lightning.pools.sniffing import sniff\n"
+        "print(*(sniff(Path(path)).layout.name for path in sys.argv[1:]))\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *paths], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == NAMES
