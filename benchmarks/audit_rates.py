@@ -1,4 +1,4 @@
-"""How often `semdd audit` finds a fault that is there, and one that is not: `python -m benchmarks.audit_rates`.
+"""How often `semdd audit` finds a fault, and one that is not there: `python -m benchmarks.audit_rates`.
 
 Pools are drawn from real images of known class and made wrong on purpose; the CLIP model is taken as it is,
 and made poor (accuracy 40 %) in two ways: noise on every image embedding (it sees badly), and noise on the

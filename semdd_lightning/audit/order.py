@@ -18,6 +18,7 @@ from semdd_lightning.audit.votes import Votes
 
 STAYING_BONUS = 1.25  # belief in another class must exceed that in the own by a quarter to be looked at
 ACCURACY_RATIO = 1.5  # moved folders: accuracy under the other order against that under the registry's
+LEAST_ACCURACY = 0.2  # and that accuracy itself: a CLIP that knows nothing finds some order a little better
 NATS_PER_IMAGE = 0.15  # with a reference: log likelihood ratio of the moved folders, a mean over images,
 NATS_IN_ALL = 8.0  # and in all, or twice what it takes to name the moved folders' classes among C
 
@@ -48,8 +49,8 @@ def explain_order(votes: Votes) -> ClassOrder:
     """Look for a better order by the votes on the pool alone.
 
     The assignment maximises the mean belief of the folders in their classes. A cycle of moved folders counts
-    if, on its images, the accuracy under the other order is at least 1.5 times the registry's and the
-    difference is larger than the largest of C x C chance differences would be (`_least_deviations`).
+    if, on its images, the accuracy under the other order is at least 20 % and 1.5 times the registry's, and
+    the difference is larger than the largest of C x C chance differences would be (`_least_deviations`).
 
     Args:
         votes: a voter's opinion of the pool.
@@ -130,7 +131,8 @@ def _convinces(counts: NDArray[np.float64], folders: NDArray[np.int64], classes:
     variance = (other + own).sum() / images - difference**2 + 1 / images
     deviations = difference / np.sqrt(variance / images)
     return bool(
-        other.sum() >= ACCURACY_RATIO * own.sum() and deviations >= _least_deviations(counts.shape[1])
+        other.sum() >= max(ACCURACY_RATIO * own.sum(), LEAST_ACCURACY * images)
+        and deviations >= _least_deviations(counts.shape[1])
     )
 
 

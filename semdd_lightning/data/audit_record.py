@@ -38,7 +38,7 @@ def audit_record(
         "pool": str(images.root),
         "fingerprint": images.fingerprint,
         "images_audited": len(images),
-        "verdict": "refuse" if audit.refused else "warn" if len(audit.suspects) else "pass",
+        "verdict": _verdict(audit),
         "other_order": audit.other_order,
         "prior_knows_classes": audit.knows_classes,
         "mapping": named,
@@ -78,6 +78,12 @@ def folder_records(images: Pool, audit: Audit) -> list[dict[str, Any]]:
             }
         )
     return records
+
+
+def _verdict(audit: Audit) -> str:
+    if audit.refused:
+        return "refuse"
+    return "warn" if len(audit.suspects) or not audit.knows_classes else "pass"
 
 
 def _order(order: ClassOrder) -> dict[str, Any]:

@@ -125,9 +125,11 @@ def _table(matches: pd.DataFrame, pool: Pool, other: Pool) -> pd.DataFrame:
 
 def _same_bytes(images: Pool, others: Pool) -> NDArray[np.int64]:
     """For each image the first of the others that has the same bytes, -1 where none has, shape ``(N,)``."""
+    if len(others) == 0:
+        return np.full(len(images), -1)
     digests, other_digests = images.traits.digests, others.traits.digests
     leading, other_leading = (
-        np.ascontiguousarray(d[:, :8]).view(np.uint64)[:, 0] for d in (digests, other_digests)
+        np.ascontiguousarray(all_bytes[:, :8]).view(np.uint64)[:, 0] for all_bytes in (digests, other_digests)
     )
     order = np.argsort(other_leading, kind="stable")
     found = order[np.searchsorted(other_leading, leading, sorter=order).clip(max=len(order) - 1)]

@@ -14,7 +14,7 @@ _SHOWN = 5  # examples of single images
 _COLOURS = {"moved": "red", "suspect": "yellow", "ok": "green"}
 VERDICTS = {
     "pass": "[green]pass[/]: the folders hold their classes",
-    "warn": "[yellow]warn[/]: suspect folders, listed first",
+    "warn": "[yellow]warn[/]: go on with open eyes",
     "refuse": "[red]refuse[/]: do not train on this pool as it is",
 }
 
@@ -83,7 +83,7 @@ def _rows(record: Mapping[str, Any]) -> dict[str, str]:
         "class order": "\n".join(_order(order) for order in record["order"]),
     }
     if not record["prior_knows_classes"]:
-        rows["CLIP"] = "[yellow]cannot tell these classes apart: its word counts for little here[/]"
+        rows["CLIP"] = "[yellow]cannot tell these classes apart: that nothing is found proves nothing[/]"
     rows["single images"] = _examples(
         [f"{i['path']} ({i['class']}): looks like {i['looks_like']}" for i in record["images"]]
     )

@@ -97,3 +97,11 @@ def test_one_class_has_no_other_order(world: Callable[..., Any]) -> None:
     found = explain_order(made.votes(*made.images(np.zeros(1, dtype=np.int64), 5, seed=7))[0])
     assert found.accuracy == 1.0
     assert len(found.moved) == 0
+
+
+def test_a_prior_that_knows_nothing_of_many_classes_refuses_no_order(world: Callable[..., Any]) -> None:
+    made, other = world(classes=150, spread=0.3), world(classes=150, seed=1)
+    strange = made.__class__(made.centres, other.prototypes, made.spread)  # names of other things
+    found = explain_order(strange.votes(*made.images(np.arange(150), 10, seed=8))[0])
+    assert found.accuracy < 0.05
+    assert len(found.moved) <= 15

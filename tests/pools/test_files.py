@@ -157,7 +157,7 @@ TREES = st.recursive(
 )
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tree=TREES, names=st.lists(NAMES, unique=True))
 def test_it_is_what_a_walk_finds(
     tree: object, names: list[str], tmp_path_factory: pytest.TempPathFactory
