@@ -11,7 +11,9 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "ClassRegistry": "classes",
     "Pool": "pools",
+    "AnyPool": "pools",
     "ClassFolders": "pools",
+    "DATASETS": "datasets",
     "OpenClipPrior": "prior",
     "SAMPLERS": "selection",
     "Selection": "selection",
