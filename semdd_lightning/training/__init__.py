@@ -2,8 +2,19 @@
 
 from semdd_lightning.training.classifier_module import ClassifierModule, rded_optimizer
 from semdd_lightning.training.distillation_module import DistillationModule
-from semdd_lightning.training.losses import mixed_label_loss, soft_label_loss
-from semdd_lightning.training.schedules import ConstantLR, CosineLR, ScheduleFactory, parameter_groups
+from semdd_lightning.training.losses import (
+    distillation_loss,
+    mixed_label_loss,
+    soft_cross_entropy,
+    soft_label_loss,
+)
+from semdd_lightning.training.schedules import (
+    ConstantLR,
+    CosineLR,
+    MilestonesLR,
+    ScheduleFactory,
+    parameter_groups,
+)
 from semdd_lightning.training.teachers import (
     CheckpointTeacher,
     ClipTeacher,
@@ -19,12 +30,15 @@ __all__ = [
     "ConstantLR",
     "CosineLR",
     "DistillationModule",
+    "MilestonesLR",
     "ScheduleFactory",
     "Teacher",
     "TimmTeacher",
     "TorchvisionTeacher",
+    "distillation_loss",
     "mixed_label_loss",
     "parameter_groups",
     "rded_optimizer",
+    "soft_cross_entropy",
     "soft_label_loss",
 ]

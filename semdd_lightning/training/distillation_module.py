@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Literal
 
+import torch
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 
@@ -12,7 +13,7 @@ from semdd_lightning.data import PoolDataModule, TrainingImages
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.models import IMAGENET_MEAN, IMAGENET_STD, NetworkFactory
 from semdd_lightning.training.classifier_module import ClassifierModule, rded_optimizer
-from semdd_lightning.training.losses import soft_label_loss
+from semdd_lightning.training.losses import SoftLabelLoss, distillation_loss
 from semdd_lightning.training.schedules import CosineLR, ScheduleFactory
 from semdd_lightning.training.teachers import FrozenTeacher, Teacher, TeacherContext, check_teacher
 
@@ -38,6 +39,15 @@ class DistillationModule(ClassifierModule):
         weight_decay_on: ``weights`` spares norms and biases (RDED), ``all`` decays every parameter.
         mean: mean of the student's input normalisation, for each channel; ImageNet's by default.
         std: its standard deviation.
+        loss: kl, soft_cross_entropy, or mse between logits (EDC).
+        temperature_squared: multiply the loss by the squared temperature, as Hinton et al. (2015) and SRe2L's
+            Tiny-ImageNet code do; RDED and SRe2L otherwise do not.
+        label_weight: weight of a cross entropy with the image's own label, whatever is mixed into it; EDC
+            takes 0.025.
+        ema_decay: decay of a moving average of the weights over steps, which is then what is evaluated; none
+            evaluates the weights themselves.
+        statistics_twice: RDED's extra forward pass without gradient on each batch, which updates the running
+            statistics of BatchNorm a second time.
     """
 
     def __init__(
@@ -52,12 +62,26 @@ class DistillationModule(ClassifierModule):
         weight_decay_on: Literal["weights", "all"] = "weights",
         mean: tuple[float, float, float] = IMAGENET_MEAN,
         std: tuple[float, float, float] = IMAGENET_STD,
+        loss: SoftLabelLoss = "kl",
+        temperature_squared: bool = False,
+        label_weight: float = 0.0,
+        ema_decay: float | None = None,
+        statistics_twice: bool = False,
     ) -> None:
-        super().__init__(student, num_classes, image_size, optimizer, schedule, weight_decay_on, mean, std)
+        super().__init__(
+            student, num_classes, image_size, optimizer, schedule, weight_decay_on, mean, std, ema_decay
+        )
         if temperature <= 0:
             msg = f"Expected a temperature above 0, found {temperature}; RDED takes 20 with CutMix."
             raise ConfigError(msg)
+        if label_weight < 0:
+            msg = f"Expected label_weight of at least 0, found {label_weight}; 0 looks at soft labels alone."
+            raise ConfigError(msg)
         self.temperature = temperature
+        self.loss: SoftLabelLoss = loss
+        self.temperature_squared = temperature_squared
+        self.label_weight = label_weight
+        self.statistics_twice = statistics_twice
         self.teacher = teacher
         self._frozen: FrozenTeacher | None = None
 
@@ -92,5 +116,21 @@ class DistillationModule(ClassifierModule):
         return TeacherContext(data.registry, self.image_size, prior)
 
     def training_loss(self, batch: TrainingImages) -> Tensor:
-        """KL divergence to the teacher on the pixels that the student sees."""
-        return soft_label_loss(self(batch.images), self.frozen_teacher(batch.images), self.temperature)
+        """How far the student is from the teacher on the very pixels that it sees."""
+        if self.statistics_twice:
+            with torch.no_grad():
+                self(batch.images)
+        return distillation_loss(
+            self(batch.images),
+            self.frozen_teacher(batch.images),
+            batch.labels,
+            self.loss,
+            self.temperature,
+            self.temperature_squared,
+            self.label_weight,
+        )
+
+    @property
+    def quirks(self) -> list[str]:
+        """Names of the switches that are on only to match a peer's code."""
+        return ["statistics_twice"] if self.statistics_twice else []
