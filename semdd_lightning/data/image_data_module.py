@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from functools import partial
+from itertools import accumulate
 from typing import Any, Literal
 
 import torch
@@ -18,7 +19,7 @@ from semdd_lightning.data.class_matching import class_mapping
 from semdd_lightning.data.image_sets import ImageSet
 from semdd_lightning.data.labelled_images import LabelledImages
 from semdd_lightning.data.loaders import EvaluationBatch, EvaluationLoader, PassLoader, TrainingIndices
-from semdd_lightning.data.passes import PassPlanner
+from semdd_lightning.data.passes import PassPlanner, PlannedBatch
 from semdd_lightning.data.storage import ImageStore, Storage, evaluation_view, square, store_images
 from semdd_lightning.errors import ClassListError, ConfigError
 
@@ -43,6 +44,10 @@ class ImageDataModule(LightningDataModule):
         passes_per_epoch: passes that make one Lightning epoch; must divide ``passes``.
         augmentation: what happens to a training image.
         augmentation_seed: seed of order, augmentation and mixing.
+        mixing_group: images that share partners and one mixing; none takes batch_size. Labels stored for one
+            batch size serve another as long as this stays what it was.
+        distinct_passes: passes whose augmentation is drawn; later ones repeat them in rotation, so that fewer
+            soft labels need to be stored. None draws every pass anew.
         evaluation_batch_size: images a batch and device in evaluation.
         storage: where training images live; auto takes the first of device, host, disk that fits.
         num_workers: processes that decode images which live on disk.
@@ -61,6 +66,8 @@ class ImageDataModule(LightningDataModule):
         passes_per_epoch: int = 1,
         augmentation: Augmentation = Augmentation(),  # noqa: B008 - frozen
         augmentation_seed: int = 0,
+        mixing_group: int | None = None,
+        distinct_passes: int | None = None,
         evaluation_batch_size: int = 500,
         storage: Storage | Literal["auto"] = "auto",
         num_workers: int = 4,
@@ -74,6 +81,7 @@ class ImageDataModule(LightningDataModule):
             )
             raise ConfigError(msg)
         epochs_of(passes, passes_per_epoch)
+        _check_replay(passes, mixing_group, distinct_passes)
         self.train = train
         self.test = test
         self.validation = validation
@@ -85,6 +93,8 @@ class ImageDataModule(LightningDataModule):
         self.passes_per_epoch = passes_per_epoch
         self.augmentation = augmentation
         self.augmentation_seed = augmentation_seed
+        self.mixing_group = mixing_group
+        self.distinct_passes = distinct_passes
         self.evaluation_batch_size = evaluation_batch_size
         self.storage: Storage | Literal["auto"] = storage
         self.num_workers = num_workers
@@ -242,7 +252,13 @@ class ImageDataModule(LightningDataModule):
         store = store_images(images, decode, device, self.storage, self._local_ranks)
         self._stores["train"] = store
         self._schedule = PassPlanner(
-            len(store), self.batch_size, self.image_size, self.augmentation, self.augmentation_seed
+            len(store),
+            self.batch_size,
+            self.image_size,
+            self.augmentation,
+            self.augmentation_seed,
+            self.mixing_group,
+            self.distinct_passes,
         )
         logger.info("Training: %s; %d steps a pass", store.description, len(self._schedule.batches))
         if self.batch_size > len(store):
@@ -271,13 +287,43 @@ class ImageDataModule(LightningDataModule):
         images = augment(pixels.float() / 255, plan.draws, self.augmentation)
         labels = store.labels.to(pixels.device)[plan.images]
         rows = len(plan.partners)
+        mixed, ratio = _mixed(images[:rows], images[plan.partners], plan, self.augmentation)
         return TrainingImages(
-            images=mix(images[:rows], images[plan.partners], plan.mix, self.augmentation),
+            images=mixed,
             labels=labels[:rows],
             partner_labels=labels[plan.partners],
-            ratio=plan.mix.ratio,
+            ratio=ratio,
             weight=plan.weight,
+            rows=plan.images[:rows],
+            partner_rows=plan.images[plan.partners],
+            drawn_pass=plan.drawn_pass,
         )
+
+
+def _mixed(
+    images: Tensor, partners: Tensor, plan: PlannedBatch, policy: Augmentation
+) -> tuple[Tensor, Tensor]:
+    """Mixed images (B, 3, S, S) and the share of each that is its own, as `TrainingImages` holds it."""
+    if len(plan.mixes) == 1:
+        return mix(images, partners, plan.mixes[0], policy), plan.mixes[0].ratio
+    stops = list(accumulate(plan.sizes))
+    mixed, ratios = [], []
+    for draw, start, stop in zip(plan.mixes, [0, *stops], stops, strict=False):
+        mixed.append(mix(images[start:stop], partners[start:stop], draw, policy))
+        ratios.append(draw.ratio.expand(stop - start))
+    return torch.cat(mixed), torch.cat(ratios)
+
+
+def _check_replay(passes: int, mixing_group: int | None, distinct_passes: int | None) -> None:
+    if mixing_group is not None and mixing_group < 2:
+        msg = f"Expected mixing_group of at least 2, found {mixing_group}; one image has no partner."
+        raise ConfigError(msg)
+    if distinct_passes is not None and not 1 <= distinct_passes <= passes:
+        msg = (
+            f"Expected distinct_passes between 1 and the {passes} passes, found {distinct_passes}; "
+            "null draws every pass anew."
+        )
+        raise ConfigError(msg)
 
 
 def epochs_of(passes: int, passes_per_epoch: int) -> int:

@@ -44,6 +44,10 @@ class PoolDataModule(ImageDataModule):
         passes_per_epoch: passes that make one Lightning epoch; must divide ``passes``.
         augmentation: what happens to a training image.
         augmentation_seed: seed of order, augmentation and mixing.
+        mixing_group: images that share partners and one mixing; none takes batch_size. Labels stored for one
+            batch size serve another as long as this stays what it was.
+        distinct_passes: passes whose augmentation is drawn; later ones repeat them in rotation, so that fewer
+            soft labels need to be stored. None draws every pass anew.
         evaluation_batch_size: images a batch and device in evaluation.
         reference: real images that samplers with ``prototypes: image`` or ``both`` take the class means of;
             none takes those of the pool itself.
@@ -69,6 +73,8 @@ class PoolDataModule(ImageDataModule):
         passes_per_epoch: int = 10,
         augmentation: Augmentation = Augmentation(),  # noqa: B008 - frozen
         augmentation_seed: int = 0,
+        mixing_group: int | None = None,
+        distinct_passes: int | None = None,
         evaluation_batch_size: int = 500,
         reference: PoolReader | None = None,
         cache_dir: Path | None = None,
@@ -87,6 +93,8 @@ class PoolDataModule(ImageDataModule):
             passes_per_epoch=passes_per_epoch,
             augmentation=augmentation,
             augmentation_seed=augmentation_seed,
+            mixing_group=mixing_group,
+            distinct_passes=distinct_passes,
             evaluation_batch_size=evaluation_batch_size,
             storage=storage,
             num_workers=num_workers,
