@@ -25,6 +25,7 @@ from semdd_lightning.models import (
 )
 from semdd_lightning.training.averaging import averaged_network
 from semdd_lightning.training.checkpoint_card import checkpoint_card, class_order_difference
+from semdd_lightning.training.history import training_history
 from semdd_lightning.training.losses import mixed_label_loss
 from semdd_lightning.training.schedules import CosineLR, ScheduleFactory, parameter_groups
 
@@ -170,10 +171,11 @@ class ClassifierModule(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what someone needs who uses this network as a teacher."""
-        data = self._data
-        checkpoint["semdd"] = checkpoint_card(
-            self.network, self.network_name, self.num_classes, data.registry
-        ) | {"training_images": data.training_digest}
+        data, evaluated = self._data, self.network if self.averaged is None else self.averaged.module
+        card = checkpoint_card(self.network, self.network_name, self.num_classes, data.registry)
+        history = training_history(self.trainer, data, evaluated)
+        own = {"training_images": data.training_digest, "averaged": self.averaged is not None}
+        checkpoint["semdd"] = card | own | history
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of other classes, or to go on training on other images.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
@@ -15,7 +15,13 @@ from semdd_lightning.models import IMAGENET_MEAN, IMAGENET_STD, NetworkFactory
 from semdd_lightning.training.classifier_module import ClassifierModule, rded_optimizer
 from semdd_lightning.training.losses import SoftLabelLoss, distillation_loss
 from semdd_lightning.training.schedules import CosineLR, ScheduleFactory
-from semdd_lightning.training.teachers import FrozenTeacher, Teacher, TeacherContext, check_teacher
+from semdd_lightning.training.teachers import (
+    FrozenTeacher,
+    Teacher,
+    TeacherContext,
+    check_teacher,
+    teacher_card,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +90,7 @@ class DistillationModule(ClassifierModule):
         self.statistics_twice = statistics_twice
         self.teacher = teacher
         self._frozen: FrozenTeacher | None = None
+        self.teacher_card: dict[str, Any] | None = None
 
     def prepare_data(self) -> None:
         """Refuse a teacher that is missing or counts other classes before the pool is embedded."""
@@ -99,7 +106,13 @@ class DistillationModule(ClassifierModule):
         self._frozen = FrozenTeacher(self.teacher.build(self._context), self.trainer.strategy.root_device)
         images, labels, what = data.check_images()
         accuracy = check_teacher(self._frozen, images, labels, self.num_classes, what)
+        self.teacher_card = teacher_card(self.teacher, self._frozen, accuracy, what)
         logger.info("Teacher: %.1f %% top-1 on %d %s", 100 * accuracy, len(labels), what)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the teacher's card."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["semdd"]["teacher"] = self.teacher_card
 
     @property
     def frozen_teacher(self) -> FrozenTeacher:
