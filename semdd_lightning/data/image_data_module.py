@@ -49,6 +49,9 @@ class ImageDataModule(LightningDataModule):
         distinct_passes: passes whose augmentation is drawn; later ones repeat them in rotation, so that fewer
             soft labels need to be stored. None draws every pass anew.
         evaluation_batch_size: images a batch and device in evaluation.
+        evaluation_view: what of a real image is looked at: cropped resizes its shorter side to
+            ``image_size // 7 * 8`` and cuts the centre (RDED, SRe2L), whole resizes it to ``image_size``
+            (Minimax Diffusion).
         storage: where training images live; auto takes the first of device, host, disk that fits.
         num_workers: processes that decode images which live on disk.
     """
@@ -69,6 +72,7 @@ class ImageDataModule(LightningDataModule):
         mixing_group: int | None = None,
         distinct_passes: int | None = None,
         evaluation_batch_size: int = 500,
+        evaluation_view: Literal["cropped", "whole"] = "cropped",
         storage: Storage | Literal["auto"] = "auto",
         num_workers: int = 4,
     ) -> None:
@@ -96,6 +100,7 @@ class ImageDataModule(LightningDataModule):
         self.mixing_group = mixing_group
         self.distinct_passes = distinct_passes
         self.evaluation_batch_size = evaluation_batch_size
+        self.evaluation_view: Literal["cropped", "whole"] = evaluation_view
         self.storage: Storage | Literal["auto"] = storage
         self.num_workers = num_workers
         self._registry: ClassRegistry | None = None
@@ -270,7 +275,8 @@ class ImageDataModule(LightningDataModule):
         if image_set is None:
             msg = f"Expected a {split} split, found none; give data.{split} an image set."
             raise ConfigError(msg)
-        decode = partial(evaluation_view, image_size=self.image_size)
+        view = evaluation_view if self.evaluation_view == "cropped" else square
+        decode = partial(view, image_size=self.image_size)
         self._stores[split] = store_images(
             image_set.open(self.registry), decode, torch.device("cpu"), self.storage, self._local_ranks
         )

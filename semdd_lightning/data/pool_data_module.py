@@ -49,6 +49,9 @@ class PoolDataModule(ImageDataModule):
         distinct_passes: passes whose augmentation is drawn; later ones repeat them in rotation, so that fewer
             soft labels need to be stored. None draws every pass anew.
         evaluation_batch_size: images a batch and device in evaluation.
+        evaluation_view: what of a real image is looked at: cropped resizes its shorter side to
+            ``image_size // 7 * 8`` and cuts the centre (RDED, SRe2L), whole resizes it to ``image_size``
+            (Minimax Diffusion).
         reference: real images that samplers with ``prototypes: image`` or ``both`` take the class means of;
             none takes those of the pool itself.
         cache_dir: where embeddings are kept; none takes SEMDD_CACHE or the user's cache folder.
@@ -76,6 +79,7 @@ class PoolDataModule(ImageDataModule):
         mixing_group: int | None = None,
         distinct_passes: int | None = None,
         evaluation_batch_size: int = 500,
+        evaluation_view: Literal["cropped", "whole"] = "cropped",
         reference: PoolReader | None = None,
         cache_dir: Path | None = None,
         storage: Storage | Literal["auto"] = "auto",
@@ -96,6 +100,7 @@ class PoolDataModule(ImageDataModule):
             mixing_group=mixing_group,
             distinct_passes=distinct_passes,
             evaluation_batch_size=evaluation_batch_size,
+            evaluation_view=evaluation_view,
             storage=storage,
             num_workers=num_workers,
         )

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from lightning.pytorch import Trainer
 
 from semdd_lightning.data import Augmentation, DigitsImages, FolderImages, ImageDataModule, TrainingImages
 from semdd_lightning.data.image_data_module import epochs_of
+from semdd_lightning.data.storage import evaluation_view, square
 from semdd_lightning.errors import ClassListError, ConfigError
 from semdd_lightning.models import ConvNet
 from semdd_lightning.training import ClassifierModule
@@ -194,3 +195,16 @@ def test_what_is_missing_is_said() -> None:
         nothing.setup("validate")
     with pytest.raises(ConfigError, match=r"Expected a test split, found none; give data\.test"):
         nothing.setup("test")
+
+
+@pytest.mark.parametrize("view", ["cropped", "whole"])
+def test_the_test_split_is_seen_by_the_asked_view(
+    coloured_pool: Path, view: Literal["cropped", "whole"]
+) -> None:
+    test = FolderImages(coloured_pool)
+    data = ImageDataModule(None, 3, 64, test=test, evaluation_view=view)
+    data.setup("test")
+    pixels = data._stores["test"].gather(torch.arange(2))
+    decode = {"cropped": evaluation_view, "whole": square}[view]
+    opened = test.open()
+    assert torch.equal(pixels, torch.stack([decode(opened.read(i), 64) for i in range(2)]))
