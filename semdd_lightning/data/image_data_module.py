@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import accumulate
 from typing import Any, Literal
 
 import torch
+from lightning.fabric.utilities import move_data_to_device
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
@@ -48,6 +49,8 @@ class ImageDataModule(LightningDataModule):
             batch size serve another as long as this stays what it was.
         distinct_passes: passes whose augmentation is drawn; later ones repeat them in rotation, so that fewer
             soft labels need to be stored. None draws every pass anew.
+        replay_seed: augmentation seed of stored soft labels, so that students of any seed learn from them;
+            none takes augmentation_seed.
         evaluation_batch_size: images a batch and device in evaluation.
         evaluation_view: what of a real image is looked at: cropped resizes its shorter side to
             ``image_size // 7 * 8`` and cuts the centre (RDED, SRe2L), whole resizes it to ``image_size``
@@ -71,6 +74,7 @@ class ImageDataModule(LightningDataModule):
         augmentation_seed: int = 0,
         mixing_group: int | None = None,
         distinct_passes: int | None = None,
+        replay_seed: int | None = None,
         evaluation_batch_size: int = 500,
         evaluation_view: Literal["cropped", "whole"] = "cropped",
         storage: Storage | Literal["auto"] = "auto",
@@ -99,6 +103,7 @@ class ImageDataModule(LightningDataModule):
         self.augmentation_seed = augmentation_seed
         self.mixing_group = mixing_group
         self.distinct_passes = distinct_passes
+        self.replay_seed = replay_seed
         self.evaluation_batch_size = evaluation_batch_size
         self.evaluation_view: Literal["cropped", "whole"] = evaluation_view
         self.storage: Storage | Literal["auto"] = storage
@@ -131,6 +136,16 @@ class ImageDataModule(LightningDataModule):
         return self._schedule
 
     @property
+    def drawing_seed(self) -> int:
+        """Seed of order, augmentation and mixing."""
+        return self.augmentation_seed if self.replay_seed is None else self.replay_seed
+
+    @property
+    def drawn_passes(self) -> int:
+        """Passes that are drawn; the others repeat them in rotation."""
+        return self.passes if self.distinct_passes is None else self.distinct_passes
+
+    @property
     def training_digest(self) -> str | None:
         """What identifies the training images of a selection; none where nothing is selected."""
         return None
@@ -150,6 +165,18 @@ class ImageDataModule(LightningDataModule):
         rows = torch.linspace(0, len(store) - 1, min(count, len(store))).round().long()
         what = "held-out real images" if split == "validation" else "training images"
         return store.gather(rows), store.labels.cpu()[rows], what
+
+    def training_pass(self, pass_index: int) -> Iterator[TrainingImages]:
+        """Every training image as it looks in one pass, on the training device: for whoever labels them."""
+        loader = PassLoader(
+            self._stores["train"], self.schedule, 1, lambda: pass_index, num_workers=self.num_workers
+        )
+        for indices in loader:
+            yield self._augmented(move_data_to_device(indices, self._device))
+
+    def plain_images(self, rows: Tensor) -> Tensor:
+        """Training images in [0, 1], neither augmented nor mixed, on the training device, (n, 3, S, S)."""
+        return self._stores["train"].gather(rows).to(self._device).float() / 255
 
     # ------------------------------------------------------------------ Lightning's hooks
 
@@ -248,20 +275,23 @@ class ImageDataModule(LightningDataModule):
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
 
     @property
+    def _device(self) -> torch.device:
+        return torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
+
+    @property
     def _local_ranks(self) -> int:
         return 1 if self.trainer is None else max(1, self.trainer.num_devices)
 
     def _store_training_images(self, images: LabelledImages) -> None:
-        device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
         decode = partial(square, image_size=self.image_size)
-        store = store_images(images, decode, device, self.storage, self._local_ranks)
+        store = store_images(images, decode, self._device, self.storage, self._local_ranks)
         self._stores["train"] = store
         self._schedule = PassPlanner(
             len(store),
             self.batch_size,
             self.image_size,
             self.augmentation,
-            self.augmentation_seed,
+            self.drawing_seed,
             self.mixing_group,
             self.distinct_passes,
         )

@@ -48,6 +48,8 @@ class PoolDataModule(ImageDataModule):
             batch size serve another as long as this stays what it was.
         distinct_passes: passes whose augmentation is drawn; later ones repeat them in rotation, so that fewer
             soft labels need to be stored. None draws every pass anew.
+        replay_seed: augmentation seed of stored soft labels, so that students of any seed learn from them;
+            none takes augmentation_seed.
         evaluation_batch_size: images a batch and device in evaluation.
         evaluation_view: what of a real image is looked at: cropped resizes its shorter side to
             ``image_size // 7 * 8`` and cuts the centre (RDED, SRe2L), whole resizes it to ``image_size``
@@ -78,6 +80,7 @@ class PoolDataModule(ImageDataModule):
         augmentation_seed: int = 0,
         mixing_group: int | None = None,
         distinct_passes: int | None = None,
+        replay_seed: int | None = None,
         evaluation_batch_size: int = 500,
         evaluation_view: Literal["cropped", "whole"] = "cropped",
         reference: PoolReader | None = None,
@@ -99,6 +102,7 @@ class PoolDataModule(ImageDataModule):
             augmentation_seed=augmentation_seed,
             mixing_group=mixing_group,
             distinct_passes=distinct_passes,
+            replay_seed=replay_seed,
             evaluation_batch_size=evaluation_batch_size,
             evaluation_view=evaluation_view,
             storage=storage,

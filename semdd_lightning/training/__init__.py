@@ -15,6 +15,7 @@ from semdd_lightning.training.schedules import (
     ScheduleFactory,
     parameter_groups,
 )
+from semdd_lightning.training.soft_labels import SoftLabels, StaticLabels, StoredLabels
 from semdd_lightning.training.teachers import (
     CheckpointTeacher,
     ClipTeacher,
@@ -35,7 +36,10 @@ __all__ = [
     "EnsembleTeacher",
     "MilestonesLR",
     "ScheduleFactory",
+    "SoftLabels",
     "StateDictTeacher",
+    "StaticLabels",
+    "StoredLabels",
     "Teacher",
     "TimmTeacher",
     "TorchvisionTeacher",

@@ -15,6 +15,7 @@ from semdd_lightning.models import IMAGENET_MEAN, IMAGENET_STD, NetworkFactory
 from semdd_lightning.training.classifier_module import ClassifierModule, rded_optimizer
 from semdd_lightning.training.losses import SoftLabelLoss, distillation_loss
 from semdd_lightning.training.schedules import CosineLR, ScheduleFactory
+from semdd_lightning.training.soft_labels import BatchLabels, LabelRequest, SoftLabels
 from semdd_lightning.training.teachers import (
     FrozenTeacher,
     Teacher,
@@ -35,7 +36,8 @@ class DistillationModule(ClassifierModule):
     Args:
         student: a short name (conv3, resnet18_modified, resnetap10, ...), ``torchvision/NAME``,
             ``timm/NAME``, or a class with arguments that takes the number of classes and the image size.
-        teacher: ClipTeacher (no training needed), CheckpointTeacher, TorchvisionTeacher or TimmTeacher.
+        teacher: ClipTeacher (no training needed), CheckpointTeacher, TorchvisionTeacher or TimmTeacher; or
+            labels in its place: StoredLabels of ``semdd relabel``, StaticLabels with one label an image.
         num_classes: number of classes; comes from the data.
         image_size: pixels a side that the student is built for; comes from the data.
         temperature: softens both distributions; RDED takes 20 with CutMix and 4 with MixUp.
@@ -59,7 +61,7 @@ class DistillationModule(ClassifierModule):
     def __init__(
         self,
         student: str | NetworkFactory,
-        teacher: Teacher,
+        teacher: Teacher | SoftLabels,
         num_classes: int,
         image_size: int,
         temperature: float = 20.0,
@@ -90,12 +92,16 @@ class DistillationModule(ClassifierModule):
         self.statistics_twice = statistics_twice
         self.teacher = teacher
         self._frozen: FrozenTeacher | None = None
+        self._batch_labels: BatchLabels | None = None
         self.teacher_card: dict[str, Any] | None = None
 
     def prepare_data(self) -> None:
         """Refuse a teacher that is missing or counts other classes before the pool is embedded."""
         if self.trainer.state.fn == "fit":
-            self.teacher.check(self._context)
+            if isinstance(self.teacher, SoftLabels):
+                self.teacher.check(self._data, self._context)
+            else:
+                self.teacher.check(self._context)
 
     def setup(self, stage: str) -> None:
         """Build the teacher and refuse one at chance level; evaluation alone needs no teacher."""
@@ -103,6 +109,11 @@ class DistillationModule(ClassifierModule):
         if stage != "fit" or self._frozen is not None:
             return
         data = self._data
+        if isinstance(self.teacher, SoftLabels):
+            device = self.trainer.strategy.root_device
+            request = LabelRequest(data, self._context, self.temperature, device)
+            self._batch_labels, self.teacher_card = self.teacher.open(request)
+            return
         self._frozen = FrozenTeacher(self.teacher.build(self._context), self.trainer.strategy.root_device)
         images, labels, what = data.check_images()
         accuracy = check_teacher(self._frozen, images, labels, self.num_classes, what)
@@ -122,6 +133,12 @@ class DistillationModule(ClassifierModule):
             raise ConfigError(msg)
         return self._frozen
 
+    def teacher_logits(self, batch: TrainingImages) -> Tensor:
+        """The teacher's logits of a batch, (B, C): said now, or read where labels are stored."""
+        if self._batch_labels is not None:
+            return self._batch_labels(batch)
+        return self.frozen_teacher(batch.images)
+
     @property
     def _context(self) -> TeacherContext:
         data = self._data
@@ -135,7 +152,7 @@ class DistillationModule(ClassifierModule):
                 self(batch.images)
         return distillation_loss(
             self(batch.images),
-            self.frozen_teacher(batch.images),
+            self.teacher_logits(batch),
             batch.labels,
             self.loss,
             self.temperature,
