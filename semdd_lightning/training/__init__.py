@@ -1,5 +1,6 @@
 """Students and teachers: Lightning modules, losses, schedules."""
 
+from semdd_lightning.training.best_of_evaluations import BestOfEvaluations
 from semdd_lightning.training.classifier_module import ClassifierModule, rded_optimizer
 from semdd_lightning.training.distillation_module import DistillationModule
 from semdd_lightning.training.losses import (
@@ -27,6 +28,7 @@ from semdd_lightning.training.teachers import (
 )
 
 __all__ = [
+    "BestOfEvaluations",
     "CheckpointTeacher",
     "ClassifierModule",
     "ClipTeacher",
