@@ -84,15 +84,16 @@ class BestOfEvaluations(Callback):
 def evaluated_after(passed: int, passes: int, every: int | None, after: float) -> bool:
     """Whether the student is tested once ``passed`` of ``passes`` passes are done.
 
-    RDED counts epochs from 0 and tests epoch e where ``e % 10 == 9 or e == E - 1``, if ``e > 0.8 * E``.
+    RDED counts epochs from 0 and tests epoch e where ``e % 10 == 9 or e == E - 1``, if ``e > 0.8 * E``. The
+    last pass is tested however few there are.
 
     Example:
         >>> [passed for passed in range(1, 301) if evaluated_after(passed, 300, 10, 0.8)]
         [250, 260, 270, 280, 290, 300]
     """
     between = max(1, passes // 100) if every is None else every
-    due = passed % between == 0 or passed == passes
-    return due and (after == 0 or passed - 1 > passes * after)
+    late = after == 0 or passed - 1 > passes * after
+    return passed == passes or (passed % between == 0 and late)
 
 
 @torch.no_grad()
