@@ -18,6 +18,7 @@ COMMANDS = {
     "test": ("experiment", "evaluate a student on the test split"),
     "predict": ("experiment", "write a student's class probabilities for every image as a table"),
     "select": ("select", "choose images from a pool; needs no config and no student"),
+    "relabel": ("relabel", "store a teacher's soft labels, so that students learn without it"),
     "verify": ("verify", "make a finished run's selection again and say whether it is the same"),
     "compare": ("compare", "train with several samplers and seeds and compare them in one table"),
 }

@@ -12,14 +12,10 @@ from torch import Tensor
 
 from semdd_lightning.data import ImageDataModule, TrainingImages
 from semdd_lightning.training.losses import soft_label_loss
+from semdd_lightning.training.soft_labels.header import StoreHeader, passes_per_block
 from semdd_lightning.training.soft_labels.label_format import LabelFormat
 from semdd_lightning.training.soft_labels.made_for import made_for
-from semdd_lightning.training.soft_labels.store import (
-    LabelStore,
-    StoreHeader,
-    block_tensors,
-    passes_per_block,
-)
+from semdd_lightning.training.soft_labels.store import LabelStore, block_tensors
 
 logger = logging.getLogger(__name__)
 
