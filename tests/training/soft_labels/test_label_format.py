@@ -64,7 +64,8 @@ def test_int8_is_within_a_step_of_its_row(seed: int, spread: float, shift: float
     error = (form.decode(form.encode(logits)) - logits).abs().amax(dim=1)
     step = (logits.amax(dim=1) - logits.amin(dim=1)) / 255
     rounding = 2**-10 * logits.abs().amax(dim=1)  # of the offset in fp16
-    assert bool((error <= 0.7 * step + rounding + 1e-6).all())
+    finest = 255 * 2**-25  # a scale below fp16's normal range is rounded to multiples of 2**-24
+    assert bool((error <= 0.7 * step + rounding + finest + 1e-6).all())
 
 
 def test_int8_of_equal_logits() -> None:
