@@ -41,6 +41,10 @@ class TeacherError(SemddError, RuntimeError):
     """A teacher is unusable: missing, mismatched or at chance level."""
 
 
+class LabelError(SemddError, RuntimeError):
+    """Stored soft labels that are missing, incomplete or made for something else."""
+
+
 class DataError(SemddError, RuntimeError):
     """A real data set that is not there or does not hold what it should."""
 

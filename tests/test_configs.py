@@ -20,7 +20,17 @@ from semdd_lightning.cli.run_record import RunResult
 from semdd_lightning.datasets import DATASETS, DatasetSpec, find_dataset
 from semdd_lightning.models import build_network
 
-NAMES = [p.relative_to(packaged_configs()).as_posix() for p in sorted(packaged_configs().rglob("*.yaml"))]
+ALL = [p.relative_to(packaged_configs()).as_posix() for p in sorted(packaged_configs().rglob("*.yaml"))]
+NAMES = [name for name in ALL if not name.startswith("protocols/")]
+PROTOCOLS = {  # protocol -> the data set that it is tried on
+    "rded": "cifar10",
+    "sre2l": "imagewoof",
+    "sre2l_cifar": "cifar10",  # fewer classes than it is made for are faster
+    "sre2l_tiny": "cifar10",
+    "edc": "imagenette",
+    "minimax": "imagewoof",
+    "dcbench": "cifar10",
+}
 CUSTOM = ("tabby cat", "golden retriever", "school bus")
 
 
@@ -93,12 +103,14 @@ def _workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 # Running
 
 
-def run_small(name: str, overlay: dict[str, Any], tmp_path: Path, *words: str) -> RunResult:
+def run_small(
+    name: str, overlay: dict[str, Any], tmp_path: Path, *words: str, protocol: tuple[str, ...] = ()
+) -> RunResult:
     """A config with what would need weights or patience replaced; everything else is its own."""
     file = tmp_path / f"{Path(name).stem}-small.yaml"
     file.write_text(yaml.safe_dump(overlay))
     limits = ["--data.passes_per_epoch=1", "--trainer.devices=1", "--trainer.check_val_every_n_epoch=1"]
-    return run_experiment(["fit", f"--config={name}", f"--config={file}", *limits, *words])
+    return run_experiment(["fit", f"--config={name}", *protocol, f"--config={file}", *limits, *words])
 
 
 def run_teacher(name: str, size: int, tmp_path: Path, *words: str) -> RunResult:
@@ -136,16 +148,7 @@ def test_config_runs_on_small_data(name: str, tmp_path: Path, tiny_clip_dir: Pat
         result = run_teacher(name, size, tmp_path)
         assert (Path(str(result.directory)) / "last.ckpt").is_file()
     else:
-        prior: dict[str, Any] = {"model": str(tiny_clip_dir), "pretrained": None}
-        if num_classes > 100:
-            prior["prompts"] = "simple"  # 80 prompts a class take a minute
-        small = {"passes": 1, "ipc": 1, "image_size": size, "prior": prior}
-        if name == "custom.yaml":
-            write_custom(tmp_path)
-        else:
-            spec = find_dataset(data["pool"]["init_args"]["classes"])
-            write_dataset(tmp_path / "data", spec)
-            write_images(Path(data["pool"]["init_args"]["path"]), spec.wnids or spec.names, 2)
+        small = {"passes": 1, **small_data(name, data, tmp_path, tiny_clip_dir), "image_size": size}
         overlay: dict[str, Any] = {"data": {"init_args": small}}
         if teacher := small_teacher(config, size, tmp_path):
             overlay["model"] = {"init_args": {"teacher": teacher}}
@@ -154,6 +157,50 @@ def test_config_runs_on_small_data(name: str, tmp_path: Path, tiny_clip_dir: Pat
         assert result.ipc == 1
     assert result.evaluated["test"] == num_classes
     assert 0 <= result.metrics["test_top1"] <= 1
+
+
+def small_data(name: str, data: dict[str, Any], root: Path, clip: Path) -> dict[str, Any]:
+    """Write what a config looks for, and choose one image a class by a tiny CLIP."""
+    prior: dict[str, Any] = {"model": str(clip), "pretrained": None}
+    if data["num_classes"] > 100:
+        prior["prompts"] = "simple"  # 80 prompts a class take a minute
+    if name == "custom.yaml":
+        write_custom(root)
+    else:
+        spec = find_dataset(data["pool"]["init_args"]["classes"])
+        write_dataset(root / "data", spec)
+        write_images(Path(data["pool"]["init_args"]["path"]), spec.wnids or spec.names, 2)
+    return {"ipc": 1, "prior": prior}
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_protocol_runs_over_a_data_sets_config(protocol: str, tmp_path: Path, tiny_clip_dir: Path) -> None:
+    name = f"{PROTOCOLS[protocol]}.yaml"
+    config = yaml.safe_load((packaged_configs() / name).read_text())
+    recipe = yaml.safe_load((packaged_configs() / "protocols" / f"{protocol}.yaml").read_text())
+    data = config["data"]["init_args"]
+    size = 16 if "resnet18_modified" in str(config["model"]) else 32
+    small = {"passes": 2, "image_size": size, **small_data(name, data, tmp_path, tiny_clip_dir)}
+    overlay: dict[str, Any] = {"data": {"init_args": small}}
+    if recipe["model"]["class_path"] == "DistillationModule":
+        teacher = small_teacher(config, size, tmp_path)
+        if protocol == "edc":  # its four take a gigabyte; two of a kind are an ensemble too
+            member = {"class_path": "TorchvisionTeacher", **teacher}
+            teacher = {"init_args": {"teachers": [member, member]}}
+        overlay["model"] = {"init_args": {"teacher": teacher}}
+    over = f"--config=protocols/{protocol}.yaml"
+    result = run_small(name, overlay, tmp_path, protocol=(over,))
+    assert result.protocol == protocol
+    assert result.evaluated["test"] == data["num_classes"]
+    assert (result.quirks, (result.best or {}).get("evaluations")) == {
+        "rded": (["statistics_twice", "best_of_1"], 1),
+        "minimax": (["best_of_2"], 2),
+    }.get(protocol, ([], None))
+    assert (result.teacher is None) == (recipe["model"]["class_path"] == "ClassifierModule")
+    saved = yaml.safe_load((Path(str(result.directory)) / "config.yaml").read_text())
+    assert saved["protocol"] == {**saved["protocol"], "name": protocol, "needs": [], "rules": []}
+    asked = [str(name)[10:-5] for name in ALL if name.startswith("protocols/")]
+    assert set(asked) == set(PROTOCOLS)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in ("quickstart.yaml", "custom.yaml")])

@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": {"errors"},
     "export": {"pools", "classes", "selection", "errors"},
     "data": {"export", "pools", "prior", "selection", "audit", "datasets", "classes", "errors"},
-    "training": {"models", "prior", "data", "audit", "classes", "errors"},
+    "training": {"models", "prior", "data", "audit", "atomic", "classes", "errors"},
     "evaluation": {"data", "training", "errors"},
     "report": {"selection", "audit", "pools", "errors"},
     "cli": {"*"},

@@ -10,12 +10,13 @@ from typing import Any
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from semdd_lightning.cli.configs import config_name, resolve_configs, without_configs
 from semdd_lightning.cli.predictions import PredictionWriter
+from semdd_lightning.cli.protocols import Protocol, resolve_protocol
 from semdd_lightning.cli.run_directory import claim_directory, create_run_directory, write_versions
 from semdd_lightning.cli.run_record import RunRecord, RunResult
 from semdd_lightning.data import ImageDataModule
@@ -28,8 +29,10 @@ ONE_CONFIG = """
 A config is one experiment: data (pool, CLIP, sampler, splits), model (student, teacher), trainer. Packaged
 ones are found by name: quickstart, cifar10, cifar100, tinyimagenet, imagenette, imagewoof, imagenet1k
 (.yaml). A second --config goes over the first, and options over both: --data.ipc 50 --data.batch_size 100
---trainer.devices 4. What a part takes: --data.help PoolDataModule, --model.help DistillationModule. The
-config that results, every default spelled out: --print_config."""
+--trainer.devices 4. A protocol as the second evaluates as a peer's code does: --config imagewoof.yaml
+--config protocols/minimax.yaml (or rded, sre2l, sre2l_cifar, sre2l_tiny, edc, dcbench). What a part takes:
+--data.help PoolDataModule, --model.help DistillationModule. The config that results, every default spelled
+out: --print_config."""
 DESCRIPTIONS = {
     "fit": "Choose images of a pool, train a student on them, test it after the last pass." + ONE_CONFIG,
     "validate": "Evaluate the student of --ckpt_path on the validation split." + ONE_CONFIG,
@@ -115,6 +118,12 @@ class SemddCLI(LightningCLI):
         parser.add_argument(
             "--run.directory", type=Path | None, default=None, help="Exactly this new directory."
         )
+        parser.add_argument(
+            "--protocol",
+            type=Protocol | None,
+            default=None,
+            help="The evaluation protocol, which a config of protocols/ holds.",
+        )
         parser.link_arguments("data.init_args.num_classes", "model.init_args.num_classes")
         parser.link_arguments("data.init_args.image_size", "model.init_args.image_size")
         parser.link_arguments("seed_everything", "data.init_args.augmentation_seed", compute_fn=int)
@@ -124,12 +133,19 @@ class SemddCLI(LightningCLI):
             compute_fn=epochs_of,
         )
 
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Resolve what a protocol makes of ipc, classes and student, then parse."""
+        super().parse_arguments(parser, resolve_protocol(self.words))
+
     def before_instantiate_classes(self) -> None:
         """Make the run directory and write the config, on one rank, before anything can fail."""
         self._check_checkpoint()
         directory = self._new_run_directory() if _is_first_process() else None
         overrides = without_configs(self.words[1:])
-        self.record = RunRecord(directory, self.subcommand or "fit", self._config_names(), overrides)
+        protocol = self._get(self.config, "protocol.name")
+        self.record = RunRecord(
+            directory, self.subcommand or "fit", self._config_names(), overrides, protocol
+        )
         if directory is None:
             return
         parser, config = self._parser(self.subcommand), self.config[self.subcommand]

@@ -16,6 +16,7 @@ from semdd_lightning.data import ImageDataModule, PoolDataModule
 from semdd_lightning.errors import RunError
 from semdd_lightning.export import write_json
 from semdd_lightning.report import print_run_table, statistics_record, write_contact_sheet
+from semdd_lightning.training import BestOfEvaluations
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,10 @@ class RunResult:
         ipc: images per class.
         passes: passes over the chosen images.
         student: short name or class of the student.
+        protocol: name of the evaluation protocol; none without one.
+        quirks: switches that are on only to match a peer's code.
+        teacher: card of the teacher (its data, recipe, accuracy, hash); none without one.
+        best: the highest of several tests, as some peers report it; the headline is ``test_top1``.
         metrics: accuracies in [0, 1] after the last pass, as ``test_top1``.
         evaluated: images that each split's accuracy was measured on.
         encoded: images encoded by CLIP in this run, by rank 0; the others came from the cache.
@@ -49,6 +54,10 @@ class RunResult:
     ipc: int | None = None
     passes: int | None = None
     student: str | None = None
+    protocol: str | None = None
+    quirks: list[str] = field(default_factory=list)
+    teacher: dict[str, Any] | None = None
+    best: dict[str, float] | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     evaluated: dict[str, int] = field(default_factory=dict)
     encoded: int | None = None
@@ -71,13 +80,20 @@ class RunRecord(Callback):
         command: the command that runs.
         configs: names of the config files.
         overrides: options given beside them.
+        protocol: name of the evaluation protocol.
     """
 
     def __init__(
-        self, directory: Path | None, command: str, configs: list[str], overrides: list[str]
+        self,
+        directory: Path | None,
+        command: str,
+        configs: list[str],
+        overrides: list[str],
+        protocol: str | None = None,
     ) -> None:
         self.directory = directory
-        self.result = RunResult(command, configs, None if directory is None else str(directory), overrides)
+        place = None if directory is None else str(directory)
+        self.result = RunResult(command, configs, place, overrides, protocol=protocol)
         self._started = 0.0
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -99,6 +115,12 @@ class RunRecord(Callback):
         """Training time ends; keep the last validation accuracies."""
         self.result.seconds["train"] = time.perf_counter() - self._started
         self._keep_metrics(trainer)
+        self.result.teacher = getattr(pl_module, "teacher_card", None)
+        self.result.quirks = list(getattr(pl_module, "quirks", []))
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, BestOfEvaluations) and callback.best is not None:
+                self.result.best = callback.best
+                self.result.quirks.append(callback.quirk)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Test time begins."""

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
+from semdd_lightning.data.colour import jitter_colours, light
+from semdd_lightning.data.geometry import padded_crop, resized_crop, shuffle_patches
 from semdd_lightning.errors import ConfigError
 
 CROP_ATTEMPTS = 10  # torchvision's RandomResizedCrop tries as often before it falls back to the whole image
@@ -27,7 +28,12 @@ class Augmentation:
         crop_scale: range of the area share of the random resized crop; (1, 1) keeps the whole image.
         crop_ratio: range of the crop's aspect ratio, width over height.
         horizontal_flip: probability of a left-right flip.
-        shuffle_patches: cut the image into this many patches a side and shuffle them; 1 leaves it whole.
+        shuffle_patches: cut the image into this many columns and shuffle them, then into as many rows, as
+            RDED does; 1 leaves it whole.
+        pad_crop: pad each side with this many black pixels, then cut a window of the image's size.
+        color_jitter: how far brightness, contrast and saturation may move from 1, each in [0, 1], in random
+            order and without clamping (Minimax Diffusion takes 0.4 each).
+        lighting: standard deviation of AlexNet's PCA colour noise (Minimax Diffusion takes 0.1).
         mix: how pairs of images of one global batch are mixed: cutmix pastes a box, mixup blends, none.
         mix_alpha: both parameters of the Beta distribution that the mixing ratio is drawn from.
     """
@@ -36,6 +42,9 @@ class Augmentation:
     crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
     horizontal_flip: float = 0.5
     shuffle_patches: int = 1
+    pad_crop: int = 0
+    color_jitter: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    lighting: float = 0.0
     mix: Literal["cutmix", "mixup", "none"] = "cutmix"
     mix_alpha: float = 1.0
 
@@ -56,11 +65,23 @@ class Augmentation:
                 f"and {self.mix_alpha}; give 1 to leave patches alone and mix: none to mix nothing."
             )
             raise ConfigError(msg)
+        strengths = self.color_jitter
+        if self.pad_crop < 0 or self.lighting < 0 or min(strengths) < 0 or max(strengths) > 1:
+            msg = (
+                f"Expected pad_crop >= 0, lighting >= 0 and color_jitter in [0, 1], found {self.pad_crop}, "
+                f"{self.lighting} and {strengths}; 0 switches a step off."
+            )
+            raise ConfigError(msg)
 
     @property
     def crops(self) -> bool:
         """Whether the crop can change an image; the crop of a whole square image is the identity."""
         return self.crop_scale[0] < 1
+
+    @property
+    def jitters(self) -> bool:
+        """Whether brightness, contrast or saturation can change."""
+        return max(self.color_jitter) > 0
 
 
 class ImageDraws(NamedTuple):
@@ -70,15 +91,23 @@ class ImageDraws(NamedTuple):
         crops: crop boxes (top, left, height, width) in pixels, (M, 4).
         flips: whether an image is flipped, (M,) bool.
         patches: order of the patches, (M, shuffle_patches ** 2).
+        windows: top and left of the window in the padded image, (M, 2); (M, 0) where nothing is padded.
+        factors: factors of brightness, contrast and saturation, (M, 3); (M, 0) without jitter.
+        factor_order: the order in which they act, (M, 3); (M, 0) without jitter.
+        shares: shares of the principal components of colour, (M, 3); (M, 0) without lighting.
     """
 
     crops: Tensor
     flips: Tensor
     patches: Tensor
+    windows: Tensor
+    factors: Tensor
+    factor_order: Tensor
+    shares: Tensor
 
     def rows(self, index: Tensor) -> ImageDraws:
         """Draws of the images at ``index`` (n,)."""
-        return ImageDraws(self.crops[index], self.flips[index], self.patches[index])
+        return ImageDraws(*(values[index] for values in self))
 
 
 class MixDraw(NamedTuple):
@@ -96,11 +125,26 @@ class MixDraw(NamedTuple):
 def draw_images(
     policy: Augmentation, num_images: int, image_size: int, generator: np.random.Generator
 ) -> ImageDraws:
-    """Draw crop, flip and patch order for ``num_images`` images of ``image_size`` pixels a side."""
+    """Draw what happens to ``num_images`` images of ``image_size`` pixels a side.
+
+    Steps that are off draw nothing, so that switching one on leaves the draws of those before it as they are.
+    """
+    none = np.zeros((num_images, 0))
     crops = _draw_crops(policy, num_images, image_size, generator)
     flips = generator.random(num_images) < policy.horizontal_flip
-    patches = generator.random((num_images, policy.shuffle_patches**2)).argsort(axis=1)
-    return ImageDraws(torch.from_numpy(crops), torch.from_numpy(flips), torch.from_numpy(patches))
+    patches = _draw_patches(policy.shuffle_patches, num_images, generator)
+    windows = none.astype(np.int64)
+    if policy.pad_crop > 0:
+        windows = generator.integers(0, 2 * policy.pad_crop + 1, size=(num_images, 2))
+    factors, factor_order, shares = none, none.astype(np.int64), none
+    if policy.jitters:
+        strengths = np.array(policy.color_jitter)
+        factors = generator.uniform(1 - strengths, 1 + strengths, size=(num_images, 3)).astype(np.float32)
+        factor_order = generator.random((num_images, 3)).argsort(axis=1)
+    if policy.lighting > 0:
+        shares = generator.normal(0, policy.lighting, size=(num_images, 3)).astype(np.float32)
+    drawn = (crops, flips, patches, windows, factors, factor_order, shares)
+    return ImageDraws(*(torch.from_numpy(values) for values in drawn))
 
 
 def draw_mix(policy: Augmentation, image_size: int, generator: np.random.Generator) -> MixDraw:
@@ -123,7 +167,7 @@ def draw_mix(policy: Augmentation, image_size: int, generator: np.random.Generat
 
 
 def augment(images: Tensor, draws: ImageDraws, policy: Augmentation) -> Tensor:
-    """Shuffle patches, crop and resize, flip.
+    """Shuffle patches, pad and crop, crop and resize, flip, change colours, in this order.
 
     Args:
         images: float images in [0, 1], (B, 3, S, S).
@@ -135,11 +179,15 @@ def augment(images: Tensor, draws: ImageDraws, policy: Augmentation) -> Tensor:
     """
     if policy.shuffle_patches > 1:
         images = shuffle_patches(images, draws.patches)
+    if policy.pad_crop > 0:
+        images = padded_crop(images, draws.windows, policy.pad_crop)
     if policy.crops:
         images = resized_crop(images, draws.crops)
     if policy.horizontal_flip > 0:
         images = torch.where(draws.flips[:, None, None, None], images.flip(-1), images)
-    return images
+    if policy.jitters:
+        images = jitter_colours(images, draws.factors, draws.factor_order)
+    return light(images, draws.shares) if policy.lighting > 0 else images
 
 
 def mix(images: Tensor, partners: Tensor, draw: MixDraw, policy: Augmentation) -> Tensor:
@@ -155,56 +203,16 @@ def mix(images: Tensor, partners: Tensor, draw: MixDraw, policy: Augmentation) -
     return images
 
 
-def shuffle_patches(images: Tensor, order: Tensor) -> Tensor:
-    """Put the patches of each image into a new order; what does not divide evenly stays at the margin.
+def _draw_patches(factor: int, num_images: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """For each place, row by row, the patch that goes there: rows and columns are shuffled apart, (M, F * F).
 
-    Args:
-        images: images, (B, C, S, S).
-        order: for each place, row by row, the patch that goes there, (B, F * F).
+    RDED shuffles whole columns, then whole rows, so that patches of one row stay in one row.
     """
-    factor = round(order.shape[1] ** 0.5)
-    batch, channels, size, _ = images.shape
-    side = size // factor
-    inner = images[..., : side * factor, : side * factor]
-    cut = inner.reshape(batch, channels, factor, side, factor, side).permute(0, 2, 4, 1, 3, 5)
-    cut = cut.reshape(batch, factor * factor, channels, side, side)
-    cut = cut.gather(1, order[:, :, None, None, None].expand_as(cut))
-    cut = cut.reshape(batch, factor, factor, channels, side, side).permute(0, 3, 1, 4, 2, 5)
-    shuffled = images.clone()
-    shuffled[..., : side * factor, : side * factor] = cut.reshape(inner.shape)
-    return shuffled
-
-
-def resized_crop(images: Tensor, crops: Tensor) -> Tensor:
-    """Crop each image at its own box and resize bilinearly to the full size, in one call.
-
-    A crop never exceeds the image, so that resizing only ever enlarges, where antialiasing has no effect:
-    the result is torchvision's ``resized_crop`` of each image.
-
-    Args:
-        images: images, (B, C, S, S).
-        crops: boxes (top, left, height, width), (B, 4).
-    """
-    size = images.shape[-1]
-    top, left, height, width = crops.to(images.dtype).unbind(1)
-    rows = _sample_positions(top, height, size)
-    columns = _sample_positions(left, width, size)
-    # grid_sample counts from -1 to 1 between the outer edges of the image
-    grid = torch.stack(
-        [
-            ((columns * 2 + 1) / size - 1)[:, None, :].expand(-1, size, -1),
-            ((rows * 2 + 1) / size - 1)[:, :, None].expand(-1, -1, size),
-        ],
-        dim=-1,
-    )
-    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
-
-
-def _sample_positions(start: Tensor, extent: Tensor, size: int) -> Tensor:
-    """Source positions in pixels of ``size`` samples over each extent, kept inside it, (B, S)."""
-    steps = torch.arange(size, device=start.device, dtype=start.dtype) + 0.5
-    offsets = steps[None, :] * (extent / size)[:, None] - 0.5
-    return start[:, None] + offsets.clamp(min=0).minimum((extent - 1)[:, None])
+    rows = generator.random((num_images, factor)).argsort(axis=1)
+    if factor == 1:
+        return rows
+    columns = generator.random((num_images, factor)).argsort(axis=1)
+    return (rows[:, :, None] * factor + columns[:, None, :]).reshape(num_images, -1)
 
 
 def _draw_crops(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import accumulate
 from typing import Any, Literal
 
 import torch
+from lightning.fabric.utilities import move_data_to_device
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
@@ -18,7 +20,7 @@ from semdd_lightning.data.class_matching import class_mapping
 from semdd_lightning.data.image_sets import ImageSet
 from semdd_lightning.data.labelled_images import LabelledImages
 from semdd_lightning.data.loaders import EvaluationBatch, EvaluationLoader, PassLoader, TrainingIndices
-from semdd_lightning.data.passes import PassPlanner
+from semdd_lightning.data.passes import PassPlanner, PlannedBatch
 from semdd_lightning.data.storage import ImageStore, Storage, evaluation_view, square, store_images
 from semdd_lightning.errors import ClassListError, ConfigError
 
@@ -43,7 +45,16 @@ class ImageDataModule(LightningDataModule):
         passes_per_epoch: passes that make one Lightning epoch; must divide ``passes``.
         augmentation: what happens to a training image.
         augmentation_seed: seed of order, augmentation and mixing.
+        mixing_group: images that share partners and one mixing; none takes batch_size. Labels stored for one
+            batch size serve another as long as this stays what it was.
+        distinct_passes: passes whose augmentation is drawn; later ones repeat them in rotation, so that fewer
+            soft labels need to be stored. None draws every pass anew.
+        replay_seed: augmentation seed of stored soft labels, so that students of any seed learn from them;
+            none takes augmentation_seed.
         evaluation_batch_size: images a batch and device in evaluation.
+        evaluation_view: what of a real image is looked at: cropped resizes its shorter side to
+            ``image_size // 7 * 8`` and cuts the centre (RDED, SRe2L), whole resizes it to ``image_size``
+            (Minimax Diffusion).
         storage: where training images live; auto takes the first of device, host, disk that fits.
         num_workers: processes that decode images which live on disk.
     """
@@ -61,7 +72,11 @@ class ImageDataModule(LightningDataModule):
         passes_per_epoch: int = 1,
         augmentation: Augmentation = Augmentation(),  # noqa: B008 - frozen
         augmentation_seed: int = 0,
+        mixing_group: int | None = None,
+        distinct_passes: int | None = None,
+        replay_seed: int | None = None,
         evaluation_batch_size: int = 500,
+        evaluation_view: Literal["cropped", "whole"] = "cropped",
         storage: Storage | Literal["auto"] = "auto",
         num_workers: int = 4,
     ) -> None:
@@ -74,6 +89,7 @@ class ImageDataModule(LightningDataModule):
             )
             raise ConfigError(msg)
         epochs_of(passes, passes_per_epoch)
+        _check_replay(passes, mixing_group, distinct_passes)
         self.train = train
         self.test = test
         self.validation = validation
@@ -85,7 +101,11 @@ class ImageDataModule(LightningDataModule):
         self.passes_per_epoch = passes_per_epoch
         self.augmentation = augmentation
         self.augmentation_seed = augmentation_seed
+        self.mixing_group = mixing_group
+        self.distinct_passes = distinct_passes
+        self.replay_seed = replay_seed
         self.evaluation_batch_size = evaluation_batch_size
+        self.evaluation_view: Literal["cropped", "whole"] = evaluation_view
         self.storage: Storage | Literal["auto"] = storage
         self.num_workers = num_workers
         self._registry: ClassRegistry | None = None
@@ -116,6 +136,16 @@ class ImageDataModule(LightningDataModule):
         return self._schedule
 
     @property
+    def drawing_seed(self) -> int:
+        """Seed of order, augmentation and mixing."""
+        return self.augmentation_seed if self.replay_seed is None else self.replay_seed
+
+    @property
+    def drawn_passes(self) -> int:
+        """Passes that are drawn; the others repeat them in rotation."""
+        return self.passes if self.distinct_passes is None else self.distinct_passes
+
+    @property
     def training_digest(self) -> str | None:
         """What identifies the training images of a selection; none where nothing is selected."""
         return None
@@ -135,6 +165,18 @@ class ImageDataModule(LightningDataModule):
         rows = torch.linspace(0, len(store) - 1, min(count, len(store))).round().long()
         what = "held-out real images" if split == "validation" else "training images"
         return store.gather(rows), store.labels.cpu()[rows], what
+
+    def training_pass(self, pass_index: int) -> Iterator[TrainingImages]:
+        """Every training image as it looks in one pass, on the training device: for whoever labels them."""
+        loader = PassLoader(
+            self._stores["train"], self.schedule, 1, lambda: pass_index, num_workers=self.num_workers
+        )
+        for indices in loader:
+            yield self._augmented(move_data_to_device(indices, self._device))
+
+    def plain_images(self, rows: Tensor) -> Tensor:
+        """Training images in [0, 1], neither augmented nor mixed, on the training device, (n, 3, S, S)."""
+        return self._stores["train"].gather(rows).to(self._device).float() / 255
 
     # ------------------------------------------------------------------ Lightning's hooks
 
@@ -233,16 +275,25 @@ class ImageDataModule(LightningDataModule):
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
 
     @property
+    def _device(self) -> torch.device:
+        return torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
+
+    @property
     def _local_ranks(self) -> int:
         return 1 if self.trainer is None else max(1, self.trainer.num_devices)
 
     def _store_training_images(self, images: LabelledImages) -> None:
-        device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
         decode = partial(square, image_size=self.image_size)
-        store = store_images(images, decode, device, self.storage, self._local_ranks)
+        store = store_images(images, decode, self._device, self.storage, self._local_ranks)
         self._stores["train"] = store
         self._schedule = PassPlanner(
-            len(store), self.batch_size, self.image_size, self.augmentation, self.augmentation_seed
+            len(store),
+            self.batch_size,
+            self.image_size,
+            self.augmentation,
+            self.drawing_seed,
+            self.mixing_group,
+            self.distinct_passes,
         )
         logger.info("Training: %s; %d steps a pass", store.description, len(self._schedule.batches))
         if self.batch_size > len(store):
@@ -254,7 +305,8 @@ class ImageDataModule(LightningDataModule):
         if image_set is None:
             msg = f"Expected a {split} split, found none; give data.{split} an image set."
             raise ConfigError(msg)
-        decode = partial(evaluation_view, image_size=self.image_size)
+        view = evaluation_view if self.evaluation_view == "cropped" else square
+        decode = partial(view, image_size=self.image_size)
         self._stores[split] = store_images(
             image_set.open(self.registry), decode, torch.device("cpu"), self.storage, self._local_ranks
         )
@@ -271,13 +323,43 @@ class ImageDataModule(LightningDataModule):
         images = augment(pixels.float() / 255, plan.draws, self.augmentation)
         labels = store.labels.to(pixels.device)[plan.images]
         rows = len(plan.partners)
+        mixed, ratio = _mixed(images[:rows], images[plan.partners], plan, self.augmentation)
         return TrainingImages(
-            images=mix(images[:rows], images[plan.partners], plan.mix, self.augmentation),
+            images=mixed,
             labels=labels[:rows],
             partner_labels=labels[plan.partners],
-            ratio=plan.mix.ratio,
+            ratio=ratio,
             weight=plan.weight,
+            rows=plan.images[:rows],
+            partner_rows=plan.images[plan.partners],
+            drawn_pass=plan.drawn_pass,
         )
+
+
+def _mixed(
+    images: Tensor, partners: Tensor, plan: PlannedBatch, policy: Augmentation
+) -> tuple[Tensor, Tensor]:
+    """Mixed images (B, 3, S, S) and the share of each that is its own, as `TrainingImages` holds it."""
+    if len(plan.mixes) == 1:
+        return mix(images, partners, plan.mixes[0], policy), plan.mixes[0].ratio
+    stops = list(accumulate(plan.sizes))
+    mixed, ratios = [], []
+    for draw, start, stop in zip(plan.mixes, [0, *stops], stops, strict=False):
+        mixed.append(mix(images[start:stop], partners[start:stop], draw, policy))
+        ratios.append(draw.ratio.expand(stop - start))
+    return torch.cat(mixed), torch.cat(ratios)
+
+
+def _check_replay(passes: int, mixing_group: int | None, distinct_passes: int | None) -> None:
+    if mixing_group is not None and mixing_group < 2:
+        msg = f"Expected mixing_group of at least 2, found {mixing_group}; one image has no partner."
+        raise ConfigError(msg)
+    if distinct_passes is not None and not 1 <= distinct_passes <= passes:
+        msg = (
+            f"Expected distinct_passes between 1 and the {passes} passes, found {distinct_passes}; "
+            "null draws every pass anew."
+        )
+        raise ConfigError(msg)
 
 
 def epochs_of(passes: int, passes_per_epoch: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,23 +28,36 @@ class PlannedBatch(NamedTuple):
         images: chosen images this rank needs, its own rows first and then partners it lacks, (k,).
         draws: augmentation of these k images.
         partners: position in ``images`` of each row's mixing partner, (n,), n <= k.
-        mix: the mixing of the whole global batch.
+        mixes: the mixing of each mixing group that these rows belong to, in the order of the rows.
+        sizes: how many consecutive rows each of ``mixes`` is for; they sum to n.
         weight: factor that makes the mean over ranks of the mean loss the mean over the global batch; 0-dim.
+        drawn_pass: the pass that all these draws belong to.
     """
 
     images: Tensor
     draws: ImageDraws
     partners: Tensor
-    mix: MixDraw
+    mixes: tuple[MixDraw, ...]
+    sizes: tuple[int, ...]
     weight: Tensor
+    drawn_pass: int
 
 
 class PassPlan(NamedTuple):
-    """All draws of one pass over M images, equal on every rank."""
+    """All draws of one pass over M images, equal on every rank and whatever the batch size.
 
+    Attributes:
+        drawn_pass: number of the pass that was drawn.
+        order: chosen images in the order they are visited, (M,).
+        draws: augmentation of each chosen image.
+        partners: place in ``order`` of the mixing partner of the image at each place, (M,).
+        mixes: the mixing of each mixing group.
+    """
+
+    drawn_pass: int
     order: Tensor
     draws: ImageDraws
-    partners: tuple[Tensor, ...]
+    partners: Tensor
     mixes: tuple[MixDraw, ...]
 
 
@@ -51,7 +65,10 @@ class PassPlan(NamedTuple):
 class PassPlanner:
     """Which images are visited when, and how they are augmented, as a function of (seed, pass) alone.
 
-    An image's draws depend on (seed, pass, image) and never on its place in a batch.
+    An image's draws depend on (seed, pass, image) and never on its place in a batch. Partners are drawn
+    uniformly, and one mixing is drawn, for each *mixing group*: a run of images in the order of the pass. As
+    long as a group is a global batch, that is the peers' CutMix. A group that is kept when the batch size
+    changes makes the same pixels in other batches.
 
     Args:
         num_images: chosen images M.
@@ -59,6 +76,8 @@ class PassPlanner:
         image_size: pixels a side.
         policy: the augmentation.
         seed: augmentation seed.
+        mixing_group: images that share partners and one mixing; none takes the batch size.
+        distinct_passes: passes that are drawn; later ones repeat them in rotation. None draws each anew.
     """
 
     num_images: int
@@ -66,6 +85,8 @@ class PassPlanner:
     image_size: int
     policy: Augmentation
     seed: int = 0
+    mixing_group: int | None = None
+    distinct_passes: int | None = None
 
     @cached_property
     def batches(self) -> tuple[tuple[int, int], ...]:
@@ -73,23 +94,32 @@ class PassPlanner:
 
         A last batch of a single image joins the batch before: batch statistics of one image are undefined.
         """
-        starts = list(range(0, self.num_images, min(self.batch_size, self.num_images)))
-        if len(starts) > 1 and self.num_images - starts[-1] == 1:
-            starts.pop()
-        return tuple(zip(starts, [*starts[1:], self.num_images], strict=True))
+        return _runs(self.num_images, self.batch_size)
+
+    @cached_property
+    def groups(self) -> tuple[tuple[int, int], ...]:
+        """Start and stop of each mixing group of a pass; one group where nothing is mixed."""
+        if self.policy.mix == "none":
+            return ((0, self.num_images),)
+        return _runs(self.num_images, self.batch_size if self.mixing_group is None else self.mixing_group)
+
+    def drawn_pass(self, pass_index: int) -> int:
+        """The pass whose draws a pass uses."""
+        return pass_index if self.distinct_passes is None else pass_index % self.distinct_passes
 
     def plan(self, pass_index: int) -> PassPlan:
         """Draw a whole pass at once."""
-        generator = np.random.default_rng([self.seed, pass_index])
+        index = self.drawn_pass(pass_index)
+        generator = np.random.default_rng([self.seed, index])
         draws = draw_images(self.policy, self.num_images, self.image_size, generator)
         order = torch.from_numpy(generator.permutation(self.num_images))
         partners, mixes = [], []
-        for start, stop in self.batches:
+        for start, stop in self.groups:
             size = stop - start
             mixed = self.policy.mix != "none"  # else nobody needs a partner's pixels
-            partners.append(torch.from_numpy(generator.permutation(size) if mixed else np.arange(size)))
+            partners.append(start + (generator.permutation(size) if mixed else np.arange(size)))
             mixes.append(draw_mix(self.policy, self.image_size, generator))
-        return PassPlan(order, draws, tuple(partners), tuple(mixes))
+        return PassPlan(index, order, draws, torch.from_numpy(np.concatenate(partners)), tuple(mixes))
 
     def rank_batch(self, plan: PassPlan, batch: int, rank: int = 0, world_size: int = 1) -> PlannedBatch:
         """The part of a planned batch that one rank computes.
@@ -98,20 +128,24 @@ class PassPlanner:
         all ranks make the same steps.
         """
         start, stop = self.batches[batch]
-        images, partners = plan.order[start:stop], plan.partners[batch]
-        rows = torch.tensor_split(torch.arange(stop - start), world_size)[rank]
+        rows = torch.tensor_split(torch.arange(start, stop), world_size)[rank]
         weight = len(rows) * world_size / (stop - start)
         if len(rows) == 0:
-            rows = torch.zeros(1, dtype=torch.int64)
-        needed = torch.cat([rows, partners[rows][~torch.isin(partners[rows], rows)]])
-        place = torch.empty(stop - start, dtype=torch.int64)
+            rows = torch.tensor([start])
+        partners = plan.partners[rows]
+        needed = torch.cat([rows, partners[~torch.isin(partners, rows)]])
+        place = torch.empty(self.num_images, dtype=torch.int64)
         place[needed] = torch.arange(len(needed))
+        images = plan.order[needed]
+        groups, sizes = self._groups_of(int(rows[0]), int(rows[-1]) + 1)
         return PlannedBatch(
-            images=images[needed],
-            draws=plan.draws.rows(images[needed]),
-            partners=place[partners[rows]],
-            mix=plan.mixes[batch],
+            images=images,
+            draws=plan.draws.rows(images),
+            partners=place[partners],
+            mixes=plan.mixes[groups],
+            sizes=sizes,
             weight=torch.tensor(weight, dtype=torch.float32),
+            drawn_pass=plan.drawn_pass,
         )
 
     def iterate(self, passes: range, rank: int = 0, world_size: int = 1) -> Iterator[PlannedBatch]:
@@ -120,3 +154,22 @@ class PassPlanner:
             plan = self.plan(pass_index)
             for batch in range(len(self.batches)):
                 yield self.rank_batch(plan, batch, rank, world_size)
+
+    def _groups_of(self, start: int, stop: int) -> tuple[slice, tuple[int, ...]]:
+        """The groups that the places from start to stop lie in, and how many of these places each holds."""
+        starts = [first for first, _ in self.groups]
+        found = slice(bisect_right(starts, start) - 1, bisect_left(starts, stop))
+        return found, tuple(min(stop, last) - max(start, first) for first, last in self.groups[found])
+
+
+def _runs(num_images: int, size: int) -> tuple[tuple[int, int], ...]:
+    """Start and stop of runs of ``size`` images; a last one of a single image joins the one before.
+
+    Example:
+        >>> _runs(7, 3)
+        ((0, 3), (3, 7))
+    """
+    starts = list(range(0, num_images, min(size, num_images)))
+    if len(starts) > 1 and num_images - starts[-1] == 1:
+        starts.pop()
+    return tuple(zip(starts, [*starts[1:], num_images], strict=True))

@@ -47,7 +47,16 @@ class PoolDataModule(ImageDataModule):
         passes_per_epoch: passes that make one Lightning epoch; must divide ``passes``.
         augmentation: what happens to a training image.
         augmentation_seed: seed of order, augmentation and mixing.
+        mixing_group: images that share partners and one mixing; none takes batch_size. Labels stored for one
+            batch size serve another as long as this stays what it was.
+        distinct_passes: passes whose augmentation is drawn; later ones repeat them in rotation, so that fewer
+            soft labels need to be stored. None draws every pass anew.
+        replay_seed: augmentation seed of stored soft labels, so that students of any seed learn from them;
+            none takes augmentation_seed.
         evaluation_batch_size: images a batch and device in evaluation.
+        evaluation_view: what of a real image is looked at: cropped resizes its shorter side to
+            ``image_size // 7 * 8`` and cuts the centre (RDED, SRe2L), whole resizes it to ``image_size``
+            (Minimax Diffusion).
         reference: real images that samplers with ``prototypes: image`` or ``both`` take the class means of,
             and that the audit compares with; none takes the pool itself.
         cache_dir: where the pool's index and the embeddings are kept; none takes SEMDD_CACHE or the user's
@@ -75,7 +84,11 @@ class PoolDataModule(ImageDataModule):
         passes_per_epoch: int = 10,
         augmentation: Augmentation = Augmentation(),  # noqa: B008 - frozen
         augmentation_seed: int = 0,
+        mixing_group: int | None = None,
+        distinct_passes: int | None = None,
+        replay_seed: int | None = None,
         evaluation_batch_size: int = 500,
+        evaluation_view: Literal["cropped", "whole"] = "cropped",
         reference: PoolReader | None = None,
         cache_dir: Path | None = None,
         storage: Storage | Literal["auto"] = "auto",
@@ -94,7 +107,11 @@ class PoolDataModule(ImageDataModule):
             passes_per_epoch=passes_per_epoch,
             augmentation=augmentation,
             augmentation_seed=augmentation_seed,
+            mixing_group=mixing_group,
+            distinct_passes=distinct_passes,
+            replay_seed=replay_seed,
             evaluation_batch_size=evaluation_batch_size,
+            evaluation_view=evaluation_view,
             storage=storage,
             num_workers=num_workers,
         )

@@ -14,7 +14,7 @@ from semdd_lightning.models.normalized import (
 )
 from semdd_lightning.models.registry import NETWORKS, NetworkFactory, build_network, register_network
 from semdd_lightning.models.resnet_ap import ResNetAP
-from semdd_lightning.models.resnet_cifar import ResNet18Modified
+from semdd_lightning.models.resnet_cifar import ResNet18Modified, ResNetModified
 
 __all__ = [
     "CIFAR_MEAN",
@@ -27,6 +27,7 @@ __all__ = [
     "NormalizedNetwork",
     "ResNet18Modified",
     "ResNetAP",
+    "ResNetModified",
     "TimmNetwork",
     "TorchvisionNetwork",
     "build_network",

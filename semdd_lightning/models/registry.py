@@ -13,7 +13,7 @@ from semdd_lightning.models.convnet import ConvNet
 from semdd_lightning.models.library import timm_network, torchvision_names, torchvision_network, unknown_name
 from semdd_lightning.models.norms import require_positive
 from semdd_lightning.models.resnet_ap import ResNetAP
-from semdd_lightning.models.resnet_cifar import ResNet18Modified
+from semdd_lightning.models.resnet_cifar import ResNet18Modified, ResNetModified
 
 NetworkFactory: TypeAlias = Callable[[int, int], nn.Module]
 """Makes a network from (num_classes, image_size)."""
@@ -22,6 +22,8 @@ NETWORKS: dict[str, NetworkFactory] = {
     **{f"conv{depth}": partial(ConvNet, depth=depth) for depth in range(3, 7)},
     **{f"conv{depth}_instance": partial(ConvNet, depth=depth, norm="instance") for depth in range(3, 7)},
     "resnet18_modified": ResNet18Modified,
+    "resnet50_modified": partial(ResNetModified, depth=50),
+    "resnet101_modified": partial(ResNetModified, depth=101),
     "resnet18_instance": partial(torchvision_network, name="resnet18", norm="instance"),
     "resnetap10": ResNetAP,
 }

@@ -2,6 +2,7 @@
 
 from semdd_lightning.report.comparison import print_comparison
 from semdd_lightning.report.contact_sheet import write_contact_sheet
+from semdd_lightning.report.soft_labels import print_label_table, size
 from semdd_lightning.report.tables import (
     print_run_table,
     print_selection_table,
@@ -11,8 +12,10 @@ from semdd_lightning.report.tables import (
 
 __all__ = [
     "print_comparison",
+    "print_label_table",
     "print_run_table",
     "print_selection_table",
+    "size",
     "statistics_record",
     "statistics_table",
     "write_contact_sheet",

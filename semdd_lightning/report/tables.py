@@ -29,11 +29,16 @@ def print_run_table(result: Mapping[str, Any], next_commands: Sequence[str]) -> 
         ("images per class", "ipc"),
         ("student", "student"),
         ("passes", "passes"),
+        ("protocol", "protocol"),
     ):
-        if result[key] is not None:
+        if result.get(key) is not None:
             table.add_row(label, str(result[key]))
     for name, value in sorted(result["metrics"].items()):
         table.add_row(*_metric(name, value, result["evaluated"]))
+    if result.get("best"):
+        table.add_row("best test top-1", _best(result["best"]))
+    if result.get("quirks"):
+        table.add_row("as the peer's code", ", ".join(result["quirks"]))
     if result["encoded"] is not None:
         table.add_row("encoded by CLIP", f"{result['encoded']} images now, the others came from the cache")
     if result["seconds"]:
@@ -97,6 +102,11 @@ def _metric(name: str, value: float, evaluated: Mapping[str, int]) -> tuple[str,
     count = evaluated.get("validation" if split == "val" else split)
     images = f" on {count:,} images" if count is not None else ""
     return f"{label} {measure.replace('top', 'top-')}", f"{value:.2%} after the last pass{images}"
+
+
+def _best(best: Mapping[str, float]) -> str:
+    count, passed = int(best["evaluations"]), int(best["after_pass"])
+    return f"{best['top1']:.2%} after pass {passed}, the highest of {count} tests: a peer's habit, no result"
 
 
 def _print_next(console: Console, commands: Sequence[str]) -> None:

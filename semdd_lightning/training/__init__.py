@@ -1,30 +1,54 @@
 """Students and teachers: Lightning modules, losses, schedules."""
 
+from semdd_lightning.training.best_of_evaluations import BestOfEvaluations
 from semdd_lightning.training.classifier_module import ClassifierModule, rded_optimizer
 from semdd_lightning.training.distillation_module import DistillationModule
-from semdd_lightning.training.losses import mixed_label_loss, soft_label_loss
-from semdd_lightning.training.schedules import ConstantLR, CosineLR, ScheduleFactory, parameter_groups
+from semdd_lightning.training.losses import (
+    distillation_loss,
+    mixed_label_loss,
+    soft_cross_entropy,
+    soft_label_loss,
+)
+from semdd_lightning.training.schedules import (
+    ConstantLR,
+    CosineLR,
+    MilestonesLR,
+    ScheduleFactory,
+    parameter_groups,
+)
+from semdd_lightning.training.soft_labels import SoftLabels, StaticLabels, StoredLabels
 from semdd_lightning.training.teachers import (
     CheckpointTeacher,
     ClipTeacher,
+    EnsembleTeacher,
+    StateDictTeacher,
     Teacher,
     TimmTeacher,
     TorchvisionTeacher,
 )
 
 __all__ = [
+    "BestOfEvaluations",
     "CheckpointTeacher",
     "ClassifierModule",
     "ClipTeacher",
     "ConstantLR",
     "CosineLR",
     "DistillationModule",
+    "EnsembleTeacher",
+    "MilestonesLR",
     "ScheduleFactory",
+    "SoftLabels",
+    "StateDictTeacher",
+    "StaticLabels",
+    "StoredLabels",
     "Teacher",
     "TimmTeacher",
     "TorchvisionTeacher",
+    "distillation_loss",
     "mixed_label_loss",
     "parameter_groups",
     "rded_optimizer",
+    "soft_cross_entropy",
     "soft_label_loss",
 ]

@@ -23,7 +23,9 @@ from semdd_lightning.models import (
     NormalizedNetwork,
     build_network,
 )
+from semdd_lightning.training.averaging import averaged_network
 from semdd_lightning.training.checkpoint_card import checkpoint_card, class_order_difference
+from semdd_lightning.training.history import training_history
 from semdd_lightning.training.losses import mixed_label_loss
 from semdd_lightning.training.schedules import CosineLR, ScheduleFactory, parameter_groups
 
@@ -49,6 +51,8 @@ class ClassifierModule(LightningModule):
         weight_decay_on: ``weights`` spares norms and biases (RDED), ``all`` decays every parameter.
         mean: mean of the network's input normalisation, for each channel; ImageNet's by default.
         std: its standard deviation.
+        ema_decay: decay of a moving average of the weights over steps, which is then what is evaluated; none
+            evaluates the weights themselves.
     """
 
     def __init__(
@@ -61,8 +65,12 @@ class ClassifierModule(LightningModule):
         weight_decay_on: Literal["weights", "all"] = "weights",
         mean: tuple[float, float, float] = IMAGENET_MEAN,
         std: tuple[float, float, float] = IMAGENET_STD,
+        ema_decay: float | None = None,
     ) -> None:
         super().__init__()
+        if ema_decay is not None and not 0 < ema_decay < 1:
+            msg = f"Expected ema_decay in (0, 1), found {ema_decay}; null keeps no average."
+            raise ConfigError(msg)
         self.network_name = network if isinstance(network, str) else None
         self.num_classes = num_classes
         self.image_size = image_size
@@ -72,6 +80,7 @@ class ClassifierModule(LightningModule):
         normalized = NormalizedNetwork(build_network(network, num_classes, image_size), image_size, mean, std)
         # convolutions run faster on CPU and GPU alike, and no number changes but in its last bits
         self.network = normalized.to(memory_format=torch.channels_last)
+        self.averaged = None if ema_decay is None else averaged_network(self.network, ema_decay)
         metrics = MetricCollection(
             {
                 f"top{k}": MulticlassAccuracy(num_classes, top_k=k, average="micro")
@@ -83,9 +92,15 @@ class ClassifierModule(LightningModule):
         self.test_metrics = metrics.clone(prefix="test_")
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, C) of images in [0, 1], (B, 3, H, W)."""
-        logits: Tensor = self.network(images)
+        """Logits (B, C) of images in [0, 1], (B, 3, H, W); of the averaged weights unless in training."""
+        averaged = None if self.training else self.averaged
+        logits: Tensor = self.network(images) if averaged is None else averaged(images)
         return logits
+
+    @property
+    def quirks(self) -> list[str]:
+        """Names of the switches that are on only to match a peer's code."""
+        return []
 
     # ------------------------------------------------------------------ training
 
@@ -98,7 +113,9 @@ class ClassifierModule(LightningModule):
         if not any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in self.network.modules()):
             return
         if self.trainer.strategy.root_device.type == "cuda":
-            self.network = nn.SyncBatchNorm.convert_sync_batchnorm(self.network)  # type: ignore[no-untyped-call]
+            convert = nn.SyncBatchNorm.convert_sync_batchnorm
+            self.network = convert(self.network)  # type: ignore[no-untyped-call]
+            self.averaged = self.averaged and convert(self.averaged)  # type: ignore[no-untyped-call]
         else:
             logger.warning(
                 "BatchNorm: each of the %d processes uses statistics of its own part of the batch, as there "
@@ -128,14 +145,20 @@ class ClassifierModule(LightningModule):
         self.log("train_loss", loss.detach(), on_step=False, on_epoch=True, sync_dist=True, batch_size=1)
         return loss
 
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as Lightning has it
+        """One step of the optimiser, and of the average that follows it."""
+        super().optimizer_step(*args, **kwargs)
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.network)
+
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The injected optimiser over the student alone, and the schedule stepped once a pass."""
         data = self._data
         steps, accumulated = len(data.schedule.batches), self.trainer.accumulate_grad_batches
-        if steps % accumulated:
+        if steps % accumulated and data.passes_per_epoch > 1:
             msg = (
                 f"Expected accumulate_grad_batches to divide the {steps} batches of a pass, found "
-                f"{accumulated}; the schedule counts passes, so lower it or change batch_size."
+                f"{accumulated}; give passes_per_epoch 1, so that each pass ends with a step of what is left."
             )
             raise ConfigError(msg)
         optimizer = self.optimizer(parameter_groups(self.network, self.weight_decay_on))
@@ -148,10 +171,11 @@ class ClassifierModule(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what someone needs who uses this network as a teacher."""
-        data = self._data
-        checkpoint["semdd"] = checkpoint_card(
-            self.network, self.network_name, self.num_classes, data.registry
-        ) | {"training_images": data.training_digest}
+        data, evaluated = self._data, self.network if self.averaged is None else self.averaged.module
+        card = checkpoint_card(self.network, self.network_name, self.num_classes, data.registry)
+        history = training_history(self.trainer, data, evaluated)
+        own = {"training_images": data.training_digest, "averaged": self.averaged is not None}
+        checkpoint["semdd"] = card | own | history
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of other classes, or to go on training on other images.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from typing import Literal
+from typing import Any, Literal
 
+import torch
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 
@@ -12,9 +13,16 @@ from semdd_lightning.data import PoolDataModule, TrainingImages
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.models import IMAGENET_MEAN, IMAGENET_STD, NetworkFactory
 from semdd_lightning.training.classifier_module import ClassifierModule, rded_optimizer
-from semdd_lightning.training.losses import soft_label_loss
+from semdd_lightning.training.losses import SoftLabelLoss, distillation_loss
 from semdd_lightning.training.schedules import CosineLR, ScheduleFactory
-from semdd_lightning.training.teachers import FrozenTeacher, Teacher, TeacherContext, check_teacher
+from semdd_lightning.training.soft_labels import BatchLabels, LabelRequest, SoftLabels
+from semdd_lightning.training.teachers import (
+    FrozenTeacher,
+    Teacher,
+    TeacherContext,
+    check_teacher,
+    teacher_card,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +36,8 @@ class DistillationModule(ClassifierModule):
     Args:
         student: a short name (conv3, resnet18_modified, resnetap10, ...), ``torchvision/NAME``,
             ``timm/NAME``, or a class with arguments that takes the number of classes and the image size.
-        teacher: ClipTeacher (no training needed), CheckpointTeacher, TorchvisionTeacher or TimmTeacher.
+        teacher: ClipTeacher (no training needed), CheckpointTeacher, TorchvisionTeacher or TimmTeacher; or
+            labels in its place: StoredLabels of ``semdd relabel``, StaticLabels with one label an image.
         num_classes: number of classes; comes from the data.
         image_size: pixels a side that the student is built for; comes from the data.
         temperature: softens both distributions; RDED takes 20 with CutMix and 4 with MixUp.
@@ -38,12 +47,21 @@ class DistillationModule(ClassifierModule):
         weight_decay_on: ``weights`` spares norms and biases (RDED), ``all`` decays every parameter.
         mean: mean of the student's input normalisation, for each channel; ImageNet's by default.
         std: its standard deviation.
+        loss: kl, soft_cross_entropy, or mse between logits (EDC).
+        temperature_squared: multiply the loss by the squared temperature, as Hinton et al. (2015) and SRe2L's
+            Tiny-ImageNet code do; RDED and SRe2L otherwise do not.
+        label_weight: weight of a cross entropy with the image's own label, whatever is mixed into it; EDC
+            takes 0.025.
+        ema_decay: decay of a moving average of the weights over steps, which is then what is evaluated; none
+            evaluates the weights themselves.
+        statistics_twice: RDED's extra forward pass without gradient on each batch, which updates the running
+            statistics of BatchNorm a second time.
     """
 
     def __init__(
         self,
         student: str | NetworkFactory,
-        teacher: Teacher,
+        teacher: Teacher | SoftLabels,
         num_classes: int,
         image_size: int,
         temperature: float = 20.0,
@@ -52,19 +70,38 @@ class DistillationModule(ClassifierModule):
         weight_decay_on: Literal["weights", "all"] = "weights",
         mean: tuple[float, float, float] = IMAGENET_MEAN,
         std: tuple[float, float, float] = IMAGENET_STD,
+        loss: SoftLabelLoss = "kl",
+        temperature_squared: bool = False,
+        label_weight: float = 0.0,
+        ema_decay: float | None = None,
+        statistics_twice: bool = False,
     ) -> None:
-        super().__init__(student, num_classes, image_size, optimizer, schedule, weight_decay_on, mean, std)
+        super().__init__(
+            student, num_classes, image_size, optimizer, schedule, weight_decay_on, mean, std, ema_decay
+        )
         if temperature <= 0:
             msg = f"Expected a temperature above 0, found {temperature}; RDED takes 20 with CutMix."
             raise ConfigError(msg)
+        if label_weight < 0:
+            msg = f"Expected label_weight of at least 0, found {label_weight}; 0 looks at soft labels alone."
+            raise ConfigError(msg)
         self.temperature = temperature
+        self.loss: SoftLabelLoss = loss
+        self.temperature_squared = temperature_squared
+        self.label_weight = label_weight
+        self.statistics_twice = statistics_twice
         self.teacher = teacher
         self._frozen: FrozenTeacher | None = None
+        self._batch_labels: BatchLabels | None = None
+        self.teacher_card: dict[str, Any] | None = None
 
     def prepare_data(self) -> None:
         """Refuse a teacher that is missing or counts other classes before the pool is embedded."""
         if self.trainer.state.fn == "fit":
-            self.teacher.check(self._context)
+            if isinstance(self.teacher, SoftLabels):
+                self.teacher.check(self._data, self._context)
+            else:
+                self.teacher.check(self._context)
 
     def setup(self, stage: str) -> None:
         """Build the teacher and refuse one at chance level; evaluation alone needs no teacher."""
@@ -72,11 +109,22 @@ class DistillationModule(ClassifierModule):
         if stage != "fit" or self._frozen is not None:
             return
         data = self._data
+        if isinstance(self.teacher, SoftLabels):
+            device = self.trainer.strategy.root_device
+            request = LabelRequest(data, self._context, self.temperature, device)
+            self._batch_labels, self.teacher_card = self.teacher.open(request)
+            return
         self._frozen = FrozenTeacher(self.teacher.build(self._context), self.trainer.strategy.root_device)
         images, labels, what = data.check_images()
         policy = data.audit if isinstance(data, PoolDataModule) else "refuse"
         accuracy = check_teacher(self._frozen, images, labels, data.registry, what, policy)
+        self.teacher_card = teacher_card(self.teacher, self._frozen, accuracy, what)
         logger.info("Teacher: %.1f %% top-1 on %d %s", 100 * accuracy, len(labels), what)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the teacher's card."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["semdd"]["teacher"] = self.teacher_card
 
     @property
     def frozen_teacher(self) -> FrozenTeacher:
@@ -86,6 +134,12 @@ class DistillationModule(ClassifierModule):
             raise ConfigError(msg)
         return self._frozen
 
+    def teacher_logits(self, batch: TrainingImages) -> Tensor:
+        """The teacher's logits of a batch, (B, C): said now, or read where labels are stored."""
+        if self._batch_labels is not None:
+            return self._batch_labels(batch)
+        return self.frozen_teacher(batch.images)
+
     @property
     def _context(self) -> TeacherContext:
         data = self._data
@@ -93,5 +147,21 @@ class DistillationModule(ClassifierModule):
         return TeacherContext(data.registry, self.image_size, prior)
 
     def training_loss(self, batch: TrainingImages) -> Tensor:
-        """KL divergence to the teacher on the pixels that the student sees."""
-        return soft_label_loss(self(batch.images), self.frozen_teacher(batch.images), self.temperature)
+        """How far the student is from the teacher on the very pixels that it sees."""
+        if self.statistics_twice:
+            with torch.no_grad():
+                self(batch.images)
+        return distillation_loss(
+            self(batch.images),
+            self.teacher_logits(batch),
+            batch.labels,
+            self.loss,
+            self.temperature,
+            self.temperature_squared,
+            self.label_weight,
+        )
+
+    @property
+    def quirks(self) -> list[str]:
+        """Names of the switches that are on only to match a peer's code."""
+        return ["statistics_twice"] if self.statistics_twice else []

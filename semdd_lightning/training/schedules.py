@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from torch import nn
@@ -22,16 +22,62 @@ class CosineLR(LambdaLR):
         passes: passes in the whole training.
         stretch: 1 ends at zero; 2, RDED's half cosine, ends at half the learning rate.
         warmup: passes of linear warm-up before, counted within ``passes``.
+        warmup_start: factor of the first of them; none takes ``1 / (warmup + 1)``.
     """
 
-    def __init__(self, optimizer: Optimizer, passes: int, stretch: float = 2.0, warmup: int = 0) -> None:
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        passes: int,
+        stretch: float = 2.0,
+        warmup: int = 0,
+        warmup_start: float | None = None,
+    ) -> None:
+        start = 1 / (warmup + 1) if warmup_start is None else warmup_start
+
         def factor(pass_index: int) -> float:
             if pass_index < warmup:
-                return (pass_index + 1) / (warmup + 1)
+                return start + (1 - start) * pass_index / warmup
             position = (pass_index - warmup) / max(1, passes - warmup)
             return 0.5 * (1 + math.cos(math.pi * position / stretch))
 
         super().__init__(optimizer, factor)
+
+
+class MilestonesLR(LambdaLR):
+    """A factor at each milestone: ``gamma ** (milestones passed)``.
+
+    A milestone is a share of the passes, ``(passes + offset) * numerator // denominator``; the rate changes
+    once so many passes are done.
+
+    Args:
+        optimizer: the optimiser.
+        passes: passes in the whole training.
+        milestones: shares as (numerator, denominator); ((2, 3), (5, 6)) are Minimax Diffusion's.
+        gamma: factor at each of them.
+        offset: passes that are added before the share is taken. DC-bench lowers the rate of its E + 1 epochs
+            once E // 2 + 2 are done, which is (1, 2) with offset 3.
+        fresh: forget momenta at each milestone, as DC-bench does by making a new optimiser.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        passes: int,
+        milestones: Sequence[tuple[int, int]] = ((2, 3), (5, 6)),
+        gamma: float = 0.2,
+        offset: int = 0,
+        fresh: bool = False,
+    ) -> None:
+        self.at = [(passes + offset) * numerator // denominator for numerator, denominator in milestones]
+        self.fresh = fresh
+        super().__init__(optimizer, lambda done: gamma ** sum(done >= milestone for milestone in self.at))
+
+    def step(self, epoch: int | None = None) -> None:
+        """Count one pass."""
+        super().step(epoch)
+        if self.fresh and self.last_epoch in self.at:
+            self.optimizer.state.clear()
 
 
 class ConstantLR(LambdaLR):

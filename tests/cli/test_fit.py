@@ -208,14 +208,18 @@ def test_print_config_has_the_keys_of_an_experiment(capsys: pytest.CaptureFixtur
     with pytest.raises(SystemExit, match="0"):
         main(["fit", "--config=quickstart.yaml", "--print_config"])
     config = yaml.safe_load(capsys.readouterr().out)
-    assert list(config) == ["seed_everything", "trainer", "model", "data", "run", "ckpt_path", "weights_only"]
+    parts = ["seed_everything", "trainer", "model", "data", "run", "protocol", "ckpt_path", "weights_only"]
+    assert list(config) == parts
     assert set(config["data"]["init_args"]) == {
         "augmentation",
         "batch_size",
         "cache_dir",
+        "distinct_passes",
         "evaluation_batch_size",
+        "evaluation_view",
         "image_size",
         "ipc",
+        "mixing_group",
         "num_classes",
         "num_workers",
         "passes",
@@ -224,6 +228,7 @@ def test_print_config_has_the_keys_of_an_experiment(capsys: pytest.CaptureFixtur
         "predict",
         "prior",
         "reference",
+        "replay_seed",
         "sampler",
         "selection_seed",
         "storage",
@@ -231,13 +236,18 @@ def test_print_config_has_the_keys_of_an_experiment(capsys: pytest.CaptureFixtur
         "validation",
     }
     assert set(config["model"]["init_args"]) == {
+        "ema_decay",
+        "label_weight",
+        "loss",
         "mean",
         "optimizer",
         "schedule",
+        "statistics_twice",
         "std",
         "student",
         "teacher",
         "temperature",
+        "temperature_squared",
         "weight_decay_on",
     }
     assert set(config["run"]) == {"root", "name", "directory"}

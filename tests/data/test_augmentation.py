@@ -19,9 +19,8 @@ from semdd_lightning.data.augmentation import (
     draw_images,
     draw_mix,
     mix,
-    resized_crop,
-    shuffle_patches,
 )
+from semdd_lightning.data.geometry import padded_crop, resized_crop, shuffle_patches
 from semdd_lightning.errors import ConfigError
 
 Statistic = Callable[[NDArray[np.int64]], NDArray[np.float64 | np.int64]]
@@ -50,6 +49,10 @@ def _rng(seed: int = 0) -> np.random.Generator:
         ({"horizontal_flip": -0.1}, "horizontal_flip in"),
         ({"shuffle_patches": 0}, "shuffle_patches >= 1"),
         ({"mix_alpha": 0.0}, "mix_alpha > 0"),
+        ({"pad_crop": -1}, "pad_crop >= 0, lighting >= 0 and color_jitter in .*found -1, 0.0 and"),
+        ({"lighting": -0.1}, "lighting >= 0"),
+        ({"color_jitter": (0.4, 1.1, 0.4)}, r"color_jitter in \[0, 1\]"),
+        ({"color_jitter": (0.4, -0.1, 0.4)}, "color_jitter in"),
     ],
 )
 def test_policies_that_make_no_sense(options: dict[str, float], message: str) -> None:
@@ -147,11 +150,58 @@ def test_patches_are_moved_and_none_is_lost(size: int, factor: int, seed: int) -
     assert torch.equal(shuffle_patches(images, order), expected)
 
 
-def test_every_order_of_patches_is_as_likely() -> None:
+def test_patches_are_shuffled_as_rdeds_columns_then_rows() -> None:
     order = draw_images(Augmentation(shuffle_patches=2), 12_000, 4, _rng()).patches
-    _, counts = np.unique(order.numpy(), axis=0, return_counts=True)
-    assert len(counts) == 24
+    found, counts = np.unique(order.numpy(), axis=0, return_counts=True)
+    image, expected = np.array([[0, 1], [2, 3]]), set()
+    for columns in ([0, 1], [1, 0]):  # strips of columns change places, then strips of rows
+        for rows in ([0, 1], [1, 0]):
+            expected.add(tuple(image[:, columns][rows].ravel().tolist()))
+    assert set(map(tuple, found.tolist())) == expected
     assert chisquare(counts).pvalue > 1e-3
+
+
+# Padding
+
+
+def _padded_window(image: Tensor, top: int, left: int, padding: int) -> Tensor:
+    """torchvision's own pad and crop of one image."""
+    size = image.shape[-1]
+    window: Tensor = TF.crop(TF.pad(image, [padding] * 4), top, left, size, size)
+    return window
+
+
+@settings(max_examples=25, deadline=None)
+@given(size=st.integers(1, 12), padding=st.integers(1, 5), seed=st.integers(0, 100))
+def test_padded_crop_is_torchvisions_image_by_image(size: int, padding: int, seed: int) -> None:
+    images, policy = _images(4, size, seed), Augmentation(pad_crop=padding, horizontal_flip=0)
+    draws = draw_images(policy, 4, size, _rng(seed))
+    pairs = zip(images, draws.windows.tolist(), strict=True)
+    expected = torch.stack([_padded_window(image, top, left, padding) for image, (top, left) in pairs])
+    assert torch.equal(padded_crop(images, draws.windows, padding), expected)
+    assert torch.equal(augment(images, draws, policy), expected)
+
+
+def test_every_window_is_as_likely() -> None:
+    windows = draw_images(Augmentation(pad_crop=4), 20_000, 32, _rng()).windows.numpy()
+    found, counts = np.unique(windows, axis=0, return_counts=True)
+    assert len(found) == 9 * 9  # RandomCrop(32, padding=4) draws 0 to 8 for top and left
+    assert (found.min(), found.max()) == (0, 8)
+    assert chisquare(counts).pvalue > 1e-3
+
+
+# Which draws depend on which
+
+
+def test_what_is_switched_on_last_leaves_the_other_draws_alone() -> None:
+    before = draw_images(Augmentation(crop_scale=(0.5, 1)), 20, 16, _rng())
+    policy = Augmentation(crop_scale=(0.5, 1), color_jitter=(0.4, 0.4, 0.4), lighting=0.1)
+    after = draw_images(policy, 20, 16, _rng())
+    for name in ("crops", "flips", "patches"):
+        assert torch.equal(getattr(before, name), getattr(after, name))
+    assert [before.windows.shape, before.factors.shape, before.shares.shape] == [(20, 0)] * 3
+    few = after.rows(torch.tensor([3, 5]))
+    assert torch.equal(few.shares, after.shares[[3, 5]])
 
 
 # Mixing

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from lightning.pytorch import Trainer
 
 from semdd_lightning.data import Augmentation, DigitsImages, FolderImages, ImageDataModule, TrainingImages
 from semdd_lightning.data.image_data_module import epochs_of
+from semdd_lightning.data.storage import evaluation_view, square
 from semdd_lightning.errors import ClassListError, ConfigError
 from semdd_lightning.models import ConvNet
 from semdd_lightning.training import ClassifierModule
@@ -69,6 +70,41 @@ def test_augmented_images_stay_in_the_unit_range_and_labels_follow_the_partners(
             share = batch.ratio.item() if own != partner else 1.0
             assert (pixels == own).float().mean().item() == pytest.approx(share)
     assert any((batch.labels != batch.partner_labels).any() for batch in batches)
+
+
+@pytest.mark.parametrize("mixing", ["cutmix", "mixup"])
+def test_a_kept_mixing_group_serves_the_same_images_in_other_batches(
+    coloured_pool: Path, mixing: str
+) -> None:
+    policy = Augmentation(crop_scale=(0.2, 1.0), mix=mixing)  # type: ignore[arg-type]
+
+    def served(batch_size: int) -> dict[int, list[torch.Tensor]]:
+        data = ImageDataModule(
+            FolderImages(coloured_pool),
+            3,
+            16,
+            batch_size=batch_size,
+            passes=1,
+            augmentation=policy,
+            mixing_group=5,
+        )
+        data.setup("fit")
+        images: dict[int, list[torch.Tensor]] = {}
+        for indices in data.train_dataloader():
+            batch = data.on_after_batch_transfer(indices, 0)
+            assert batch.drawn_pass == 0
+            assert batch.ratio.ndim == (batch_size != 5), "batches of 5 are the groups"
+            ratios = batch.ratio.expand(len(batch.rows))
+            columns = (batch.images, batch.labels, batch.partner_labels, batch.partner_rows, ratios)
+            for i, row in enumerate(batch.rows.tolist()):
+                images[row] = [column[i] for column in columns]
+        return images
+
+    expected, found = served(5), served(7)
+    assert expected.keys() == found.keys() == set(range(18))
+    for row, values in expected.items():
+        for value, other in zip(values, found[row], strict=True):
+            torch.testing.assert_close(other, value)
 
 
 def test_fit_then_test_then_validate(folder_data: ImageDataModule, make_trainer: MakeTrainer) -> None:
@@ -131,6 +167,9 @@ def test_a_wrong_number_of_classes(coloured_pool: Path) -> None:
         ({"batch_size": 0}, "batch_size, passes, passes_per_epoch and evaluation_batch_size of at least 1"),
         ({"passes": 0}, "of at least 1, found 3, 16, 128, 0, 1, 500"),
         ({"passes": 12, "passes_per_epoch": 5}, r"to divide passes \(12\), found 5; .*\[1, 2, 3, 4, 6, 12\]"),
+        ({"mixing_group": 1}, "mixing_group of at least 2, found 1; one image has no partner"),
+        ({"distinct_passes": 0}, "distinct_passes between 1 and the 30 passes, found 0"),
+        ({"distinct_passes": 31}, "distinct_passes between 1 and the 30 passes, found 31"),
     ],
 )
 def test_numbers_that_make_no_sense(options: dict[str, int], message: str) -> None:
@@ -156,3 +195,16 @@ def test_what_is_missing_is_said() -> None:
         nothing.setup("validate")
     with pytest.raises(ConfigError, match=r"Expected a test split, found none; give data\.test"):
         nothing.setup("test")
+
+
+@pytest.mark.parametrize("view", ["cropped", "whole"])
+def test_the_test_split_is_seen_by_the_asked_view(
+    coloured_pool: Path, view: Literal["cropped", "whole"]
+) -> None:
+    test = FolderImages(coloured_pool)
+    data = ImageDataModule(None, 3, 64, test=test, evaluation_view=view)
+    data.setup("test")
+    pixels = data._stores["test"].gather(torch.arange(2))
+    decode = {"cropped": evaluation_view, "whole": square}[view]
+    opened = test.open()
+    assert torch.equal(pixels, torch.stack([decode(opened.read(i), 64) for i in range(2)]))

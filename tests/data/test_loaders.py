@@ -30,7 +30,13 @@ def _loader(store: ImageStore, num_workers: int = 0, epoch: int = 1) -> PassLoad
 
 def _flat(batch: TrainingIndices) -> list[Tensor]:
     plan = batch.plan
-    return [plan.images, *plan.draws, plan.partners, *plan.mix, plan.weight]
+    return [
+        plan.images,
+        *plan.draws,
+        plan.partners,
+        *(value for draw in plan.mixes for value in draw),
+        plan.weight,
+    ]
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])

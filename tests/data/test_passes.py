@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from semdd_lightning.data import Augmentation
-from semdd_lightning.data.augmentation import augment, mix
+from semdd_lightning.data.augmentation import MixDraw, augment, mix
 from semdd_lightning.data.passes import PassPlanner, PlannedBatch
 
 SIZE = 6
@@ -27,7 +27,23 @@ def _pixels(batch: PlannedBatch, policy: Augmentation = POLICY) -> Tensor:
     """What the rank would see of pool images that are numbered noise."""
     pool = torch.rand(30, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
     images = augment(pool[batch.images], batch.draws, policy)
-    return mix(images[: len(batch.partners)], images[batch.partners], batch.mix, policy)
+    rows = zip(images[: len(batch.partners)], images[batch.partners], _mixes(batch), strict=True)
+    return torch.cat([mix(own[None], partner[None], draw, policy) for own, partner, draw in rows])
+
+
+def _mixes(batch: PlannedBatch) -> list[MixDraw]:
+    """The mixing of each row."""
+    return [draw for draw, size in zip(batch.mixes, batch.sizes, strict=True) for _ in range(size)]
+
+
+def _pixels_by_image(schedule: PassPlanner, pass_index: int, world_size: int = 1) -> dict[int, Tensor]:
+    """What each image looks like in a pass, whichever rank and batch it is in."""
+    return {
+        int(image): pixels
+        for rank in range(world_size)
+        for batch in schedule.iterate(range(pass_index, pass_index + 1), rank, world_size)
+        for image, pixels in zip(_own_rows(batch), _pixels(batch, schedule.policy), strict=True)
+    }
 
 
 @given(shapes, st.integers(0, 5))
@@ -104,7 +120,8 @@ def test_ranks_together_make_the_single_processes_batch(
     assert all(len(batches) == len(single) for batches in by_rank)
     for i, whole in enumerate(single):
         parts = [batches[i] for batches in by_rank]
-        assert all(torch.equal(part.mix.ratio, whole.mix.ratio) for part in parts)
+        (expected,) = whole.mixes
+        assert all(torch.equal(draw.ratio, expected.ratio) for part in parts for draw in part.mixes)
         working = [part for part in parts if part.weight > 0]
         assert torch.equal(torch.cat([_own_rows(part) for part in working]), _own_rows(whole))
         partners = torch.cat([part.images[part.partners] for part in working])
@@ -145,9 +162,68 @@ def test_a_rank_decodes_nothing_twice_and_nothing_it_does_not_need(
 
 
 def test_partners_are_a_permutation_of_the_global_batch() -> None:
-    partners = _schedule(12, 12).plan(0).partners[0]
-    assert sorted(partners.tolist()) == list(range(12))
-    assert partners.tolist() != list(range(12))
+    schedule = _schedule(29, 12)
+    plan = schedule.plan(0)
+    assert len(plan.mixes) == len(schedule.batches) == 3
+    for start, stop in schedule.batches:
+        partners = plan.partners[start:stop].tolist()
+        assert sorted(partners) == list(range(start, stop))
+        assert partners != list(range(start, stop))
+
+
+def test_every_image_of_the_global_batch_is_a_partner_as_often() -> None:
+    """Uniform over the batch, oneself included, as a permutation of the batch draws it."""
+    schedule = _schedule(5, 5)
+    plans = [schedule.plan(index) for index in range(2000)]
+    found = torch.stack([plan.partners for plan in plans])
+    for partner in range(5):
+        shares = (found == partner).double().mean(dim=0)
+        assert (shares - 0.2).abs().max() < 5 * (0.2 * 0.8 / 2000) ** 0.5
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    shapes, st.integers(2, 30), st.integers(1, 30), st.integers(1, 3), st.sampled_from(["cutmix", "mixup"])
+)
+def test_a_kept_mixing_group_makes_the_same_pixels_in_other_batches_and_on_other_ranks(
+    shape: tuple[int, int], group: int, other_size: int, world_size: int, mixing: str
+) -> None:
+    policy = Augmentation(crop_scale=(0.4, 1.0), mix=mixing)  # type: ignore[arg-type]
+    num_images, batch_size = shape
+    one = PassPlanner(num_images, batch_size, SIZE, policy, mixing_group=group)
+    other = PassPlanner(num_images, other_size, SIZE, policy, mixing_group=group)
+    expected, found = _pixels_by_image(one, 1), _pixels_by_image(other, 1, world_size)
+    assert expected.keys() == found.keys() == set(range(num_images))
+    for image, pixels in expected.items():
+        torch.testing.assert_close(found[image], pixels, atol=1e-6, rtol=0)
+
+
+def test_without_a_kept_group_the_pixels_follow_the_batch_size() -> None:
+    one, other = (_pixels_by_image(_schedule(20, size), 0) for size in (5, 10))
+    assert any(not torch.equal(pixels, other[image]) for image, pixels in one.items())
+    same = _pixels_by_image(PassPlanner(20, 10, SIZE, POLICY, mixing_group=5), 0)
+    assert all(torch.equal(pixels, same[image]) for image, pixels in one.items())
+
+
+def test_a_batch_of_several_groups_says_which_rows_share_a_mixing() -> None:
+    planner = PassPlanner(12, 8, SIZE, POLICY, mixing_group=3)
+    plan = planner.plan(0)
+    first, second = (planner.rank_batch(plan, batch) for batch in range(2))
+    assert first.sizes == (3, 3, 2)
+    assert second.sizes == (1, 3)
+    assert first.mixes == plan.mixes[:3]
+    assert second.mixes == plan.mixes[2:]
+
+
+def test_passes_repeat_in_rotation() -> None:
+    anew, twice = _schedule(20, 5), PassPlanner(20, 5, SIZE, POLICY, distinct_passes=2)
+    for index, drawn in enumerate([0, 1, 0, 1, 0]):
+        expected, found = anew.plan(drawn), twice.plan(index)
+        assert found.drawn_pass == drawn
+        assert torch.equal(found.order, expected.order)
+        assert torch.equal(found.partners, expected.partners)
+        assert {batch.drawn_pass for batch in twice.iterate(range(index, index + 1))} == {drawn}
+    assert [anew.plan(index).drawn_pass for index in range(3)] == [0, 1, 2]
 
 
 def test_nobody_fetches_partners_where_nothing_is_mixed() -> None:

@@ -45,6 +45,17 @@ def cells(text: str) -> dict[str, str]:
     return {row.partition("│")[0].strip(): row.partition("│")[2].strip() for row in rows}
 
 
+def test_a_run_by_a_peers_protocol(capsys: pytest.CaptureFixture[str]) -> None:
+    best = {"top1": 0.9234, "after_pass": 250, "evaluations": 6}
+    quirks = ["statistics_twice", "best_of_6"]
+    print_run_table(run_result(protocol="rded", best=best, quirks=quirks), [])
+    rows = cells(capsys.readouterr().out)
+    assert rows["protocol"] == "rded"
+    assert rows["test top-1"].startswith("91.23% after the last pass"), "the headline stays"
+    assert rows["best test top-1"].startswith("92.34% after pass 250, the highest of 6 tests")
+    assert rows["as the peer's code"] == "statistics_twice, best_of_6"
+
+
 def test_a_run(capsys: pytest.CaptureFixture[str]) -> None:
     print_run_table(run_result(), ["semdd verify /runs/quickstart/now"])
     text = capsys.readouterr().out

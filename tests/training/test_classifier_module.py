@@ -245,18 +245,25 @@ def test_a_checkpoint_of_another_program(
         make_trainer().test(_module(), datamodule=data, ckpt_path=path, verbose=False)
 
 
-@pytest.mark.parametrize(("accumulated", "refused"), [(3, False), (2, True)])
-def test_accumulation_must_divide_a_pass(
-    accumulated: int, refused: bool, coloured_pool: Path, make_trainer: MakeTrainer
+@pytest.mark.parametrize(
+    ("accumulated", "passes_per_epoch", "steps"), [(3, 1, 2), (3, 2, 2), (2, 1, 4), (2, 2, None)]
+)
+def test_accumulation_ends_with_the_pass(
+    accumulated: int,
+    passes_per_epoch: int,
+    steps: int | None,
+    coloured_pool: Path,
+    make_trainer: MakeTrainer,
 ) -> None:
-    trainer = make_trainer(2, accumulate_grad_batches=accumulated)
-    data = _data(coloured_pool, passes=2)  # 18 images in batches of 7: three a pass
-    if refused:
+    trainer = make_trainer(2 // passes_per_epoch, accumulate_grad_batches=accumulated)
+    # 18 images in batches of 7: three a pass
+    data = _data(coloured_pool, passes=2, passes_per_epoch=passes_per_epoch)
+    if steps is None:
         with pytest.raises(ConfigError, match="to divide the 3 batches of a pass, found 2"):
             trainer.fit(_module(), datamodule=data)
     else:
         trainer.fit(_module(), datamodule=data)
-        assert trainer.global_step == 2
+        assert trainer.global_step == steps
 
 
 def test_half_precision_networks_train(coloured_pool: Path, make_trainer: MakeTrainer) -> None:

@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from semdd_lightning.data import FolderImages, ImageDataModule, PoolDataModule
 from semdd_lightning.data.loaders import PassLoader
@@ -212,3 +213,41 @@ def test_the_teacher_is_told_classes_size_and_prior(
 def test_temperature(temperature: float) -> None:
     with pytest.raises(ConfigError, match="Expected a temperature above 0, found"):
         _module(ColourTeacher(), temperature=temperature)
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_rdeds_extra_forward_updates_the_statistics_again(coloured_pool: Path, twice: bool) -> None:
+    data = _data(coloured_pool)
+    module = DistillationModule(
+        partial(ConvNet, depth=1, width=4), ColourTeacher(), 3, 16, statistics_twice=twice
+    )
+    module._trainer = _Stub(data)  # type: ignore[assignment]
+    data.setup("fit")
+    module.setup("fit")
+    (norm,) = (layer for layer in module.network.modules() if isinstance(layer, nn.BatchNorm2d))
+    inputs: list[Tensor] = []
+    norm.register_forward_pre_hook(lambda _, given: inputs.append(given[0].detach()))
+    batch = data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
+    loss = module.training_loss(batch)
+    mean = torch.zeros(4)
+    for _ in range(2 if twice else 1):  # momentum 0.1, on the same batch
+        mean = 0.9 * mean + 0.1 * inputs[0].mean(dim=(0, 2, 3))
+    torch.testing.assert_close(norm.running_mean, mean)
+    assert int(norm.num_batches_tracked or 0) == len(inputs) == (2 if twice else 1)
+    assert module.quirks == (["statistics_twice"] if twice else [])
+    expected = soft_label_loss(module(batch.images), module.frozen_teacher(batch.images), 20.0)
+    assert torch.equal(loss, expected)
+
+
+def test_the_modules_loss_is_the_asked_one(coloured_pool: Path) -> None:
+    data = _data(coloured_pool)
+    module = _module(ColourTeacher(), loss="mse", label_weight=0.025)
+    module._trainer = _Stub(data)  # type: ignore[assignment]
+    data.setup("fit")
+    module.setup("fit")
+    batch = data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
+    student, teacher = module(batch.images), module.frozen_teacher(batch.images)
+    expected = F.mse_loss(student, teacher) + 0.025 * F.cross_entropy(student, batch.labels)
+    torch.testing.assert_close(module.training_loss(batch), expected)
+    with pytest.raises(ConfigError, match="Expected label_weight of at least 0, found -1"):
+        _module(ColourTeacher(), label_weight=-1)

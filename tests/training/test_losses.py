@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from semdd_lightning.training import mixed_label_loss, soft_label_loss
+from semdd_lightning.training import (
+    distillation_loss,
+    mixed_label_loss,
+    soft_cross_entropy,
+    soft_label_loss,
+)
+from semdd_lightning.training.losses import SoftLabelLoss
 
 Array = NDArray[np.float64]
 shapes = st.tuples(st.integers(1, 6), st.integers(1, 5))
@@ -64,3 +72,45 @@ def test_mixed_labels_share_the_cross_entropy(shape: tuple[int, int], seed: int,
         torch.tensor(ratio, dtype=torch.float64),
     )
     assert found.item() == pytest.approx(expected, abs=1e-12)
+
+
+@given(shapes, st.integers(0, 100), st.floats(0.5, 30))
+def test_soft_cross_entropy_by_hand(shape: tuple[int, int], seed: int, temperature: float) -> None:
+    student, teacher = _logits(shape, seed), _logits(shape, seed + 1)
+    p, q = (_softmax(logits.numpy() / temperature) for logits in (teacher, student))
+    expected = -sum(p[i, c] * np.log(q[i, c]) for i, c in np.ndindex(shape)) / shape[0]
+    assert soft_cross_entropy(student, teacher, temperature).item() == pytest.approx(expected, abs=1e-12)
+
+
+def test_each_image_may_have_its_own_ratio() -> None:
+    logits, labels, partners = _logits((4, 3), 0), torch.tensor([0, 1, 2, 0]), torch.tensor([1, 1, 0, 2])
+    ratios = torch.tensor([0.1, 1.0, 0.5, 0.0], dtype=torch.float64)
+    q = _softmax(logits.numpy())
+    expected = np.mean(
+        [
+            -r * np.log(q[i, own]) - (1 - r) * np.log(q[i, other])
+            for i, (r, own, other) in enumerate(zip(ratios.tolist(), labels, partners, strict=True))
+        ]
+    )
+    assert mixed_label_loss(logits, labels, partners, ratios).item() == pytest.approx(expected)
+
+
+def test_edcs_loss_is_mse_and_a_fortieth_of_cross_entropy_with_the_own_label() -> None:
+    student, teacher, labels = _logits((5, 4), 0), _logits((5, 4), 1), torch.tensor([3, 0, 1, 1, 2])
+    squares, entropies = [], []
+    for i in range(5):
+        squares += [(student[i, c].item() - teacher[i, c].item()) ** 2 for c in range(4)]
+        entropies.append(-np.log(_softmax(student.numpy())[i, labels[i]]))
+    found = distillation_loss(student, teacher, labels, "mse", label_weight=0.025)
+    assert found.item() == pytest.approx(np.mean(squares) + 0.025 * np.mean(entropies))
+
+
+@pytest.mark.parametrize(
+    ("loss", "plain"), [("kl", soft_label_loss), ("soft_cross_entropy", soft_cross_entropy)]
+)
+def test_the_squared_temperature_is_a_factor(loss: SoftLabelLoss, plain: Callable[..., Tensor]) -> None:
+    student, teacher, labels = _logits((5, 4), 0), _logits((5, 4), 1), torch.zeros(5, dtype=torch.int64)
+    expected = plain(student, teacher, 20.0).item()
+    assert distillation_loss(student, teacher, labels, loss).item() == pytest.approx(expected)
+    squared = distillation_loss(student, teacher, labels, loss, temperature_squared=True)
+    assert squared.item() == pytest.approx(400 * expected)

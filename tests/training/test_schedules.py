@@ -18,6 +18,7 @@ from semdd_lightning.training import (
     ClassifierModule,
     ConstantLR,
     CosineLR,
+    MilestonesLR,
     ScheduleFactory,
     parameter_groups,
     rded_optimizer,
@@ -90,6 +91,73 @@ def test_where_the_cosines_end() -> None:
     assert end() == pytest.approx(0.5)  # RDED's stops at half
     assert end(stretch=1.0) == pytest.approx(0, abs=1e-12)
     assert end(stretch=1.0, warmup=5) == pytest.approx(0, abs=1e-12)
+
+
+def _rates(factory: ScheduleFactory, passes: int, lr: float) -> list[float]:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=lr)
+    scheduler, rates = factory(optimizer, passes), []
+    for _ in range(passes):
+        rates.append(float(optimizer.param_groups[0]["lr"]))
+        optimizer.step()
+        scheduler.step()
+    return rates
+
+
+@pytest.mark.parametrize("passes", [3000, 2000, 1500, 1000, 500, 300, 1300, 600, 200, 7])
+def test_minimaxs_milestones(passes: int) -> None:
+    rate, expected = 0.01, []
+    for epoch in range(passes):  # MultiStepLR counts after the epoch
+        if epoch in (2 * passes // 3, 5 * passes // 6):
+            rate *= 0.2
+        expected.append(rate)
+    assert _rates(MilestonesLR, passes, 0.01) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("epochs", [300, 1000, 5])
+def test_dc_benchs_rate_and_its_fresh_optimiser(epochs: int) -> None:
+    """DC-bench trains epoch 0 to E, and after epoch E // 2 + 1 makes an SGD of a tenth of the rate."""
+    weight = nn.Parameter(torch.ones(1))
+
+    def fresh(rate: float, parameter: nn.Parameter) -> torch.optim.SGD:
+        return torch.optim.SGD([parameter], lr=rate, momentum=0.9, weight_decay=5e-4)
+
+    rate, expected, rates = 0.01, [], []
+    theirs = fresh(rate, weight)
+    for epoch in range(epochs + 1):
+        rates.append(rate)
+        weight.grad = torch.cos(weight.detach() + epoch)
+        theirs.step()
+        expected.append(weight.item())
+        if epoch == epochs // 2 + 1:
+            rate *= 0.1
+            theirs = fresh(rate, weight)
+
+    mine = nn.Parameter(torch.ones(1))
+    ours, found, found_rates = fresh(0.01, mine), [], []
+    schedule = MilestonesLR(ours, epochs + 1, milestones=((1, 2),), gamma=0.1, offset=3, fresh=True)
+    for epoch in range(epochs + 1):
+        found_rates.append(ours.param_groups[0]["lr"])
+        mine.grad = torch.cos(mine.detach() + epoch)
+        ours.step()
+        found.append(mine.item())
+        schedule.step()
+    assert found_rates == pytest.approx(rates)
+    assert found == pytest.approx(expected)
+
+
+def test_tiny_imagenets_warm_up_is_torchs_own_sequence() -> None:
+    parameter = nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=0.2)
+    warm = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.01, total_iters=5)
+    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=95)
+    reference = torch.optim.lr_scheduler.SequentialLR(optimizer, [warm, cosine], milestones=[5])
+    expected = []
+    for _ in range(100):
+        expected.append(float(optimizer.param_groups[0]["lr"]))
+        optimizer.step()
+        reference.step()
+    found = _rates(partial(CosineLR, stretch=1.0, warmup=5, warmup_start=0.01), 100, 0.2)
+    assert found == pytest.approx(expected, abs=1e-9)
 
 
 def _names(network: nn.Module, group: dict[str, Any]) -> set[str]:

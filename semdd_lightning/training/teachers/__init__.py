@@ -1,19 +1,25 @@
-"""Teachers: CLIP itself, checkpoints of this package, torchvision and timm."""
+"""Teachers: CLIP itself, checkpoints of this package and of peers, torchvision, timm, and ensembles."""
 
+from semdd_lightning.training.teachers.card import teacher_card
 from semdd_lightning.training.teachers.check import check_teacher, upper_bound
 from semdd_lightning.training.teachers.checkpoint_teacher import CheckpointTeacher
 from semdd_lightning.training.teachers.clip_teacher import ClipTeacher, ZeroShotNetwork
+from semdd_lightning.training.teachers.ensemble_teacher import EnsembleTeacher, MeanLogits
 from semdd_lightning.training.teachers.library_teacher import (
     TimmTeacher,
     TorchvisionTeacher,
     imagenet_indices,
 )
+from semdd_lightning.training.teachers.state_dict_teacher import StateDictTeacher, read_state_dict
 from semdd_lightning.training.teachers.teacher import FrozenTeacher, Teacher, TeacherContext
 
 __all__ = [
     "CheckpointTeacher",
     "ClipTeacher",
+    "EnsembleTeacher",
     "FrozenTeacher",
+    "MeanLogits",
+    "StateDictTeacher",
     "Teacher",
     "TeacherContext",
     "TimmTeacher",
@@ -21,5 +27,7 @@ __all__ = [
     "ZeroShotNetwork",
     "check_teacher",
     "imagenet_indices",
+    "read_state_dict",
+    "teacher_card",
     "upper_bound",
 ]

@@ -14,6 +14,8 @@ from semdd_lightning.models import NetworkFactory, NormalizedNetwork, build_netw
 from semdd_lightning.training.checkpoint_card import class_order_difference
 from semdd_lightning.training.teachers.teacher import Teacher, TeacherContext
 
+HISTORY = ("network", "data", "recipe", "accuracy", "sha256", "teacher")
+
 
 @dataclass(frozen=True)
 class CheckpointTeacher(Teacher):
@@ -49,7 +51,7 @@ class CheckpointTeacher(Teacher):
             card["mean"],
             card["std"],
         )
-        prefix = "network."
+        prefix = "averaged.module." if card.get("averaged") else "network."  # what was evaluated
         weights = {
             k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)
         }
@@ -62,6 +64,11 @@ class CheckpointTeacher(Teacher):
             )
             raise TeacherError(msg) from error
         return built
+
+    def history(self) -> dict[str, Any]:
+        """What the checkpoint says of its training."""
+        card = _load(self.path)["semdd"]
+        return {key: card[key] for key in HISTORY if key in card}
 
     def _checkpoint(self, context: TeacherContext) -> dict[str, Any]:
         checkpoint = _load(self.path)

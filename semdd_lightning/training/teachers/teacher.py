@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +45,10 @@ class Teacher(ABC):
         Raises:
             TeacherError: if there is no such teacher or it does not fit the classes.
         """
+
+    def history(self) -> dict[str, Any]:
+        """What is known of its own training: data, recipe, accuracy, hash; empty where nothing is."""
+        return {}
 
 
 class FrozenTeacher:

@@ -14,7 +14,8 @@ from semdd_lightning.data import FolderImages, ImageDataModule
 from semdd_lightning.errors import TeacherError
 from semdd_lightning.models import CIFAR_MEAN, CIFAR_STD, ConvNet, NetworkFactory
 from semdd_lightning.training import CheckpointTeacher, ClassifierModule
-from semdd_lightning.training.teachers import TeacherContext
+from semdd_lightning.training.history import weights_digest
+from semdd_lightning.training.teachers import FrozenTeacher, TeacherContext, teacher_card
 
 NAMES = ("blue", "green", "red")
 TINY: NetworkFactory = partial(ConvNet, depth=2, width=4)
@@ -95,3 +96,53 @@ def test_what_is_no_checkpoint_of_ours(tmp_path: Path) -> None:
         torch.save(content, tmp_path / "other.ckpt")
         with pytest.raises(TeacherError, match=r"checkpoint of this package in .*other\.ckpt, found another"):
             CheckpointTeacher(tmp_path / "other.ckpt").build(_context())
+
+
+def test_the_checkpoint_says_how_it_came_to_be(train: Trained, coloured_pool: Path, tmp_path: Path) -> None:
+    module = train("conv3")
+    history = CheckpointTeacher(tmp_path).history()
+    assert history["network"] == "conv3"
+    assert history["data"] == {
+        "source": {
+            "held_out": 0,
+            "part": "rest",
+            "path": str(coloured_pool),
+            "classes": None,
+            "class_names": None,
+        },
+        "kind": "FolderImages",
+        "images": 18,
+    }
+    recipe = history["recipe"]
+    assert (recipe["passes"], recipe["batch_size"], recipe["schedules"]) == (1, 128, ["CosineLR"])
+    assert (recipe["optimizers"][0]["name"], recipe["optimizers"][0]["lr"]) == ("AdamW", 1e-3)
+    assert recipe["augmentation"]["mix"] == "cutmix"
+    assert history["accuracy"] == {}, "nothing was evaluated"
+    assert history["sha256"] == weights_digest(module.network)
+
+
+def test_of_an_averaged_network_the_average_teaches(
+    coloured_pool: Path, make_trainer: Callable[..., Trainer], tmp_path: Path
+) -> None:
+    module = ClassifierModule("conv3", 3, 16, ema_decay=0.9)
+    held_out = FolderImages(coloured_pool, held_out=2, part="held_out")
+    data = ImageDataModule(FolderImages(coloured_pool), 3, 16, validation=held_out, passes=1)
+    saving = ModelCheckpoint(tmp_path, "last", save_on_train_epoch_end=True)
+    make_trainer(callbacks=[saving], enable_checkpointing=True).fit(module, datamodule=data)
+    assert module.averaged is not None
+    teacher = CheckpointTeacher(tmp_path)
+    built = teacher.build(_context())
+    average = module.averaged.module.state_dict()
+    assert all(torch.equal(value, average[name]) for name, value in built.state_dict().items())
+    history = teacher.history()
+    assert history["sha256"] == weights_digest(built)
+    assert history["accuracy"].keys() == {"val_top1"}
+    frozen = FrozenTeacher(built, torch.device("cpu"))
+    card = teacher_card(teacher, frozen, 0.5, "6 held-out real images")
+    assert card == {
+        "teacher": "CheckpointTeacher",
+        "arguments": {"path": str(tmp_path), "network": None},
+        "history": history,
+        "accuracy": {"top1": 0.5, "on": "6 held-out real images"},
+        "sha256": history["sha256"],
+    }

@@ -1,0 +1,210 @@
+"""Write docs/protocols.md from the configs, so that it cannot drift from them (a test compares).
+
+python scripts/write_protocols_page.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from semdd_lightning.cli.configs import packaged_configs, resolve_configs
+from semdd_lightning.cli.options import options_of
+from semdd_lightning.cli.protocols import resolve_protocol
+from semdd_lightning.errors import ConfigError
+
+PAGE = Path(__file__).parents[1] / "docs" / "protocols.md"
+PROTOCOLS = {  # in the order of the page, with the data set that shows its recipe
+    "rded": "imagewoof",
+    "sre2l": "imagenet1k",
+    "sre2l_tiny": "tinyimagenet",
+    "sre2l_cifar": "cifar100",
+    "edc": "imagenet1k",
+    "minimax": "imagewoof",
+    "dcbench": "cifar10",
+}
+DATA = ("cifar10", "cifar100", "tinyimagenet", "imagewoof", "imagenet100", "imagenet1k")
+IPCS = (1, 10, 20, 50, 100)
+INTRODUCTION = """# Evaluation protocols
+
+Numbers of this field can be compared only inside one protocol. A protocol is a config that goes over a data
+set's:
+
+```sh
+semdd fit --config imagewoof.yaml --config protocols/minimax.yaml --data.pool.path my_pool --data.ipc 10
+```
+
+The data set's config owns the pool, the classes, the splits, the student and the teacher of soft labels; the
+protocol owns the recipe, and replaces the student where it trains on hard labels. What depends on images per
+class, classes, image size, student or teacher is settled before the run begins: `--print_config` and the
+run's `config.yaml` show the values, and any option goes over them. The headline is always the accuracy after
+the last pass. Peer habits that change a number are switches, and a result names those that were on.
+
+Where a peer's paper and public code differ, the code counts.
+
+This page is written by `scripts/write_protocols_page.py` from the configs.
+"""
+VIEWS = {"cropped": "resized to size // 7 * 8, centre cut", "whole": "resized to the size"}
+
+
+def page() -> str:
+    """The whole page."""
+    return "\n".join([INTRODUCTION, *(section(name, data) for name, data in PROTOCOLS.items())])
+
+
+def section(name: str, data: str) -> str:
+    """One protocol: its recipe on one data set, passes and batches on all, and its rules."""
+    file = packaged_configs() / "protocols" / f"{name}.yaml"
+    protocol = yaml.safe_load(file.read_text())["protocol"]
+    found = experiment(name, data, 10)
+    shown = f"Shown for `{data}.yaml` at 10 images a class."
+    lines = [f"## {name}", "", f"Source: `{protocol['source']}`. {shown}", ""]
+    lines += ["| | |", "|---|---|", *(f"| {row} | {text} |" for row, text in recipe(found).items()), ""]
+    lines += ["Passes x batch size:", "", f"| data set | {' | '.join(f'IPC {ipc}' for ipc in IPCS)} |"]
+    lines += ["|---|" + "---|" * len(IPCS)]
+    for other in DATA:
+        base, classes = ("imagewoof", 100) if other == "imagenet100" else (other, None)
+        lines.append(f"| {other} | {' | '.join(_amount(name, base, classes, ipc) for ipc in IPCS)} |")
+    if protocol.get("rules"):
+        lines += ["", "Rules, later ones over earlier ones:", "", "| when | give |", "|---|---|"]
+        lines += [f"| {_pairs(rule['when'])} | {_pairs(rule['give'])} |" for rule in protocol["rules"]]
+    return "\n".join([*lines, ""])
+
+
+def recipe(found: dict[str, Any]) -> dict[str, str]:
+    """What flat options mean, line by line."""
+    averaged = found["model.ema_decay"]
+    return {
+        "labels": "hard" if "model.network" in found else "soft, of the teacher",
+        "student": found.get("model.network", "the data set's"),
+        "teacher": _teacher(found),
+        "loss": _loss(found),
+        "optimiser": _optimizer(found),
+        "schedule": _schedule(found),
+        "weights evaluated": f"moving average, decay {averaged}" if averaged else "the last",
+        "training images": _augmentation(found),
+        "mixing": _mixing(found),
+        "batches": _batches(found),
+        "normalisation": f"{_numbers(found['model.mean'])} / {_numbers(found['model.std'])}",
+        "test images": VIEWS[found["data.evaluation_view"]],
+        "peer habits that are on": _habits(found),
+    }
+
+
+def experiment(name: str, data: str, ipc: int, num_classes: int | None = None) -> dict[str, Any]:
+    """Flat options of a protocol over a data set's config."""
+    words = ["fit", f"--config={data}.yaml", f"--config=protocols/{name}.yaml", f"--data.ipc={ipc}"]
+    words += [] if num_classes is None else [f"--data.num_classes={num_classes}"]
+    return options_of(resolve_protocol(resolve_configs(words)))
+
+
+def _amount(name: str, data: str, num_classes: int | None, ipc: int) -> str:
+    try:
+        found = experiment(name, data, ipc, num_classes)
+    except ConfigError:
+        return "to be given"
+    images = ipc * (found["data.num_classes"])
+    size = found["data.batch_size"] * found["trainer.accumulate_grad_batches"]
+    return f"{found['data.passes']:,} x {min(size, images):,}"
+
+
+def _teacher(found: dict[str, Any]) -> str:
+    if "model.network" in found:
+        return "none"
+    members = found.get("model.teacher.teachers")
+    if members is None:
+        return "the data set's"
+    return "mean logits of " + ", ".join(member["init_args"]["name"] for member in members)
+
+
+def _loss(found: dict[str, Any]) -> str:
+    if "model.network" in found:
+        return "cross entropy, weighted by the share of each image where mixed"
+    name = {"kl": "KL divergence", "soft_cross_entropy": "soft cross entropy", "mse": "MSE of logits"}
+    text = name[found["model.loss"]]
+    if found["model.loss"] != "mse":
+        squared = "with" if found["model.temperature_squared"] else "without"
+        text += f", temperature {found['model.temperature']:g} {squared} its square as a factor"
+    weight = found["model.label_weight"]
+    return text + (f" + {weight} cross entropy with the own label" if weight else "")
+
+
+def _optimizer(found: dict[str, Any]) -> str:
+    name = found["model.optimizer.class_path"].rpartition(".")[2]
+    decay, on = found["model.optimizer.weight_decay"], found["model.weight_decay_on"]
+    momentum = found.get("model.optimizer.momentum") if name == "SGD" else None
+    parts = [f"{name} {found['model.optimizer.lr']:g}"]
+    parts += [] if momentum is None else [f"momentum {momentum:g}"]
+    decayed = "weights of 2+ dimensions" if on == "weights" else "all"
+    return ", ".join([*parts, f"weight decay {decay:g} on {decayed}"])
+
+
+def _schedule(found: dict[str, Any]) -> str:
+    prefix = "model.schedule."
+    options = {name.removeprefix(prefix): value for name, value in found.items() if name.startswith(prefix)}
+    if "milestones" in options:
+        offset = f" + {options['offset']}" if options["offset"] else ""
+        at = ", ".join(f"(passes{offset}) * {top} // {bottom}" for top, bottom in options["milestones"])
+        return f"x {options['gamma']:g} at {at}{', by a fresh optimiser' if options['fresh'] else ''}"
+    end = {1: "zero", 2: "half the rate"}[int(options["stretch"])]
+    warmup = f"{options['warmup']} passes of warm-up, then " if options["warmup"] else ""
+    return f"{warmup}cosine to {end}"
+
+
+def _augmentation(found: dict[str, Any]) -> str:
+    policy = _policy(found)
+    steps = []
+    if policy["shuffle_patches"] > 1:
+        steps.append("{0} columns, then {0} rows shuffled".format(policy["shuffle_patches"]))
+    if policy["pad_crop"]:
+        steps.append(f"padded by {policy['pad_crop']} and cropped")
+    if policy["crop_scale"][0] < 1:
+        steps.append(f"random resized crop {_numbers(policy['crop_scale'])}")
+    if policy["horizontal_flip"]:
+        steps.append(f"flip {policy['horizontal_flip']:g}")
+    if max(policy["color_jitter"]) > 0:
+        steps.append(f"colour jitter {_numbers(policy['color_jitter'])}")
+    if policy["lighting"]:
+        steps.append(f"PCA lighting {policy['lighting']:g}")
+    return ", ".join(steps) or "as they are"
+
+
+def _mixing(found: dict[str, Any]) -> str:
+    policy = _policy(found)
+    name = {"cutmix": "CutMix", "mixup": "MixUp", "none": "none"}[policy["mix"]]
+    return name if name == "none" else f"{name} on every batch, Beta({policy['mix_alpha']:g})"
+
+
+def _batches(found: dict[str, Any]) -> str:
+    parts = found["trainer.accumulate_grad_batches"]
+    size = found["data.batch_size"]
+    return f"{size * parts:,}" + (f", as {parts} accumulated parts of {size}" if parts > 1 else "")
+
+
+def _habits(found: dict[str, Any]) -> str:
+    habits = ["BatchNorm statistics updated twice a step"] if found.get("model.statistics_twice") else []
+    for callback in found["trainer.callbacks"] or []:
+        options = callback["init_args"]
+        every = "hundredth of the passes" if options["every"] is None else f"{options['every']} passes"
+        after = f", after {options['after']:.0%} of them" if options["after"] else ""
+        habits.append(f"best of tests every {every}{after}, beside the headline")
+    return "; ".join(habits) or "none"
+
+
+def _policy(found: dict[str, Any]) -> dict[str, Any]:
+    prefix = "data.augmentation."
+    return {name.removeprefix(prefix): value for name, value in found.items() if name.startswith(prefix)}
+
+
+def _numbers(values: list[float]) -> str:
+    return f"({', '.join(f'{value:g}' for value in values)})"
+
+
+def _pairs(values: dict[str, Any]) -> str:
+    return ", ".join(f"`{name}: {value}`" for name, value in values.items())
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

@@ -1,0 +1,109 @@
+"""What ``semdd relabel`` prints: what labels would cost, and what was stored."""
+
+from __future__ import annotations
+
+import shlex
+from itertools import islice
+from pathlib import Path
+
+from semdd_lightning.cli.relabel_options import RelabelOptions
+from semdd_lightning.cli.run_directory import from_here
+from semdd_lightning.data import ImageDataModule, PoolDataModule, PoolSelection
+from semdd_lightning.pools.files import find_images
+from semdd_lightning.report import print_label_table, size
+from semdd_lightning.training import DistillationModule
+from semdd_lightning.training.soft_labels import LabelFormat, LabelStore, mean_divergences
+
+_SAMPLE = 1000  # image files whose sizes tell what an image takes
+
+
+def label_format(options: RelabelOptions, data: ImageDataModule, module: DistillationModule) -> LabelFormat:
+    """How labels are to be stored, for the loss of this experiment."""
+    return LabelFormat(data.num_classes, options.precision, options.top_k, module.temperature)
+
+
+def print_costs(options: RelabelOptions, data: PoolDataModule, module: DistillationModule) -> None:
+    """The chosen settings and others, beside the size of the images; nothing is read but file sizes."""
+    num_images, passes = data.ipc * data.num_classes, 1 if options.static else data.drawn_passes
+    chosen = label_format(options, data, module)
+    labels = chosen.bytes_per_label * num_images * passes
+    pixels = 3 * data.image_size**2 * num_images
+    files = _estimated_file_bytes(data, num_images)
+    rows = {
+        "images": f"{num_images:,} ({data.ipc} of each of {data.num_classes} classes)",
+        "passes with labels of their own": f"{passes:,} of {data.passes:,}",
+        "labels": f"{size(labels)}: {_in_words(chosen)}",
+        "the images as files": "unknown: the pool is not here" if files is None else f"about {size(files)}",
+        "the images as pixels": f"{size(pixels)} at {data.image_size} px",
+        "labels to images": f"{labels / (files or pixels):.1f} times the {'files' if files else 'pixels'}",
+    }
+    others = [
+        *(LabelFormat(data.num_classes, precision) for precision in ("fp32", "fp16", "int8")),
+        *(LabelFormat(data.num_classes, "fp16", k) for k in (10, 3) if k < data.num_classes),
+    ]
+    costs = [
+        (f"{_in_words(form)}, {count:,} passes", form.bytes_per_label * num_images * count)
+        for count in dict.fromkeys((passes, -(-passes // 10)))
+        for form in others
+    ]
+    print_label_table("semdd relabel --dry-run", rows, costs)
+
+
+def print_store(options: RelabelOptions, store: LabelStore, data: PoolDataModule) -> None:
+    """What was stored, what it takes and what it lost."""
+    header = store.header
+    accuracy = header.teacher["accuracy"]
+    softened, plain = mean_divergences(store)
+    temperature, stored = header.label_format.temperature, store.stored_bytes
+    files = 0 if data.selected is None else _file_bytes(data.selected)
+    rows = {
+        "images": f"{header.num_images:,}",
+        "passes": "one label an image" if header.static else f"{header.passes:,}",
+        "teacher": f"{header.teacher['teacher']}, top-1 {accuracy['top1']:.1%} on {accuracy['on']}",
+        "stored as": _in_words(header.label_format),
+        "labels": f"{size(stored)}, {stored / files:.1f} times the images ({size(files)})",
+        "mean KL to the exact labels": f"{softened:.1e} at temperature {temperature:g}, {plain:.1e} at 1",
+        "written to": str(from_here(store.directory)),
+    }
+    words = shlex.join(_without_teacher(options.words))
+    path = shlex.quote(str(from_here(store.directory)))
+    command = f"semdd fit {words} --model.teacher StoredLabels --model.teacher.path {path}"
+    print_label_table("semdd relabel", rows, next_commands=[command])
+
+
+def _without_teacher(words: list[str]) -> list[str]:
+    """Options but for those of the teacher, which stored labels replace.
+
+    Example:
+        >>> _without_teacher(["--data.ipc", "1", "--model.teacher", "ClipTeacher", "--model.teacher.x=1"])
+        ['--data.ipc', '1']
+    """
+    named = [word.partition("=")[0].replace(".init_args", "") + "." for word in words]
+    of_teacher = [name.startswith("--model.teacher.") for name in named]
+    values = [False, *(given and "=" not in word for given, word in zip(of_teacher, words, strict=True))]
+    return [
+        word for word, given, value in zip(words, of_teacher, values, strict=False) if not (given or value)
+    ]
+
+
+def _in_words(form: LabelFormat) -> str:
+    kept = "all logits" if form.top_k is None else f"the {form.top_k} largest logits, the rest evenly"
+    return f"{form.precision}, {kept}, {form.bytes_per_label:,} bytes a label"
+
+
+def _file_bytes(selected: PoolSelection) -> int:
+    """Bytes of the chosen images as they are stored."""
+    total = 0
+    for row in selected.selection.indices.tolist():
+        file = selected.pool.file(row)
+        total += len(selected.pool.read(row)) if file is None else file.stat().st_size
+    return total
+
+
+def _estimated_file_bytes(data: PoolDataModule, num_images: int) -> int | None:
+    """Bytes of the images' files, from the sizes of some of the pool's; none where it has no folder here."""
+    folder = getattr(data.pool, "path", None)
+    if folder is None or not Path(folder).expanduser().is_dir():
+        return None
+    sizes = [path.stat().st_size for path in islice(find_images(Path(folder).expanduser()), _SAMPLE)]
+    return round(num_images * sum(sizes) / len(sizes)) if sizes else None

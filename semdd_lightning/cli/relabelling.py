@@ -1,0 +1,163 @@
+"""What ``semdd relabel`` runs: `semdd fit` up to its first step, with labelling in place of training."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.cli import LightningCLI
+from torch import Tensor
+
+from semdd_lightning.cli.configs import resolve_configs
+from semdd_lightning.cli.experiment import SemddCLI
+from semdd_lightning.cli.label_tables import label_format, print_costs, print_store
+from semdd_lightning.cli.relabel_options import RelabelOptions
+from semdd_lightning.cli.run_directory import environment
+from semdd_lightning.data import ImageDataModule, PoolDataModule
+from semdd_lightning.errors import ConfigError, LabelError
+from semdd_lightning.training import DistillationModule, StaticLabels, Teacher
+from semdd_lightning.training.soft_labels import (
+    LabelFormat,
+    LabelStore,
+    header_of,
+    label_augmented,
+    label_plain,
+    write_blocks,
+)
+
+logger = logging.getLogger(__name__)
+
+
+def relabel(options: RelabelOptions) -> None:
+    """Store the labels, or print what they would cost.
+
+    Raises:
+        ConfigError: if the config has no teacher that labels images, or no pool.
+        LabelError: if the labels cannot be stored as asked.
+    """
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        cli = RelabelCLI(options)
+    except MisconfigurationException as error:
+        msg = f"Expected a config that Lightning can run here, found: {error}"
+        raise ConfigError(msg) from error
+    if options.out is None:
+        print_costs(options, cli.pool_data, cli.distillation)
+    elif cli.trainer.is_global_zero:
+        print_store(options, LabelStore.open(options.out), cli.pool_data)
+
+
+class RelabelCLI(SemddCLI):
+    """Builds what ``semdd fit`` builds, and labels where that would train.
+
+    Args:
+        options: what is to be stored, and where.
+    """
+
+    def __init__(self, options: RelabelOptions) -> None:
+        self.options = options
+        super().__init__(resolve_configs(["fit", *options.words]))
+
+    def before_instantiate_classes(self) -> None:
+        """Nothing: labels lie in their own folder, not in that of a run."""
+
+    def instantiate_classes(self) -> None:
+        """Build data, teacher and trainer; for the cost alone, data and teacher will do."""
+        if self.options.out is not None:
+            super().instantiate_classes()
+        else:
+            self.config_init = self.parser.instantiate(self.config)
+            self.datamodule = self._get(self.config_init, "data")
+            self.model = self._get(self.config_init, "model")
+            self.subcommand = None  # so that nothing is run
+        teacher = self.distillation.teacher
+        if isinstance(teacher, StaticLabels):
+            self.options = replace(self.options, static=True)
+            self.distillation.teacher = teacher = teacher.teacher
+        if not isinstance(teacher, Teacher):
+            msg = (
+                f"Expected a teacher that looks at images, found {type(teacher).__name__}; give the config "
+                "that names the teacher itself."
+            )
+            raise ConfigError(msg)
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401 - as Lightning has it
+        """A trainer that labels and makes no step; devices and strategy are the config's."""
+        self.trainer_defaults["callbacks"] = [_Labelling(self)]
+        quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+        no_steps = {"callbacks": None, "limit_train_batches": 0, "check_val_every_n_epoch": 1}
+        trainer: Trainer = LightningCLI.instantiate_trainer(self, **{**kwargs, **quiet, **no_steps})
+        return trainer
+
+    def after_fit(self) -> None:
+        """Nothing was trained, so nothing is tested."""
+
+    @property
+    def distillation(self) -> DistillationModule:
+        """The model of the config."""
+        if not isinstance(self.model, DistillationModule):
+            msg = (
+                "Expected a model with a teacher, DistillationModule, found "
+                f"{type(self.model).__name__}; hard labels need no relabelling."
+            )
+            raise ConfigError(msg)
+        return self.model
+
+    @property
+    def pool_data(self) -> PoolDataModule:
+        """The data of the config."""
+        if not isinstance(self.datamodule, PoolDataModule):
+            msg = (
+                f"Expected images selected by PoolDataModule, found {type(self.datamodule).__name__}; stored "
+                "labels need to know their images."
+            )
+            raise ConfigError(msg)
+        return self.datamodule
+
+
+class _Labelling(Callback):
+    """Labels as soon as data and teacher are there; several processes share the blocks."""
+
+    def __init__(self, cli: RelabelCLI) -> None:
+        self.cli = cli
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        options, data, module = self.cli.options, self.cli.pool_data, self.cli.distillation
+        store = self._store(trainer, label_format(options, data, module))
+        missing: list[int] = trainer.strategy.broadcast(store.missing())
+        if len(missing) < len(store.header.blocks):
+            logger.info("%d files of labels are there, %d to go", len(store.header.blocks), len(missing))
+        teacher = module.frozen_teacher
+        label = partial(_label_once if options.static else label_augmented, teacher, data)
+        share = missing[trainer.global_rank :: trainer.world_size]
+        write_blocks(store, share, label, module.temperature)
+        trainer.strategy.barrier("labels are written")
+
+    def _store(self, trainer: Trainer, form: LabelFormat) -> LabelStore:
+        """The store, made by one process; if it refuses, all stop, for else the others would wait for it."""
+        options, module = self.cli.options, self.cli.distillation
+        out, problem = options.out, None
+        if out is None or module.teacher_card is None:
+            msg = "Expected a folder and a teacher's card before labelling, found none; call `relabel`."
+            raise LabelError(msg)
+        if trainer.is_global_zero:
+            card, versions = module.teacher_card, environment()
+            header = header_of(self.cli.pool_data, card, form, static=options.static, environment=versions)
+            try:
+                LabelStore.create(out, header)
+            except LabelError as error:
+                problem = str(error)
+        problem = trainer.strategy.broadcast(problem)
+        if problem is not None:
+            raise LabelError(problem)
+        return LabelStore.open(out)
+
+
+def _label_once(teacher: Callable[[Tensor], Tensor], data: ImageDataModule, _: int) -> Tensor:
+    return label_plain(teacher, data)

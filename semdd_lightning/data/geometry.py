@@ -1,0 +1,75 @@
+"""Batched geometry of augmentation: each image of a batch is moved by its own drawn parameters."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def shuffle_patches(images: Tensor, order: Tensor) -> Tensor:
+    """Put the patches of each image into a new order; what does not divide evenly stays at the margin.
+
+    Args:
+        images: images, (B, C, S, S).
+        order: for each place, row by row, the patch that goes there, (B, F * F).
+    """
+    factor = round(order.shape[1] ** 0.5)
+    batch, channels, size, _ = images.shape
+    side = size // factor
+    inner = images[..., : side * factor, : side * factor]
+    cut = inner.reshape(batch, channels, factor, side, factor, side).permute(0, 2, 4, 1, 3, 5)
+    cut = cut.reshape(batch, factor * factor, channels, side, side)
+    cut = cut.gather(1, order[:, :, None, None, None].expand_as(cut))
+    cut = cut.reshape(batch, factor, factor, channels, side, side).permute(0, 3, 1, 4, 2, 5)
+    shuffled = images.clone()
+    shuffled[..., : side * factor, : side * factor] = cut.reshape(inner.shape)
+    return shuffled
+
+
+def padded_crop(images: Tensor, windows: Tensor, padding: int) -> Tensor:
+    """Pad with black and cut each image's own window: torchvision's ``RandomCrop(S, padding)``.
+
+    Args:
+        images: images, (B, C, S, S).
+        windows: top and left of the window in the padded image, (B, 2).
+        padding: black pixels on each side.
+    """
+    batch, _, size, _ = images.shape
+    padded = F.pad(images, [padding] * 4).permute(0, 2, 3, 1)  # (B, S + 2p, S + 2p, C)
+    steps = torch.arange(size, device=images.device)
+    image = torch.arange(batch, device=images.device)[:, None, None]
+    rows, columns = windows[:, :1] + steps, windows[:, 1:] + steps  # (B, S) each
+    return padded[image, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def resized_crop(images: Tensor, crops: Tensor) -> Tensor:
+    """Crop each image at its own box and resize bilinearly to the full size, in one call.
+
+    A crop never exceeds the image, so that resizing only ever enlarges, where antialiasing has no effect:
+    the result is torchvision's ``resized_crop`` of each image.
+
+    Args:
+        images: images, (B, C, S, S).
+        crops: boxes (top, left, height, width), (B, 4).
+    """
+    size = images.shape[-1]
+    top, left, height, width = crops.to(images.dtype).unbind(1)
+    rows = _sample_positions(top, height, size)
+    columns = _sample_positions(left, width, size)
+    # grid_sample counts from -1 to 1 between the outer edges of the image
+    grid = torch.stack(
+        [
+            ((columns * 2 + 1) / size - 1)[:, None, :].expand(-1, size, -1),
+            ((rows * 2 + 1) / size - 1)[:, :, None].expand(-1, -1, size),
+        ],
+        dim=-1,
+    )
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _sample_positions(start: Tensor, extent: Tensor, size: int) -> Tensor:
+    """Source positions in pixels of ``size`` samples over each extent, kept inside it, (B, S)."""
+    steps = torch.arange(size, device=start.device, dtype=start.dtype) + 0.5
+    offsets = steps[None, :] * (extent / size)[:, None] - 0.5
+    return start[:, None] + offsets.clamp(min=0).minimum((extent - 1)[:, None])

@@ -1,0 +1,150 @@
+"""How one soft label is stored, what that costs in bytes, and what it loses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from semdd_lightning.errors import LabelError
+
+Precision = Literal["fp32", "fp16", "int8"]
+
+_FLOATS = {"fp32": torch.float32, "fp16": torch.float16, "int8": torch.float16}
+_STEPS = 255  # of int8, between a row's smallest and largest value
+
+
+@dataclass(frozen=True)
+class LabelFormat:
+    """How the teacher's logits of one image are stored.
+
+    With ``top_k``, the k largest logits are kept, and all others share one logit, chosen so that at
+    ``temperature`` the kept classes keep their probabilities and the rest of the mass is spread evenly.
+
+    Args:
+        num_classes: C.
+        precision: fp32, fp16, or int8 with a scale and an offset (fp16) for each row.
+        top_k: logits kept of each row; none keeps all.
+        temperature: at which the rest is spread evenly; that of the loss.
+    """
+
+    num_classes: int
+    precision: Precision = "fp16"
+    top_k: int | None = None
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.top_k is not None and not 1 <= self.top_k < self.num_classes:
+            msg = (
+                f"Expected top_k between 1 and {self.num_classes - 1} for {self.num_classes} classes, found "
+                f"{self.top_k}; leave it out to keep all."
+            )
+            raise LabelError(msg)
+
+    @property
+    def parts(self) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
+        """Type and shape of what is stored for one label, by name."""
+        kept = self.num_classes if self.top_k is None else self.top_k
+        parts: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {}
+        if self.precision == "int8":
+            parts |= {"values": (torch.uint8, (kept,))}
+            parts |= {"scale": (torch.float16, ()), "offset": (torch.float16, ())}
+        else:
+            parts |= {"values": (_FLOATS[self.precision], (kept,))}
+        if self.top_k is not None:
+            parts |= {"classes": (_index_type(self.num_classes), (kept,))}
+            parts |= {"rest": (_FLOATS[self.precision], ())}
+        return parts
+
+    @property
+    def bytes_per_label(self) -> int:
+        """Bytes of one stored label.
+
+        Example:
+            >>> LabelFormat(1000).bytes_per_label, LabelFormat(1000, "int8").bytes_per_label
+            (2000, 1004)
+            >>> LabelFormat(1000, top_k=10).bytes_per_label
+            42
+        """
+        return sum(dtype.itemsize * (shape[0] if shape else 1) for dtype, shape in self.parts.values())
+
+    def encode(self, logits: Tensor) -> dict[str, Tensor]:
+        """Stored parts of logits (n, C), on the CPU, each (n, ...) as `parts` says.
+
+        Raises:
+            LabelError: if a logit is not finite, or too large for what it is stored as.
+        """
+        logits = logits.detach().float().cpu()
+        parts: dict[str, Tensor] = {}
+        if self.top_k is not None:
+            values, classes = logits.topk(self.top_k, dim=1)
+            parts["classes"] = classes.to(_index_type(self.num_classes))
+            parts["rest"] = even_rest(logits, classes, self.temperature).to(_FLOATS[self.precision])
+        else:
+            values = logits
+        if self.precision == "int8":
+            parts |= _encode_rows(values)
+        else:
+            parts["values"] = values.to(_FLOATS[self.precision])
+        finite = (part.isfinite().all() for part in parts.values() if part.is_floating_point())
+        if not bool(logits.isfinite().all()) or not all(map(bool, finite)):
+            msg = (
+                f"Expected logits that are finite and fit into {self.precision}, found some from "
+                f"{float(logits.min()):g} to {float(logits.max()):g}; look at the teacher, or store fp32."
+            )
+            raise LabelError(msg)
+        return parts
+
+    def decode(self, parts: Mapping[str, Tensor]) -> Tensor:
+        """Logits (n, C) in float32 of stored parts, on their device."""
+        values = parts["values"].float()
+        if self.precision == "int8":
+            values = values * parts["scale"].float()[:, None] + parts["offset"].float()[:, None]
+        if self.top_k is None:
+            return values
+        logits = parts["rest"].float()[:, None].repeat(1, self.num_classes)
+        return logits.scatter(1, parts["classes"].long(), values)
+
+
+def even_rest(logits: Tensor, kept: Tensor, temperature: float) -> Tensor:
+    """The one logit that carries, on each class that is not kept, an even share of their probability.
+
+    It is ``T (log sum exp(z / T) - log m)`` over the m classes that are not kept: with it in their place, the
+    softmax at temperature T has the same denominator.
+
+    Args:
+        logits: (n, C).
+        kept: classes that keep their logits, (n, k), k < C.
+        temperature: T.
+
+    Returns:
+        Logits, (n,).
+
+    Example:
+        >>> logits = torch.tensor([[3.0, 1.0, 1.0]])
+        >>> even_rest(logits, torch.tensor([[0]]), 4.0)
+        tensor([1.])
+    """
+    others = (logits / temperature).scatter(1, kept, -torch.inf)
+    count = torch.tensor(logits.shape[1] - kept.shape[1], dtype=logits.dtype)
+    return temperature * (others.logsumexp(dim=1) - count.log())
+
+
+def _encode_rows(values: Tensor) -> dict[str, Tensor]:
+    """Codes 0 to 255 between each row's smallest and largest value, by a scale and an offset in fp16."""
+    low, high = values.aminmax(dim=1)
+    offset = low.half()
+    scale = ((high - offset.float()) / _STEPS).half()
+    safe = torch.where(scale > 0, scale, 1).float()  # a row of equal values needs no steps
+    codes = ((values - offset.float()[:, None]) / safe[:, None]).round().clamp(0, _STEPS)
+    return {"values": codes.to(torch.uint8), "scale": scale, "offset": offset}
+
+
+def _index_type(num_classes: int) -> torch.dtype:
+    """The smallest type that counts the classes."""
+    if num_classes <= 2**8:
+        return torch.uint8
+    return torch.int16 if num_classes <= 2**15 else torch.int32

@@ -1,0 +1,132 @@
+"""Let a teacher label whole passes and write them, block by block."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from semdd_lightning.data import ImageDataModule, TrainingImages
+from semdd_lightning.training.losses import soft_label_loss
+from semdd_lightning.training.soft_labels.header import StoreHeader, passes_per_block
+from semdd_lightning.training.soft_labels.label_format import LabelFormat
+from semdd_lightning.training.soft_labels.made_for import made_for
+from semdd_lightning.training.soft_labels.store import LabelStore, block_tensors
+
+logger = logging.getLogger(__name__)
+
+PLAIN_BATCH = 250
+_ROWS = 4096
+LabelPass = Callable[[int], Tensor]
+"""From the number of a pass to the exact logits (M, C) of all chosen images, on the CPU."""
+
+
+def header_of(
+    data: ImageDataModule,
+    teacher: dict[str, Any],
+    label_format: LabelFormat,
+    *,
+    static: bool = False,
+    environment: dict[str, Any] | None = None,
+) -> StoreHeader:
+    """What a store of the labels of these images says of itself.
+
+    Args:
+        data: the data module, after ``setup('fit')``.
+        teacher: the teacher's card.
+        label_format: how labels are stored.
+        static: one label an image, whatever its augmentation.
+        environment: versions and hardware.
+    """
+    num_images = data.schedule.num_images
+    return StoreHeader(
+        made_for=made_for(data, static=static),
+        teacher=teacher,
+        label_format=label_format,
+        num_images=num_images,
+        passes=1 if static else data.drawn_passes,
+        static=static,
+        block_passes=passes_per_block(label_format, num_images),
+        environment=environment or {},
+    )
+
+
+def label_augmented(teacher: Callable[[Tensor], Tensor], data: ImageDataModule, pass_index: int) -> Tensor:
+    """Logits of every chosen image as it looks in one pass, (M, C), in the order of the selection."""
+    return gather_logits(teacher, data.training_pass(pass_index), data.schedule.num_images)
+
+
+def gather_logits(
+    teacher: Callable[[Tensor], Tensor], batches: Iterable[TrainingImages], num_images: int
+) -> Tensor:
+    """Logits of batches that hold each of M images once, by image, (M, C) on the CPU."""
+    found: Tensor | None = None
+    for batch in batches:
+        logits = teacher(batch.images).float().cpu()
+        if found is None:
+            found = torch.full((num_images, logits.shape[1]), torch.nan)
+        found[batch.rows.cpu()] = logits
+    return torch.empty(0, 0) if found is None else found
+
+
+def label_plain(teacher: Callable[[Tensor], Tensor], data: ImageDataModule) -> Tensor:
+    """Logits of every chosen image as it is, neither augmented nor mixed, (M, C) on the CPU."""
+    parts = _runs(data.schedule.num_images, PLAIN_BATCH)
+    return torch.cat([teacher(data.plain_images(rows)).float().cpu() for rows in parts])
+
+
+def write_blocks(store: LabelStore, blocks: Sequence[int], label_pass: LabelPass, temperature: float) -> None:
+    """Label the passes of some blocks and write each block when it is whole.
+
+    Args:
+        store: where to.
+        blocks: this process's share of the blocks.
+        label_pass: what labels a pass.
+        temperature: at which the loss will look at the labels; the cost is measured there, and at 1.
+    """
+    form = store.header.label_format
+    for done, block in enumerate(blocks, start=1):
+        started, parts, costs = time.perf_counter(), [], []
+        for pass_index in store.header.blocks[block]:
+            exact = label_pass(pass_index)
+            parts.append(form.encode(exact))
+            costs.append([divergence(exact, parts[-1], form, at) for at in (temperature, 1.0)])
+        softened, plain = (sum(column) / len(costs) for column in zip(*costs, strict=True))
+        store.write(block, block_tensors(parts), divergence=softened, divergence_at_1=plain)
+        speed = len(parts) * store.header.num_images / (time.perf_counter() - started)
+        logger.info("%s: %d of %d, %.0f images/s", store.file(block).name, done, len(blocks), speed)
+
+
+def divergence(exact: Tensor, parts: dict[str, Tensor], form: LabelFormat, temperature: float) -> float:
+    """Mean KL divergence, in nats, of stored labels from the exact ones at a temperature.
+
+    Args:
+        exact: logits, (n, C).
+        parts: what is stored of them.
+        form: how.
+        temperature: softens both.
+    """
+    total = 0.0
+    for rows in _runs(len(exact), _ROWS):  # in float64, a large pass as a whole would not fit
+        stored = form.decode({name: part[rows] for name, part in parts.items()})
+        total += len(rows) * float(soft_label_loss(stored.double(), exact[rows].double(), temperature))
+    return total / len(exact)
+
+
+def mean_divergences(store: LabelStore) -> tuple[float, float]:
+    """Mean KL divergence of all stored labels from the exact ones: at the loss's temperature, and at 1."""
+    notes = [(store.notes(block), len(passes)) for block, passes in enumerate(store.header.blocks)]
+    total = sum(count for _, count in notes)
+    softened, plain = (
+        sum(note[name] * count for note, count in notes) / total for name in ("divergence", "divergence_at_1")
+    )
+    return softened, plain
+
+
+def _runs(count: int, size: int) -> list[Tensor]:
+    """Row numbers in runs of at most ``size``."""
+    return [torch.arange(start, min(start + size, count)) for start in range(0, count, size)]

@@ -1,0 +1,142 @@
+"""What stored labels were made for, and how that differs from what they are to be used for."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from semdd_lightning.data import ImageDataModule
+from semdd_lightning.data.passes import PassPlan, PassPlanner
+from semdd_lightning.errors import LabelError
+
+_DIGITS = 12  # of a digest, shown to people
+
+
+def made_for_config(data: ImageDataModule, *, static: bool) -> dict[str, Any]:
+    """What a config alone tells, before an image is read.
+
+    Args:
+        data: the data module.
+        static: one label an image, whatever its augmentation.
+    """
+    known: dict[str, Any] = {"class_names": list(data.registry.names), "image_size": data.image_size}
+    if not static:
+        known |= {
+            "augmentation": _plain(dataclasses.asdict(data.augmentation)),
+            "augmentation_seed": data.drawing_seed,
+        }
+    return known
+
+
+def made_for(data: ImageDataModule, *, static: bool) -> dict[str, Any]:
+    """Everything that the pixels of the labelled images depend on, known from ``setup('fit')`` on.
+
+    Args:
+        data: the data module.
+        static: one label an image, whatever its augmentation.
+
+    Raises:
+        LabelError: if the images were not selected from a pool, so that nothing identifies them.
+    """
+    digest = data.training_digest
+    if digest is None:
+        msg = (
+            "Expected images selected from a pool, found a data module without a selection; stored labels "
+            "need to know their images: use PoolDataModule."
+        )
+        raise LabelError(msg)
+    pool, _, selection = digest.partition(":")
+    planner = data.schedule
+    known = made_for_config(data, static=static)
+    known |= {"pool": pool, "selection": selection, "num_images": planner.num_images}
+    if not static:
+        known |= {
+            "mixing_group": None if data.augmentation.mix == "none" else mixing_group(planner),
+            "draws": draws_digest(planner.plan(0)),
+        }
+    return known
+
+
+def mixing_group(planner: PassPlanner) -> int:
+    """Images of a whole mixing group."""
+    start, stop = planner.groups[0]
+    size = planner.batch_size if planner.mixing_group is None else planner.mixing_group
+    return min(size, stop - start)
+
+
+def draws_digest(plan: PassPlan) -> str:
+    """SHA-256 (hex) over all draws of a pass: other code or another generator would draw something else."""
+    digest = hashlib.sha256()
+    for tensor in _tensors(plan):
+        digest.update(f"{tuple(tensor.shape)} {tensor.dtype}\n".encode())
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def differences(stored: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """What is not the same, one line each: in the store, and here.
+
+    Args:
+        stored: what labels were made for.
+        found: what they are to be used for; what it does not mention is not compared.
+
+    Example:
+        >>> differences({"image_size": 32, "augmentation": {"mix": "cutmix"}}, {"image_size": 64})
+        ['image_size is 32 in the store, 64 here']
+    """
+    lines = []
+    for key, value in _plain(dict(found)).items():
+        there = stored.get(key)
+        if isinstance(value, dict) and isinstance(there, dict):
+            lines += [f"{key}.{line}" for line in differences(there, value)]
+        elif there != value:
+            lines.append(f"{key} is {_short(there)} in the store, {_short(value)} here")
+    causes = [line for line in lines if not line.startswith("draws ")]  # which follow from what is drawn
+    return causes or lines
+
+
+def refuse_differences(path: object, stored: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    """See that labels are used for what they were made for.
+
+    Raises:
+        LabelError: if they are not.
+    """
+    lines = differences(stored, found)
+    if not lines:
+        return
+    advice = "give the config that it was made with, or make the labels again with `semdd relabel`"
+    changed = {line.split(" ")[0] for line in lines}
+    replayed = {"mixing_group": "mixing_group", "augmentation_seed": "replay_seed"}
+    if changed <= replayed.keys():
+        advice = "give " + " ".join(f"--data.{replayed[key]} {stored[key]}" for key in sorted(changed))
+    msg = f"Expected the soft labels in {path} to be made for this run, found: {'; '.join(lines)}; {advice}."
+    raise LabelError(msg)
+
+
+def _tensors(values: object) -> Iterator[Tensor]:
+    """All tensors in nested tuples, in order."""
+    if isinstance(values, Tensor):
+        yield values
+    elif isinstance(values, tuple):
+        for value in values:
+            yield from _tensors(value)
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """Values as JSON gives them back."""
+    plain: dict[str, Any] = json.loads(json.dumps(values))
+    return plain
+
+
+def _short(value: object) -> str:
+    """A value in words; long texts are digests."""
+    if isinstance(value, str) and len(value) > 2 * _DIGITS:
+        return f"{value[:_DIGITS]}..."
+    if isinstance(value, list) and len(value) > 5:
+        return f"[{', '.join(map(str, value[:3]))}, ... {len(value)} of them]"
+    return str(value)

@@ -1,0 +1,92 @@
+"""A teacher that somebody else trained and published as a bare state dict."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from semdd_lightning.errors import TeacherError
+from semdd_lightning.models import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    NetworkFactory,
+    NormalizedNetwork,
+    build_network,
+)
+from semdd_lightning.training.teachers.teacher import Teacher, TeacherContext
+
+HOLDERS = ("model", "state_dict")  # RDED and torchvision's reference code; SRe2L's CIFAR code
+WRAPPER = "module."  # of DataParallel
+
+
+@dataclass(frozen=True)
+class StateDictTeacher(Teacher):
+    """The network of a peer's checkpoint: ``{"model": state_dict}`` of RDED, or a state dict as it is.
+
+    Such a file does not say which classes its logits are: only the check of the teacher's accuracy can tell
+    that it counts them in the pool's order.
+
+    Args:
+        path: the file.
+        network: short name of the architecture, or a class with arguments.
+        input_size: pixels a side that the teacher sees; none takes that of the training images.
+        mean: mean of its input normalisation; ImageNet's by default, which RDED takes on CIFAR too.
+        std: standard deviation of its input normalisation.
+    """
+
+    path: Path
+    network: str | NetworkFactory
+    input_size: int | None = None
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+    def check(self, context: TeacherContext) -> None:
+        """See that the file is there."""
+        if not self._file.is_file():
+            msg = f"Expected a teacher's weights at {self._file.absolute()}, found none; correct the path."
+            raise TeacherError(msg)
+
+    def build(self, context: TeacherContext) -> nn.Module:
+        """Load the network with as many logits as there are classes."""
+        self.check(context)
+        size = context.image_size if self.input_size is None else self.input_size
+        network = build_network(self.network, len(context.registry), size)
+        try:
+            network.load_state_dict(read_state_dict(self._file))
+        except RuntimeError as error:
+            msg = (
+                f"Expected weights of {self.network} for {len(context.registry)} classes in {self._file}, "
+                f"found others ({error}); give the architecture and the classes that they were trained with."
+            )
+            raise TeacherError(msg) from error
+        return NormalizedNetwork(network, size, self.mean, self.std)
+
+    @property
+    def _file(self) -> Path:
+        return Path(self.path).expanduser()
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """The weights in a published file, without what DataParallel puts before their names.
+
+    Raises:
+        TeacherError: if there are none.
+    """
+    try:
+        with torch.serialization.safe_globals([Namespace]):  # training scripts save their options along
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        msg = f"Expected weights in {path}, found a file that torch cannot load ({error}); fetch it again."
+        raise TeacherError(msg) from error
+    for holder in HOLDERS:
+        if isinstance(content, Mapping) and isinstance(content.get(holder), Mapping):
+            content = content[holder]
+    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+        msg = f"Expected a state dict in {path}, alone or as {' or '.join(HOLDERS)}, found none; correct it."
+        raise TeacherError(msg)
+    return {str(name).removeprefix(WRAPPER): value for name, value in content.items()}

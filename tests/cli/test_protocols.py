@@ -1,0 +1,196 @@
+"""How a protocol's rules become options: before anything is parsed, and visible in the saved config."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from semdd_lightning.cli.main import main
+from semdd_lightning.cli.options import options_of
+from semdd_lightning.cli.protocols import find_facts, matches, resolve_protocol
+from semdd_lightning.errors import ConfigError
+
+DATA = """
+data:
+  class_path: PoolDataModule
+  init_args: {ipc: 10, num_classes: 10, image_size: 32, passes: 7, batch_size: 3}
+model:
+  class_path: DistillationModule
+  init_args: {student: torchvision/resnet18, teacher: {class_path: X, init_args: {path: runs/cifar10_conv3}}}
+"""
+PROTOCOL = """
+protocol:
+  name: mine
+  source: somebody/somewhere
+  needs: [data.passes]
+  rules:
+    - {when: {ipc: 10}, give: {data.passes: 100}}
+    - {when: {ipc: 11-}, give: {data.passes: 200}}
+    - {when: {student: resnet*}, give: {model.optimizer.lr: 0.5, data.augmentation.crop_scale: [0.5, 1.0]}}
+data:
+  init_args: {batch_size: 50}
+"""
+
+
+@pytest.fixture
+def configs(workplace: Path) -> list[str]:
+    (workplace / "data.yaml").write_text(DATA)
+    (workplace / "protocol.yaml").write_text(PROTOCOL)
+    return ["fit", "--config", "data.yaml", "--config=protocol.yaml"]
+
+
+def test_rules_become_words_right_behind_their_config(configs: list[str]) -> None:
+    assert resolve_protocol([*configs, "--run.name", "x"]) == [
+        *configs,
+        "--data.passes=100",
+        "--model.optimizer.lr=0.5",
+        "--data.augmentation.crop_scale=[0.5, 1.0]",
+        "--protocol.needs=[]",
+        "--protocol.rules=[]",
+        "--run.name",
+        "x",
+    ]
+    assert resolve_protocol(configs[:3]) == configs[:3]
+
+
+@pytest.mark.parametrize("ipc", [["--data.ipc=50"], ["--data.ipc", "50"], ["--data.init_args.ipc=50"]])
+def test_the_ipc_of_the_words_counts(configs: list[str], ipc: list[str]) -> None:
+    assert "--data.passes=200" in resolve_protocol([*configs, *ipc])
+
+
+def test_options_and_later_configs_win_over_rules_and_rules_over_the_data_sets_config(
+    configs: list[str], workplace: Path
+) -> None:
+    assert options_of(resolve_protocol(configs))["data.passes"] == 100
+    assert options_of(resolve_protocol([*configs, "--data.passes", "5"]))["data.passes"] == 5
+    (workplace / "later.yaml").write_text("data: {init_args: {passes: 6, ipc: 50}}")
+    later = options_of(resolve_protocol([*configs, "--config=later.yaml"]))
+    assert (later["data.passes"], later["data.batch_size"]) == (6, 50)
+
+
+def test_what_the_protocol_needs_has_no_default(configs: list[str], workplace: Path) -> None:
+    message = (
+        r"Expected a value of data\.passes from the protocol mine, found none for ipc 5, num_classes 10, "
+        r"image_size 32, student resnet18, teacher cifar10_conv3: .*somebody/somewhere.* give --data\.passes"
+    )
+    with pytest.raises(ConfigError, match=message):
+        resolve_protocol([*configs, "--data.ipc=5"])
+    assert resolve_protocol([*configs, "--data.ipc=5", "--data.init_args.passes=9"])
+    (workplace / "later.yaml").write_text("data: {init_args: {passes: 6}}")
+    assert resolve_protocol([*configs, "--data.ipc=5", "--config=later.yaml"])
+
+
+def test_a_data_set_behind_its_protocol_is_refused(configs: list[str]) -> None:
+    with pytest.raises(ConfigError, match=r"before the protocol mine, found data\.yaml behind it"):
+        resolve_protocol(["fit", configs[3], *configs[1:3]])
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ("{name: x, rules: [{when: {}}]}", "found: .*give"),
+        ("{name: x, rules: [3]}", "found: "),
+        ("{rules: [{when: {}, give: {}}]}", "found: .*name"),
+        ("{name: x, nonsense: 1, rules: [{when: {}, give: {}}]}", "found: .*nonsense"),
+        ("{name: x, rules: [{when: {colour: red}, give: {}}]}", "rules about ipc, .*found colour"),
+        ("{name: x, rules: [{when: {ipc: few}, give: {}}]}", "a number or a range .*found 'few'"),
+    ],
+)
+def test_malformed_protocols(configs: list[str], workplace: Path, section: str, said: str) -> None:
+    (workplace / "protocol.yaml").write_text(f"protocol: {section}")
+    with pytest.raises(ConfigError, match=said):
+        resolve_protocol(configs)
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted", "expected"),
+    [
+        (10, 10, True),
+        (10, [1, 10], True),
+        (10, "-9", False),
+        (9, "-9", True),
+        (1, "2-10", False),
+        (501, "501-", True),
+        ("swin_v2_t", ["alexnet", "swin_v2_t"], True),
+        ("cifar100_conv3", "*conv3", True),
+        ("conv4", "conv3", False),
+        ("conv3", 3, False),
+    ],
+)
+def test_what_a_rule_matches(value: object, wanted: object, expected: bool) -> None:
+    assert matches(value, wanted) == expected
+
+
+def test_facts_of_an_experiment() -> None:
+    facts = find_facts({"data.ipc": 1, "model.network": "conv3", "model.teacher.name": "resnet18"})
+    assert facts == {"ipc": 1, "student": "conv3", "teacher": "resnet18"}
+    file = find_facts({"model.teacher.path": "models/cifar100_conv3.pth", "data.augmentation.mix": "mixup"})
+    assert file == {"teacher": "cifar100_conv3", "mix": "mixup"}
+    assert find_facts({"model.student": 3}) == {}
+
+
+def test_stored_labels_go_by_the_teacher_that_made_them(workplace: Path) -> None:
+    store = workplace / "labels"
+    store.mkdir()
+    options = {"model.teacher.path": str(store)}
+    assert find_facts(options) == {"teacher": "labels"}
+    for arguments, teacher in (
+        ({"path": "runs/teachers/cifar100_conv3", "network": None}, "cifar100_conv3"),
+        ({"name": "resnet18"}, "resnet18"),
+    ):
+        (store / "labels.json").write_text(json.dumps({"teacher": {"arguments": arguments}}))
+        assert find_facts(options) == {"teacher": teacher}
+    (store / "labels.json").write_text("<html>")
+    assert find_facts(options) == {"teacher": "labels"}
+
+
+def test_a_new_class_forgets_the_old_ones_arguments(workplace: Path) -> None:
+    (workplace / "a.yaml").write_text("model: {class_path: A, init_args: {student: x, lr: 1}}")
+    (workplace / "b.yaml").write_text("model: {class_path: B, init_args: {network: y}}")
+    found = options_of(["fit", "--config=a.yaml", "--config=b.yaml", "--model.network", "z"])
+    assert found == {"model.class_path": "B", "model.network": "z"}
+
+
+Printed = dict[str, Any]
+
+
+@pytest.fixture
+def printed(capsys: pytest.CaptureFixture[str]) -> Callable[..., Printed]:
+    """The config that a command line makes."""
+
+    def print_config(*words: str) -> Printed:
+        capsys.readouterr()
+        with pytest.raises(SystemExit, match="0"):
+            main(["fit", *words, "--print_config"])
+        config: Printed = yaml.safe_load(capsys.readouterr().out)
+        return config
+
+    return print_config
+
+
+def test_a_saved_config_holds_the_values_and_is_not_resolved_again(
+    printed: Callable[..., Printed], workplace: Path
+) -> None:
+    minimax = ["--config=imagewoof.yaml", "--config=protocols/minimax.yaml", "--data.ipc=100"]
+    config = printed(*minimax, "--data.batch_size=32")
+    assert (config["data"]["init_args"]["passes"], config["data"]["init_args"]["batch_size"]) == (1000, 32)
+    source = "vimar-gu/MinimaxDiffusion"
+    assert config["protocol"] == {"name": "minimax", "source": source, "needs": [], "rules": []}
+    assert config["model"]["class_path"].endswith("ClassifierModule")
+    assert "teacher" not in config["model"]["init_args"]
+    (workplace / "saved.yaml").write_text(yaml.safe_dump(config))
+    again = printed("--config=saved.yaml")
+    assert again == config
+
+
+def test_the_parser_agrees_with_the_flat_options(printed: Callable[..., Printed]) -> None:
+    words = ["--config=cifar100.yaml", "--config=protocols/rded.yaml", "--data.ipc=1"]
+    words += ["--model.student=mobilenet_v2", "--data.augmentation.mix=mixup"]
+    arguments = printed(*words)["model"]["init_args"]
+    assert arguments["optimizer"]["init_args"]["lr"] == 0.0025
+    assert arguments["temperature"] == 4

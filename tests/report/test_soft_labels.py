@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import pytest
+
+from semdd_lightning.report import print_label_table, size
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [(0, "0 B"), (1023, "1023 B"), (1024, "1.00 KiB"), (3 * 2**40, "3.00 TiB"), (5 * 2**50, "5120.00 TiB")],
+)
+def test_sizes(count: int, words: str) -> None:
+    assert size(count) == words
+
+
+def test_rows_costs_and_commands_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    print_label_table("labels", {"images": "12"}, [("fp16", 2048)], ["semdd fit"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "images │ 12" in text
+    assert "fp16 │ 2,048 │ 2.00 KiB" in text
+    assert text.endswith("Next: semdd fit")
