@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
+from scipy.special import rel_entr
 
 from semdd_lightning.audit.profiles import log_profiles, profile_noise
 from semdd_lightning.audit.votes import Votes
@@ -19,6 +20,7 @@ from semdd_lightning.audit.votes import Votes
 STAYING_BONUS = 1.25  # belief in another class must exceed that in the own by a quarter to be looked at
 ACCURACY_RATIO = 1.5  # moved folders: accuracy under the other order against that under the registry's
 LEAST_ACCURACY = 0.2  # and that accuracy itself: a CLIP that knows nothing finds some order a little better
+ERROR_RATE = 1e-3  # that chance explains as many images by the best of all orders of the moved folders
 NATS_PER_IMAGE = 0.15  # with a reference: log likelihood ratio of the moved folders, a mean over images,
 NATS_IN_ALL = 8.0  # and in all, or twice what it takes to name the moved folders' classes among C
 
@@ -49,8 +51,9 @@ def explain_order(votes: Votes) -> ClassOrder:
     """Look for a better order by the votes on the pool alone.
 
     The assignment maximises the mean belief of the folders in their classes. A cycle of moved folders counts
-    if, on its images, the accuracy under the other order is at least 20 % and 1.5 times the registry's, and
-    the difference is larger than the largest of C x C chance differences would be (`_least_deviations`).
+    if, on its images, the accuracy under the other order is at least 20 % and 1.5 times the registry's, the
+    difference is larger than the largest of C x C chance differences would be (`_least_deviations`), and
+    chance alone would not explain as many images by the best of all orders.
 
     Args:
         votes: a voter's opinion of the pool.
@@ -130,9 +133,13 @@ def _convinces(counts: NDArray[np.float64], folders: NDArray[np.int64], classes:
     difference = (other - own).sum() / images
     variance = (other + own).sum() / images - difference**2 + 1 / images
     deviations = difference / np.sqrt(variance / images)
+    share, chance = other.sum() / images, 1 / counts.shape[1]
+    by_chance = -images * (rel_entr(share, chance) + rel_entr(1 - share, 1 - chance))  # Chernoff's bound
+    choices = len(folders) * np.log(counts.shape[1])  # an order fitted to few images explains them by itself
     return bool(
         other.sum() >= max(ACCURACY_RATIO * own.sum(), LEAST_ACCURACY * images)
         and deviations >= _least_deviations(counts.shape[1])
+        and by_chance + choices <= np.log(ERROR_RATE)
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from semdd_lightning.audit import explain_order, explain_order_by_reference
+from semdd_lightning.audit import explain_order, explain_order_by_reference, vote
 
 PERMUTATIONS = {
     "all": [3, 5, 0, 7, 1, 2, 4, 6],
@@ -104,4 +104,13 @@ def test_a_prior_that_knows_nothing_of_many_classes_refuses_no_order(world: Call
     strange = made.__class__(made.centres, other.prototypes, made.spread)  # names of other things
     found = explain_order(strange.votes(*made.images(np.arange(150), 10, seed=8))[0])
     assert found.accuracy < 0.05
+    assert len(found.moved) == 0
+
+
+@pytest.mark.parametrize(("classes", "per_folder"), [(10, 1), (200, 1), (200, 2), (1000, 1)])
+def test_an_order_fitted_to_a_voter_that_guesses_convinces_nobody(classes: int, per_folder: int) -> None:
+    random = np.random.default_rng(classes)
+    folders = np.repeat(np.arange(classes), per_folder)
+    logits = random.normal(0, 1, (len(folders), classes)).astype(np.float32)
+    found = explain_order(vote("teacher", lambda rows: logits[rows], folders, classes))
     assert len(found.moved) == 0

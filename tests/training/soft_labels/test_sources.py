@@ -168,7 +168,7 @@ def test_labels_of_something_else_are_refused(
 def test_labels_of_another_pool_are_refused(
     make_data: MakeData, make_store: MakeStore, make_trainer: MakeTrainer, coloured_pool: Path, tmp_path: Path
 ) -> None:
-    store, data = make_store(make_data()), make_data()
+    store, data = make_store(make_data()), make_data(audit="off")
     changed = tmp_path / "changed"
     shutil.copytree(coloured_pool, changed)
     shutil.copy(changed / "red" / "0.png", changed / "blue" / "0.png")
