@@ -79,7 +79,7 @@ class CifarFiles(DiskPool):
             paths=paths.take(rows),
             labels=classes[targets][rows],
             stamps=np.tile(_stamp(folder), (len(rows), 1)),
-            source=_Rows(data.data, rows),
+            source=_Rows(data.data, rows, self.split),
         )
 
 
@@ -138,10 +138,14 @@ class _PlainUnpickler(pickle.Unpickler):
 
 @dataclass(frozen=True, eq=False)
 class _Rows(ImageSource):
-    """Rows of an array of pixels (N, H, W, 3), in another order."""
+    """Rows of a split's array of pixels (N, H, W, 3), in another order."""
 
     pixels: NDArray[np.uint8]
     rows: NDArray[np.int64]
+    split: str
+
+    def recipe(self) -> str:
+        return f"{super().recipe()}, {self.split}"  # both splits lie in one folder and share their paths
 
     def read(self, row: int) -> bytes:
         content = BytesIO()

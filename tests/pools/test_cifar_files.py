@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import pickle
 from pathlib import Path
 
@@ -51,6 +52,19 @@ def test_rows_are_images_named_by_class_and_row(root: Path, split: str) -> None:
         assert np.array_equal(np.asarray(decode_image(pool.read(i))), pixels[row])
     assert pool.file(0) is None
     assert pool.registry.names == CIFAR10_NAMES
+
+
+@pytest.mark.usefixtures("unchecked_cifar")
+def test_the_index_of_a_split_is_not_taken_for_that_of_the_other(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("semdd_lightning.pools.index_cache._RECENT_NS", 0)
+    for _ in range(2):
+        pools = [CifarFiles(root, split="train").read(), CifarFiles(root, split="test").read()]
+        assert set(pools[0].paths) & set(pools[1].paths)
+        for pool in pools:
+            digests = [hashlib.sha256(pool.read(i)).digest() for i in range(len(pool))]
+            assert [digest.tobytes() for digest in pool.traits.digests] == digests
 
 
 @pytest.mark.usefixtures("unchecked_cifar")

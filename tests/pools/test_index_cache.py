@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,8 +18,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import CacheError
 from semdd_lightning.pools import ClassFolders, Pool, index_cache
+from semdd_lightning.pools.files import list_files
+from semdd_lightning.pools.index import index_images
 from semdd_lightning.pools.listing import FileSource
 
 Reads = list[str]
@@ -192,10 +196,6 @@ def test_another_class_list_reads_nothing_again(root: Path, reads: Reads) -> Non
 
 
 def test_folders_that_are_not_asked_for_now_stay_known(root: Path, reads: Reads, tmp_path: Path) -> None:
-    from semdd_lightning.classes import ClassRegistry
-    from semdd_lightning.pools.files import list_files
-    from semdd_lightning.pools.index import index_images
-
     both, dog = ClassRegistry(("cat", "dog"), ("cat", "dog")), ClassRegistry(("dog",), ("dog",))
     index_images(list_files(root, [("cat", 0), ("dog", 1)]), both)
     _write(root / "dog/new.bmp", seed=70)
@@ -296,6 +296,18 @@ def test_a_file_that_is_not_whole_or_foreign_is_made_again(
     assert pq.read_table(_file(tmp_path)).equals(whole)
 
 
+def test_a_file_that_is_not_whole_goes_even_where_nothing_can_replace_it(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ClassFolders(root).read()
+    _empty(_file(tmp_path))
+    monkeypatch.setattr(index_cache, "_RECENT_NS", 3_600 * 10**9)
+    ClassFolders(root).read()
+    caplog.clear()
+    ClassFolders(root).read()
+    assert "is not trusted" not in caplog.text
+
+
 def test_every_byte_of_the_file_counts(root: Path, tmp_path: Path) -> None:
     """Whatever bit flips, the index is the same, whether the file is refused or the bit meant nothing."""
     first = _described(ClassFolders(root).read())
@@ -357,6 +369,7 @@ def test_a_killed_run_leaves_what_it_had(root: Path, reads: Reads, tmp_path: Pat
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
+    (index_folder / f".x.parquet.{socket.gethostname()}.{process.pid}.x.tmp").write_bytes(b"half")
     pool = ClassFolders(root).read(tmp_path / "cache")
     assert len(pool) == 108
     assert 0 < len(reads) < 108
@@ -384,6 +397,17 @@ def test_an_interrupted_run_leaves_what_it_had(
     assert reads == ["dog/1.bmp", "dog/2.bmp", "dog/3.bmp"]
 
 
+def test_what_a_listing_says_of_an_image_is_not_kept(root: Path, reads: Reads) -> None:
+    reader = ClassFolders(root)
+    listing, registry = reader.listing(), reader.registry()
+    spoiled = replace(listing, problems={2: "unreadable: no label"})
+    assert [image.path for image in index_images(spoiled, registry).excluded] == ["cat/2.bmp"]
+    reads.clear()
+    assert index_images(listing, registry).excluded == ()
+    assert reads == ["cat/2.bmp"]
+    assert [image.path for image in index_images(spoiled, registry).excluded] == ["cat/2.bmp"]
+
+
 def test_nothing_is_written_where_nothing_is_new(root: Path, tmp_path: Path) -> None:
     ClassFolders(root).read()
     before = _file(tmp_path).stat()
@@ -393,8 +417,6 @@ def test_nothing_is_written_where_nothing_is_new(root: Path, tmp_path: Path) -> 
 
 
 def test_stamps_that_tell_no_time_are_never_believed(root: Path, reads: Reads) -> None:
-    from semdd_lightning.pools.index import index_images
-
     reader = ClassFolders(root)
     listing = replace(reader.listing(), stamps=np.zeros((8, 3), dtype=np.int64))
     for _ in range(2):
