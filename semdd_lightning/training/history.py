@@ -12,6 +12,7 @@ from lightning.pytorch import Trainer
 from torch import nn
 
 from semdd_lightning.data import ImageDataModule, PoolDataModule
+from semdd_lightning.models import NormalizedNetwork
 
 
 def training_history(trainer: Trainer, data: ImageDataModule, network: nn.Module) -> dict[str, Any]:
@@ -51,7 +52,9 @@ def training_history(trainer: Trainer, data: ImageDataModule, network: nn.Module
 
 
 def weights_digest(network: nn.Module) -> str:
-    """SHA-256 of a network's weights: their names, types, shapes and bytes, in the order of the names.
+    """SHA-256 of a network: the names, types, shapes and bytes of its weights, in the order of the names.
+
+    Resize and normalisation of each `NormalizedNetwork` count too: they are no weights, and change logits.
 
     Example:
         >>> layer = nn.Linear(1, 1)
@@ -64,6 +67,10 @@ def weights_digest(network: nn.Module) -> str:
     for name, value in sorted(network.state_dict().items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
         digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    for name, module in network.named_modules():
+        if isinstance(module, NormalizedNetwork):
+            constants = (module.mean.flatten().tolist(), module.std.flatten().tolist())
+            digest.update(f"{name} {module.image_size} {constants}\n".encode())
     return digest.hexdigest()
 
 
