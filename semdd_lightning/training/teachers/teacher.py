@@ -68,6 +68,10 @@ class FrozenTeacher:
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
-        """Logits (B, C) of images in [0, 1], (B, 3, H, W)."""
-        logits: Tensor = self.network(images)
+        """Logits (B, C) of images in [0, 1], (B, 3, H, W).
+
+        In the teacher's own precision, whatever the student trains in: stored labels know no student.
+        """
+        with torch.autocast(self.device.type, enabled=False):
+            logits: Tensor = self.network(images.float())
         return logits

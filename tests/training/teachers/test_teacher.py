@@ -24,3 +24,17 @@ def test_what_holds_it_does_not_own_it() -> None:
     assert list(holder.parameters()) == []
     assert holder.state_dict() == {}
     assert not teacher.network.training
+
+
+def test_the_precision_of_training_does_not_change_what_it_says() -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 4))
+    teacher = FrozenTeacher(network, torch.device("cpu"))
+    images = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    stored = teacher(images)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert network(images).dtype == torch.bfloat16
+        online, half = teacher(images), teacher(images.bfloat16())
+    assert torch.equal(online, stored)
+    assert torch.equal(half, teacher(images.bfloat16().float()))
