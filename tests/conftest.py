@@ -13,9 +13,13 @@ import open_clip
 import pytest
 import torch
 import torchvision.datasets
+from hypothesis import settings
 from lightning.pytorch import Trainer
 from PIL import Image
 from safetensors.torch import save_file
+
+settings.register_profile("patient", deadline=None)  # a busy machine is no failure
+settings.load_profile("patient")
 
 TINY_CONFIG: dict[str, Any] = {
     "model_cfg": {
