@@ -67,22 +67,38 @@ class TimmTeacher(ImagenetTeacher):
     """A timm model with ImageNet weights, cut to the pool's classes.
 
     Args:
-        name: timm's name with the tag of its weights, as resnet18.a1_in1k.
-        input_size: pixels a side that the teacher sees.
-        mean: mean of its input normalisation.
-        std: standard deviation of its input normalisation.
+        name: timm's name with the tag of its weights, as resnet18.a1_in1k; timm keeps a card of each.
+        input_size: pixels a side that the teacher sees; none takes that of the card.
+        mean: mean of its input normalisation; none takes that of the card.
+        std: standard deviation of its input normalisation; none takes that of the card.
     """
 
     name: str = "resnet18.a1_in1k"
-    input_size: int = 224
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    input_size: int | None = None
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
 
     def build(self, context: TeacherContext) -> nn.Module:
         """Load the model and keep the rows of its head that are the pool's classes."""
         with _loading(self.name):
-            network = timm_network(IMAGENET_CLASSES, self.input_size, self.name, pretrained=True)
-        return _cut(network, context.registry, self.input_size, self.mean, self.std)
+            size, mean, std = self._input()
+            network = timm_network(IMAGENET_CLASSES, size, self.name, pretrained=True)
+        return _cut(network, context.registry, size, mean, std)
+
+    def _input(self) -> tuple[int, tuple[float, float, float], tuple[float, float, float]]:
+        """Size, mean and deviation of the input: what is given, the rest as the weights were trained."""
+        if self.input_size is not None and self.mean is not None and self.std is not None:
+            return self.input_size, self.mean, self.std
+        import timm  # takes seconds, and most teachers are not of timm
+
+        card = timm.get_pretrained_cfg(self.name)
+        if card is None:
+            msg = (
+                f"Expected a model of timm with published weights, found {self.name!r}; correct the name, or "
+                "give input_size, mean and std."
+            )
+            raise TeacherError(msg)
+        return self.input_size or card.input_size[-1], self.mean or card.mean, self.std or card.std
 
 
 def imagenet_indices(registry: ClassRegistry) -> list[int]:

@@ -100,6 +100,44 @@ def test_a_timm_teacher_gives_the_rows_of_its_classes(monkeypatch: pytest.Monkey
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("given", "size", "mean", "std"),
+    [
+        (TimmTeacher("vit_tiny_patch16_384.augreg_in21k_ft_in1k"), 384, [0.5] * 3, [0.5] * 3),
+        (TimmTeacher("vit_tiny_patch16_384.augreg_in21k_ft_in1k", std=(1, 1, 1)), 384, [0.5] * 3, [1] * 3),
+        (TimmTeacher(), 224, MEAN, STD),
+        (TimmTeacher(input_size=64, mean=(0, 0, 0)), 64, [0] * 3, STD),
+    ],
+)
+def test_a_timm_teacher_sees_what_its_weights_were_trained_on(
+    monkeypatch: pytest.MonkeyPatch, given: TimmTeacher, size: int, mean: list[float], std: list[float]
+) -> None:
+    class Pixels(nn.Module):
+        """Logits are the first thousand pixels, by way of a linear head that changes nothing."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(1000, 1000, bias=False)
+            nn.init.eye_(self.fc.weight)
+
+        def forward(self, images: Tensor) -> Tensor:
+            assert images.shape[-1] == size
+            logits: Tensor = self.fc(images.flatten(1)[:, :1000])
+            return logits
+
+    monkeypatch.setattr(library_teacher, "timm_network", lambda *_, **__: Pixels())
+    images = _images(size)
+    expected = normalize(images, mean, std).flatten(1)[:, PLACES]
+    torch.testing.assert_close(given.build(_context())(images), expected)
+
+
+def test_a_timm_teacher_without_a_card() -> None:
+    with pytest.raises(TeacherError, match=r"Expected a model of timm .* found 'nonsense'; correct the name"):
+        TimmTeacher("nonsense").build(_context())
+    with pytest.raises(TeacherError, match=r"resnet18\.nonsense, found none .*Invalid pretrained tag"):
+        TimmTeacher("resnet18.nonsense").build(_context())
+
+
 def test_a_timm_teacher_without_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def offline(*_: object, **__: object) -> nn.Module:
         raise OSError("no network")
