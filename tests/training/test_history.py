@@ -33,8 +33,7 @@ def test_resize_and_normalisation_are_part_of_a_network(layer: nn.Module) -> Non
 
 def test_members_of_an_ensemble_count_too(layer: nn.Module) -> None:
     def pair(size: int) -> nn.Module:
-        members = [NormalizedNetwork(layer, 2, HALVES, HALVES), NormalizedNetwork(layer, size, HALVES, HALVES)]
-        return nn.ModuleList(members)
+        return nn.ModuleList(NormalizedNetwork(layer, side, HALVES, HALVES) for side in (2, size))
 
     assert weights_digest(pair(2)) != weights_digest(pair(3))
     assert weights_digest(pair(3)) == weights_digest(pair(3))
