@@ -31,9 +31,10 @@ def merge(options: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for more in options:
         for name, value in more.items():
-            if name.endswith(".class_path") and merged.get(name) not in (None, value):
-                part = name.removesuffix("class_path")
-                merged = {key: kept for key, kept in merged.items() if not key.startswith(part)}
+            part = name.removesuffix(".class_path")  # --model.teacher ClipTeacher names a class too
+            known = merged.get(f"{part}.class_path")
+            if known is not None and _short(known) != _short(value):
+                merged = {key: kept for key, kept in merged.items() if not key.startswith(f"{part}.")}
         merged |= more
     return merged
 
@@ -49,8 +50,8 @@ def options_of(words: Sequence[str]) -> dict[str, Any]:
     for behind in range(1, len(words) + 1):
         if behind in places:
             found.append(flatten(read_config(places[behind])))
-        elif words[behind - 1].startswith("--"):
-            found.append(given_options(words[behind - 1 : behind + 1]))
+        elif words[behind - 1].startswith("--") and not words[behind - 1].startswith("--config"):
+            found.append(_option(words[behind - 1 : behind + 1]))
     return merge(found)
 
 
@@ -65,20 +66,19 @@ def config_places(words: Sequence[str]) -> list[tuple[Path, int]]:
     return places
 
 
-def given_options(words: Sequence[str]) -> dict[str, Any]:
-    """Options of the command line by dotted names, without ``init_args``."""
+def _short(class_path: object) -> str:
+    return str(class_path).rpartition(".")[2]
+
+
+def _option(words: Sequence[str]) -> dict[str, Any]:
+    """The option that the first word names, by its dotted name, without ``init_args``."""
     import yaml
 
-    given: dict[str, Any] = {}
-    for place, word in enumerate(words):
-        if not word.startswith("--") or word.startswith("--config"):
-            continue
-        name, equals, text = word[2:].partition("=")
-        if not equals:
-            text = words[place + 1] if place + 1 < len(words) else ""
-        try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
-            value = text  # what it means is for the parser to say
-        given |= flatten({name.replace(".init_args", ""): value})
-    return given
+    name, equals, text = words[0][2:].partition("=")
+    if not equals:
+        text = words[1] if len(words) > 1 else ""
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = text  # what it means is for the parser to say
+    return flatten({name.replace(".init_args", ""): value})

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from semdd_lightning.cli.configs import read_config
-from semdd_lightning.cli.options import config_places, flatten, given_options, merge
+from semdd_lightning.cli.options import config_places, flatten, options_of
 from semdd_lightning.errors import ConfigError
 
-FACTS = ("ipc", "num_classes", "image_size", "student", "teacher", "mix")
+NUMBERS = ("ipc", "num_classes", "image_size")
+FACTS = (*NUMBERS, "student", "teacher", "mix")
 RANGE = re.compile(r"(\d*)-(\d*)")
 
 
@@ -73,22 +74,21 @@ def resolve_protocol(words: Sequence[str]) -> list[str]:
         return list(words)
     last = holders[-1]
     protocol = read_protocol(contents[last], places[last][0])
-    options = given_options(words)
+    behind = places[last][1]
     _check_order(contents[last + 1 :], [path for path, _ in places[last + 1 :]], protocol.name)
-    facts = find_facts(merge([*map(flatten, contents), options]))
+    facts = find_facts(options_of(words))
     given = given_by_rules(protocol, facts)
-    explicit = merge([*map(flatten, contents[last + 1 :]), options])
+    explicit = options_of(words[behind:])
     for option in protocol.needs:
         if option not in given and option not in explicit:
             known = ", ".join(f"{name} {facts[name]}" for name in FACTS if name in facts)
             msg = (
                 f"Expected a value of {option} from the protocol {protocol.name}, found none for {known}: "
-                f"its source ({protocol.source}) has no default there; give --{option}."
+                f"its source ({protocol.source}) has no default there; give --{option} behind its --config."
             )
             raise ConfigError(msg)
     resolved = [f"--{option}={_as_word(value)}" for option, value in given.items()]
     resolved += ["--protocol.needs=[]", "--protocol.rules=[]"]  # a resolved config is not resolved again
-    behind = places[last][1]
     return [*words[:behind], *resolved, *words[behind:]]
 
 
@@ -153,8 +153,15 @@ def find_facts(options: Mapping[str, Any]) -> dict[str, Any]:
 
     Student and teacher are short names, without ``torchvision/``; a teacher from a checkpoint goes by the
     name of its run directory or file; stored labels go by the teacher that made them.
+
+    Raises:
+        ConfigError: if a number is no whole number of at least 1.
     """
-    facts = {name: options[f"data.{name}"] for name in FACTS[:3] if f"data.{name}" in options}
+    facts = {name: options[f"data.{name}"] for name in NUMBERS if f"data.{name}" in options}
+    for name, value in facts.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            msg = f"Expected data.{name} as a whole number of at least 1, found {value!r}; correct it."
+            raise ConfigError(msg)
     students = [options.get(f"model.{key}") for key in ("student", "network")]
     teachers = [options.get(f"model.teacher.{key}") for key in ("network", "name")]
     teachers.append(_labelled_by(options) or options.get("model.teacher.path"))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from semdd_lightning.cli.configs import resolve_configs
 from semdd_lightning.cli.main import main
 from semdd_lightning.cli.options import options_of
 from semdd_lightning.cli.protocols import find_facts, matches, resolve_protocol
@@ -71,6 +72,42 @@ def test_options_and_later_configs_win_over_rules_and_rules_over_the_data_sets_c
     (workplace / "later.yaml").write_text("data: {init_args: {passes: 6, ipc: 50}}")
     later = options_of(resolve_protocol([*configs, "--config=later.yaml"]))
     assert (later["data.passes"], later["data.batch_size"]) == (6, 50)
+
+
+def test_facts_are_those_that_the_parser_sees(configs: list[str], workplace: Path) -> None:
+    (workplace / "later.yaml").write_text("data: {init_args: {ipc: 10}}")
+    before = resolve_protocol([*configs, "--data.ipc=50", "--config=later.yaml"])
+    assert "--data.passes=100" in before, "a later config goes over an option"
+    assert "--data.passes=200" in resolve_protocol([*configs, "--config=later.yaml", "--data.ipc=50"])
+    early = resolve_protocol(["fit", "--data.ipc=50", *configs[1:]])
+    assert "--data.passes=100" in early, "the data set's config goes over an option before it"
+    other = resolve_protocol([*configs, "--model.student", "vgg11", "--data.ipc=50", "--data.ipc", "11"])
+    assert "--data.passes=200" in other
+    assert "--model.optimizer.lr=0.5" not in other
+
+
+def test_what_is_needed_is_given_behind_the_protocol(configs: list[str]) -> None:
+    early = ["fit", "--data.passes=9", *configs[1:], "--data.ipc=5"]
+    with pytest.raises(ConfigError, match=r"give --data\.passes behind its --config"):
+        resolve_protocol(early)  # the data set's config goes over it
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["--data.ipc=fifty"], "data.ipc .* found 'fifty'"),
+        (["--data.ipc", "0"], "data.ipc .* found 0"),
+        (["--data.ipc=true"], "data.ipc .* found True"),
+        (["--data.ipc=2.5"], "data.ipc .* found 2.5"),
+        (["--data.ipc="], "data.ipc .* found None"),
+        (["--data.num_classes=-3"], "data.num_classes .* found -3"),
+    ],
+)
+def test_what_is_no_number_of_images_is_refused_by_name(
+    configs: list[str], words: list[str], found: str
+) -> None:
+    with pytest.raises(ConfigError, match=found):
+        resolve_protocol([*configs, *words])
 
 
 def test_what_the_protocol_needs_has_no_default(configs: list[str], workplace: Path) -> None:
@@ -154,6 +191,24 @@ def test_a_new_class_forgets_the_old_ones_arguments(workplace: Path) -> None:
     (workplace / "b.yaml").write_text("model: {class_path: B, init_args: {network: y}}")
     found = options_of(["fit", "--config=a.yaml", "--config=b.yaml", "--model.network", "z"])
     assert found == {"model.class_path": "B", "model.network": "z"}
+
+
+def test_a_class_named_by_an_option_is_a_new_class_too(workplace: Path) -> None:
+    (workplace / "a.yaml").write_text(
+        "model: {class_path: A, init_args: {teacher: {class_path: x.T, init_args: {path: runs/t}}}}"
+    )
+    same = options_of(["fit", "--config=a.yaml", "--model.teacher", "T", "--model=A"])
+    assert same["model.teacher.path"] == "runs/t"
+    other = options_of(["fit", "--config", "a.yaml", "--model.teacher=ClipTeacher"])
+    assert other == {"model.class_path": "A", "model.teacher": "ClipTeacher"}
+    assert options_of(["fit", "--quiet", "--model", "A", "--config=a.yaml"])["model.teacher.path"] == "runs/t"
+
+
+def test_rdeds_batch_for_200_classes_is_that_of_tiny_imagenet() -> None:
+    rded = ["fit", "--config=tinyimagenet.yaml", "--config=protocols/rded.yaml", "--data.ipc=1"]
+    assert options_of(resolve_protocol(resolve_configs(rded)))["data.batch_size"] == 100
+    larger = options_of(resolve_protocol(resolve_configs([*rded, "--data.image_size=224"])))
+    assert larger["data.batch_size"] == 10
 
 
 Printed = dict[str, Any]
