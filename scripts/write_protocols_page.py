@@ -67,8 +67,7 @@ def section(name: str, data: str) -> str:
     lines += ["Passes x batch size:", "", f"| data set | {' | '.join(f'IPC {ipc}' for ipc in IPCS)} |"]
     lines += ["|---|" + "---|" * len(IPCS)]
     for other in DATA:
-        base, classes = ("imagewoof", 100) if other == "imagenet100" else (other, None)
-        lines.append(f"| {other} | {' | '.join(_amount(name, base, classes, ipc) for ipc in IPCS)} |")
+        lines.append(f"| {other} | {' | '.join(_amount(name, other, ipc) for ipc in IPCS)} |")
     if protocol.get("rules"):
         lines += ["", "Rules, later ones over earlier ones:", "", "| when | give |", "|---|---|"]
         lines += [f"| {_pairs(rule['when'])} | {_pairs(rule['give'])} |" for rule in protocol["rules"]]
@@ -95,16 +94,15 @@ def recipe(found: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def experiment(name: str, data: str, ipc: int, num_classes: int | None = None) -> dict[str, Any]:
+def experiment(name: str, data: str, ipc: int) -> dict[str, Any]:
     """Flat options of a protocol over a data set's config."""
     words = ["fit", f"--config={data}.yaml", f"--config=protocols/{name}.yaml", f"--data.ipc={ipc}"]
-    words += [] if num_classes is None else [f"--data.num_classes={num_classes}"]
     return options_of(resolve_protocol(resolve_configs(words)))
 
 
-def _amount(name: str, data: str, num_classes: int | None, ipc: int) -> str:
+def _amount(name: str, data: str, ipc: int) -> str:
     try:
-        found = experiment(name, data, ipc, num_classes)
+        found = experiment(name, data, ipc)
     except ConfigError:
         return "to be given"
     images = ipc * (found["data.num_classes"])

@@ -24,8 +24,14 @@ def script() -> ModuleType:
     return module
 
 
-def test_the_page_is_that_of_the_configs(script: ModuleType) -> None:
-    assert (ROOT / "docs" / "protocols.md").read_text() == script.page(), (
+@pytest.fixture(scope="module")
+def page(script: ModuleType) -> str:
+    text: str = script.page()
+    return text
+
+
+def test_the_page_is_that_of_the_configs(page: str) -> None:
+    assert (ROOT / "docs" / "protocols.md").read_text() == page, (
         "docs/protocols.md is not what the configs say; run `python scripts/write_protocols_page.py`"
     )
 
@@ -35,8 +41,7 @@ def test_every_protocol_has_its_section(script: ModuleType) -> None:
     assert files == set(script.PROTOCOLS)
 
 
-def test_cells_by_hand(script: ModuleType) -> None:
-    page = script.page()
+def test_cells_by_hand(page: str) -> None:
     minimax = page[page.index("## minimax") : page.index("## dcbench")]
     assert "| imagenet100 | 2,000 x 64 | 1,300 x 64 | 1,000 x 64 | 1,000 x 64 | 600 x 64 |" in minimax
     rded = page[page.index("## rded") : page.index("## sre2l")]

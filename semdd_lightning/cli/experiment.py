@@ -14,7 +14,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from semdd_lightning.cli.configs import config_name, resolve_configs, without_configs
+from semdd_lightning.cli.configs import config_name, packaged_configs, resolve_configs, without_configs
 from semdd_lightning.cli.predictions import PredictionWriter
 from semdd_lightning.cli.protocols import Protocol, resolve_protocol
 from semdd_lightning.cli.run_directory import claim_directory, create_run_directory, write_versions
@@ -25,14 +25,18 @@ from semdd_lightning.errors import ConfigError
 from semdd_lightning.export import write_text
 from semdd_lightning.training import ClassifierModule
 
-ONE_CONFIG = """
+
+def _packaged(folder: str) -> str:
+    return ", ".join(sorted(path.stem for path in (packaged_configs() / folder).glob("*.yaml")))
+
+
+ONE_CONFIG = f"""
 A config is one experiment: data (pool, CLIP, sampler, splits), model (student, teacher), trainer. Packaged
-ones are found by name: quickstart, cifar10, cifar100, tinyimagenet, imagenette, imagewoof, imagenet1k
-(.yaml). A second --config goes over the first, and options over both: --data.ipc 50 --data.batch_size 100
---trainer.devices 4. A protocol as the second evaluates as a peer's code does: --config imagewoof.yaml
---config protocols/minimax.yaml (or rded, sre2l, sre2l_cifar, sre2l_tiny, edc, dcbench). What a part takes:
---data.help PoolDataModule, --model.help DistillationModule. The config that results, every default spelled
-out: --print_config."""
+ones are found by name: {_packaged(".")} (.yaml). A second --config goes
+over the first, and options over both: --data.ipc 50 --data.batch_size 100 --trainer.devices 4. A protocol as
+the second evaluates as a peer's code does: --config imagewoof.yaml --config protocols/minimax.yaml; there are
+{_packaged("protocols")}. What a part takes: --data.help PoolDataModule,
+--model.help DistillationModule. The config that results, every default spelled out: --print_config."""
 DESCRIPTIONS = {
     "fit": "Choose images of a pool, train a student on them, test it after the last pass." + ONE_CONFIG,
     "validate": "Evaluate the student of --ckpt_path on the validation split." + ONE_CONFIG,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from semdd_lightning import __version__
+from semdd_lightning.cli.configs import packaged_configs
 from semdd_lightning.cli.main import COMMANDS, main
 from semdd_lightning.errors import PoolError
 
@@ -62,6 +64,11 @@ def test_help_of_fit_documents_options_and_environment(capsys: pytest.CaptureFix
     assert "usage: semdd" in text
     assert "Exactly this new directory." in text
     assert "SEMDD_FIT__RUN__ROOT" in text
+    described = text[text.index("A config is one experiment") : text.index("\noptions:")]
+    known = {
+        path.stem for folder in (".", "protocols") for path in (packaged_configs() / folder).glob("*.yaml")
+    }
+    assert known <= set(re.findall(r"\w+", described))
 
 
 def test_an_error_behind_other_errors_is_still_one_message(
