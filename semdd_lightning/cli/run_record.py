@@ -16,7 +16,7 @@ from semdd_lightning.data import ImageDataModule, PoolDataModule
 from semdd_lightning.errors import RunError
 from semdd_lightning.export import write_json
 from semdd_lightning.report import print_run_table, statistics_record, write_contact_sheet
-from semdd_lightning.training import BestOfEvaluations
+from semdd_lightning.training import BestOfEvaluations, StoredLabels
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,7 @@ class RunResult:
         protocol: name of the evaluation protocol; none without one.
         quirks: switches that are on only to match a peer's code.
         teacher: card of the teacher (its data, recipe, accuracy, hash); none without one.
+        replay_seed: seed that the stored labels were drawn with; none where a teacher labelled.
         best: the highest of several tests, as some peers report it; the headline is ``test_top1``.
         metrics: accuracies in [0, 1] after the last pass, as ``test_top1``.
         evaluated: images that each split's accuracy was measured on.
@@ -57,6 +58,7 @@ class RunResult:
     protocol: str | None = None
     quirks: list[str] = field(default_factory=list)
     teacher: dict[str, Any] | None = None
+    replay_seed: int | None = None
     best: dict[str, float] | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     evaluated: dict[str, int] = field(default_factory=dict)
@@ -104,6 +106,8 @@ class RunRecord(Callback):
             return
         self.result.passes = data.passes
         self.result.student = getattr(pl_module, "network_name", None) or _class_name(pl_module)
+        if isinstance(getattr(pl_module, "teacher", None), StoredLabels):
+            self.result.replay_seed = data.drawing_seed
         if isinstance(data, PoolDataModule) and data.selected is not None:
             self._export(data)
 
@@ -182,10 +186,13 @@ def next_commands(result: RunResult) -> list[str]:
         return (
             [f"use it as a teacher: CheckpointTeacher with path {checkpoint}"] if checkpoint.exists() else []
         )
+    verify = f"semdd verify {directory}"
+    if (seed := result.replay_seed) is not None:  # stored labels are those of one selection alone
+        return [f"semdd fit {configs} --seed_everything {seed + 1} --data.replay_seed {seed}", verify]
     rival = "random" if result.sampler != "random" else "two_stage"
     return [
         f"semdd compare {configs} --samplers {result.sampler} {rival} --seeds 0 1 2",
-        f"semdd verify {directory}",
+        verify,
     ]
 
 

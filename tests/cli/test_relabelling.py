@@ -59,6 +59,12 @@ def test_fit_from_labels_is_fit_with_the_teacher(
     assert _distance(student_weights(online), student_weights(stored)) == 0
     results = [json.loads((run / "result.json").read_text()) for run in (online, stored)]
     assert results[0]["metrics"] == results[1]["metrics"]
+    assert [result["replay_seed"] for result in results] == [None, 0]
+    text = _printed(capsys)
+    assert text.count("semdd compare") == 1, "stored labels are those of one selection"
+    again = f"--config {stored.relative_to(workplace)}/config.yaml --seed_everything 1 --data.replay_seed 0"
+    assert f"semdd fit {again} semdd verify" in text
+    assert main(["fit", *again.split()]) == 0
     card = torch.load(stored / "last.ckpt", weights_only=True)["semdd"]["teacher"]
     assert card["sha256"] == store.header.teacher["sha256"]
 
