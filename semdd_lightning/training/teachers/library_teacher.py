@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +98,8 @@ class TimmTeacher(ImagenetTeacher):
                 "give input_size, mean and std."
             )
             raise TeacherError(msg)
-        return self.input_size or card.input_size[-1], self.mean or card.mean, self.std or card.std
+        size = card.input_size[-1] if self.input_size is None else self.input_size
+        return size, self.mean or _channels(card.mean), self.std or _channels(card.std)
 
 
 def imagenet_indices(registry: ClassRegistry) -> list[int]:
@@ -124,6 +125,11 @@ def imagenet_indices(registry: ClassRegistry) -> list[int]:
         "cut to the classes only if the class list (.csv: name,wnid or name,teacher_index) says which rows."
     )
     raise TeacherError(msg)
+
+
+def _channels(values: Sequence[float]) -> tuple[float, float, float]:
+    red, green, blue = values
+    return red, green, blue
 
 
 def _cut(
