@@ -7,7 +7,7 @@ for what (as prevalence is estimated from an imperfect test; Rogan and Gladen, A
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +21,10 @@ NATS_PER_IMAGE = 0.08  # log likelihood ratio of the mixture against the own cla
 NATS_IN_ALL = 4.0  # and in all
 AGREEMENT_RATIO = 0.5  # of what the same voters give real images of the class, where they are at hand
 _LEAST_DEVIATIONS = 4.0
+_WELL_KNOWN = 0.5  # median agreement of the folders from which a voter is believed to know the classes
+_NEXT_TO_NOTHING = 0.25  # of that median
 _SHARES = np.linspace(0.05, 1.0, 20)
-_RIVALS = 5  # classes tried for each folder: those with the most votes
+_RIVALS = 5  # classes tried for each folder: those with the most votes; two where there is no reference
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +38,8 @@ class FolderContents:
         suspected: the other class that the folder resembles most.
         share: share of its images that are of that class, by the most likely mixture.
         evidence: log likelihood ratio of that mixture against the own class alone, in nats.
-        suspect: whether share and evidence are large, or the agreement is far below the reference's.
+        suspect: whether share and evidence are large, the agreement is far below the reference's or, without
+            one, the other folders', or there is no image.
     """
 
     agreement: NDArray[np.float64]
@@ -48,12 +51,8 @@ class FolderContents:
 
     def ranking(self) -> NDArray[np.int64]:
         """Folders, the most suspect first."""
-        lost = -self.agreement if self.reference_agreement is None else self._lost()
-        return np.lexsort((-lost, -self.evidence * self.share, ~self.suspect))
-
-    def _lost(self) -> NDArray[np.float64]:
-        expected = self.agreement if self.reference_agreement is None else self.reference_agreement
-        return expected - self.agreement
+        expected = 0.0 if self.reference_agreement is None else self.reference_agreement
+        return np.lexsort((self.agreement - expected, -self.evidence * self.share, ~self.suspect))
 
 
 def folder_contents(votes: Sequence[Votes], reference: Sequence[Votes] | None = None) -> FolderContents:
@@ -66,51 +65,70 @@ def folder_contents(votes: Sequence[Votes], reference: Sequence[Votes] | None = 
         votes: opinions of the pool, one or more voters.
         reference: the same voters' opinions of real images.
     """
-    if reference is None:
-        profiles = [symmetric_log_profiles(v) for v in votes]
-    else:
-        profiles = [log_profiles(r) for r in reference]
-    pool: Callable[..., NDArray[np.float64]] = np.min if reference is None else np.mean
+    alone = reference is None
+    real = votes if reference is None else reference
+    profiles = [symmetric_log_profiles(v) if alone else log_profiles(v) for v in real]
+    heard = votes[:1] if alone else votes  # class means of a faulty pool agree with themselves
+    seen = np.sum([v.counts for v in heard], axis=0)
+    images = votes[0].counts.sum(axis=1)
     found = [
-        _best_mixture(folder, [v.counts[folder] for v in votes], profiles, pool)
-        for folder in range(len(votes[0].counts))
+        _best_mixture(_rivals(seen, folder, 2 if alone else _RIVALS), folder, votes, profiles, alone=alone)
+        for folder in range(len(images))
     ]
     suspected, share, evidence = (np.array(column) for column in zip(*found, strict=True))
-    images = votes[0].counts.sum(axis=1)
-    heard = votes[:1] if reference is None else votes  # class means of a faulty pool agree with themselves
     agreement = np.mean([np.diag(v.shares) for v in heard], axis=0)
-    expected = None if reference is None else np.mean([np.diag(r.shares) for r in reference], axis=0)
-    noise = 0.0 if reference is None else np.mean([profile_noise(r) for r in reference], axis=0)
-    needed = np.maximum(NATS_IN_ALL, (NATS_PER_IMAGE + noise) * images)
-    mixed = (share >= SUSPECT_SHARE) & (evidence >= needed)
-    suspect = mixed if expected is None else mixed | _far_below(agreement, expected, images)
-    return FolderContents(agreement, expected, suspected, share, evidence, suspect)
+    expected = None if alone else np.mean([np.diag(v.shares) for v in real], axis=0)
+    noise = 0.0 if alone else np.mean([profile_noise(v) for v in real], axis=0)
+    mixed = (share >= SUSPECT_SHARE) & (
+        evidence >= np.maximum(NATS_IN_ALL, (NATS_PER_IMAGE + noise) * images)
+    )
+    if expected is None:
+        lost = _far_below_the_others(agreement, images)
+    else:
+        lost = _far_below(agreement, expected, images)
+    return FolderContents(agreement, expected, suspected, share, evidence, mixed | lost | (images == 0))
+
+
+def _rivals(seen: NDArray[np.float64], folder: int, number: int) -> NDArray[np.int64]:
+    """The other classes with the most votes in a folder, (n,)."""
+    others = seen[folder].copy()
+    others[folder] = -1
+    return np.argsort(-others, kind="stable")[: min(number, len(others) - 1)]
 
 
 def _best_mixture(
+    rivals: NDArray[np.int64],
     folder: int,
-    counts: Sequence[NDArray[np.float64]],
+    votes: Sequence[Votes],
     profiles: Sequence[NDArray[np.float64]],
-    pool: Callable[..., NDArray[np.float64]],
+    *,
+    alone: bool,
 ) -> tuple[int, float, float]:
     """Other class, its share and the evidence in nats, of the most likely mixture with the own class."""
-    total = np.sum(counts, axis=0)
-    total[folder] = -1
-    rivals = np.argsort(-total, kind="stable")[: min(_RIVALS, len(total) - 1)]
     if len(rivals) == 0:
         return folder, 0.0, 0.0
     ratios = [
-        np.log1p(_SHARES[:, None, None] * np.expm1(profile[rivals] - profile[folder])) @ votes
-        for votes, profile in zip(counts, profiles, strict=True)
+        np.log1p(_SHARES[:, None, None] * np.expm1(profile[rivals] - profile[folder])) @ v.counts[folder]
+        for v, profile in zip(votes, profiles, strict=True)
     ]  # of each voter (shares, rivals)
-    evidence = pool(ratios, axis=0)
+    evidence = np.min(ratios, axis=0) if alone else np.mean(ratios, axis=0)
     row, column = np.unravel_index(int(np.argmax(evidence)), evidence.shape)
     if evidence[row, column] <= 0:
-        return int(rivals[0]), 0.0, 0.0
-    share = _SHARES[row]
-    if pool is np.min:  # class means of a faulty folder overstate the other class
-        share = min(share, _SHARES[int(np.argmax(ratios[0][:, column]))])
-    return int(rivals[column]), float(share), float(evidence[row, column])
+        return int(rivals[0]), float(votes[0].shares[folder, rivals[0]]), 0.0
+    share = float(_SHARES[row])
+    if alone:  # class means of a faulty folder overstate the other class
+        share = min(share, float(_SHARES[int(np.argmax(ratios[0][:, column]))]))
+    return int(rivals[column]), share, float(evidence[row, column])
+
+
+def _far_below_the_others(agreement: NDArray[np.float64], images: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Folders that show next to nothing of their class to a voter that knows most of the others well."""
+    usual = float(np.median(agreement))
+    if usual < _WELL_KNOWN:
+        return np.zeros(len(agreement), dtype=np.bool_)
+    deviations = (usual - agreement) / np.sqrt(usual * (1 - usual + 1e-9) / np.maximum(images, 1))
+    below: NDArray[np.bool_] = (agreement < _NEXT_TO_NOTHING * usual) & (deviations >= _LEAST_DEVIATIONS)
+    return below
 
 
 def _far_below(

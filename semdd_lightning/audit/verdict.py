@@ -123,7 +123,7 @@ def judge(
     return Audit(
         clip,
         by_teacher,
-        folder_contents(votes, reference),
+        _with_teacher(folder_contents(votes, reference), teacher),
         np.mean([v.shares for v in (votes if reference is not None else votes[:1])], axis=0),
         strays,
         stray_classes,
@@ -137,6 +137,14 @@ def _contradicts(teacher: Votes, clip: ClassOrder) -> bool:
     moved = clip.moved
     staying, moving = teacher.shares[moved, moved], teacher.shares[moved, clip.order[moved]]
     return bool(staying.sum() >= ACCURACY_RATIO * moving.sum() and staying.mean() > 2 / len(clip.order))
+
+
+def _with_teacher(contents: FolderContents, teacher: Votes | None) -> FolderContents:
+    """What CLIP suspects, without the folders in most of whose images a teacher sees their class."""
+    if teacher is None:
+        return contents
+    sound = np.diag(teacher.shares) > 0.5
+    return replace(contents, suspect=contents.suspect & ~sound)
 
 
 def _as_it_stands(clip: ClassOrder) -> ClassOrder:

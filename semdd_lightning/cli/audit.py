@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from semdd_lightning.errors import ConfigError
+from semdd_lightning.export import check_output_file
 from semdd_lightning.pools import AnyPool
 from semdd_lightning.pools.layouts import AUTO
 
 if TYPE_CHECKING:  # torch, which the help can be printed without
+    from semdd_lightning.classes import ClassRegistry
     from semdd_lightning.data.auditing import TeacherLogits
-    from semdd_lightning.pools import Pool
     from semdd_lightning.prior import OpenClipPrior
 
 REFUSED = 3
@@ -33,14 +34,14 @@ folders are. Real images (--reference) tell a weak CLIP's habits from the pool's
 def run(command: str, words: list[str]) -> int:
     """Audit one pool; exit status 0 if it can be trained on, 3 if it is refused."""
     options = _parser().parse_args(words)
-    if options.json is not None and not options.json.absolute().parent.is_dir():
-        msg = f"Expected a folder for {options.json}, found none; make it first."
-        raise ConfigError(msg)
+    if options.json is not None:
+        check_output_file(options.json)
     if not 0 <= options.most_suspects <= 1:
         msg = f"Expected --most-suspects from 0 to 1, found {options.most_suspects}; 0.2 is the default."
         raise ConfigError(msg)
     pool = AnyPool(options.pool, options.dataset, layout=options.layout)
-    pool.check()
+    for reader in (pool, *(AnyPool(path) for path in (options.reference, options.test) if path is not None)):
+        reader.check()
     return _audit(pool, options)
 
 
@@ -53,7 +54,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("pool", type=Path, help="the pool, of any layout that `semdd pool inspect` knows")
     parser.add_argument(
-        "--dataset", type=Path, metavar="NAME|FILE", help="data set, or class list (.txt, .csv), in order"
+        "--dataset",
+        "--classes",
+        type=Path,
+        metavar="NAME|FILE",
+        help="data set, or class list (.txt, .csv), in order",
     )
     parser.add_argument(
         "--prior",
@@ -93,14 +98,15 @@ def _audit(reader: AnyPool, options: argparse.Namespace) -> int:
     from semdd_lightning.report.audit import print_audit
 
     prior, device = parse_prior(options.prior), pick_device(options.device)
-    images = reader.read()
-    images = replace(images, registry=with_imagenet_names(images.registry))
+    prior.check()
+    registry = with_imagenet_names(reader.registry())
+    teacher = None if options.teacher is None else _teacher(options.teacher, registry, prior, device)
+    images = replace(reader.read(), registry=registry)
     embed = partial(embed_pool, prior=prior, device=device)
     embeddings = embed(images)
     real = None
     if options.reference is not None:
         real = embed_reference(AnyPool(options.reference), images.registry, embed)
-    teacher = None if options.teacher is None else _teacher(options.teacher, images, prior, device)
     audit = audit_classes(images, embeddings, real, teacher=teacher, most_suspects=options.most_suspects)
     test = None if options.test is None else AnyPool(options.test).read()
     record = audit_record(
@@ -108,39 +114,35 @@ def _audit(reader: AnyPool, options: argparse.Namespace) -> int:
     )
     if options.json is not None:
         write_json(options.json, {**record, "prior": options.prior, "dataset": _text(options.dataset)})
-    print_audit(record, describe_refusal(images.registry, audit), _next(options, refused=audit.refused))
+    ipc = max(1, min(10, int(images.counts().min()) // 2))
+    next_commands = _next(options, ipc, refused=audit.refused)
+    print_audit(record, describe_refusal(images.registry, audit), next_commands)
     return REFUSED if audit.refused else 0
 
 
-def _teacher(run: Path, images: Pool, prior: OpenClipPrior, device: str) -> TeacherLogits:
-    """The logits of a trained teacher for images of a pool."""
+def _teacher(run: Path, classes: ClassRegistry, prior: OpenClipPrior, device: str) -> TeacherLogits:
+    """The logits of a trained teacher, which looks at images of the size that it was trained on."""
     import torch
 
     from semdd_lightning.data.auditing import network_logits
     from semdd_lightning.training import CheckpointTeacher
     from semdd_lightning.training.teachers import FrozenTeacher, TeacherContext
 
-    image_size = int(max(images.traits.widths.max(), images.traits.heights.max()))
-    network = CheckpointTeacher(run).build(TeacherContext(images.registry, image_size, prior))
+    teacher = CheckpointTeacher(run)
+    image_size = teacher.image_size()
+    network = teacher.build(TeacherContext(classes, image_size, prior))
     return network_logits(FrozenTeacher(network, torch.device(device)), image_size)
 
 
-def _next(options: argparse.Namespace, *, refused: bool) -> list[str]:
-    pool = shlex.quote(str(options.pool))
-    if refused:
-        return [f"semdd pool inspect {pool}"]
+def _next(options: argparse.Namespace, ipc: int, *, refused: bool) -> list[str]:
+    pool = shlex.join([str(options.pool), *([] if options.layout == AUTO else ["--layout", options.layout])])
     classes = "" if options.dataset is None else f" --classes {shlex.quote(str(options.dataset))}"
-    again = [] if options.reference is not None else [f"{_words(options)} --reference REAL_IMAGES"]
-    return [
-        f"semdd select {pool}{classes} --ipc 10 --prior {shlex.quote(options.prior)} --out chosen",
-        *again,
-    ]
-
-
-def _words(options: argparse.Namespace) -> str:
-    words = ["semdd", "audit", str(options.pool), "--prior", options.prior]
-    words += [] if options.dataset is None else ["--dataset", str(options.dataset)]
-    return shlex.join(words)
+    prior = f" --prior {shlex.quote(options.prior)}"
+    again = f"semdd audit {pool}{classes}{prior} --reference REAL_IMAGES"
+    commands = [] if options.reference is not None else [again]
+    if refused:
+        return [f"semdd pool inspect {pool}{classes}", *commands]
+    return [f"semdd select {pool}{classes} --ipc {ipc}{prior} --out chosen", *commands]
 
 
 def _text(path: Path | None) -> str | None:

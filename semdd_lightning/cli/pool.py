@@ -7,7 +7,7 @@ import shlex
 from dataclasses import asdict
 from pathlib import Path
 
-from semdd_lightning.errors import ConfigError
+from semdd_lightning.export import check_output_file
 from semdd_lightning.pools.any_pool import AnyPool
 from semdd_lightning.pools.inspection import PoolInspection, inspect_pool
 from semdd_lightning.pools.layouts import AUTO, LAYOUTS
@@ -27,9 +27,8 @@ layouts, recognised by the names of folders and files:
 def run(command: str, words: list[str]) -> int:
     """Inspect one pool; exit status 0 if it can be read."""
     options = _parser().parse_args(words)
-    if options.json is not None and not options.json.absolute().parent.is_dir():
-        msg = f"Expected a folder for {options.json}, found none; make it first."
-        raise ConfigError(msg)
+    if options.json is not None:
+        check_output_file(options.json)
     found = inspect_pool(AnyPool(options.path, options.classes, layout=options.layout))
     if options.json is not None:
         from semdd_lightning.export import write_json

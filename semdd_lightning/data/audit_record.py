@@ -61,7 +61,7 @@ def folder_records(images: Pool, audit: Audit) -> list[dict[str, Any]]:
     """
     registry, contents = images.registry, audit.contents
     moved = audit.order != np.arange(len(registry))
-    ranking = contents.ranking()
+    ranking, counts = contents.ranking(), images.counts()
     records = []
     for folder in [*ranking[moved[ranking]], *ranking[~moved[ranking]]]:
         other = audit.order[folder] if moved[folder] else contents.suspected[folder]
@@ -74,10 +74,18 @@ def folder_records(images: Pool, audit: Audit) -> list[dict[str, Any]]:
                 "reference_agreement": None if expected is None else round(float(expected[folder]), 4),
                 "suspected_class": registry.names[other],
                 "share": round(float(audit.share_of(folder)), 4),
-                "verdict": "moved" if moved[folder] else "suspect" if contents.suspect[folder] else "ok",
+                "verdict": _folder_verdict(audit, folder, counts[folder]),
             }
         )
     return records
+
+
+def _folder_verdict(audit: Audit, folder: int, images: int) -> str:
+    if audit.order[folder] != folder:
+        return "moved"
+    if images == 0:
+        return "empty"
+    return "suspect" if audit.contents.suspect[folder] else "ok"
 
 
 def _verdict(audit: Audit) -> str:

@@ -147,13 +147,13 @@ def describe_refusal(registry: ClassRegistry, audit: Audit) -> str | None:
             f"pool clearly better: by {voters}, {_percent(by.accuracy if by else 0)} of the images show the "
             f"class of their folder, and {_percent(by.best_accuracy if by else 0)} would if the classes were "
             f"these:\n\n{mapping_csv(registry, audit.order)}\nPut this into a file and give it as the class "
-            f"list (--classes FILE; in a config `classes: FILE`), or rename the folders; to go on as it is: "
-            f"--audit warn (in a config `audit: warn`).{doubt}"
+            f"list (--classes FILE; in a config `classes: FILE`), or rename the folders; `semdd select` and "
+            f"`semdd fit` go on as it is with --audit warn and --data.audit warn.{doubt}"
         )
     if audit.too_many_suspects:
         return (
             f"{describe_suspects(registry, audit)} That is more than {_percent(audit.most_suspects)} of the "
-            "folders; make them again, or go on with --audit warn (in a config `audit: warn`)."
+            "folders; make them again, or go on: `semdd select --audit warn`, in a config `audit: warn`."
         )
     return None
 

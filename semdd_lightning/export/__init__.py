@@ -1,6 +1,6 @@
 """A selection on disk: chosen images, manifest, score table."""
 
-from semdd_lightning.export.files import new_directory, write_json, write_text
+from semdd_lightning.export.files import check_output_file, new_directory, write_json, write_text
 from semdd_lightning.export.manifest import Manifest, build_component, describe, read_manifest
 from semdd_lightning.export.subset import (
     exported_images,
@@ -13,6 +13,7 @@ from semdd_lightning.export.subset import (
 __all__ = [
     "Manifest",
     "build_component",
+    "check_output_file",
     "describe",
     "exported_images",
     "new_directory",

@@ -19,6 +19,20 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     write_text(path, json.dumps(content, indent=2, default=str, allow_nan=False) + "\n")
 
 
+def check_output_file(path: Path) -> None:
+    """See, before anything expensive runs, that a file can be written: its folder is there, it is no folder.
+
+    Raises:
+        RunError: if not.
+    """
+    if not path.absolute().parent.is_dir():
+        msg = f"Expected a folder for {path}, found none; make it first."
+        raise RunError(msg)
+    if path.exists() and not path.is_file():
+        msg = f"Expected {path} to be a file or not there yet, found a folder or a device; give another name."
+        raise RunError(msg)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically: temporary name, fsync, rename."""
     with tempfile.NamedTemporaryFile(

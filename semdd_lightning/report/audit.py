@@ -11,7 +11,7 @@ from rich.table import Table
 
 _FOLDERS = 12  # shown where fewer are suspect
 _SHOWN = 5  # examples of single images
-_COLOURS = {"moved": "red", "suspect": "yellow", "ok": "green"}
+_COLOURS = {"moved": "red", "empty": "red", "suspect": "yellow", "ok": "green"}
 VERDICTS = {
     "pass": "[green]pass[/]: the folders hold their classes",
     "warn": "[yellow]warn[/]: go on with open eyes",
@@ -55,10 +55,10 @@ def folder_table(record: Mapping[str, Any]) -> Table:
     title = "Folders, the most suspect first"
     table = Table(title=title if len(shown) == len(folders) else f"{title}: {len(shown)} of {len(folders)}")
     for column in ("folder", "class"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for column in ("agreement", "real images"):
         table.add_column(column, justify="right")
-    table.add_column("resembles")
+    table.add_column("resembles", overflow="fold")
     table.add_column("share", justify="right")
     table.add_column("verdict")
     for folder in shown:

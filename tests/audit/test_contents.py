@@ -88,6 +88,28 @@ def test_a_folder_of_something_that_is_no_class_at_all(world: Callable[..., Any]
     assert audit.suspects.tolist() == [6]
 
 
+@pytest.mark.parametrize("with_real", [False, True], ids=["alone", "with real images"])
+def test_folders_that_hold_nothing_of_their_class(world: Callable[..., Any], with_real: bool) -> None:
+    made = world(spread=0.12)
+    real = made.images(np.arange(8), 60, seed=1) if with_real else None
+    images, folders = made.images(np.array([0, 1, 2, 7, 4, 7, 6, 7]), 60, seed=2)  # three hold the same
+    audit: Audit = made.audit(images, folders, real)
+    assert set(audit.suspects) == {3, 5}
+    assert audit.contents.suspected[[3, 5]].tolist() == [7, 7]
+    noise = np.random.default_rng(3).standard_normal((60, 32))
+    images, folders = made.images(np.arange(8), 60, seed=2)
+    images[folders == 6] = noise / np.linalg.norm(noise, axis=1, keepdims=True)
+    assert made.audit(images, folders, real).suspects.tolist() == [6]
+
+
+def test_a_folder_without_an_image_is_suspect(world: Callable[..., Any]) -> None:
+    made = world(spread=0.12)
+    images, folders = made.images(np.arange(8), 30, seed=1)
+    kept = folders != 5
+    audit: Audit = made.audit(images[kept], folders[kept])
+    assert audit.suspects.tolist() == [5]
+
+
 def test_evidence_is_the_likelihood_ratio_of_a_slow_transcription(world: Callable[..., Any]) -> None:
     made = world(classes=4, spread=0.3)
     real = made.images(np.arange(4), 30, seed=1)

@@ -180,3 +180,17 @@ def test_bad_options_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "Expected --most-suspects from 0 to 1, found 2.0" in capsys.readouterr().err
     assert main([*words, "--json", str(tmp_path / "no" / "a.json")]) == 2
     assert "Expected a folder for" in capsys.readouterr().err
+    assert main([*words, "--json", str(tmp_path)]) == 2
+    assert "found a folder or a device" in capsys.readouterr().err
+
+
+def test_what_is_missing_is_said_before_anything_is_encoded(
+    tmp_path: Path, generated: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pool = make_pool(tmp_path / "pool", generated)
+    words = ["audit", str(pool), "--classes", "digits", "--prior", "digits"]
+    for option in ("--test", "--reference", "--teacher"):
+        assert main([*words, option, str(tmp_path / "nowhere")]) == 2
+        said = capsys.readouterr().err
+        assert "nowhere" in said
+        assert "Encoding" not in said

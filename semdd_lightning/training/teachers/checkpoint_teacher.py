@@ -70,6 +70,14 @@ class CheckpointTeacher(Teacher):
         card = _load(self.path)["semdd"]
         return {key: card[key] for key in HISTORY if key in card}
 
+    def image_size(self) -> int:
+        """Pixels a side of the images that the teacher was trained on.
+
+        Raises:
+            TeacherError: if there is no such checkpoint.
+        """
+        return int(_load(self.path)["semdd"]["image_size"])
+
     def _checkpoint(self, context: TeacherContext) -> dict[str, Any]:
         checkpoint = _load(self.path)
         difference = class_order_difference(checkpoint["semdd"], context.registry)
