@@ -17,7 +17,7 @@ from semdd_lightning.pools.strings import Strings
 from semdd_lightning.progress import image_progress
 
 IMAGE_SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
+    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
     | {".avif", ".heic", ".heif", ".jxl"}  # where PIL cannot decode them they are listed as unreadable
 )
 _SUFFIXES = tuple(IMAGE_SUFFIXES)
@@ -41,6 +41,18 @@ def is_image_name(name: str) -> bool:
     [True, False, False, False]
     """
     return name.lower().endswith(_SUFFIXES) and not name.startswith(".")
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder or a link to one; a circle of links is none, and so counts as a file.
+
+    Args:
+        entry: What `os.scandir` gave.
+    """
+    try:
+        return entry.is_dir()
+    except OSError:  # a circle of links, which a later look at the file names
+        return False
 
 
 def find_images(folder: Path) -> Iterator[Path]:
@@ -146,7 +158,7 @@ def _image_entries(folder: Path, seen: set[tuple[int, int]]) -> Iterator[os.DirE
             for entry in entries:
                 if not is_pool_folder(entry.name):
                     continue
-                if _is_folder(entry):
+                if is_folder(entry):
                     inner.append(entry.name)
                 elif is_image_name(entry.name):
                     yield entry
@@ -156,10 +168,3 @@ def _image_entries(folder: Path, seen: set[tuple[int, int]]) -> Iterator[os.DirE
     # Sorted, so that of two links to one folder it is always the same one that counts.
     for name in sorted(inner):
         yield from _image_entries(folder / name, seen)
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a circle of links, which a later look at the file names
-        return False

@@ -24,6 +24,7 @@ _CIFAR = (
     "data_batch_1.bin",
     "fine_label_names.txt",
 )
+_FLAT_SPLIT = re.compile(r"(?:ILSVRC2012_)?(val|test)_\d+\.JPEG")
 _COMPARED = 4  # folders whose subfolders are compared
 
 
@@ -211,9 +212,11 @@ def class_folders_named(folder: str, image: str) -> Recogniser:
 def class_folders(path: Path) -> str | None:
     """Any folders with images in them or further below, unless they are splits or several pools."""
     seen = look(path)
-    if not seen.folders or are_splits(seen):
+    if not seen.folders or are_splits(seen) or flat_split(seen):
         return None
     sampled = seen.sampled()
+    if len(seen.folders) == 1 and flat_split(sampled[0]):
+        return None
     direct = [f"{inside.path.name}/{inside.images[0]}" for inside in sampled if inside.images]
     if direct:
         return f"{len(seen.folders)} folders with images as {direct[0]}"
@@ -231,6 +234,22 @@ def are_splits(seen: Seen) -> bool:
     """Whether the folders are a training and another split and not classes."""
     named = {name.lower() for name in seen.folders} & SPLITS
     return len(named) > 1 and any(name.startswith("train") for name in named)
+
+
+def flat_split(seen: Seen) -> tuple[Path, str] | None:
+    """The folder and the name of a split that ImageNet or Tiny-ImageNet publish without class folders.
+
+    Validation images in a folder named by wnid are those of one class.
+
+    Args:
+        seen: The split, its folder `images`, or anything else.
+    """
+    inside = look(seen.path / "images") if "images" in seen.folders else seen
+    matches = [_FLAT_SPLIT.fullmatch(name) for name in inside.images]
+    if not matches or matches[0] is None or not all(matches) or is_wnid(inside.path.name):
+        return None
+    folder = inside.path.parent if inside.path.name == "images" else inside.path
+    return folder, matches[0][1]
 
 
 def _all_wnids(seen: Seen) -> bool:

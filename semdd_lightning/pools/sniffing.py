@@ -9,7 +9,7 @@ from pathlib import Path
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.files import printable
 from semdd_lightning.pools.layouts import AUTO, LAYOUTS, Layout, find_layout, layout_names
-from semdd_lightning.pools.recognisers import are_splits, shared_folders
+from semdd_lightning.pools.recognisers import are_splits, flat_split, shared_folders
 from semdd_lightning.pools.seen import Seen, look
 from semdd_lightning.pools.tensor_files import TORCH_SUFFIXES
 
@@ -116,7 +116,17 @@ def _nothing_fits(path: Path) -> str:
         )
     elif len(tensors) > 1:
         hint = f"name one file of images, as {path / tensors[-1]}"
+    elif flat := flat_split(seen):
+        hint = _above(*flat)
     elif seen.images and not seen.folders:
         hint = "put the images of each class into a folder of their own"
     layouts = ", ".join(layout_names())
     return f"Expected an image pool at {path}, found {found}; {hint}. Layouts are {layouts}."
+
+
+def _above(folder: Path, split: str) -> str:
+    """What to give instead of a published split without class folders."""
+    if split == "test":
+        return "the classes of these test images are not published, give images that have labels"
+    named = "" if folder.name == split else f", after naming {folder.name} {split!r}"
+    return f"the classes stand beside it: give the folder above, {folder.parent}, and split {split!r}{named}"

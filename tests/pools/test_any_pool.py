@@ -9,7 +9,14 @@ import pytest
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import ClassListError, PoolError
 from semdd_lightning.export import build_component, describe
-from semdd_lightning.pools import AnyPool, ClassFolders, MergedFolders, PoolReader
+from semdd_lightning.pools import (
+    AnyPool,
+    CifarFiles,
+    ClassFolders,
+    MergedFolders,
+    PoolReader,
+    TinyImageNetFiles,
+)
 from tests.layout_makers import MAKERS, NUM_CLASSES, PER_CLASS
 
 NAMES = tuple(f"class {letter}" for letter in "lkjihgfedcba")
@@ -52,6 +59,48 @@ def test_the_manifest_says_which_layout_was_given(d4m: Path) -> None:
         description = json.loads(json.dumps(describe(pool)))
         assert description["init_args"]["layout"] == layout
         assert build_component(description, PoolReader) == pool
+
+
+def test_the_split_reaches_the_reader(tmp_path: Path) -> None:
+    tiny = MAKERS["tiny_imagenet"](tmp_path / "tiny").path
+    pool = AnyPool(tiny, split="val")
+    assert pool.reader() == TinyImageNetFiles(tiny, split="val")
+    assert pool.read().fingerprint == TinyImageNetFiles(tiny, split="val").read().fingerprint
+    assert AnyPool(tiny).reader() == TinyImageNetFiles(tiny, split="train")
+    description = json.loads(json.dumps(describe(pool)))
+    assert build_component(description, PoolReader) == pool
+    cifar = MAKERS["cifar"](tmp_path / "cifar").path
+    reader = AnyPool(cifar, split="test").reader()
+    assert isinstance(reader, CifarFiles)
+    assert reader.split == "test"
+
+
+def test_the_evaluation_split_is_named_as_the_reader_does(tmp_path: Path) -> None:
+    named = {name: AnyPool(maker(tmp_path / name).path).evaluation_split() for name, maker in MAKERS.items()}
+    assert {name: split for name, split in named.items() if split is not None} == {
+        "cifar": "test",
+        "tiny_imagenet": "val",
+        "imagenet": "val",
+    }
+
+
+def test_a_split_that_is_not_there_is_refused(d4m: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        PoolError, match=r"Expected no split for .*, found 'test'; leave it out: ClassFolders"
+    ):
+        AnyPool(d4m, split="test").check()
+    tiny = MAKERS["tiny_imagenet"](tmp_path / "tiny").path
+    with pytest.raises(PoolError, match="to be train or val, as TinyImageNetFiles names them, found 'test'"):
+        AnyPool(tiny, split="test").check()
+
+
+def test_a_circle_of_links_does_not_hide_the_pool(d4m: Path) -> None:
+    (d4m / "tiny_ipc3_50/0/l.png").symlink_to("l.png")
+    pool = AnyPool(d4m).read()
+    assert len(pool) == NUM_CLASSES * PER_CLASS
+    assert [(image.path, image.reason) for image in pool.excluded] == [
+        ("0/l.png", "unreadable: not a regular file")
+    ]
 
 
 def test_stepping_in_is_said(d4m: Path, caplog: pytest.LogCaptureFixture) -> None:

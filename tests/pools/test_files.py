@@ -21,7 +21,7 @@ def _touch(root: Path, *paths: str) -> None:
 
 
 def test_image_names() -> None:
-    suffixes = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm"]
+    suffixes = ["png", "jpg", "jpeg", "jpe", "jfif", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm"]
     assert all(is_image_name(f"a.{suffix}") and is_image_name(f"a.{suffix.upper()}") for suffix in suffixes)
     assert not any(map(is_image_name, ["a.txt", "png", ".png", ".a.png", "a.png.tmp", "selected.jsonl"]))
 

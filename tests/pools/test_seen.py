@@ -39,6 +39,12 @@ def test_a_file_shows_no_names(tmp_path: Path) -> None:
     assert seen.described() == "a file 'x.pt'"
 
 
+def test_a_circle_of_links_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "l.png").symlink_to("l.png")
+    (tmp_path / "a.png").touch()
+    assert look(tmp_path).files == ("a.png", "l.png")
+
+
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
 def test_first_members_are_files(tmp_path: Path, mode: str) -> None:
     content = io.BytesIO()

@@ -116,6 +116,42 @@ def test_what_fits_no_layout_is_described(files: list[str], message: str, tmp_pa
     assert "Layouts are subset, cifar, tiny_imagenet" in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("files", "given", "root"),
+    [
+        (["tiny/val/images/val_0.JPEG", "tiny/val/val_annotations.txt"], "tiny/val", "tiny"),
+        (["tiny/val/images/val_0.JPEG", "tiny/val/val_annotations.txt"], "tiny/val/images", "tiny"),
+        (
+            ["tiny/val/images/val_0.JPEG", "tiny/val/n01443537/val_1.JPEG", "tiny/val/val_annotations.txt"],
+            "tiny/val",
+            "tiny",
+        ),
+        (["in/val/ILSVRC2012_val_00000001.JPEG"], "in/val", "in"),
+        (["in/flat/ILSVRC2012_val_00000001.JPEG"], "in/flat", "in"),
+        (["in/flat/ILSVRC2012_val_00000001.JPEG"], "in", "in"),
+    ],
+)
+def test_flat_validation_images_are_no_class(files: list[str], given: str, root: str, tmp_path: Path) -> None:
+    touch(*(tmp_path / file for file in files))
+    message = rf"give the folder above, {tmp_path / root}, and split 'val'(, after naming flat 'val')?\. "
+    with pytest.raises(PoolError, match=message):
+        sniff(tmp_path / given)
+
+
+def test_test_images_without_classes_are_no_class(tmp_path: Path) -> None:
+    touch(tmp_path / "tiny/test/images/test_0.JPEG", tmp_path / "tiny/test/images/test_1.JPEG")
+    with pytest.raises(PoolError, match="the classes of these test images are not published"):
+        sniff(tmp_path / "tiny/test")
+
+
+def test_validation_images_sorted_into_folders_are_classes(tmp_path: Path) -> None:
+    touch(tmp_path / "val/n01440764/ILSVRC2012_val_00000293.JPEG")
+    (tmp_path / "val/images").mkdir()
+    assert sniff(tmp_path / "val").layout.name == "class_folders"
+    with pytest.raises(PoolError, match="put the images of each class into a folder of their own"):
+        sniff(tmp_path / "val/n01440764")
+
+
 def test_paths_that_hold_nothing(tmp_path: Path) -> None:
     with pytest.raises(PoolError, match="found nothing there"):
         sniff(tmp_path / "none")

@@ -241,8 +241,10 @@ def test_class_folders_in_a_tar_are_the_pool_that_they_are_unpacked(budgets: Pat
 
 
 def test_budgets_side_by_side_have_to_be_told_apart(budgets: Path) -> None:
-    with pytest.raises(PoolError, match=r"found 'd4m/ipc1', 'd4m/ipc2' with folders of images in them; give"):
-        TarShards(budgets).check()
+    message = "found 'd4m/ipc1', 'd4m/ipc2', which share 12 class folders; give one of them, as "
+    for path in (budgets, budgets / "d4m"):
+        with pytest.raises(PoolError, match=f"{message}{budgets}/d4m/ipc2"):
+            TarShards(path).check()
     with pytest.raises(PoolError, match=r"below 'ipc1' in .*; there are some below 'd4m/ipc1', 'd4m/ipc1/0'"):
         TarShards(budgets, below="ipc1").check()
     with pytest.raises(PoolError, match=r"labels 'folder' where below is given, found 'cls'"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Collection
 
-from semdd_lightning.classes.registry import some_of
+from semdd_lightning.classes.registry import is_wnid, some_of
 from semdd_lightning.errors import PoolError
 
 
@@ -14,12 +14,19 @@ def folder_of_classes(parents: Collection[str], below: str | None, where: str) -
 
     As long as all images lie below one folder that holds none itself, it is gone down; the first folder
     with a subfolder that holds images is the one. Where the way forks before, or the only folder holds both
-    images and folders of images, `below` has to say it.
+    images and folders of images, `below` has to say it. Several pools of the same classes side by side are
+    no classes, whoever says so.
 
     >>> folder_of_classes(["pool/train/cat", "pool/train/dog"], None, "x.tar")
     'pool/train'
     >>> folder_of_classes(["pool/ipc1/0", "pool/ipc10/0"], "pool/ipc10", "x.tar")
     'pool/ipc10'
+
+    >>> folder_of_classes(["pool/ipc1/0", "pool/ipc1/1", "pool/ipc10/0", "pool/ipc10/1"], None, "x.tar")
+    Traceback (most recent call last):
+    ...
+    semdd_lightning.errors.PoolError: Expected one folder of class folders in x.tar, found 'pool/ipc1', \
+'pool/ipc10', which share 2 class folders; give one of them, as x.tar/pool/ipc10.
 
     Args:
         parents: The folders that hold images; empty for the top.
@@ -35,6 +42,9 @@ def folder_of_classes(parents: Collection[str], below: str | None, where: str) -
         inside = _subfolders(places, base)
         if not inside:
             raise PoolError(_no_classes(places, base, where))
+        shared = _shared_folders(places, base, inside)
+        if shared:
+            raise PoolError(_several_pools(inside, base, len(shared), where))
         holding = any((*base, folder) in places for folder in inside)
         only = (*base, *inside) if len(inside) == 1 else None
         if below is not None or (holding and not (only and _subfolders(places, only))):
@@ -49,6 +59,14 @@ def _subfolders(places: set[tuple[str, ...]], base: tuple[str, ...]) -> set[str]
     return {place[depth] for place in places if len(place) > depth and place[:depth] == base}
 
 
+def _shared_folders(places: set[tuple[str, ...]], base: tuple[str, ...], inside: set[str]) -> set[str]:
+    """The class folders that several pools in a tar share, by the rule of `recognisers.shared_folders`."""
+    if len(inside) < 2 or any((*base, name) in places for name in inside) or all(map(is_wnid, inside)):
+        return set()
+    shared = set.intersection(*(_subfolders(places, (*base, name)) for name in inside))
+    return shared if len(shared) >= max(2, len(inside)) else set()
+
+
 def _parts(below: str) -> tuple[str, ...]:
     path = posixpath.normpath(below.strip("/") or ".")
     return () if path == "." else tuple(path.split("/"))
@@ -58,9 +76,22 @@ def _fork(inside: set[str], base: tuple[str, ...], where: str) -> str:
     candidates = ["/".join((*base, folder)) for folder in sorted(inside)]
     return (
         f"Expected one folder of class folders in {where}, found {some_of(candidates)} with folders of "
-        "images in them; give the one whose folders are the classes as `below`, or "
-        f"{'/'.join(base) or '.'!r} where they are the classes."
+        f"images in them; give the one whose folders are the classes, as {_given(candidates[-1], where)}, or "
+        f"{'/'.join(base) or '.'!r} as `below` where they are the classes."
     )
+
+
+def _several_pools(inside: set[str], base: tuple[str, ...], shared: int, where: str) -> str:
+    candidates = ["/".join((*base, folder)) for folder in sorted(inside)]
+    return (
+        f"Expected one folder of class folders in {where}, found {some_of(candidates)}, which share {shared} "
+        f"class folders; give one of them, as {_given(candidates[-1], where)}."
+    )
+
+
+def _given(folder: str, where: str) -> str:
+    """How a user writes a folder in a tar: behind its path; in a folder of tars there is none of the tar."""
+    return f"{where}/{folder}" if where.lower().endswith(".tar") else f"`below: {folder}`"
 
 
 def _no_classes(places: set[tuple[str, ...]], base: tuple[str, ...], where: str) -> str:

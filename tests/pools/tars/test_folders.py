@@ -21,20 +21,40 @@ def test_one_chain_of_folders_is_gone_down(chain: list[str], classes: set[str], 
 def test_loose_images_do_not_make_one_class_of_all() -> None:
     assert folder_of_classes(["", "pool/train/cat"], None, "x.tar") == "pool/train"
     with pytest.raises(
-        PoolError, match=r"found 'pool/train' with folders of images in them; .*, or 'pool' where"
+        PoolError, match=r"found 'pool/train' with folders of images in them; .*, or 'pool' as `below` where"
     ):
         folder_of_classes(["pool/train", "pool/train/cat", "pool/train/dog"], None, "x.tar")
 
 
 def test_a_fork_has_to_be_settled() -> None:
     parents = ["pool/ipc1/0", "pool/ipc10/0", "pool/ipc10/1/deep"]
-    message = r"found 'pool/ipc1', 'pool/ipc10' with folders .* `below`, or 'pool' where they are the classes"
+    message = (
+        r"found 'pool/ipc1', 'pool/ipc10' with folders .* as x\.tar/pool/ipc10, or 'pool' as `below` where"
+    )
     with pytest.raises(PoolError, match=message):
         folder_of_classes(parents, None, "x.tar")
     assert folder_of_classes(parents, "pool/ipc10", "x.tar") == "pool/ipc10"
     assert folder_of_classes(parents, "./pool//ipc1/", "x.tar") == "pool/ipc1"
     assert folder_of_classes(parents, "pool", "x.tar") == "pool"
     assert folder_of_classes(parents, ".", "x.tar") == ""
+
+
+@pytest.mark.parametrize("below", [None, "pool", "./pool/"])
+def test_pools_side_by_side_are_no_classes(below: str | None) -> None:
+    parents = [f"pool/ipc{k}/{c}" for k in (1, 10) for c in range(3)]
+    message = r"'pool/ipc1', 'pool/ipc10', which share 3 class folders; give one of them, as "
+    with pytest.raises(PoolError, match=message + r"/d/x\.tar/pool/ipc10\."):
+        folder_of_classes(parents, below, "/d/x.tar")
+    with pytest.raises(PoolError, match=message + r"`below: pool/ipc10`\."):
+        folder_of_classes(parents, below, "/d/shards")
+    assert folder_of_classes(parents, "pool/ipc10", "/d/x.tar") == "pool/ipc10"
+
+
+def test_classes_may_have_subfolders_in_common() -> None:
+    by_class = [f"pool/{c}/ipc{k}" for c in range(3) for k in (1, 10)]
+    assert folder_of_classes(by_class, "pool", "x.tar") == "pool"
+    by_wnid = [f"pool/n0000000{c}/{kind}" for c in range(2) for kind in ("a", "b", "c")]
+    assert folder_of_classes(by_wnid, "pool", "x.tar") == "pool"
 
 
 def test_a_folder_that_is_not_there() -> None:
