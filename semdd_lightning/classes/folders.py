@@ -57,6 +57,8 @@ def resolve_classes(folder_names: Sequence[str], classes: ClassRegistry | None) 
 def choose_by_wnid(wnids: Sequence[str], classes: ClassRegistry) -> ClassRegistry:
     """The classes of a list out of a larger data set whose folders are wnids; the other folders are left out.
 
+    Explicit folders that are wnids win over the wnids of the classes; others are those of another pool.
+
     >>> some = ClassRegistry(("springer", "tench"), ("springer", "tench"), ("n02102040", "n01440764"))
     >>> choose_by_wnid(["n01440764", "n02102040", "n02979186"], some).folders
     ('n02102040', 'n01440764')
@@ -66,23 +68,18 @@ def choose_by_wnid(wnids: Sequence[str], classes: ClassRegistry) -> ClassRegistr
         classes: The class list.
 
     Raises:
-        ClassListError: If the list has no wnids, or one that the data set lacks.
+        ClassListError: If the list has no wnids, only some folders are wnids, or the data set lacks one.
     """
-    if classes.wnids is None:
-        msg = (
-            f"Expected a class list with wnids to choose folders by, found names alone, as "
-            f"{some_of(classes.names)}; write `wnid name` for each class."
-        )
-        raise ClassListError(msg)
+    folders = _wnid_folders(classes)
     there = set(wnids)
-    lacking = [wnid for wnid in classes.wnids if wnid not in there]
+    lacking = [folder for folder in folders if folder not in there]
     if lacking:
         msg = (
             f"Expected the {len(classes)} classes of the class list among the {len(wnids)} of the data set, "
             f"found none for {some_of(lacking)}; correct the class list or the path."
         )
         raise ClassListError(msg)
-    return replace(classes, folders=classes.wnids, folders_given=True)
+    return replace(classes, folders=folders, folders_given=True)
 
 
 def numbered_name(name: str) -> tuple[str, int] | None:
@@ -93,6 +90,26 @@ def numbered_name(name: str) -> tuple[str, int] | None:
     """
     parts = _NUMBERED.fullmatch(name)
     return None if parts is None else (parts[1], int(parts[2]))
+
+
+def _wnid_folders(classes: ClassRegistry) -> tuple[str, ...]:
+    if classes.has_explicit_folders:
+        others = [folder for folder in classes.folders if not is_wnid(folder)]
+        if not others:
+            return classes.folders
+        if len(others) < len(classes):
+            msg = (
+                f"Expected wnids as the folders of all classes or of none, found {some_of(others)} among "
+                "them; correct the `folder` column of the class list."
+            )
+            raise ClassListError(msg)
+    if classes.wnids is None:
+        msg = (
+            f"Expected a class list with wnids to choose folders by, found names alone, as "
+            f"{some_of(classes.names)}; write `wnid name` for each class."
+        )
+        raise ClassListError(msg)
+    return classes.wnids
 
 
 def _resolve_without_list(folders: list[str]) -> ClassRegistry:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import RunError
+from semdd_lightning.export.class_folders import export_folders, exported_path
 from semdd_lightning.export.files import new_directory, write_json
 from semdd_lightning.export.manifest import FILE_NAME, Manifest, read_manifest
 from semdd_lightning.pools import Pool
@@ -57,9 +59,9 @@ def write_subset(
 ) -> Path:
     """Write a selection to a new directory, all of it or nothing.
 
-    It holds ``images/`` with one folder a class, in which the chosen images keep their paths,
-    ``manifest.json``, ``scores.parquet`` with every pool image, ``chosen.csv`` with the chosen ones,
-    ``report.csv`` and ``report_by_class.csv``.
+    It holds ``images/`` with one folder a class, in which the chosen images keep their paths unless a
+    folder's name means another class (`export_folders`), ``manifest.json``, ``scores.parquet`` with every
+    pool image, ``chosen.csv`` with the chosen ones, ``report.csv`` and ``report_by_class.csv``.
 
     Args:
         directory: where to; must not exist.
@@ -77,9 +79,9 @@ def write_subset(
             one name.
     """
     with new_directory(directory, claimed=claimed) as unfinished:
+        folders = list(zip(pool.registry.folders, export_folders(pool.registry), strict=True))
         for index in selection.indices.tolist():
-            folder = pool.registry.folders[int(pool.labels[index])]
-            target = unfinished / IMAGES / exported_path(pool.paths[index], folder)
+            target = unfinished / IMAGES / exported_path(pool.paths[index], *folders[pool.labels[index]])
             target.parent.mkdir(parents=True, exist_ok=True)
             _place(pool, index, target, link=link)
         table = selection_table(pool, selection) if table is None else table
@@ -131,24 +133,14 @@ def read_selection(directory: Path) -> Selection:
 def exported_images(directory: Path, manifest: Manifest) -> list[tuple[str, Path]]:
     """Pool path and exported file of each chosen image."""
     root = directory if (directory / IMAGES).is_dir() else directory / "subset"
-    folders = (manifest.class_folders[label] for label in manifest.labels)
+    registry = ClassRegistry(
+        manifest.class_names, manifest.class_folders, manifest.class_wnids, folders_given=True
+    )
+    folders = list(zip(registry.folders, export_folders(registry), strict=True))
     return [
-        (path, root / IMAGES / exported_path(path, folder))
-        for path, folder in zip(manifest.paths, folders, strict=True)
+        (path, root / IMAGES / exported_path(path, *folders[label]))
+        for path, label in zip(manifest.paths, manifest.labels, strict=True)
     ]
-
-
-def exported_path(path: str, folder: str) -> str:
-    """Where an image lies in an export, which always has one folder a class.
-
-    Args:
-        path: the image's path in the pool.
-        folder: folder of its class.
-
-    >>> exported_path("cat/deep/a.png", "cat"), exported_path("part_0/cat/a.png", "cat")
-    ('cat/deep/a.png', 'cat/part_0/cat/a.png')
-    """
-    return path if path.startswith(f"{folder}/") else f"{folder}/{path}"
 
 
 def _place(pool: Pool, index: int, target: Path, *, link: bool) -> None:

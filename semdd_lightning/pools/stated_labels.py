@@ -36,7 +36,8 @@ class StatedLabels:
     def registry(self, classes: ClassRegistry | None) -> ClassRegistry:
         """The classes, each with the folder that the paths of its images begin with.
 
-        Bare numbers are class indices from 0 on. Names are matched as names of class folders are.
+        Bare numbers are class indices from 0 on, unless the class list has folders: they say which number is
+        which class. Names are matched as names of class folders are.
 
         Args:
             classes: The class list; without one the file's own labels are the classes, in its order.
@@ -46,7 +47,7 @@ class StatedLabels:
         """
         present = np.unique(self.codes[self.codes >= 0]).tolist()
         folders = folder_names(self.names)
-        if classes is not None and not self.numbered:
+        if classes is not None and (classes.has_explicit_folders or not self.numbered):
             matched = _read_as_folders([self.names[code] for code in present], classes, self.place)
             of_name = dict(zip(self.names, folders, strict=True))
             return replace(matched, folders=tuple(of_name[name] for name in matched.folders))

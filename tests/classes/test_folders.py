@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semdd_lightning.classes import ClassRegistry, read_class_list, registry_from_entries, resolve_classes
+from semdd_lightning.classes.folders import choose_by_wnid
 from semdd_lightning.errors import ClassListError
 
 ANIMALS = ("tench", "English springer", "cassette player")
@@ -189,3 +190,14 @@ def test_folders_that_do_not_fit(folders: list[str], message: str) -> None:
 def test_no_folders_and_no_list() -> None:
     with pytest.raises(ClassListError, match="at least one class"):
         resolve_classes([], None)
+
+
+def test_explicit_folders_choose_among_wnids_where_they_are_wnids() -> None:
+    names, swapped = ("a", "b", "c"), (WNIDS[1], WNIDS[0], WNIDS[2])
+    assert choose_by_wnid(WNIDS, ClassRegistry(names, swapped, WNIDS)).folders == swapped
+    assert choose_by_wnid(WNIDS, ClassRegistry(names, swapped)).folders == swapped
+    assert choose_by_wnid(WNIDS, ClassRegistry(names, ("2", "1", "0"), WNIDS)).folders == WNIDS
+    with pytest.raises(ClassListError, match="folders of all classes or of none, found 'tench' among them"):
+        choose_by_wnid(WNIDS, ClassRegistry(names, (WNIDS[1], "tench", WNIDS[2]), WNIDS))
+    with pytest.raises(ClassListError, match="found none for 'n99999999'"):
+        choose_by_wnid(WNIDS, ClassRegistry(names, (*WNIDS[:2], "n99999999"), WNIDS))

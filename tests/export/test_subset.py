@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from semdd_lightning.cli.verify import verify
 from semdd_lightning.data import PoolSelection, select
 from semdd_lightning.errors import RunError
 from semdd_lightning.export import (
@@ -162,6 +163,26 @@ def test_an_export_always_has_class_folders(chosen: PoolSelection, tmp_path: Pat
     again = ClassFolders(out / "images").read()
     assert again.registry.folders == chosen.pool.registry.folders
     assert np.bincount(again.labels).tolist() == [2, 2]
+
+
+def test_folders_that_mean_another_class_are_named_by_their_class(
+    chosen: PoolSelection, tmp_path: Path, tiny_clip_dir: Path
+) -> None:
+    (tmp_path / "map.csv").write_text("name,folder\ncat,dog\ndog,cat\n")
+    reader = ClassFolders(chosen.pool.root, tmp_path / "map.csv")
+    swapped = select(reader, OpenClipPrior(str(tiny_clip_dir)), 2, cache_dir=tmp_path / "cache")
+    out = swapped.export(tmp_path / "out")
+    assert swapped.manifest.class_folders == ("dog", "cat")
+    exported = ClassFolders(out / "images").read()
+    for path, label in zip(exported.paths, exported.labels.tolist(), strict=True):
+        folder, _, rest = path.partition("/")
+        in_pool = chosen.pool.root / {"cat": "dog", "dog": "cat"}[folder] / rest
+        assert folder == ("cat", "dog")[label]
+        assert exported.read(exported.find(path)) == in_pool.read_bytes()
+    assert len(exported) == 4
+    assert verify(out).differences == []
+    next(out.rglob("*.png")).unlink()
+    assert len(verify(out).differences) == 1
 
 
 def test_two_images_of_one_name_are_refused(chosen: PoolSelection, tmp_path: Path) -> None:

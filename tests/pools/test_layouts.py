@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from semdd_lightning.errors import PoolError
-from semdd_lightning.export import Manifest, describe, write_subset
+from semdd_lightning.export import Manifest, describe, exported_images, write_subset
+from semdd_lightning.pools import ClassFolders
 from semdd_lightning.pools.any_pool import AnyPool
 from semdd_lightning.pools.images import decode_image
 from semdd_lightning.pools.layouts import LAYOUTS, find_layout, layout_names
@@ -94,6 +95,40 @@ def test_every_label_is_what_the_image_shows_also_after_an_export(name: str, tmp
     assert sorted(shown(exported)) == list(range(len(made.folders)))
     rows = np.sort(selection.indices.numpy())
     assert sorted(map(bytes, exported.traits.digests)) == sorted(map(bytes, pool.traits.digests[rows]))
+
+
+@pytest.mark.parametrize(
+    "name", ["dc", "tensors", "npz", "huggingface_folder", "parquet", "webdataset", "tar", "rded"]
+)
+def test_a_corrected_class_list_moves_labels_and_the_folders_of_an_export(name: str, tmp_path: Path) -> None:
+    made = MAKERS[name](tmp_path / "pool")
+    folders = [made.folders[-1], *made.folders[1:-1], made.folders[0]]
+    names = [f"kind {chr(ord('a') + c)}" for c in range(len(folders))]
+    rows = [f"{kind},{folder}" for kind, folder in zip(names, folders, strict=True)]
+    (tmp_path / "map.csv").write_text("\n".join(["name,folder", *rows]))
+    reader = AnyPool(made.path, tmp_path / "map.csv")
+    pool = reader.read()
+    last = len(folders) - 1
+    swapped = {0: last, last: 0}
+    assert pool.labels.tolist() == [swapped.get(c, c) for c in shown(pool)]
+    assert pool.registry.folders == tuple(folders)
+
+    selection, manifest = choose_one_a_class(pool, reader)
+    out = write_subset(tmp_path / "out", pool, selection, manifest)
+    exported = ClassFolders(out / "images", class_names=tuple(names)).read()
+    assert exported.labels.tolist() == [swapped.get(c, c) for c in shown(exported)]
+    assert sorted(file for _, file in exported_images(out, manifest)) == sorted(out.rglob("*.*g"))
+
+
+@pytest.mark.parametrize("name", ["imagenet", "tiny_imagenet"])
+def test_a_corrected_class_list_moves_the_folders_of_official_forms(name: str, tmp_path: Path) -> None:
+    made = MAKERS[name](tmp_path / "pool")
+    folders = (made.folders[1], made.folders[0], *made.folders[2:])
+    rows = [f"kind {i},{folder},{made.folders[i]}" for i, folder in enumerate(folders)]
+    (tmp_path / "map.csv").write_text("\n".join(["name,folder,wnid", *rows]))
+    pool = AnyPool(made.path, tmp_path / "map.csv").read()
+    assert pool.registry.folders == folders
+    assert pool.labels.tolist() == [{0: 1, 1: 0}.get(c, c) for c in shown(pool)]
 
 
 def test_sniffing_needs_no_torch(tmp_path: Path) -> None:
