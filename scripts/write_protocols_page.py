@@ -44,7 +44,8 @@ the last pass. Peer habits that change a number are switches, and a result names
 
 Where a peer's paper and public code differ, the code counts.
 
-Real runs, shortened, with the teacher beside stored labels: [results/cifar10-protocols.md](results/cifar10-protocols.md).
+Real runs, shortened, with the teacher and from stored labels:
+[results/cifar10-protocols.md](results/cifar10-protocols.md).
 
 This page is written by `scripts/write_protocols_page.py` from the configs.
 """
