@@ -24,7 +24,7 @@ from semdd_lightning.pools import AnyPool
 from semdd_lightning.prior import embed_pool, parse_prior
 
 Floats = NDArray[np.float32]
-FAULTS = ("none", "all permuted", "three shifted", "two swapped", "half of another")
+FAULTS = ("none", "all permuted", "three shifted", "two swapped", "half of another", "no class at all")
 POOR_ACCURACY = 0.4
 
 
@@ -122,26 +122,28 @@ def measure(model: Embedded, per_class: int, real: int, trials: int) -> dict[str
     """
     counts: Counter[str] = Counter()
     for fault in FAULTS:
-        for vectors, labels, holds, mixed, audit in audits(model, fault, per_class, real, trials):
-            del vectors, labels
+        for holds, mixed, audit in audits(model, fault, per_class, real, trials):
             suspects = set(audit.suspects.tolist())
             counts[f"{fault}: refused"] += audit.refused
             counts[f"{fault}: mapping"] += bool((audit.order == holds).all())
-            if mixed is not None:
+            if fault == "no class at all" and mixed is not None:
+                counts["noise found"] += mixed[0] in suspects
+            elif mixed is not None:
                 folder, other = mixed
                 counts["found"] += folder in suspects
                 counts["first"] += int(audit.contents.ranking()[0]) == folder
                 counts["named"] += folder in suspects and int(audit.contents.suspected[folder]) == other
             if fault == "none":
                 counts["false suspects"] += len(suspects)
+                counts["warned"] += len(suspects) > 0
     rates = {name: count / trials for name, count in sorted(counts.items())}
     return {**rates, "false suspects": counts["false suspects"] / trials / model.num_classes}
 
 
 def audits(
     model: Embedded, fault: str, per_class: int, real: int, trials: int
-) -> Iterator[tuple[Floats, NDArray[np.int64], NDArray[np.int64], tuple[int, int] | None, Audit]]:
-    """Draw pools with a fault and audit them."""
+) -> Iterator[tuple[NDArray[np.int64], tuple[int, int] | None, Audit]]:
+    """Draw pools with a fault and audit them: what each folder holds, the faulty one and what is in it."""
     random = np.random.default_rng([FAULTS.index(fault), per_class, real])
     classes = model.num_classes
     for _ in range(trials):
@@ -158,11 +160,15 @@ def audits(
             mixed = int(picked[0]), int(picked[1])
             rows[mixed[0]][: per_class // 2] = draw(random, model.pool_labels, mixed[1], per_class // 2)
         vectors, labels = model.pool[np.concatenate(rows)], np.repeat(np.arange(classes), per_class)
+        if fault == "no class at all":
+            mixed = int(picked[0]), int(picked[0])
+            noise = random.standard_normal((per_class, vectors.shape[1])).astype(np.float32)
+            vectors[labels == mixed[0]] = unit(noise)
         reference = None
         if real:
             real_rows = np.concatenate([draw(random, model.real_labels, c, real) for c in range(classes)])
             reference = model.real[real_rows], model.real_labels[real_rows]
-        yield vectors, labels, holds, mixed, audit_vectors(model, vectors, labels, reference)
+        yield holds, mixed, audit_vectors(model, vectors, labels, reference)
 
 
 def audit_vectors(
@@ -204,11 +210,13 @@ def show(rows: list[dict[str, float | str]], trials: int) -> None:
         "images": "images a folder",
         "real": "real images a class",
         "none: refused": "sound pool refused",
+        "warned": "sound pool warned of",
         "false suspects": "sound folder suspected",
         **{f"{fault}: refused": f"{fault}: refused" for fault in FAULTS[1:4]},
         **{f"{fault}: mapping": f"{fault}: mapping right" for fault in FAULTS[1:4]},
         "found": "half of another: found",
         "first": "half of another: ranked first",
+        "noise found": "no class at all: found",
     }
     for title in columns.values():
         table.add_column(title)

@@ -40,8 +40,11 @@ def run(command: str, words: list[str]) -> int:
         msg = f"Expected --most-suspects from 0 to 1, found {options.most_suspects}; 0.2 is the default."
         raise ConfigError(msg)
     pool = AnyPool(options.pool, options.dataset, layout=options.layout)
-    for reader in (pool, *(AnyPool(path) for path in (options.reference, options.test) if path is not None)):
-        reader.check()
+    pool.check()
+    if options.reference is not None:
+        AnyPool(options.reference).check()
+    if options.test is not None:
+        _test_pool(options.test).check()
     return _audit(pool, options)
 
 
@@ -108,7 +111,7 @@ def _audit(reader: AnyPool, options: argparse.Namespace) -> int:
     if options.reference is not None:
         real = embed_reference(AnyPool(options.reference), images.registry, embed)
     audit = audit_classes(images, embeddings, real, teacher=teacher, most_suspects=options.most_suspects)
-    test = None if options.test is None else AnyPool(options.test).read()
+    test = None if options.test is None else _test_pool(options.test).read()
     record = audit_record(
         images, audit, near_duplicates(images), None if test is None else leaked_images(images, test)
     )
@@ -118,6 +121,12 @@ def _audit(reader: AnyPool, options: argparse.Namespace) -> int:
     next_commands = _next(options, ipc, refused=audit.refused)
     print_audit(record, describe_refusal(images.registry, audit), next_commands)
     return REFUSED if audit.refused else 0
+
+
+def _test_pool(path: Path) -> AnyPool:
+    """The test images at a path: of a data set's official form its test split, not the training split."""
+    pool = AnyPool(path)
+    return AnyPool(path, split=pool.evaluation_split())
 
 
 def _teacher(run: Path, classes: ClassRegistry, prior: OpenClipPrior, device: str) -> TeacherLogits:
