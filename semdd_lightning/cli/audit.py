@@ -115,6 +115,7 @@ def _audit(reader: AnyPool, options: argparse.Namespace) -> int:
     record = audit_record(
         images, audit, near_duplicates(images), None if test is None else leaked_images(images, test)
     )
+    record["pool"] = str(options.pool)  # with the folder inside a tar, which the root does not name
     if options.json is not None:
         write_json(options.json, {**record, "prior": options.prior, "dataset": _text(options.dataset)})
     ipc = max(1, min(10, int(images.counts().min()) // 2))

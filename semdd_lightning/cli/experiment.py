@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
@@ -49,7 +50,14 @@ def run(command: str, words: list[str]) -> int:
     """Run one of the four commands and print its table."""
     experiment = run_experiment([command, *words])
     experiment.print_table()
+    _leave_process_group()
     return 0
+
+
+def _leave_process_group() -> None:
+    """As Lightning does for NCCL alone: threads of gloo that outlive the interpreter now and then abort it."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def run_experiment(words: list[str]) -> RunResult:
