@@ -55,7 +55,7 @@ def run(command: str, words: list[str]) -> int:
 
 
 def _leave_process_group() -> None:
-    """As Lightning does for NCCL alone: threads of gloo that outlive the interpreter now and then abort it."""
+    """As Lightning does for NCCL alone: gloo threads that outlive the interpreter now and then abort it."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
