@@ -21,7 +21,7 @@ from semdd_lightning.cli.protocols import Protocol, resolve_protocol
 from semdd_lightning.cli.run_directory import claim_directory, create_run_directory, write_versions
 from semdd_lightning.cli.run_record import RunRecord, RunResult
 from semdd_lightning.data import ImageDataModule
-from semdd_lightning.data.image_data_module import epochs_of
+from semdd_lightning.data.pass_counts import epochs_of
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.export import write_text
 from semdd_lightning.training import ClassifierModule

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from functools import partial
-from itertools import accumulate
 from typing import Any, Literal
 
 import torch
@@ -14,13 +13,15 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.data.augmentation import Augmentation, augment, mix
+from semdd_lightning.data.augmentation import Augmentation
+from semdd_lightning.data.augmented_batches import augmented_batch
 from semdd_lightning.data.batches import EvaluationImages, TrainingImages
 from semdd_lightning.data.class_matching import class_mapping
 from semdd_lightning.data.image_sets import ImageSet
 from semdd_lightning.data.labelled_images import LabelledImages
 from semdd_lightning.data.loaders import EvaluationBatch, EvaluationLoader, PassLoader, TrainingIndices
-from semdd_lightning.data.passes import PassPlanner, PlannedBatch
+from semdd_lightning.data.pass_counts import check_replay, epochs_of
+from semdd_lightning.data.passes import PassPlanner
 from semdd_lightning.data.storage import ImageStore, Storage, evaluation_view, square, store_images
 from semdd_lightning.errors import ClassListError, ConfigError
 
@@ -89,7 +90,7 @@ class ImageDataModule(LightningDataModule):
             )
             raise ConfigError(msg)
         epochs_of(passes, passes_per_epoch)
-        _check_replay(passes, mixing_group, distinct_passes)
+        check_replay(passes, mixing_group, distinct_passes)
         self.train = train
         self.test = test
         self.validation = validation
@@ -172,7 +173,8 @@ class ImageDataModule(LightningDataModule):
             self._stores["train"], self.schedule, 1, lambda: pass_index, num_workers=self.num_workers
         )
         for indices in loader:
-            yield self._augmented(move_data_to_device(indices, self._device))
+            batch = move_data_to_device(indices, self._device)
+            yield augmented_batch(batch, self._stores["train"], self.augmentation)
 
     def plain_images(self, rows: Tensor) -> Tensor:
         """Training images in [0, 1], neither augmented nor mixed, on the training device, (n, 3, S, S)."""
@@ -228,7 +230,7 @@ class ImageDataModule(LightningDataModule):
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:  # noqa: ANN401 - Lightning's
         """Turn indices into augmented images in [0, 1], on the device."""
         if isinstance(batch, TrainingIndices):
-            return self._augmented(batch)
+            return augmented_batch(batch, self._stores["train"], self.augmentation)
         if isinstance(batch, EvaluationBatch):
             return EvaluationImages(batch.images.float() / 255, batch.labels, batch.rows)
         return batch
@@ -316,67 +318,3 @@ class ImageDataModule(LightningDataModule):
         return EvaluationLoader(
             self._stores[split], self.evaluation_batch_size, rank, world_size, self.num_workers
         )
-
-    def _augmented(self, batch: TrainingIndices) -> TrainingImages:
-        plan, store = batch.plan, self._stores["train"]
-        pixels = store.gather(plan.images) if batch.pixels is None else batch.pixels
-        images = augment(pixels.float() / 255, plan.draws, self.augmentation)
-        labels = store.labels.to(pixels.device)[plan.images]
-        rows = len(plan.partners)
-        mixed, ratio = _mixed(images[:rows], images[plan.partners], plan, self.augmentation)
-        return TrainingImages(
-            images=mixed,
-            labels=labels[:rows],
-            partner_labels=labels[plan.partners],
-            ratio=ratio,
-            weight=plan.weight,
-            rows=plan.images[:rows],
-            partner_rows=plan.images[plan.partners],
-            drawn_pass=plan.drawn_pass,
-        )
-
-
-def _mixed(
-    images: Tensor, partners: Tensor, plan: PlannedBatch, policy: Augmentation
-) -> tuple[Tensor, Tensor]:
-    """Mixed images (B, 3, S, S) and the share of each that is its own, as `TrainingImages` holds it."""
-    if len(plan.mixes) == 1:
-        return mix(images, partners, plan.mixes[0], policy), plan.mixes[0].ratio
-    stops = list(accumulate(plan.sizes))
-    mixed, ratios = [], []
-    for draw, start, stop in zip(plan.mixes, [0, *stops], stops, strict=False):
-        mixed.append(mix(images[start:stop], partners[start:stop], draw, policy))
-        ratios.append(draw.ratio.expand(stop - start))
-    return torch.cat(mixed), torch.cat(ratios)
-
-
-def _check_replay(passes: int, mixing_group: int | None, distinct_passes: int | None) -> None:
-    if mixing_group is not None and mixing_group < 2:
-        msg = f"Expected mixing_group of at least 2, found {mixing_group}; one image has no partner."
-        raise ConfigError(msg)
-    if distinct_passes is not None and not 1 <= distinct_passes <= passes:
-        msg = (
-            f"Expected distinct_passes between 1 and the {passes} passes, found {distinct_passes}; "
-            "null draws every pass anew."
-        )
-        raise ConfigError(msg)
-
-
-def epochs_of(passes: int, passes_per_epoch: int) -> int:
-    """Lightning epochs that a number of passes makes.
-
-    Raises:
-        ConfigError: if the epochs would not be whole.
-
-    Example:
-        >>> epochs_of(300, 10)
-        30
-    """
-    if passes % passes_per_epoch:
-        divisors = [d for d in range(1, passes + 1) if passes % d == 0]
-        msg = (
-            f"Expected passes_per_epoch to divide passes ({passes}), found {passes_per_epoch}; "
-            f"take one of {divisors}."
-        )
-        raise ConfigError(msg)
-    return passes // passes_per_epoch

@@ -13,7 +13,6 @@ import torch
 from lightning.pytorch import Trainer
 
 from semdd_lightning.data import Augmentation, DigitsImages, FolderImages, ImageDataModule, TrainingImages
-from semdd_lightning.data.image_data_module import epochs_of
 from semdd_lightning.data.storage import evaluation_view, square
 from semdd_lightning.errors import ClassListError, ConfigError
 from semdd_lightning.models import ConvNet
@@ -175,12 +174,6 @@ def test_a_wrong_number_of_classes(coloured_pool: Path) -> None:
 def test_numbers_that_make_no_sense(options: dict[str, int], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         ImageDataModule(DigitsImages(), 3, 16, **options)  # type: ignore[arg-type]
-
-
-def test_epochs_are_whole() -> None:
-    assert [epochs_of(300, per_epoch) for per_epoch in (1, 10, 300)] == [300, 30, 1]
-    with pytest.raises(ConfigError, match="divide passes"):
-        epochs_of(3, 4)
 
 
 def test_what_is_missing_is_said() -> None:
