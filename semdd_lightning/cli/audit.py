@@ -91,8 +91,9 @@ def _audit(reader: AnyPool, options: argparse.Namespace) -> int:
     from functools import partial
 
     from semdd_lightning.cli.devices import pick_device
+    from semdd_lightning.data.audit_messages import describe_refusal
     from semdd_lightning.data.audit_record import audit_record
-    from semdd_lightning.data.auditing import audit_classes, describe_refusal
+    from semdd_lightning.data.auditing import audit_classes
     from semdd_lightning.data.reference_images import embed_reference
     from semdd_lightning.datasets import with_imagenet_names
     from semdd_lightning.export import write_json
