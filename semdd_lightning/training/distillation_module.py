@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any, Literal
 
 import torch
@@ -20,11 +19,8 @@ from semdd_lightning.training.teachers import (
     FrozenTeacher,
     Teacher,
     TeacherContext,
-    check_teacher,
-    teacher_card,
+    checked_teacher,
 )
-
-logger = logging.getLogger(__name__)
 
 
 class DistillationModule(ClassifierModule):
@@ -109,17 +105,12 @@ class DistillationModule(ClassifierModule):
         if stage != "fit" or self._frozen is not None:
             return
         data = self._data
+        device = self.trainer.strategy.root_device
         if isinstance(self.teacher, SoftLabels):
-            device = self.trainer.strategy.root_device
             request = LabelRequest(data, self._context, self.temperature, device)
             self._batch_labels, self.teacher_card = self.teacher.open(request)
             return
-        self._frozen = FrozenTeacher(self.teacher.build(self._context), self.trainer.strategy.root_device)
-        images, labels, what = data.check_images()
-        policy = data.audit if isinstance(data, PoolDataModule) else "refuse"
-        accuracy = check_teacher(self._frozen, images, labels, data.registry, what, policy)
-        self.teacher_card = teacher_card(self.teacher, self._frozen, accuracy, what)
-        logger.info("Teacher: %.1f %% top-1 on %d %s", 100 * accuracy, len(labels), what)
+        self._frozen, self.teacher_card = checked_teacher(self.teacher, self._context, data, device)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the teacher's card."""

@@ -11,19 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from semdd_lightning.data import ImageDataModule, PoolDataModule, TrainingImages
+from semdd_lightning.data import ImageDataModule, TrainingImages
 from semdd_lightning.errors import LabelError
 from semdd_lightning.training.soft_labels.labelling import label_plain
 from semdd_lightning.training.soft_labels.made_for import made_for, made_for_config, refuse_differences
 from semdd_lightning.training.soft_labels.mixing import mixed_logits
 from semdd_lightning.training.soft_labels.store import LabelStore
-from semdd_lightning.training.teachers import (
-    FrozenTeacher,
-    Teacher,
-    TeacherContext,
-    check_teacher,
-    teacher_card,
-)
+from semdd_lightning.training.teachers import Teacher, TeacherContext, checked_teacher
 
 BatchLabels = Callable[[TrainingImages], Tensor]
 """From a batch to the teacher's logits of its images, (B, C)."""
@@ -127,12 +121,9 @@ class StaticLabels(SoftLabels):
 
     def open(self, request: LabelRequest) -> tuple[BatchLabels, dict[str, Any]]:
         """Build the teacher, refuse one at chance level, and let it label every chosen image."""
-        frozen = FrozenTeacher(self.teacher.build(request.context), request.device)
-        images, labels, what = request.data.check_images()
-        policy = request.data.audit if isinstance(request.data, PoolDataModule) else "refuse"
-        accuracy = check_teacher(frozen, images, labels, request.data.registry, what, policy)
+        frozen, card = checked_teacher(self.teacher, request.context, request.data, request.device)
         logits = label_plain(frozen, request.data).to(request.device)
-        return static_labels(logits, request.temperature), teacher_card(self.teacher, frozen, accuracy, what)
+        return static_labels(logits, request.temperature), card
 
 
 def static_labels(logits: Tensor, temperature: float) -> BatchLabels:

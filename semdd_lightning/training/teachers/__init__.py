@@ -2,6 +2,7 @@
 
 from semdd_lightning.training.teachers.card import teacher_card
 from semdd_lightning.training.teachers.check import check_teacher, upper_bound
+from semdd_lightning.training.teachers.checked import checked_teacher
 from semdd_lightning.training.teachers.checkpoint_teacher import CheckpointTeacher
 from semdd_lightning.training.teachers.clip_teacher import ClipTeacher, ZeroShotNetwork
 from semdd_lightning.training.teachers.ensemble_teacher import EnsembleTeacher, MeanLogits
@@ -26,6 +27,7 @@ __all__ = [
     "TorchvisionTeacher",
     "ZeroShotNetwork",
     "check_teacher",
+    "checked_teacher",
     "imagenet_indices",
     "read_state_dict",
     "teacher_card",

@@ -1,0 +1,61 @@
+"""A teacher that is built and has passed every check that comes before training."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import torch
+
+from semdd_lightning.data import ImageDataModule, PoolDataModule
+from semdd_lightning.data.auditing import AUTOMATIC, apply_policy, audit_classes, network_logits
+from semdd_lightning.training.teachers.card import teacher_card
+from semdd_lightning.training.teachers.check import check_teacher
+from semdd_lightning.training.teachers.teacher import FrozenTeacher, Teacher, TeacherContext
+
+_POOL_IMAGES = 1_000  # of a pool that the teacher looks at, in all
+
+logger = logging.getLogger(__name__)
+
+
+def checked_teacher(
+    teacher: Teacher, context: TeacherContext, data: ImageDataModule, device: torch.device
+) -> tuple[FrozenTeacher, dict[str, Any]]:
+    """Build a teacher, refuse one that is at chance or counts the classes in another order; and its card.
+
+    It is asked about held-out images where there are some. Of a pool that was selected from, it also says
+    whether the folders hold their classes: CLIP alone may not have noticed.
+
+    Args:
+        teacher: its description.
+        context: what it may need to know.
+        data: the data module, set up for training.
+        device: where it labels.
+
+    Raises:
+        TeacherError: if there is no such teacher, it does not fit, or it is at chance.
+        AuditError: if it sees the classes in another order, and the data module does not go on all the same.
+    """
+    frozen = FrozenTeacher(teacher.build(context), device)
+    images, labels, what = data.check_images()
+    policy = data.audit if isinstance(data, PoolDataModule) else "refuse"
+    accuracy = check_teacher(frozen, images, labels, data.registry, what, policy)
+    logger.info("Teacher: %.1f %% top-1 on %d %s", 100 * accuracy, len(labels), what)
+    if isinstance(data, PoolDataModule) and policy != "off":
+        _ask_about_pool(frozen, data)
+    return frozen, teacher_card(teacher, frozen, accuracy, what)
+
+
+def _ask_about_pool(teacher: FrozenTeacher, data: PoolDataModule) -> None:
+    """Let the teacher vote on the pool too; what CLIP says was heard when the images were selected."""
+    if data.selected is None:
+        return
+    pool, embeddings = data.selected.pool, data.selected.embeddings
+    audit = audit_classes(
+        pool,
+        embeddings,
+        teacher=network_logits(teacher, data.image_size),
+        at_most=min(AUTOMATIC, max(1, _POOL_IMAGES // len(pool.registry))),
+    )
+    if audit.teacher is not None and len(audit.teacher.moved):
+        apply_policy(pool, audit, data.audit)

@@ -1,0 +1,82 @@
+"""A teacher is asked about the pool too, and not only about the images of its check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from torch import Tensor, nn
+
+from semdd_lightning.data import FolderImages, PoolDataModule
+from semdd_lightning.errors import AuditError
+from semdd_lightning.pools import ClassFolders
+from semdd_lightning.prior import OpenClipPrior
+from semdd_lightning.training import DistillationModule, StaticLabels
+from semdd_lightning.training.teachers import Teacher, TeacherContext, checked_teacher
+
+CLASSES = "name,folder\nblue,green\ngreen,blue\nred,red\n"  # two folders change places
+
+
+class Colours(nn.Module):
+    """Knows blue, green and red."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return 30 * images.mean(dim=(2, 3))[:, [2, 1, 0]]
+
+
+@dataclass(frozen=True)
+class ColourTeacher(Teacher):
+    """Right about every coloured image."""
+
+    def build(self, context: TeacherContext) -> nn.Module:
+        return Colours()
+
+
+@pytest.fixture
+def make_data(coloured_pool: Path, tiny_clip_dir: Path, tmp_path: Path) -> Callable[..., PoolDataModule]:
+    """A pool with two folders swapped by its class list, and real images in their right folders."""
+    classes = tmp_path / "classes.csv"
+    classes.write_text(CLASSES)
+
+    def make(**options: Any) -> PoolDataModule:  # noqa: ANN401 - what the data module takes
+        pool = ClassFolders(coloured_pool, classes if options.pop("swapped", True) else None)
+        prior = OpenClipPrior(str(tiny_clip_dir))
+        return PoolDataModule(pool, prior, 2, 3, 16, validation=FolderImages(coloured_pool), **options)
+
+    return make
+
+
+def test_a_pool_in_another_order_is_refused_by_a_teacher_that_is_right_on_real_images(
+    make_data: Callable[..., PoolDataModule], make_trainer: Callable[..., Trainer]
+) -> None:
+    for teacher in (ColourTeacher(), StaticLabels(ColourTeacher())):
+        module = DistillationModule("conv3", teacher, 3, 16)
+        with pytest.raises(AuditError, match=r"by teacher, 33 % .* 100 % would") as refused:
+            make_trainer().fit(module, datamodule=make_data(passes=1, passes_per_epoch=1))
+        assert "blue,blue\ngreen,green\nred,red\n" in str(refused.value)
+
+
+@pytest.mark.parametrize("audit", ["warn", "off"])
+def test_the_flag_goes_on_all_the_same(
+    make_data: Callable[..., PoolDataModule], audit: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = make_data(audit=audit)
+    data.setup("fit")
+    context = TeacherContext(data.registry, 16, data.prior)
+    _, card = checked_teacher(ColourTeacher(), context, data, torch.device("cpu"))
+    assert card["accuracy"]["top1"] == 1.0
+    assert ("by teacher, 33 %" in caplog.text) == (audit == "warn")
+
+
+def test_a_sound_pool_is_left_alone(make_data: Callable[..., PoolDataModule]) -> None:
+    data = make_data(swapped=False)
+    data.setup("fit")
+    context = TeacherContext(data.registry, 16, data.prior)
+    frozen, card = checked_teacher(ColourTeacher(), context, data, torch.device("cpu"))
+    assert card["accuracy"]["top1"] == 1.0
+    assert frozen(torch.zeros(1, 3, 16, 16)).shape == (1, 3)
