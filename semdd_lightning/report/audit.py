@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from semdd_lightning.report.tables import print_next_commands, table_of_rows
+
 _FOLDERS = 12  # shown where fewer are suspect
 _SHOWN = 5  # examples of single images
 _COLOURS = {"moved": "red", "empty": "red", "suspect": "yellow", "ok": "green"}
@@ -29,18 +31,10 @@ def print_audit(record: Mapping[str, Any], problem: str | None, next_commands: S
     """
     console = Console()
     console.print(folder_table(record))
-    summary = Table(title="semdd audit", show_header=False)
-    summary.add_column(style="bold")
-    summary.add_column()
-    for label, value in _rows(record).items():
-        summary.add_row(label, value)
-    console.print(summary)
+    console.print(table_of_rows("semdd audit", _rows(record)))
     if problem is not None:
         console.print(problem, highlight=False, soft_wrap=True, markup=False)
-    if next_commands:
-        console.print("Next:")
-    for command in next_commands:
-        console.print(f"  {command}", highlight=False, soft_wrap=True, markup=False)
+    print_next_commands(console, next_commands)
 
 
 def folder_table(record: Mapping[str, Any]) -> Table:

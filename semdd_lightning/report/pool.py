@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from semdd_lightning.pools.inspection import PoolInspection
+from semdd_lightning.report.tables import print_next_commands, table_of_rows
 
 _SHOWN = 5  # examples in a cell
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
@@ -24,15 +24,9 @@ def print_pool_table(found: PoolInspection, next_commands: Sequence[str], snippe
         snippet: The part of a config that names the pool.
     """
     console = Console()
-    table = Table(title=f"semdd pool inspect: {escape(found.path)}", show_header=False)
-    table.add_column(style="bold")
-    table.add_column()
-    for label, value in pool_rows(found).items():
-        table.add_row(label, escape(value))
-    console.print(table)
-    console.print("Next:")
-    for command in next_commands:
-        console.print(f"  {command}", highlight=False, soft_wrap=True, markup=False)
+    rows = {label: escape(value) for label, value in pool_rows(found).items()}
+    console.print(table_of_rows(f"semdd pool inspect: {escape(found.path)}", rows))
+    print_next_commands(console, next_commands)
     console.print("In a config:")
     console.print(snippet, highlight=False, soft_wrap=True, markup=False)
 

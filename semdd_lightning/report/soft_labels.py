@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
+from semdd_lightning.report.tables import print_next_commands, table_of_rows
+
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -25,12 +27,7 @@ def print_label_table(
         next_commands: what one would do next.
     """
     console = Console()
-    table = Table(title=title, show_header=False)
-    table.add_column(style="bold")
-    table.add_column()
-    for label, value in rows.items():
-        table.add_row(label, value)
-    console.print(table)
+    console.print(table_of_rows(title, rows))
     if costs:
         others = Table(title="What labels would cost")
         others.add_column("")
@@ -39,10 +36,7 @@ def print_label_table(
         for setting, count in costs:
             others.add_row(setting, f"{count:,}", size(count))
         console.print(others)
-    if next_commands:
-        console.print("Next:")
-    for command in next_commands:
-        console.print(f"  {command}", highlight=False, soft_wrap=True)
+    print_next_commands(console, next_commands)
 
 
 def size(count: int) -> str:

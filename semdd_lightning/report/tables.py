@@ -21,34 +21,11 @@ STATISTICS = {
 def print_run_table(result: Mapping[str, Any], next_commands: Sequence[str]) -> None:
     """Print the result of a run, what the selection bought, and what to try next."""
     console = Console()
-    table = Table(title=f"semdd {result['command']}: {' + '.join(result['configs'])}", show_header=False)
-    table.add_column(style="bold")
-    table.add_column()
-    for label, key in (
-        ("sampler", "sampler"),
-        ("images per class", "ipc"),
-        ("student", "student"),
-        ("passes", "passes"),
-        ("protocol", "protocol"),
-    ):
-        if result.get(key) is not None:
-            table.add_row(label, str(result[key]))
-    for name, value in sorted(result["metrics"].items()):
-        table.add_row(*_metric(name, value, result["evaluated"]))
-    if result.get("best"):
-        table.add_row("best test top-1", _best(result["best"]))
-    if result.get("quirks"):
-        table.add_row("as the peer's code", ", ".join(result["quirks"]))
-    if result["encoded"] is not None:
-        table.add_row("encoded by CLIP", f"{result['encoded']} images now, the others came from the cache")
-    if result["seconds"]:
-        times = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in result["seconds"].items())
-        table.add_row("seconds", times)
-    table.add_row("run directory", result["directory"])
-    console.print(table)
+    title = f"semdd {result['command']}: {' + '.join(result['configs'])}"
+    console.print(table_of_rows(title, _run_rows(result)))
     if result["selection"]:
         console.print(statistics_table(result["selection"]))
-    _print_next(console, next_commands)
+    print_next_commands(console, next_commands)
 
 
 def print_selection_table(
@@ -59,14 +36,37 @@ def print_selection_table(
 ) -> None:
     """Print the outcome of ``semdd select``."""
     console = Console()
+    console.print(table_of_rows(title, rows))
+    console.print(statistics_table(report))
+    print_next_commands(console, next_commands)
+
+
+def table_of_rows(title: str, rows: Mapping[str, str]) -> Table:
+    """A table of two columns, what is known and its value, without a header.
+
+    Args:
+        title: above the table, with rich's markup.
+        rows: label and value of every row, with rich's markup.
+    """
     table = Table(title=title, show_header=False)
     table.add_column(style="bold")
     table.add_column()
     for label, value in rows.items():
         table.add_row(label, value)
-    console.print(table)
-    console.print(statistics_table(report))
-    _print_next(console, next_commands)
+    return table
+
+
+def print_next_commands(console: Console, commands: Sequence[str]) -> None:
+    """Print what one would do next, each command in one line so that it can be copied.
+
+    Args:
+        console: the terminal.
+        commands: without markup; none prints nothing.
+    """
+    if commands:
+        console.print("Next:")
+    for command in commands:
+        console.print(f"  {command}", highlight=False, soft_wrap=True, markup=False)
 
 
 def statistics_table(report: Mapping[str, Mapping[str, float | None]]) -> Table:
@@ -94,6 +94,30 @@ def statistics_record(report: pd.DataFrame) -> dict[str, dict[str, float | None]
     }
 
 
+def _run_rows(result: Mapping[str, Any]) -> dict[str, str]:
+    named = {
+        "sampler": "sampler",
+        "images per class": "ipc",
+        "student": "student",
+        "passes": "passes",
+        "protocol": "protocol",
+    }
+    rows = {label: str(result[key]) for label, key in named.items() if result.get(key) is not None}
+    rows |= dict(
+        _metric(name, value, result["evaluated"]) for name, value in sorted(result["metrics"].items())
+    )
+    if result.get("best"):
+        rows["best test top-1"] = _best(result["best"])
+    if result.get("quirks"):
+        rows["as the peer's code"] = ", ".join(result["quirks"])
+    if result["encoded"] is not None:
+        rows["encoded by CLIP"] = f"{result['encoded']} images now, the others came from the cache"
+    if result["seconds"]:
+        times = (f"{stage} {seconds:.1f}" for stage, seconds in result["seconds"].items())
+        rows["seconds"] = ", ".join(times)
+    return {**rows, "run directory": result["directory"]}
+
+
 def _metric(name: str, value: float, evaluated: Mapping[str, int]) -> tuple[str, str]:
     split, _, measure = name.partition("_")
     label = {"val": "validation", "test": "test", "train": "training"}.get(split, split)
@@ -107,10 +131,3 @@ def _metric(name: str, value: float, evaluated: Mapping[str, int]) -> tuple[str,
 def _best(best: Mapping[str, float]) -> str:
     count, passed = int(best["evaluations"]), int(best["after_pass"])
     return f"{best['top1']:.2%} after pass {passed}, the highest of {count} tests: a peer's habit, no result"
-
-
-def _print_next(console: Console, commands: Sequence[str]) -> None:
-    if commands:
-        console.print("Next:")
-    for command in commands:
-        console.print(f"  {command}", highlight=False, soft_wrap=True)
