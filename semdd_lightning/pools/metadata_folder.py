@@ -73,21 +73,14 @@ class MetadataFolder(DiskPool):
         table = self._table()
         if registry is None:
             registry = table.stated.registry(self._class_list())
-        labels = table.stated.class_indices(registry)
-        kept = np.flatnonzero(labels >= 0)
-        if len(kept) < len(labels):
-            _log.warning(
-                "%d images of %s have no label and are ignored.", len(labels) - len(kept), table.file
-            )
+        kept, labels = table.stated.labelled(registry, f"images of {table.file}")
         root = self._root()
         _warn_of_unlisted(root, table)
-        paths = class_paths(registry, labels[kept], table.files.take(kept))
+        paths = class_paths(registry, labels, table.files.take(kept))
         order = paths.order()
         files = table.files.take(kept[order])
         stamps, problems = _look_at(root, files)
-        return Listing(
-            root, paths.take(order), labels[kept][order], stamps, FileSource(root, files), problems
-        )
+        return Listing(root, paths.take(order), labels[order], stamps, FileSource(root, files), problems)
 
     def _table(self) -> _Table:
         root = self._root()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +19,6 @@ from semdd_lightning.pools.strings import Strings
 from semdd_lightning.pools.tables.columns import class_names, image_column, label_column
 from semdd_lightning.pools.tables.parquet_shards import Shard, find_shards, read_schema, read_shard
 from semdd_lightning.pools.tables.parquet_source import ParquetSource, stamp_with_file, warn_of_rereading
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -70,11 +67,8 @@ class ParquetImages(DiskPool):
         table = self._table()
         if registry is None:
             registry = table.stated.registry(self._class_list())
-        labels = table.stated.class_indices(registry)
-        kept = np.flatnonzero(labels >= 0)
-        if len(kept) < len(labels):
-            _log.warning("%d rows of %s have no label and are ignored.", len(labels) - len(kept), self.path)
-        paths = class_paths(registry, labels[kept], table.names.take(kept))
+        kept, labels = table.stated.labelled(registry, f"rows of {self.path}")
+        paths = class_paths(registry, labels, table.names.take(kept))
         order = paths.order()
         kept = kept[order]
         lengths = [len(shard) for shard in table.shards]
@@ -86,7 +80,7 @@ class ParquetImages(DiskPool):
             for row, path in enumerate(table.beside.take(kept)):
                 stamps[row] = stamp_with_file(stamps[row], table.shards[shard_of[row]], path)
         source = ParquetSource(table.shards, table.image, shard_of, row_of)
-        return Listing(self._place(), paths.take(order), labels[kept], stamps, source)
+        return Listing(self._place(), paths.take(order), labels[order], stamps, source)
 
     def _table(self) -> _Table:
         place = self._place()

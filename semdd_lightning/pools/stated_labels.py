@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +14,8 @@ from semdd_lightning.classes import ClassRegistry, resolve_classes
 from semdd_lightning.classes.registry import is_wnid, some_of
 from semdd_lightning.errors import ClassListError, PoolError
 from semdd_lightning.pools.strings import Strings
+
+_log = logging.getLogger(__name__)
 
 _LONGEST_FOLDER = 200  # bytes; file systems take 255, and exports add to it
 
@@ -89,6 +92,19 @@ class StatedLabels:
             )
             raise ClassListError(msg)
         return indices
+
+    def labelled(self, registry: ClassRegistry, images: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The images that have a label and the class index of each, both ``(M,)``; the others are warned of.
+
+        Args:
+            registry: What `registry` gave.
+            images: What the images are, in the plural, for the warning.
+        """
+        indices = self.class_indices(registry)
+        kept = np.flatnonzero(indices >= 0)
+        if len(kept) < len(indices):
+            _log.warning("%d %s have no label and are ignored.", len(indices) - len(kept), images)
+        return kept, indices[kept]
 
     def _require_indices_below(self, num_classes: int) -> None:
         beyond = [name for name in self.names if int(name) >= num_classes]
