@@ -6,18 +6,16 @@ import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.classes.folders import choose_by_wnid
 from semdd_lightning.classes.registry import is_wnid, some_of
 from semdd_lightning.errors import PoolError
-from semdd_lightning.pools.class_folders import class_folder_names, require_folder, require_images
+from semdd_lightning.pools.class_folders import class_folder_names, require_images
 from semdd_lightning.pools.files import is_image_name, list_files
 from semdd_lightning.pools.imagenet_devkit import devkit_file, validation_wnids
 from semdd_lightning.pools.labelled_files import list_labelled_files
 from semdd_lightning.pools.listing import Listing
-from semdd_lightning.pools.reader import DiskPool
+from semdd_lightning.pools.wnid_files import WnidFiles
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +23,7 @@ _VALIDATION_IMAGE = re.compile(r"ILSVRC2012_val_([0-9]{8})\.JPEG", re.IGNORECASE
 
 
 @dataclass(frozen=True)
-class ImageNetFiles(DiskPool):
+class ImageNetFiles(WnidFiles):
     """ImageNet-1K, or a subset such as fast.ai's ImageNette, in ``train`` and ``val``; its wnids, sorted.
 
     The validation images lie either in folders by wnid or flat, as published. Then their classes are read
@@ -34,14 +32,7 @@ class ImageNetFiles(DiskPool):
 
     Args:
         path: The folder that holds ``train`` or ``val``.
-        classes: Class list that chooses, orders and names classes by wnid: a ``.txt`` (one class a line) or
-            ``.csv`` file (``name,folder,wnid,teacher_index``), or the name of a data set, as `imagenette`.
-        class_names: The class list written out, in class order: a wnid, or ``wnid name`` each. Give it or
-            `classes`, not both.
-        split: Which split.
     """
-
-    split: Literal["train", "val"] = "train"
 
     def check(self) -> None:
         """Find out, without decoding, whether the split is there and fits the class list.
@@ -55,18 +46,6 @@ class ImageNetFiles(DiskPool):
             devkit_file(self._root())
         else:
             require_images(self._split_folder(), folders)
-
-    def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
-        """The classes of the list, or all wnids, sorted; their names are the wnids.
-
-        Args:
-            default: Classes to choose by wnid where there is no class list; those without wnids are not used.
-        """
-        wnids = self._wnids()
-        listed = self._class_list(default if default is not None and default.wnids is not None else None)
-        if listed is not None:
-            return choose_by_wnid(wnids, listed)
-        return ClassRegistry(wnids, wnids, wnids, folders_given=True)
 
     def listing(self, registry: ClassRegistry | None = None) -> Listing:
         """Every image file of the split whose class is in the registry.
@@ -93,16 +72,6 @@ class ImageNetFiles(DiskPool):
             msg = f"Expected folders named by wnid in {folder}, found {some_of(strange)}; remove them."
             raise PoolError(msg)
         return tuple(wnids)
-
-    def _root(self) -> Path:
-        return require_folder(self._existing())
-
-    def _split_folder(self) -> Path:
-        folder = self._root() / self.split
-        if not folder.is_dir():
-            msg = f"Expected the folder {self.split} in {folder.parent}, found none; correct path or split."
-            raise PoolError(msg)
-        return folder
 
     def _is_flat(self) -> bool:
         """Whether the images of the split lie in no class folders."""

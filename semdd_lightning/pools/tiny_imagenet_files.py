@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.classes.folders import choose_by_wnid
 from semdd_lightning.classes.registry import is_wnid, some_of
 from semdd_lightning.errors import PoolError
-from semdd_lightning.pools.class_folders import class_folder_names, require_folder, require_images
+from semdd_lightning.pools.class_folders import class_folder_names, require_images
 from semdd_lightning.pools.files import is_image_name, list_files
 from semdd_lightning.pools.labelled_files import list_labelled_files
 from semdd_lightning.pools.listing import Listing
-from semdd_lightning.pools.reader import DiskPool
+from semdd_lightning.pools.wnid_files import WnidFiles
 
 
 @dataclass(frozen=True)
-class TinyImageNetFiles(DiskPool):
+class TinyImageNetFiles(WnidFiles):
     """Tiny-ImageNet in its official form; the classes are the sorted wnids, not the order of ``wnids.txt``.
 
     The validation images may also have been sorted into folders by wnid, as many scripts do. The official
@@ -26,14 +24,7 @@ class TinyImageNetFiles(DiskPool):
 
     Args:
         path: The folder ``tiny-imagenet-200``.
-        classes: Class list that chooses, orders and names classes by wnid: a ``.txt`` (one class a line) or
-            ``.csv`` file (``name,folder,wnid,teacher_index``), or the name of a data set, as `tiny_imagenet`.
-        class_names: The class list written out, in class order: a wnid, or ``wnid name`` each. Give it or
-            `classes`, not both.
-        split: Which split.
     """
-
-    split: Literal["train", "val"] = "train"
 
     def check(self) -> None:
         """Find out, without decoding, whether the split is there and fits the class list.
@@ -52,20 +43,6 @@ class TinyImageNetFiles(DiskPool):
                 "folders; unpack tiny-imagenet-200.zip again."
             )
             raise PoolError(msg)
-
-    def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
-        """The sorted wnids with the first of their names in ``words.txt``, or the classes of the list.
-
-        Args:
-            default: Classes to choose by wnid where there is no class list; those without wnids are not used.
-        """
-        root = require_folder(self._existing())
-        wnids = _wnids(root)
-        listed = self._class_list(default if default is not None and default.wnids is not None else None)
-        if listed is not None:
-            return choose_by_wnid(wnids, listed)
-        words = _words(root)
-        return ClassRegistry(tuple(words.get(w, w) for w in wnids), wnids, wnids, folders_given=True)
 
     def listing(self, registry: ClassRegistry | None = None) -> Listing:
         """Every image file of the split whose class is in the registry.
@@ -90,33 +67,30 @@ class TinyImageNetFiles(DiskPool):
             raise PoolError(msg)
         return list_labelled_files(images, {f: labels[w] for f, w in annotated.items() if w in labels})
 
-    def _split_folder(self) -> Path:
-        folder = require_folder(self._existing()) / self.split
-        if not folder.is_dir():
-            msg = f"Expected the folder {self.split} in {folder.parent}, found none; correct path or split."
+    def _wnids(self) -> tuple[str, ...]:
+        """The sorted wnids: out of ``wnids.txt``, else the training folders."""
+        root = self._root()
+        file = root / "wnids.txt"
+        wnids = file.read_text(encoding="utf-8").split() if file.is_file() else None
+        if wnids is None:
+            wnids = class_folder_names(root / "train") if (root / "train").is_dir() else []
+        bad = [wnid for wnid in wnids if not is_wnid(wnid)]
+        if bad or not wnids:
+            found = some_of(bad) if bad else "none"
+            msg = (
+                f"Expected wnids in wnids.txt of {root}, or folders train/<wnid>, found {found}; give the "
+                "folder tiny-imagenet-200."
+            )
             raise PoolError(msg)
-        return folder
+        return tuple(sorted(wnids))
+
+    def _names(self, wnids: tuple[str, ...]) -> tuple[str, ...]:
+        words = _words(self._root())
+        return tuple(words.get(wnid, wnid) for wnid in wnids)
 
     def _is_flat(self) -> bool:
         """Whether the images of the split lie in one folder for all classes."""
         return (self._split_folder() / "images").is_dir()
-
-
-def _wnids(root: Path) -> tuple[str, ...]:
-    """The sorted wnids: out of ``wnids.txt``, else the training folders."""
-    file = root / "wnids.txt"
-    wnids = file.read_text(encoding="utf-8").split() if file.is_file() else None
-    if wnids is None:
-        wnids = class_folder_names(root / "train") if (root / "train").is_dir() else []
-    bad = [wnid for wnid in wnids if not is_wnid(wnid)]
-    if bad or not wnids:
-        found = some_of(bad) if bad else "none"
-        msg = (
-            f"Expected wnids in wnids.txt of {root}, or folders train/<wnid>, found {found}; give the folder "
-            "tiny-imagenet-200."
-        )
-        raise PoolError(msg)
-    return tuple(sorted(wnids))
 
 
 def _words(root: Path) -> dict[str, str]:
