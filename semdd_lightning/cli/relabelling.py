@@ -14,10 +14,10 @@ from lightning.pytorch.cli import LightningCLI
 from torch import Tensor
 
 from semdd_lightning.cli.configs import resolve_configs
-from semdd_lightning.cli.experiment import SemddCLI
 from semdd_lightning.cli.label_tables import label_format, print_costs, print_store
 from semdd_lightning.cli.relabel_options import RelabelOptions
 from semdd_lightning.cli.run_directory import environment
+from semdd_lightning.cli.semdd_cli import SemddCLI
 from semdd_lightning.data import ImageDataModule, PoolDataModule
 from semdd_lightning.errors import ConfigError, LabelError
 from semdd_lightning.training import DistillationModule, StaticLabels, Teacher
