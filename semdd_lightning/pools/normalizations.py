@@ -9,6 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from semdd_lightning.datasets import DATASETS
+
 NormalizationName = Literal[
     "auto", "none", "symmetric", "cifar10", "cifar100", "imagenet", "svhn", "mnist", "fashion_mnist"
 ]
@@ -17,8 +19,8 @@ _BLOCK = 2_097_152  # values looked at at once
 
 
 @dataclass(frozen=True)
-class Normalization:
-    """How a file's values become pixels: value * std + mean is within [0, 1].
+class Denormalization:
+    """Undoes a normalisation: value * std + mean is a pixel in [0, 1].
 
     Args:
         mean: Of each channel, or one for all.
@@ -28,10 +30,10 @@ class Normalization:
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
-    def undo(self, values: NDArray[Any]) -> NDArray[np.uint8]:
+    def to_pixels(self, values: NDArray[Any]) -> NDArray[np.uint8]:
         """8-bit pixels of images; values beyond black and white are clipped.
 
-        >>> Normalization((0.5,), (0.5,)).undo(np.array([[[-1.0, 0.0, 2.0]]]))
+        >>> Denormalization((0.5,), (0.5,)).to_pixels(np.array([[[-1.0, 0.0, 2.0]]]))
         array([[[  0, 128, 255]]], dtype=uint8)
 
         Args:
@@ -42,7 +44,7 @@ class Normalization:
     def count_outside(self, values: NDArray[Any]) -> int:
         """How many values lie beyond black or white by more than half a grey level.
 
-        >>> Normalization((0.5,), (0.5,)).count_outside(np.array([[[-1.0, 1.001, 1.1]]]))
+        >>> Denormalization((0.5,), (0.5,)).count_outside(np.array([[[-1.0, 1.001, 1.1]]]))
         1
 
         Args:
@@ -57,20 +59,26 @@ class Normalization:
         return unit
 
 
-UNIT = Normalization((0.0,), (1.0,))
-BYTES = Normalization((0.0,), (1 / 255,))
+UNIT = Denormalization((0.0,), (1.0,))
+BYTES = Denormalization((0.0,), (1 / 255,))
 
-# What the distillation methods normalise by. DC, DSA, DM, MTT and DATM take CIFAR-10's numbers for CIFAR-100
+
+def _of_data_set(name: str) -> Denormalization:
+    statistics = DATASETS[name].normalization
+    return Denormalization(statistics.mean, statistics.std)
+
+
+# What undoes the normalisation of each name. DC, DSA, DM, MTT and DATM take CIFAR-10's numbers for CIFAR-100
 # and ImageNet's for Tiny-ImageNet (`get_dataset` in their utils); IDC and DC-bench have CIFAR-100's own.
 NORMALIZATIONS = {
     "none": UNIT,
-    "symmetric": Normalization((0.5,), (0.5,)),
-    "cifar10": Normalization((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
-    "cifar100": Normalization((0.5071, 0.4866, 0.4409), (0.2673, 0.2564, 0.2762)),
-    "imagenet": Normalization((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    "svhn": Normalization((0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)),
-    "mnist": Normalization((0.1307,), (0.3081,)),
-    "fashion_mnist": Normalization((0.2861,), (0.3530,)),
+    "symmetric": Denormalization((0.5,), (0.5,)),
+    "cifar10": _of_data_set("cifar10"),
+    "cifar100": _of_data_set("cifar100"),
+    "imagenet": _of_data_set("imagenet1k"),
+    "svhn": Denormalization((0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)),
+    "mnist": Denormalization((0.1307,), (0.3081,)),
+    "fashion_mnist": Denormalization((0.2861,), (0.3530,)),
 }
 
 
@@ -114,7 +122,7 @@ def value_statistics(images: NDArray[Any]) -> ValueStatistics:
     return ValueStatistics(float(min(lows)), float(max(highs)), share, float(of_images.std()), len(of_images))
 
 
-def share_outside(images: NDArray[Any], normalization: Normalization) -> float:
+def share_outside(images: NDArray[Any], normalization: Denormalization) -> float:
     """Share of the values that are no pixels once the normalisation is undone.
 
     Args:

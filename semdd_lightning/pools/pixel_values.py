@@ -14,7 +14,7 @@ from semdd_lightning.pools.normalizations import (
     BYTES,
     NORMALIZATIONS,
     UNIT,
-    Normalization,
+    Denormalization,
     NormalizationName,
     ValueStatistics,
     share_outside,
@@ -44,8 +44,8 @@ _OF_DATA_SET = {
 
 
 def settle_normalization(
-    images: NDArray[Any], asked: NormalizationName | Normalization, data_set: str | None, place: str
-) -> Normalization:
+    images: NDArray[Any], asked: NormalizationName | Denormalization, data_set: str | None, place: str
+) -> Denormalization:
     """Settle which normalisation to undo, and refuse to guess where nothing tells.
 
     Whole numbers from 0 to 255 are bytes, and so are floats from 0 to above 16. Floats in [0, 1] are pixels,
@@ -72,7 +72,7 @@ def settle_normalization(
             )
             raise PoolError(msg)
         return BYTES
-    if isinstance(asked, Normalization):
+    if isinstance(asked, Denormalization):
         name, normalization = "the given mean and std", asked
     else:
         name = _judge(found, data_set, place) if asked == "auto" else asked
@@ -99,7 +99,7 @@ def _judge(found: ValueStatistics, data_set: str | None, place: str) -> str:
     raise PoolError(msg)
 
 
-def _require_channels(images: NDArray[Any], normalization: Normalization, name: str, place: str) -> None:
+def _require_channels(images: NDArray[Any], normalization: Denormalization, name: str, place: str) -> None:
     numbers = max(len(normalization.mean), len(normalization.std))
     if numbers not in (1, images.shape[1]):
         msg = (
@@ -110,7 +110,7 @@ def _require_channels(images: NDArray[Any], normalization: Normalization, name: 
 
 
 def _require_range(
-    images: NDArray[Any], normalization: Normalization, name: str, found: ValueStatistics, place: str
+    images: NDArray[Any], normalization: Denormalization, name: str, found: ValueStatistics, place: str
 ) -> None:
     share = share_outside(images, normalization)
     said = f"{found.low:.3g} to {found.high:.3g} in {place}, {share:.1%} of them no pixels under {name}"
@@ -131,7 +131,7 @@ def _require_range(
 
 
 def _look_for_whitening(
-    normalization: Normalization, found: ValueStatistics, place: str, *, guessed: bool
+    normalization: Denormalization, found: ValueStatistics, place: str, *, guessed: bool
 ) -> None:
     """Refuse a guess, and warn of a statement, where the images look ZCA-whitened.
 

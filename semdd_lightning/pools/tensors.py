@@ -17,7 +17,7 @@ from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.class_paths import class_paths, numbered_names
 from semdd_lightning.pools.listing import ImageSource, Listing
-from semdd_lightning.pools.normalizations import Normalization, NormalizationName
+from semdd_lightning.pools.normalizations import Denormalization, NormalizationName
 from semdd_lightning.pools.pixel_values import settle_normalization
 from semdd_lightning.pools.reader import DiskPool
 from semdd_lightning.pools.stamps import file_stamp
@@ -117,7 +117,7 @@ class TensorFile(DiskPool):
             raise PoolError(msg)
         return labels
 
-    def _asked_normalization(self) -> NormalizationName | Normalization:
+    def _asked_normalization(self) -> NormalizationName | Denormalization:
         if self.mean is None and self.std is None:
             if self.normalization == "auto":
                 _refuse_whitened(self._file())
@@ -129,7 +129,7 @@ class TensorFile(DiskPool):
                 "give both or neither."
             )
             raise PoolError(msg)
-        return Normalization(tuple(mean), tuple(std))
+        return Denormalization(tuple(mean), tuple(std))
 
     def _data_set(self) -> str | None:
         return None if self.classes is None else str(self.classes)
@@ -152,7 +152,7 @@ class TensorSource(ImageSource):
         path: Path,
         labels: Path | None,
         experiment: int,
-        normalization: Normalization,
+        normalization: Denormalization,
         shape: tuple[int, ...],
         rows: NDArray[np.int64],
     ) -> None:
@@ -179,7 +179,7 @@ class TensorSource(ImageSource):
         if not np.isfinite(values).all():
             msg = f"{'NaN' if np.isnan(values).any() else 'infinite'} pixels"
             raise OSError(msg)
-        return _png(normalization.undo(values))
+        return _png(normalization.to_pixels(values))
 
     def _opened(self) -> NDArray[Any]:
         path, labels, experiment, _, shape, _ = self._arguments

@@ -19,7 +19,7 @@ from semdd_lightning.pools.normalizations import (
     BYTES,
     NORMALIZATIONS,
     UNIT,
-    Normalization,
+    Denormalization,
     share_outside,
     value_statistics,
 )
@@ -51,19 +51,19 @@ def test_undoing_what_torchvision_did_gives_the_same_bytes(name: str, images: ND
     pixels = torch.from_numpy(images[:, :channels].copy())
     mean, std = (list(np.broadcast_to(n, channels)) for n in (normalization.mean, normalization.std))
     values = functional.normalize(pixels.float() / 255, mean, std).numpy()
-    assert np.array_equal(normalization.undo(values), pixels.numpy())
+    assert np.array_equal(normalization.to_pixels(values), pixels.numpy())
     assert normalization.count_outside(values) == 0
 
 
 @given(images=IMAGES)
 def test_bytes_stay_as_they_are(images: NDArray[np.uint8]) -> None:
-    assert np.array_equal(BYTES.undo(images), images)
+    assert np.array_equal(BYTES.to_pixels(images), images)
 
 
 def test_values_are_clipped_and_counted_channel_by_channel() -> None:
-    normalization = Normalization((0.0, 0.5), (1.0, 0.1))
+    normalization = Denormalization((0.0, 0.5), (1.0, 0.1))
     values = np.array([[[[2.0]], [[2.0]]], [[[-0.1]], [[-9.0]]]])  # (2, 2, 1, 1)
-    assert normalization.undo(values).ravel().tolist() == [255, 178, 0, 0]
+    assert normalization.to_pixels(values).ravel().tolist() == [255, 178, 0, 0]
     assert share_outside(values, normalization) == 0.75
 
 
@@ -108,7 +108,7 @@ def _inverse_whitened(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
         (np.full((2, 3, 4, 4), np.nan), UNIT),
     ],
 )
-def test_auto_knows_pixels_and_bytes(images: NDArray[Any], expected: Normalization) -> None:
+def test_auto_knows_pixels_and_bytes(images: NDArray[Any], expected: Denormalization) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert settle_normalization(images, "auto", None, "f.pt") == expected
@@ -151,7 +151,7 @@ def test_whole_numbers_beyond_bytes_and_normalised_bytes() -> None:
 def test_channels_that_do_not_fit() -> None:
     with pytest.raises(PoolError, match=r"each of the 1 channels of f\.pt, found 3 \(cifar10\)"):
         settle_normalization(_pictures()[:, :1], "cifar10", None, "f.pt")
-    grey = Normalization((0.1307,), (0.3081,))
+    grey = Denormalization((0.1307,), (0.3081,))
     assert settle_normalization(_pictures()[:, :1], grey, None, "f.pt") == grey
 
 
