@@ -22,6 +22,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from semdd_lightning.pools.images import decode_image
+from semdd_lightning.pools.pool import Pool
+
 WNIDS = tuple(sorted(("n01440764", "n02102040", "n02979186", "n03000684", "n03028079", "n03394916")))
 NUM_CLASSES = 12  # more than ten, so that unpadded numbers sort wrongly as text
 PER_CLASS = 3
@@ -62,6 +65,11 @@ def shown_class(image: Image.Image) -> int:
     return round(float(quarter.mean()) / _STEP)
 
 
+def shown_classes(pool: Pool) -> list[int]:
+    """The class that each image of a pool shows."""
+    return [shown_class(decode_image(pool.read(i))) for i in range(len(pool))]
+
+
 def encoded(class_index: int, number: int, kind: str = "PNG") -> bytes:
     """The bytes of a picture as an image file."""
     content = io.BytesIO()
@@ -78,34 +86,34 @@ def write(path: Path, class_index: int, number: int) -> None:
 # ------------------------------------------------------------------ folders
 
 
-def class_folders(root: Path) -> MadePool:
-    folders = ("cassette_player", "English springer", "tench")
-    ordered = tuple(sorted(folders))
-    for c, folder in enumerate(ordered):
+NUMBERS = tuple(map(str, range(NUM_CLASSES)))
+
+
+def _write_classes(parent: Path, folders: tuple[str, ...], name: str = "{i}.png") -> tuple[str, ...]:
+    """The images of each class, named by class `c` and number `i` as `name` says; gives the folders."""
+    for c, folder in enumerate(folders):
         for i in range(PER_CLASS):
-            write(root / folder / f"{i}.png", c, i)
-    return MadePool(root, ordered)
+            write(parent / folder / name.format(c=c, i=i), c, i)
+    return folders
+
+
+def class_folders(root: Path) -> MadePool:
+    return MadePool(root, _write_classes(root, ("English springer", "cassette_player", "tench")))
 
 
 def rded(root: Path) -> MadePool:
-    for c in range(NUM_CLASSES):
-        for i in range(PER_CLASS):
-            write(root / f"exp/run/syn_data/{c:05d}/class{c:05d}_id{i:05d}.jpg", c, i)
-    return MadePool(root, tuple(f"{c:05d}" for c in range(NUM_CLASSES)))
+    folders = tuple(f"{c:05d}" for c in range(NUM_CLASSES))
+    name = "class{c:05d}_id{i:05d}.jpg"
+    return MadePool(root, _write_classes(root / "exp/run/syn_data", folders, name))
 
 
 def sre2l(root: Path) -> MadePool:
-    for c in range(NUM_CLASSES):
-        for i in range(PER_CLASS):
-            write(root / f"new{c:03d}/class{c:03d}_id{i:03d}.jpg", c, i)
-    return MadePool(root, tuple(f"new{c:03d}" for c in range(NUM_CLASSES)))
+    folders = tuple(f"new{c:03d}" for c in range(NUM_CLASSES))
+    return MadePool(root, _write_classes(root, folders, "class{c:03d}_id{i:03d}.jpg"))
 
 
 def dit(root: Path) -> MadePool:
-    for c, wnid in enumerate(WNIDS):
-        for i in range(PER_CLASS):
-            write(root / wnid / f"{i}.png", c, i)
-    return MadePool(root, WNIDS)
+    return MadePool(root, _write_classes(root, WNIDS))
 
 
 def subset(root: Path) -> MadePool:
@@ -115,7 +123,7 @@ def subset(root: Path) -> MadePool:
             write(root / f"images/{c}/dataset_{i % 2}/{i}.png", c, i)
     (root / "manifest.json").write_text("{}")
     (root / "scores.parquet").write_bytes(b"")
-    return MadePool(root, tuple(map(str, range(NUM_CLASSES))))
+    return MadePool(root, NUMBERS)
 
 
 def mgd3(root: Path) -> MadePool:
@@ -129,32 +137,23 @@ def mgd3(root: Path) -> MadePool:
 def merged_folders(root: Path) -> MadePool:
     """D4M's budgets side by side, the smaller a part of the larger."""
     for c in range(NUM_CLASSES):
-        for i in range(PER_CLASS):
-            write(root / f"ipc10/{c}/{c}-image0{i}.png", c, i)
         write(root / f"ipc1/{c}/{c}-image00.png", c, 0)
-    return MadePool(root, tuple(map(str, range(NUM_CLASSES))))
+    return MadePool(root, _write_classes(root / "ipc10", NUMBERS, "{c}-image0{i}.png"))
 
 
 def coda(root: Path) -> MadePool:
-    for c, wnid in enumerate(WNIDS):
-        for i in range(PER_CLASS):
-            write(root / "generated_images" / wnid / f"{i}.png", c, i)
+    _write_classes(root / "generated_images", WNIDS)
     (root / "clusters").mkdir()
     (root / "clusters/centres.pkl").write_bytes(b"")
     return MadePool(root, WNIDS)
 
 
 def d4m(root: Path) -> MadePool:
-    for c in range(NUM_CLASSES):
-        for i in range(PER_CLASS):
-            write(root / f"tiny_ipc3_50/{c}/{c}-image0{i}.png", c, i)
-    return MadePool(root, tuple(map(str, range(NUM_CLASSES))))
+    return MadePool(root, _write_classes(root / "tiny_ipc3_50", NUMBERS, "{c}-image0{i}.png"))
 
 
 def dgs(root: Path) -> MadePool:
-    for c, wnid in enumerate(WNIDS):
-        for i in range(PER_CLASS):
-            write(root / wnid / f"{i}.png", c, i)
+    for wnid in _write_classes(root, WNIDS):
         (root / wnid / "selected.jsonl").write_text('{"file": "0.png", "difficulty": 0.5}\n')
     return MadePool(root, WNIDS)
 
@@ -168,10 +167,6 @@ def _pixels(num_classes: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     return np.stack([picture(c, i) for i, c in enumerate(labels.tolist())]), labels
 
 
-def _numbers(num_classes: int) -> tuple[str, ...]:
-    return tuple(map(str, range(num_classes)))
-
-
 def _tensors(num_classes: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Images (N, 3, H, W) from 0 to 1 and labels (N,)."""
     pixels, labels = _pixels(num_classes)
@@ -183,7 +178,7 @@ def dc(root: Path) -> MadePool:
     images, labels = _tensors(10)
     path = root / "res_DC_CIFAR10_ConvNet_3ipc.pt"
     torch.save({"data": [[images, labels]], "accs_all_exps": {"ConvNet": [0.4]}}, path)
-    return MadePool(path, _numbers(10))
+    return MadePool(path, NUMBERS[:10])
 
 
 def mtt(root: Path) -> MadePool:
@@ -193,21 +188,21 @@ def mtt(root: Path) -> MadePool:
     mean, std = torch.tensor([0.4914, 0.4822, 0.4465]), torch.tensor([0.2023, 0.1994, 0.2010])
     torch.save((images - mean[:, None, None]) / std[:, None, None], root / "images_best.pt")
     torch.save(labels, root / "labels_best.pt")
-    return MadePool(root, _numbers(10), classes="cifar10")
+    return MadePool(root, NUMBERS[:10], classes="cifar10")
 
 
 def tensors(root: Path) -> MadePool:
     root.mkdir(parents=True)
     images, labels = _tensors(NUM_CLASSES)
     torch.save({"images": images, "labels": labels}, root / "distilled.pt")
-    return MadePool(root / "distilled.pt", _numbers(NUM_CLASSES))
+    return MadePool(root / "distilled.pt", NUMBERS)
 
 
 def npz(root: Path) -> MadePool:
     root.mkdir(parents=True)
     images, labels = _pixels(NUM_CLASSES)
     np.savez(root / "distilled.npz", images=images, labels=labels)
-    return MadePool(root / "distilled.npz", _numbers(NUM_CLASSES))
+    return MadePool(root / "distilled.npz", NUMBERS)
 
 
 def huggingface_folder(root: Path) -> MadePool:
@@ -217,7 +212,7 @@ def huggingface_folder(root: Path) -> MadePool:
             write(root / f"train/{c:02d}{i}.png", c, i)
             rows.append(json.dumps({"file_name": f"{c:02d}{i}.png", "label": c}))
     (root / "train/metadata.jsonl").write_text("\n".join(rows) + "\n")
-    return MadePool(root, _numbers(NUM_CLASSES))
+    return MadePool(root, NUMBERS)
 
 
 def parquet(root: Path) -> MadePool:
@@ -228,7 +223,7 @@ def parquet(root: Path) -> MadePool:
     half = len(labels) // 2
     pq.write_table(table.slice(0, half), root / "data/train-00000-of-00002.parquet")
     pq.write_table(table.slice(half), root / "data/train-00001-of-00002.parquet")
-    return MadePool(root, _numbers(NUM_CLASSES))
+    return MadePool(root, NUMBERS)
 
 
 # ------------------------------------------------------------------ tars
@@ -248,7 +243,7 @@ def webdataset(root: Path) -> MadePool:
             for i, c in list(enumerate(labels))[shard::2]:
                 _add(archive, f"{i:06d}.png", encoded(c, i))
                 _add(archive, f"{i:06d}.cls", str(c).encode())
-    return MadePool(root / "pool-{000000..000001}.tar", _numbers(NUM_CLASSES))
+    return MadePool(root / "pool-{000000..000001}.tar", NUMBERS)
 
 
 def tar(root: Path) -> MadePool:
@@ -257,7 +252,7 @@ def tar(root: Path) -> MadePool:
         for c in range(NUM_CLASSES):
             for i in range(PER_CLASS):
                 _add(archive, f"pool/{c}/{c}-image0{i}.png", encoded(c, i))
-    return MadePool(root / "pool.tar", _numbers(NUM_CLASSES))
+    return MadePool(root / "pool.tar", NUMBERS)
 
 
 # ------------------------------------------------------------------ official forms

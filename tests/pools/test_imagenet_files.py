@@ -9,18 +9,12 @@ import pytest
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import ClassListError, PoolError
 from semdd_lightning.pools.imagenet_files import ImageNetFiles
-from semdd_lightning.pools.images import decode_image
-from semdd_lightning.pools.pool import Pool
-from tests.layout_makers import MAKERS, PER_CLASS, WNIDS, shown_class, write
+from tests.layout_makers import MAKERS, PER_CLASS, WNIDS, shown_classes, write
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return MAKERS["imagenet"](tmp_path / "imagenet").path
-
-
-def shown(pool: Pool) -> list[int]:
-    return [shown_class(decode_image(pool.read(i))) for i in range(len(pool))]
 
 
 def sort_validation_images(root: Path) -> None:
@@ -34,7 +28,7 @@ def test_training_images(root: Path) -> None:
     ImageNetFiles(root).check()
     pool = ImageNetFiles(root).read()
     assert list(pool.paths) == [f"{w}/{w}_{i}.JPEG" for w in WNIDS for i in range(PER_CLASS)]
-    assert pool.labels.tolist() == shown(pool)
+    assert pool.labels.tolist() == shown_classes(pool)
     assert pool.registry == ClassRegistry(WNIDS, WNIDS, WNIDS)
 
 
@@ -43,9 +37,9 @@ def test_flat_validation_images_are_labelled_by_the_devkit(root: Path) -> None:
     reader.check()
     pool = reader.read()
     assert list(pool.paths) == [f"ILSVRC2012_val_{i + 1:08d}.JPEG" for i in range(2 * len(WNIDS))]
-    assert pool.labels.tolist() == shown(pool)
+    assert pool.labels.tolist() == shown_classes(pool)
     shutil.rmtree(root / "train")
-    assert reader.read().labels.tolist() == shown(pool)
+    assert reader.read().labels.tolist() == shown_classes(pool)
     assert reader.registry() == ClassRegistry(WNIDS, WNIDS, WNIDS)
 
 
@@ -53,7 +47,7 @@ def test_sorted_validation_images_need_no_devkit(root: Path) -> None:
     sort_validation_images(root)
     shutil.rmtree(root / "ILSVRC2012_devkit_t12")
     pool = ImageNetFiles(root, split="val").read()
-    assert pool.labels.tolist() == shown(pool)
+    assert pool.labels.tolist() == shown_classes(pool)
     assert pool.counts().tolist() == [2] * len(WNIDS)
 
 
@@ -66,7 +60,7 @@ def test_a_class_list_chooses_by_wnid(root: Path, form: str) -> None:
     reader.check()
     pool = reader.read()
     assert pool.registry == ClassRegistry(("puffer", "springer"), (WNIDS[3], WNIDS[1]), (WNIDS[3], WNIDS[1]))
-    assert [(3, 1)[label] for label in pool.labels] == shown(pool)
+    assert [(3, 1)[label] for label in pool.labels] == shown_classes(pool)
     assert pool.counts().tolist() == [PER_CLASS if form == "train" else 2] * 2
 
 

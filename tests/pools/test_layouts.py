@@ -12,18 +12,12 @@ from semdd_lightning.errors import PoolError
 from semdd_lightning.export import Manifest, describe, exported_images, write_subset
 from semdd_lightning.pools import ClassFolders
 from semdd_lightning.pools.any_pool import AnyPool
-from semdd_lightning.pools.images import decode_image
 from semdd_lightning.pools.layouts import LAYOUTS, find_layout, layout_names
 from semdd_lightning.pools.pool import Pool
 from semdd_lightning.selection import Embeddings, Selection, build_sampler
-from tests.layout_makers import MAKERS, shown_class
+from tests.layout_makers import MAKERS, shown_classes
 
 NAMES = [layout.name for layout in LAYOUTS]
-
-
-def shown(pool: Pool) -> list[int]:
-    """The class that each image of a pool shows."""
-    return [shown_class(decode_image(pool.read(i))) for i in range(len(pool))]
 
 
 def choose_one_a_class(pool: Pool, reader: AnyPool) -> tuple[Selection, Manifest]:
@@ -82,7 +76,7 @@ def test_every_label_is_what_the_image_shows_also_after_an_export(name: str, tmp
     reader = AnyPool(made.path, made.classes)
     assert reader.found().layout.name == name
     pool = reader.read()
-    assert shown(pool) == pool.labels.tolist()
+    assert shown_classes(pool) == pool.labels.tolist()
     assert pool.counts().tolist() == [made.images] * len(made.folders)
     assert pool.registry.folders == made.folders
     assert AnyPool(made.path, made.classes, layout=name).read().fingerprint == pool.fingerprint
@@ -91,8 +85,8 @@ def test_every_label_is_what_the_image_shows_also_after_an_export(name: str, tmp
     out = write_subset(tmp_path / "out", pool, selection, manifest)
     exported = AnyPool(out).read()
     assert exported.registry.folders == made.folders
-    assert exported.labels.tolist() == shown(exported)
-    assert sorted(shown(exported)) == list(range(len(made.folders)))
+    assert exported.labels.tolist() == shown_classes(exported)
+    assert sorted(shown_classes(exported)) == list(range(len(made.folders)))
     rows = np.sort(selection.indices.numpy())
     assert sorted(map(bytes, exported.traits.digests)) == sorted(map(bytes, pool.traits.digests[rows]))
 
@@ -110,13 +104,13 @@ def test_a_corrected_class_list_moves_labels_and_the_folders_of_an_export(name: 
     pool = reader.read()
     last = len(folders) - 1
     swapped = {0: last, last: 0}
-    assert pool.labels.tolist() == [swapped.get(c, c) for c in shown(pool)]
+    assert pool.labels.tolist() == [swapped.get(c, c) for c in shown_classes(pool)]
     assert pool.registry.folders == tuple(folders)
 
     selection, manifest = choose_one_a_class(pool, reader)
     out = write_subset(tmp_path / "out", pool, selection, manifest)
     exported = ClassFolders(out / "images", class_names=tuple(names)).read()
-    assert exported.labels.tolist() == [swapped.get(c, c) for c in shown(exported)]
+    assert exported.labels.tolist() == [swapped.get(c, c) for c in shown_classes(exported)]
     assert sorted(file for _, file in exported_images(out, manifest)) == sorted(out.rglob("*.*g"))
 
 
@@ -128,7 +122,7 @@ def test_a_corrected_class_list_moves_the_folders_of_official_forms(name: str, t
     (tmp_path / "map.csv").write_text("\n".join(["name,folder,wnid", *rows]))
     pool = AnyPool(made.path, tmp_path / "map.csv").read()
     assert pool.registry.folders == folders
-    assert pool.labels.tolist() == [{0: 1, 1: 0}.get(c, c) for c in shown(pool)]
+    assert pool.labels.tolist() == [{0: 1, 1: 0}.get(c, c) for c in shown_classes(pool)]
 
 
 def test_sniffing_needs_no_torch(tmp_path: Path) -> None:

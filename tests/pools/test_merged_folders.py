@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from semdd_lightning.errors import ClassListError, PoolError
-from semdd_lightning.pools.images import decode_image
 from semdd_lightning.pools.merged_folders import MergedFolders, numbered_alike
-from tests.layout_makers import MAKERS, PER_CLASS, WNIDS, shown_class, write
+from tests.layout_makers import MAKERS, PER_CLASS, WNIDS, shown_classes, write
 
 
 @pytest.fixture
@@ -22,7 +21,7 @@ def test_paths_begin_with_the_part(root: Path) -> None:
     expected = sorted(f"dataset_{k}/{w}/{i}.png" for k in range(2) for w in WNIDS for i in range(PER_CLASS))
     assert list(pool.paths) == expected
     assert pool.labels.tolist() == [WNIDS.index(path.split("/")[1]) for path in expected]
-    assert pool.labels.tolist() == [shown_class(decode_image(pool.read(i))) for i in range(len(pool))]
+    assert pool.labels.tolist() == shown_classes(pool)
     assert pool.registry.folders == pool.registry.wnids == WNIDS
     assert pool.file(0) == root / expected[0]
 

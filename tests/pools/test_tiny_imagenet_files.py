@@ -6,19 +6,13 @@ import pytest
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import ClassListError, PoolError
-from semdd_lightning.pools.images import decode_image
-from semdd_lightning.pools.pool import Pool
 from semdd_lightning.pools.tiny_imagenet_files import TinyImageNetFiles
-from tests.layout_makers import MAKERS, PER_CLASS, WNIDS, shown_class, write
+from tests.layout_makers import MAKERS, PER_CLASS, WNIDS, shown_classes, write
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return MAKERS["tiny_imagenet"](tmp_path / "tiny-imagenet-200").path
-
-
-def shown(pool: Pool) -> list[int]:
-    return [shown_class(decode_image(pool.read(i))) for i in range(len(pool))]
 
 
 def test_classes_are_the_sorted_wnids_with_their_first_words(root: Path) -> None:
@@ -35,14 +29,14 @@ def test_classes_are_the_sorted_wnids_with_their_first_words(root: Path) -> None
 def test_training_images(root: Path) -> None:
     pool = TinyImageNetFiles(root).read()
     assert list(pool.paths) == [f"{w}/images/{w}_{i}.JPEG" for w in WNIDS for i in range(PER_CLASS)]
-    assert pool.labels.tolist() == shown(pool)
+    assert pool.labels.tolist() == shown_classes(pool)
 
 
 def test_validation_images_are_labelled_by_the_annotations(root: Path) -> None:
     TinyImageNetFiles(root, split="val").check()
     pool = TinyImageNetFiles(root, split="val").read()
     assert list(pool.paths) == sorted(f"val_{i}.JPEG" for i in range(2 * len(WNIDS)))
-    assert pool.labels.tolist() == shown(pool)
+    assert pool.labels.tolist() == shown_classes(pool)
     assert pool.root == root / "val/images"
 
 
@@ -53,7 +47,7 @@ def test_validation_images_in_folders(root: Path) -> None:
         (root / f"val/images/val_{i}.JPEG").rename(root / f"val/{wnid}/val_{i}.JPEG")
     (root / "val/images").rmdir()
     pool = TinyImageNetFiles(root, split="val").read()
-    assert pool.labels.tolist() == shown(pool)
+    assert pool.labels.tolist() == shown_classes(pool)
     assert {Path(path).name for path in pool.paths} == set(expected.paths)
 
 
@@ -65,7 +59,7 @@ def test_a_class_list_chooses_by_wnid(root: Path, split: str) -> None:
     pool = reader.read()
     assert pool.registry.names == ("puffer", "springer")
     assert pool.registry.folders == (WNIDS[3], WNIDS[1])
-    assert [(3, 1)[label] for label in pool.labels] == shown(pool)
+    assert [(3, 1)[label] for label in pool.labels] == shown_classes(pool)
     assert pool.counts().tolist() == [2, 2] if split == "val" else [PER_CLASS] * 2
 
 
