@@ -13,16 +13,7 @@ from semdd_lightning.errors import ClassListError, PoolError
 from semdd_lightning.pools.cifar_files import CifarFiles, cifar_class_names
 from semdd_lightning.pools.images import decode_image
 from tests.layout_makers import CIFAR10_NAMES, MAKERS, PER_CLASS
-
-
-class Touch:
-    """Makes a file when it is unpickled."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-
-    def __reduce__(self) -> tuple[object, tuple[Path]]:
-        return Path.touch, (self.file,)
+from tests.pools.pickle_makers import Touch
 
 
 @pytest.fixture

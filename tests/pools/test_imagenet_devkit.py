@@ -10,19 +10,10 @@ import torch
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.imagenet_devkit import devkit_file, validation_wnids
 from tests.layout_makers import MAKERS, WNIDS
+from tests.pools.pickle_makers import Touch
 
 EXPECTED = [*WNIDS[::-1], *WNIDS[::-1]]
 NAME = "ILSVRC2012_devkit_t12"
-
-
-class Touch:
-    """Makes a file when it is unpickled."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-
-    def __reduce__(self) -> tuple[object, tuple[Path]]:
-        return Path.touch, (self.file,)
 
 
 @pytest.fixture
