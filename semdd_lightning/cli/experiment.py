@@ -21,12 +21,6 @@ def run(command: str, words: list[str]) -> int:
     return 0
 
 
-def _leave_process_group() -> None:
-    """As Lightning does for NCCL alone: gloo threads that outlive the interpreter now and then abort it."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
-
-
 def run_experiment(words: list[str]) -> RunResult:
     """One experiment from command-line words: what ``fit`` does, and ``compare`` once a cell.
 
@@ -50,3 +44,9 @@ def run_experiment(words: list[str]) -> RunResult:
         )
         raise ConfigError(msg) from error
     return cli.record.result
+
+
+def _leave_process_group() -> None:
+    """As Lightning does for NCCL alone: gloo threads that outlive the interpreter now and then abort it."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
