@@ -3,7 +3,6 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ import torch
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools import tensor_files
 from semdd_lightning.pools.tensors import TensorFile
+from tests.pools.pickle_makers import Touch
 from tests.pools.tensor_makers import (
     HARD,
     LABELS,
@@ -146,23 +146,13 @@ def test_one_of_several_experiments(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ pickles that would run code
 
 
-class _Malicious:
-    """Its pickle creates a file when it is loaded without care."""
-
-    def __init__(self, target: Path) -> None:
-        self._target = target
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self._target,)
-
-
 def _write_malicious(path: Path, target: Path, kind: str) -> None:
     if kind == "zip":
-        torch.save({"images": UNIT, "labels": HARD, "extra": _Malicious(target)}, path)
+        torch.save({"images": UNIT, "labels": HARD, "extra": Touch(target)}, path)
     elif kind == "old":
-        torch.save([UNIT, _Malicious(target)], path, _use_new_zipfile_serialization=False)
+        torch.save([UNIT, Touch(target)], path, _use_new_zipfile_serialization=False)
     else:
-        path.write_bytes(pickle.dumps(_Malicious(target), protocol=int(kind[-1])))
+        path.write_bytes(pickle.dumps(Touch(target), protocol=int(kind[-1])))
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
@@ -193,8 +183,8 @@ def test_a_second_file_that_would_run_code_is_not_run(tmp_path: Path) -> None:
 
 def test_pickled_arrays_of_numpy_are_not_run(tmp_path: Path) -> None:
     target = tmp_path / "created"
-    np.save(tmp_path / "f.npy", np.array([_Malicious(target)], dtype=object))
-    np.savez(tmp_path / "f.npz", images=np.array([_Malicious(target)], dtype=object), labels=LABELS)
+    np.save(tmp_path / "f.npy", np.array([Touch(target)], dtype=object))
+    np.savez(tmp_path / "f.npz", images=np.array([Touch(target)], dtype=object), labels=LABELS)
     with pytest.raises(PoolError, match=r"whole \.npy file of arrays, found: .*Python objects"):
         TensorFile(tmp_path / "f.npy").check()
     with pytest.raises(PoolError, match=r"whole \.npz file of arrays, found: Object arrays cannot be loaded"):
