@@ -70,6 +70,14 @@ def shown_classes(pool: Pool) -> list[int]:
     return [shown_class(decode_image(pool.read(i))) for i in range(len(pool))]
 
 
+def written_out(pool: Pool, folder: Path) -> Path:
+    """The images of a pool as files of their paths, as an export has them."""
+    for row, path in enumerate(pool.paths):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(pool.read(row))
+    return folder
+
+
 def encoded(class_index: int, number: int, kind: str = "PNG") -> bytes:
     """The bytes of a picture as an image file."""
     content = io.BytesIO()

@@ -20,6 +20,7 @@ from semdd_lightning.errors import ClassListError, PoolError
 from semdd_lightning.pools import ClassFolders
 from semdd_lightning.pools.metadata_folder import MetadataFolder
 from semdd_lightning.pools.tables import metadata
+from tests.layout_makers import written_out
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -98,10 +99,7 @@ def test_exported_images_lie_in_class_folders(tmp_path: Path) -> None:
     rows = [{**row, "label": ("cat" in row["label"]) * 10} for row in ROWS]
     _jsonl(_fill(tmp_path / "pool"), rows)
     pool = MetadataFolder(tmp_path / "pool").read()
-    for index, path in enumerate(pool.paths):
-        (tmp_path / "images" / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "images" / path).write_bytes(pool.read(index))
-    exported = ClassFolders(tmp_path / "images").read()
+    exported = ClassFolders(written_out(pool, tmp_path / "images")).read()
     assert exported.registry.names == pool.registry.names == ("0", "10")
     assert exported.fingerprint == pool.fingerprint
     assert exported.labels.tolist() == pool.labels.tolist()

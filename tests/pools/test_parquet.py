@@ -11,6 +11,7 @@ from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import ClassListError, PoolError
 from semdd_lightning.pools import ClassFolders
 from semdd_lightning.pools.parquet import ParquetImages
+from tests.layout_makers import written_out
 from tests.pools.tables.table_makers import (
     EXPECTED,
     IMAGES,
@@ -55,10 +56,7 @@ def test_reading_gives_the_same_pool_every_time(hub: Path) -> None:
 
 def test_exported_images_lie_in_class_folders(hub: Path, tmp_path: Path) -> None:
     pool = ParquetImages(hub, split="train").read()
-    for index, path in enumerate(pool.paths):
-        (tmp_path / "images" / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "images" / path).write_bytes(pool.read(index))
-    exported = ClassFolders(tmp_path / "images", class_names=NAMES).read()
+    exported = ClassFolders(written_out(pool, tmp_path / "images"), class_names=NAMES).read()
     assert exported.fingerprint == pool.fingerprint
     assert exported.labels.tolist() == pool.labels.tolist()
 

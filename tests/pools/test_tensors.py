@@ -14,6 +14,7 @@ from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import ClassListError, PoolError
 from semdd_lightning.pools import ClassFolders
 from semdd_lightning.pools.tensors import TensorFile
+from tests.layout_makers import written_out
 from tests.pools.tensor_makers import (
     HARD,
     MEAN,
@@ -63,10 +64,7 @@ def test_the_source_is_small_when_pickled_and_reads_in_threads(tmp_path: Path) -
 def test_exported_images_lie_in_class_folders(tmp_path: Path) -> None:
     torch.save((UNIT, HARD), tmp_path / "f.pt")
     pool = TensorFile(tmp_path / "f.pt", class_names=NAMES).read()
-    for index, path in enumerate(pool.paths):
-        (tmp_path / "images" / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "images" / path).write_bytes(pool.read(index))
-    exported = ClassFolders(tmp_path / "images", class_names=NAMES).read()
+    exported = ClassFolders(written_out(pool, tmp_path / "images"), class_names=NAMES).read()
     assert exported.fingerprint == pool.fingerprint
     assert exported.labels.tolist() == pool.labels.tolist()
 

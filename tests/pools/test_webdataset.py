@@ -17,6 +17,7 @@ from semdd_lightning.pools import ClassFolders, ExcludedImage
 from semdd_lightning.pools.tars.labels import LabelFinder
 from semdd_lightning.pools.tars.members import TarMembers, read_members
 from semdd_lightning.pools.webdataset import TarShards, TarSource
+from tests.layout_makers import written_out
 from tests.pools.tar_makers import noise, special_member, write_samples, write_tar
 
 NAMES = ("cat", "dog", "eel")
@@ -52,10 +53,7 @@ def test_every_image_of_a_pattern_with_its_label_and_bytes(shards: Path) -> None
 
 def test_exported_paths_make_the_same_pool_of_class_folders(shards: Path, tmp_path: Path) -> None:
     pool = TarShards(shards, class_names=NAMES).read()
-    for row, path in enumerate(pool.paths):
-        (tmp_path / "images" / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "images" / path).write_bytes(pool.read(row))
-    again = ClassFolders(tmp_path / "images", class_names=NAMES).read()
+    again = ClassFolders(written_out(pool, tmp_path / "images"), class_names=NAMES).read()
     assert again.fingerprint == pool.fingerprint
     assert again.registry == pool.registry
     assert again.labels.tolist() == pool.labels.tolist()
