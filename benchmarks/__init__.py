@@ -1,1 +1,1 @@
-"""What the package costs at scale, measured; each module is a program."""
+"""What the package costs and how often it is right, measured; each module is a program."""

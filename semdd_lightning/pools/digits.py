@@ -76,7 +76,8 @@ class GeneratedDigits(PoolReader):
         seed: Seed of the generator that the images are drawn from, at least 0.
         bandwidth: Standard deviation of the kernel along each component, in grey values of the originals
             (0 to 16), above 0. The larger, the more images are malformed: the quickstart's CLIP, zero-shot,
-            takes 8 % of them for another digit at 4, 19 % at 6 and 32 % at 8.
+            takes 8 % of them for another digit at 4, 18 % at 6 and 30 % at 8, as the table of
+            ``semdd fit --config quickstart.yaml --data.pool.bandwidth 8`` says.
         image_size: Side of the images in pixels, at least 8.
         root: Folder that the pool's own folder is made in; by default `digits-pool` in the folder that the
             environment variable SEMDD_CACHE names, else in the user's cache folder.

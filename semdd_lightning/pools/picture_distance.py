@@ -12,8 +12,8 @@ SIDE = 16
 MAX_DISTANCE = 0.2
 """`picture_distance` up to which two pictures of `FULL_AREA` pixels or more are one.
 
-On CIFAR-10, JPEG of quality 50 stays below it for 99.6 % of the images, and the closest test and training
-image of two classes are 0.29 apart.
+Of CIFAR-10's test images, 99.8 % are found by it after JPEG of quality 50, and none of the training images
+is taken for one of another class (`benchmarks/duplicate_rates.py`).
 """
 
 FULL_AREA = 32 * 32

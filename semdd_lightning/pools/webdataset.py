@@ -127,7 +127,7 @@ class TarShards(DiskPool):
 class TarSource(ImageSource):
     """Images inside tars, read where they lie.
 
-    A shard is opened for every image and closed again, which takes a hundredth of what decoding does: in path
+    A shard is opened for every image and closed again, which is little beside decoding: in path
     order neighbours lie in different shards, and no handle has to be shared between threads or processes.
 
     Args:
