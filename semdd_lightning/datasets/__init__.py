@@ -3,6 +3,7 @@
 from semdd_lightning.datasets.imagenet import imagenet_names, with_imagenet_names
 from semdd_lightning.datasets.registry import (
     DATASETS,
+    dataset_of,
     dataset_table,
     find_classes,
     find_dataset,
@@ -17,6 +18,7 @@ __all__ = [
     "EvaluationTransform",
     "Normalization",
     "Split",
+    "dataset_of",
     "dataset_table",
     "find_classes",
     "find_dataset",

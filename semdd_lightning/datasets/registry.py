@@ -92,6 +92,24 @@ def find_classes(classes: Path | str) -> ClassRegistry:
     raise ClassListError(msg)
 
 
+def dataset_of(classes: ClassRegistry) -> str | None:
+    """Name of the data set that has just these classes, in any order; none if there is none.
+
+    Args:
+        classes: Any class list; its wnids count where it has some, else its names.
+
+    >>> dataset_of(find_classes("cifar10")), dataset_of(ClassRegistry(("truck", "cat"), ("0", "1")))
+    ('cifar10', None)
+    """
+    for spec in DATASETS.values():
+        if spec.num_classes != len(classes):
+            continue
+        same = spec.registry.keys if spec.wnids is None else spec.wnids
+        if set(same) == set(classes.keys):
+            return spec.name
+    return None
+
+
 def dataset_table() -> list[dict[str, str]]:
     """What a reader wants to know of every data set: one row each, column title -> cell."""
     return [

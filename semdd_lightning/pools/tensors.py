@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.datasets import dataset_of, is_dataset_name
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.class_paths import class_paths, numbered_names
 from semdd_lightning.pools.listing import ImageSource, Listing
@@ -43,7 +44,7 @@ class TensorFile(DiskPool):
         labels: A second file with the labels; by default those in `path`, else the file named alike, as
             ``labels_best.pt`` beside ``images_best.pt``.
         normalization: What the pixels were normalised by. `auto` knows pixels from 0 to 1 and 0 to 255 by
-            themselves and takes the rest from `classes` where that names a data set; `none` are pixels
+            themselves and takes the rest from `classes` where those are of a data set; `none` are pixels
             from 0 to 1, `symmetric` from -1 to 1.
         mean: The mean that was subtracted, one number a channel; goes with `std` and wins over
             `normalization`.
@@ -132,7 +133,11 @@ class TensorFile(DiskPool):
         return Denormalization(tuple(mean), tuple(std))
 
     def _data_set(self) -> str | None:
-        return None if self.classes is None else str(self.classes)
+        """The data set that the class list is of, by its name or by its classes, as of a corrected list."""
+        if self.classes is not None and is_dataset_name(self.classes):
+            return str(self.classes)
+        listed = self._class_list()
+        return None if listed is None else dataset_of(listed)
 
 
 class TensorSource(ImageSource):

@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.datasets import DATASETS, dataset_table, find_classes, find_dataset, is_dataset_name
+from semdd_lightning.datasets import (
+    DATASETS,
+    dataset_of,
+    dataset_table,
+    find_classes,
+    find_dataset,
+    is_dataset_name,
+)
 from semdd_lightning.errors import ClassListError, ConfigError
 
 
@@ -68,3 +75,14 @@ def test_the_table_has_a_row_a_data_set_and_no_empty_cell() -> None:
         "`imagewoof2/`",
     )
     assert "70 %" in woof["which"]
+
+
+def test_a_data_set_is_known_by_its_classes_in_any_order() -> None:
+    for name in ("cifar10", "cifar100", "imagewoof", "tiny_imagenet", "digits"):
+        classes = find_classes(name)
+        backwards = ClassRegistry(
+            classes.names[::-1], classes.names[::-1], classes.wnids and classes.wnids[::-1]
+        )
+        assert dataset_of(backwards) == name
+    cifar = find_classes("cifar10")
+    assert dataset_of(ClassRegistry((*cifar.names[:9], "lorry"), (*cifar.names[:9], "lorry"))) is None

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from semdd_lightning.datasets import find_classes
 from semdd_lightning.errors import PoolError
 from semdd_lightning.export import Manifest, describe, exported_images, write_subset
 from semdd_lightning.pools import ClassFolders
@@ -112,6 +113,16 @@ def test_a_corrected_class_list_moves_labels_and_the_folders_of_an_export(name: 
     exported = ClassFolders(out / "images", class_names=tuple(names)).read()
     assert exported.labels.tolist() == [swapped.get(c, c) for c in shown_classes(exported)]
     assert sorted(file for _, file in exported_images(out, manifest)) == sorted(out.rglob("*.*g"))
+
+
+def test_a_corrected_class_list_of_a_data_set_still_tells_how_tensors_were_normalised(tmp_path: Path) -> None:
+    made = MAKERS["mtt"](tmp_path / "pool")
+    names, folders = find_classes("cifar10").names, list(map(str, range(10)))
+    folders[2], folders[7] = folders[7], folders[2]
+    rows = [f"{name},{folder}" for name, folder in zip(names, folders, strict=True)]
+    (tmp_path / "map.csv").write_text("\n".join(["name,folder", *rows]))
+    pool = AnyPool(made.path, tmp_path / "map.csv").read()
+    assert pool.labels.tolist() == [{2: 7, 7: 2}.get(c, c) for c in shown_classes(pool)]
 
 
 @pytest.mark.parametrize("name", ["imagenet", "tiny_imagenet"])
