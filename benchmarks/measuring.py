@@ -18,9 +18,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from semdd_lightning import __version__
 from semdd_lightning.atomic import write_atomically
 
-DISTRIBUTIONS = ("semdd-lightning", "torch", "torchvision", "lightning", "open_clip_torch", "pillow", "numpy")
+LIBRARIES = ("torch", "torchvision", "lightning", "open_clip_torch", "pillow", "numpy")
 ROUNDS = 5
 
 
@@ -81,7 +82,7 @@ class Result:
             "hardware": hardware(),
             "platform": platform.platform(),
             "python": platform.python_version(),
-            "versions": {name: version(name) for name in DISTRIBUTIONS},
+            "versions": {"semdd-lightning": __version__} | {name: version(name) for name in LIBRARIES},
         }
         write_atomically(path, (json.dumps(record, indent=2) + "\n").encode())
 
