@@ -14,6 +14,7 @@ from lightning.pytorch.cli import LightningCLI
 from torch import Tensor
 
 from semdd_lightning.cli.configs import resolve_configs
+from semdd_lightning.cli.experiment import leave_process_group
 from semdd_lightning.cli.label_tables import label_format, print_costs, print_store
 from semdd_lightning.cli.relabel_options import RelabelOptions
 from semdd_lightning.cli.run_directory import environment
@@ -50,6 +51,7 @@ def relabel(options: RelabelOptions) -> None:
         print_costs(options, cli.pool_data, cli.distillation)
     elif cli.trainer.is_global_zero:
         print_store(options, LabelStore.open(options.out), cli.pool_data)
+    leave_process_group()
 
 
 class RelabelCLI(SemddCLI):
