@@ -242,12 +242,11 @@ def test_rdeds_protocol_from_fp16_is_rdeds_protocol_online(
     AdamW makes whole steps of last bits where a gradient is nothing else, as that of a bias before BatchNorm,
     which then takes it away: so those are left out, and the rest is compared by how far training moved it.
     """
-    rded = ("--config=protocols/rded.yaml", "--data.passes=50", "--data.batch_size=10")
-    rded = (*rded, "--model.student.init_args.norm=batch")
+    sizes = ("--data.passes=50", "--data.batch_size=10", "--model.student.init_args.norm=batch")
+    rded = ("--config=protocols/rded.yaml", *sizes)
+    still = ("--model.optimizer.init_args.lr=0", "--data.passes=10", "--data.test=null")
     assert main(["relabel", *small, *rded, "--out=labels"]) == 0
-    untrained = student_weights(
-        fit(*rded, "--model.optimizer.init_args.lr=0", "--data.passes=10", "--data.test=null")
-    )
+    untrained = student_weights(fit(*rded, *still))
     with _looked_up(LabelStore.open(Path("labels"))) as losses:
         online = fit(*rded)
     stored = fit(*rded, *STORED)
