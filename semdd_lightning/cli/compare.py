@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from semdd_lightning.cli.configs import find_config, read_data_arguments
+from semdd_lightning.cli.options import options_of
 from semdd_lightning.cli.run_directory import (
     claim_directory,
     config_digests,
@@ -52,6 +53,7 @@ def run(command: str, words: list[str]) -> int:
         read_data_arguments(config)
     _check_overrides(overrides)
     _check_samplers(samplers)
+    _check_labels(configs, overrides)
     directory = _directory(options.out, configs, [command, *words])
     cells = []
     for seed in seeds:  # seed by seed, so that an interrupted comparison is still paired
@@ -104,6 +106,19 @@ def _check_overrides(overrides: list[str]) -> None:
                 raise ConfigError(msg)
 
 
+def _check_labels(configs: list[Path], overrides: list[str]) -> None:
+    """Stored labels are those of one selection; every sampler makes its own."""
+    options = options_of([*(f"--config={path}" for path in configs), *overrides])
+    teacher = options.get("model.teacher.class_path", options.get("model.teacher"))
+    if str(teacher).rpartition(".")[2] == "StoredLabels":
+        msg = (
+            "Expected a teacher that can label what each sampler chooses, found StoredLabels, which hold the "
+            "labels of one selection; give the teacher itself, --model.teacher with its arguments, or for "
+            "each sampler `semdd relabel` and `semdd fit` from its labels."
+        )
+        raise ConfigError(msg)
+
+
 def _directory(wanted: Path | None, configs: list[Path], words: list[str]) -> Path:
     """A new directory, or the one where the same comparison was interrupted."""
     if wanted is None:
@@ -151,11 +166,12 @@ def _cell(configs: list[Path], sampler: str, seed: int, directory: Path, overrid
     from semdd_lightning.evaluation import Cell
 
     cell_directory = directory / f"{sampler}-seed{seed}"
-    metrics = _read_json(cell_directory / "result.json").get("metrics", {})
-    if "test_top1" not in metrics:
+    result = _read_json(cell_directory / "result.json")
+    if "test_top1" not in result.get("metrics", {}):
         _set_aside(cell_directory)
-        metrics = _run_cell(configs, sampler, seed, cell_directory, overrides)
-    return Cell(sampler, seed, metrics["test_top1"], metrics.get("test_top5"), str(cell_directory))
+        result = _run_cell(configs, sampler, seed, cell_directory, overrides)
+    metrics, labels = result["metrics"], (result.get("labels") or {}).get("kind")
+    return Cell(sampler, seed, metrics["test_top1"], metrics.get("test_top5"), str(cell_directory), labels)
 
 
 def _set_aside(directory: Path) -> None:
@@ -172,7 +188,7 @@ def _set_aside(directory: Path) -> None:
 
 def _run_cell(
     configs: list[Path], sampler: str, seed: int, directory: Path, overrides: list[str]
-) -> dict[str, float]:
+) -> dict[str, Any]:
     from semdd_lightning.cli.experiment import run_experiment
 
     words = ["fit", *(f"--config={path}" for path in configs), "--trainer.enable_progress_bar=false"]
@@ -180,11 +196,11 @@ def _run_cell(
     words += [f"--run.directory={directory}", "--trainer.devices=1"]
     if not _spelled_out(configs, sampler):
         words.append(f"--data.init_args.sampler={sampler}")
-    metrics = run_experiment(words).metrics
-    if "test_top1" not in metrics:
+    result = run_experiment(words)
+    if "test_top1" not in result.metrics:
         msg = "Expected a test split to compare on, found none; give data.test an image set."
         raise ConfigError(msg)
-    return metrics
+    return asdict(result)
 
 
 def _spelled_out(configs: list[Path], sampler: str) -> bool:

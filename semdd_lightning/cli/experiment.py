@@ -17,7 +17,7 @@ def run(command: str, words: list[str]) -> int:
     """Run one of the four commands and print its table."""
     experiment = run_experiment([command, *words])
     experiment.print_table()
-    _leave_process_group()
+    leave_process_group()
     return 0
 
 
@@ -46,7 +46,7 @@ def run_experiment(words: list[str]) -> RunResult:
     return cli.record.result
 
 
-def _leave_process_group() -> None:
+def leave_process_group() -> None:
     """As Lightning does for NCCL alone: gloo threads that outlive the interpreter now and then abort it."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

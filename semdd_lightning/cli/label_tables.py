@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 
@@ -12,14 +13,21 @@ from semdd_lightning.data import ImageDataModule, PoolDataModule, PoolSelection
 from semdd_lightning.pools.files import find_images
 from semdd_lightning.report import print_label_table, size
 from semdd_lightning.training import DistillationModule
-from semdd_lightning.training.soft_labels import LabelFormat, LabelStore, mean_divergences
+from semdd_lightning.training.soft_labels import LabelFormat, LabelStore, mean_costs
+from semdd_lightning.training.soft_labels.labelling import KL_AT
 
 _SAMPLE = 1000  # image files whose sizes tell what an image takes
 
 
 def label_format(options: RelabelOptions, data: ImageDataModule, module: DistillationModule) -> LabelFormat:
-    """How labels are to be stored, for the loss of this experiment."""
-    return LabelFormat(data.num_classes, options.precision, options.top_k, module.temperature)
+    """How labels are to be stored, for the loss of this experiment.
+
+    Raises:
+        LabelError: if there is no such format, or the loss could not learn from it.
+    """
+    chosen = LabelFormat(data.num_classes, options.precision, options.top_k, module.temperature)
+    chosen.require_fit(module.loss, module.temperature)
+    return chosen
 
 
 def print_costs(options: RelabelOptions, data: PoolDataModule, module: DistillationModule) -> None:
@@ -53,8 +61,7 @@ def print_store(options: RelabelOptions, store: LabelStore, data: PoolDataModule
     """What was stored, what it takes and what it lost."""
     header = store.header
     accuracy = header.teacher["accuracy"]
-    softened, plain = mean_divergences(store)
-    temperature, stored = header.label_format.temperature, store.stored_bytes
+    stored, costs = store.stored_bytes, mean_costs(store)
     files = 0 if data.selected is None else _file_bytes(data.selected)
     rows = {
         "images": f"{header.num_images:,}",
@@ -62,7 +69,8 @@ def print_store(options: RelabelOptions, store: LabelStore, data: PoolDataModule
         "teacher": f"{header.teacher['teacher']}, top-1 {accuracy['top1']:.1%} on {accuracy['on']}",
         "stored as": _in_words(header.label_format),
         "labels": f"{size(stored)}, {stored / files:.1f} times the images ({size(files)})",
-        "mean KL to the exact labels": f"{softened:.1e} at temperature {temperature:g}, {plain:.1e} at 1",
+        "mean KL to the exact labels": _divergences(costs),
+        "mean squared error of the logits": f"{costs['mse']:.1e}, of {costs['mean_square']:.3g}",
         "written to": str(from_here(store.directory)),
     }
     words = shlex.join(_without_teacher(options.words))
@@ -86,9 +94,20 @@ def _without_teacher(words: list[str]) -> list[str]:
     ]
 
 
+def _divergences(costs: Mapping[str, float]) -> str:
+    """The KL divergences among what was lost, by their temperatures.
+
+    Example:
+        >>> _divergences({"kl_at_1": 0.001, "kl_at_20": 0.00001, "mse": 0.1})
+        '1.0e-05 at temperature 20, 1.0e-03 at 1'
+    """
+    by_temperature = {float(name.removeprefix(KL_AT)): costs[name] for name in costs if KL_AT in name}
+    words = (f"{by_temperature[at]:.1e} at {at:g}" for at in sorted(by_temperature, reverse=True))
+    return ", ".join(words).replace(" at ", " at temperature ", 1)
+
+
 def _in_words(form: LabelFormat) -> str:
-    kept = "all logits" if form.top_k is None else f"the {form.top_k} largest logits, the rest evenly"
-    return f"{form.precision}, {kept}, {form.bytes_per_label:,} bytes a label"
+    return f"{form.in_words}, {form.bytes_per_label:,} bytes a label"
 
 
 def _file_bytes(selected: PoolSelection) -> int:

@@ -14,6 +14,7 @@ from lightning.pytorch.cli import LightningCLI
 from torch import Tensor
 
 from semdd_lightning.cli.configs import resolve_configs
+from semdd_lightning.cli.experiment import leave_process_group
 from semdd_lightning.cli.label_tables import label_format, print_costs, print_store
 from semdd_lightning.cli.relabel_options import RelabelOptions
 from semdd_lightning.cli.run_directory import environment
@@ -22,7 +23,6 @@ from semdd_lightning.data import ImageDataModule, PoolDataModule
 from semdd_lightning.errors import ConfigError, LabelError
 from semdd_lightning.training import DistillationModule, StaticLabels, Teacher
 from semdd_lightning.training.soft_labels import (
-    LabelFormat,
     LabelStore,
     header_of,
     label_augmented,
@@ -51,6 +51,7 @@ def relabel(options: RelabelOptions) -> None:
         print_costs(options, cli.pool_data, cli.distillation)
     elif cli.trainer.is_global_zero:
         print_store(options, LabelStore.open(options.out), cli.pool_data)
+    leave_process_group()
 
 
 class RelabelCLI(SemddCLI):
@@ -86,6 +87,7 @@ class RelabelCLI(SemddCLI):
                 "that names the teacher itself."
             )
             raise ConfigError(msg)
+        self.label_format = label_format(self.options, self.pool_data, self.distillation)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401 - as Lightning has it
         """A trainer that labels and makes no step; devices and strategy are the config's."""
@@ -129,7 +131,7 @@ class _Labelling(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         options, data, module = self.cli.options, self.cli.pool_data, self.cli.distillation
-        store = self._store(trainer, label_format(options, data, module))
+        store = self._store(trainer)
         missing: list[int] = trainer.strategy.broadcast(store.missing())
         if len(missing) < len(store.header.blocks):
             logger.info("%d files of labels are there, %d to go", len(store.header.blocks), len(missing))
@@ -139,7 +141,7 @@ class _Labelling(Callback):
         write_blocks(store, share, label, module.temperature)
         trainer.strategy.barrier("labels are written")
 
-    def _store(self, trainer: Trainer, form: LabelFormat) -> LabelStore:
+    def _store(self, trainer: Trainer) -> LabelStore:
         """The store, made by one process; if it refuses, all stop, for else the others would wait for it."""
         options, module = self.cli.options, self.cli.distillation
         out, problem = options.out, None
@@ -148,7 +150,13 @@ class _Labelling(Callback):
             raise LabelError(msg)
         if trainer.is_global_zero:
             card, versions = module.teacher_card, environment()
-            header = header_of(self.cli.pool_data, card, form, static=options.static, environment=versions)
+            header = header_of(
+                self.cli.pool_data,
+                card,
+                self.cli.label_format,
+                static=options.static,
+                environment=versions,
+            )
             try:
                 LabelStore.create(out, header)
             except LabelError as error:

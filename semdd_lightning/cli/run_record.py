@@ -37,6 +37,8 @@ class RunResult:
         protocol: name of the evaluation protocol; none without one.
         quirks: switches that are on only to match a peer's code.
         teacher: card of the teacher (its data, recipe, accuracy, hash); none without one.
+        labels: what the student learnt from: ``kind`` (hard, online, static or stored), of stored ones also
+            ``static``, ``format``, ``passes`` and ``bytes``; none without training.
         replay_seed: seed that the stored labels were drawn with; none where a teacher labelled.
         best: the highest of several tests, as some peers report it; the headline is ``test_top1``.
         metrics: accuracies in [0, 1] after the last pass, as ``test_top1``.
@@ -58,6 +60,7 @@ class RunResult:
     protocol: str | None = None
     quirks: list[str] = field(default_factory=list)
     teacher: dict[str, Any] | None = None
+    labels: dict[str, Any] | None = None
     replay_seed: int | None = None
     best: dict[str, float] | None = None
     metrics: dict[str, float] = field(default_factory=dict)
@@ -106,6 +109,7 @@ class RunRecord(Callback):
             return
         self.result.passes = data.passes
         self.result.student = getattr(pl_module, "network_name", None) or _class_name(pl_module)
+        self.result.labels = getattr(pl_module, "label_record", None)
         if isinstance(getattr(pl_module, "teacher", None), StoredLabels):
             self.result.replay_seed = data.drawing_seed
         if isinstance(data, PoolDataModule) and data.selected is not None:

@@ -23,6 +23,7 @@ class Cell:
         top1: test accuracy after the last pass, in [0, 1].
         top5: the same for the best five; none with fewer classes.
         directory: the run directory.
+        labels: kind of the labels that it was trained on, as hard or online; none where nobody knows.
     """
 
     sampler: str
@@ -30,6 +31,7 @@ class Cell:
     top1: float
     top5: float | None = None
     directory: str | None = None
+    labels: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,16 +72,23 @@ def comparison_table(cells: Sequence[Cell], baseline: str) -> pd.DataFrame:
         baseline: the sampler that differences are taken to.
 
     Returns:
-        Columns ``n``, ``top1_mean``, ``top1_std`` (ddof 1, NaN for one seed), ``top5_mean``,
-        ``difference`` and ``half_width`` of its 95 % interval; index ``sampler``.
+        Columns ``labels`` (their kind), ``n``, ``top1_mean``, ``top1_std`` (ddof 1, NaN for one seed),
+        ``top5_mean``, ``difference`` and ``half_width`` of its 95 % interval; index ``sampler``.
 
     Raises:
         ConfigError: if there are no cells, one is there twice, the samplers did not run with the same
-            seeds, or the baseline did not run.
+            seeds, the baseline did not run, or some runs learnt from other labels than others.
     """
     found = sorted((cell.sampler, cell.seed) for cell in cells)
     if not found or len(set(found)) < len(found):
         msg = f"Expected every sampler and seed once, found {found or 'none'}; give each finished run once."
+        raise ConfigError(msg)
+    kinds = sorted({cell.labels for cell in cells if cell.labels is not None})
+    if len(kinds) > 1:
+        msg = (
+            f"Expected runs on one kind of labels, found {', '.join(kinds)}; make a table of each: with "
+            "other labels accuracies are those of another protocol."
+        )
         raise ConfigError(msg)
     runs = pd.DataFrame([vars(cell) for cell in cells])
     by_seed = runs.pivot(index="seed", columns="sampler", values="top1")
@@ -96,6 +105,7 @@ def comparison_table(cells: Sequence[Cell], baseline: str) -> pd.DataFrame:
         rows.append(
             {
                 "sampler": sampler,
+                "labels": next(iter(kinds), "unknown"),
                 "n": len(top1),
                 "top1_mean": top1.mean(),
                 "top1_std": top1.std(ddof=1) if len(top1) > 1 else float("nan"),

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from semdd_lightning.models.convnet import ConvNet
 from semdd_lightning.models.head import classes_of_head, cut_head
-from semdd_lightning.models.library import TimmNetwork, TorchvisionNetwork, timm_network, torchvision_network
+from semdd_lightning.models.library import (
+    TimmNetwork,
+    TorchvisionNetwork,
+    published_weights,
+    timm_network,
+    torchvision_network,
+)
 from semdd_lightning.models.normalized import (
     CIFAR_MEAN,
     CIFAR_STD,
@@ -33,6 +39,7 @@ __all__ = [
     "build_network",
     "classes_of_head",
     "cut_head",
+    "published_weights",
     "register_network",
     "timm_network",
     "torchvision_network",

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 import torchvision
 from torch import Tensor, nn
+from torchvision.models import WeightsEnum
 
 from semdd_lightning.errors import NetworkError
 from semdd_lightning.models.norms import BatchOrInstance, norm_layer, require_image_size, require_positive
@@ -140,13 +141,26 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> str:
     return f"Expected {what}, found {name!r}; {advice}."
 
 
-def _check_weights(name: str, weights: str, num_classes: int) -> None:
+def published_weights(name: str, weights: str) -> WeightsEnum:
+    """What torchvision publishes of a network: where the weights lie, and what it says of them.
+
+    Args:
+        name: Name in `torchvision.models`.
+        weights: Name of the weights, such as IMAGENET1K_V1 or DEFAULT.
+
+    Raises:
+        NetworkError: If there are none of this name.
+    """
     known = torchvision.models.get_model_weights(name)
     tag = weights.removeprefix(f"{known.__name__}.")
     if tag not in known.__members__:
         msg = f"Expected weights of {name}, found {weights!r}; use one of {', '.join(known.__members__)}."
         raise NetworkError(msg)
-    trained = len(known[tag].meta["categories"])
+    return known[tag]
+
+
+def _check_weights(name: str, weights: str, num_classes: int) -> None:
+    trained = len(published_weights(name, weights).meta["categories"])
     if trained != num_classes:
         msg = (
             f"Expected num_classes to be the {trained} classes of {name}'s {weights} weights, found "

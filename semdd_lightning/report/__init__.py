@@ -1,8 +1,9 @@
 """Tables and pictures of a finished selection or run."""
 
+from semdd_lightning.report.byte_size import size
 from semdd_lightning.report.comparison import print_comparison
 from semdd_lightning.report.contact_sheet import write_contact_sheet
-from semdd_lightning.report.soft_labels import print_label_table, size
+from semdd_lightning.report.soft_labels import print_label_table
 from semdd_lightning.report.tables import (
     print_run_table,
     print_selection_table,

@@ -9,6 +9,8 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from semdd_lightning.report.tables import KINDS
+
 
 def print_comparison(table: pd.DataFrame, baseline: str, directory: Path) -> None:
     """Print mean, standard deviation and paired difference of each sampler.
@@ -19,7 +21,10 @@ def print_comparison(table: pd.DataFrame, baseline: str, directory: Path) -> Non
         directory: where the runs lie.
     """
     console = Console()
-    printed = Table(title="Test accuracy after the last pass, mean ± standard deviation over seeds")
+    labels = KINDS.get(str(table["labels"].iloc[0]), "unknown")
+    printed = Table(
+        title=f"Test accuracy after the last pass ({labels} labels), mean ± standard deviation over seeds"
+    )
     printed.add_column("sampler", style="bold")
     for column in ("seeds", "top-1 %", "top-5 %", f"paired difference to {baseline}, 95 % interval"):
         printed.add_column(column, justify="right")

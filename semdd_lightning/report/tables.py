@@ -9,6 +9,8 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from semdd_lightning.report.byte_size import size
+
 STATISTICS = {
     "zero_shot_accuracy": ("zero-shot accuracy", "share of images that CLIP puts into their class"),
     "mean_relevance": ("relevance", "mean cosine to the class prompt"),
@@ -16,6 +18,8 @@ STATISTICS = {
     "mean_pairwise_distance": ("pairwise distance", "mean 1 - cosine within a class: variety"),
     "coverage": ("coverage", "mean cosine of a pool image to its nearest chosen one"),
 }
+
+KINDS = {"hard": "hard", "online": "soft, online", "static": "soft, static", "stored": "soft, stored"}
 
 
 def print_run_table(result: Mapping[str, Any], next_commands: Sequence[str]) -> None:
@@ -103,6 +107,8 @@ def _run_rows(result: Mapping[str, Any]) -> dict[str, str]:
         "protocol": "protocol",
     }
     rows = {label: str(result[key]) for label, key in named.items() if result.get(key) is not None}
+    if result.get("labels"):
+        rows["labels"] = _labels(result["labels"])
     rows |= dict(
         _metric(name, value, result["evaluated"]) for name, value in sorted(result["metrics"].items())
     )
@@ -116,6 +122,15 @@ def _run_rows(result: Mapping[str, Any]) -> dict[str, str]:
         times = (f"{stage} {seconds:.1f}" for stage, seconds in result["seconds"].items())
         rows["seconds"] = ", ".join(times)
     return {**rows, "run directory": result["directory"]}
+
+
+def _labels(labels: Mapping[str, Any]) -> str:
+    """What the student learnt from, and what that takes on disk."""
+    kind = KINDS[labels["kind"]]
+    if labels["kind"] != "stored":
+        return kind
+    passes = "one an image" if labels["static"] else f"{labels['passes']:,} passes"
+    return f"{kind}: {passes}, {labels['format']}, {size(labels['bytes'])}"
 
 
 def _metric(name: str, value: float, evaluated: Mapping[str, int]) -> tuple[str, str]:

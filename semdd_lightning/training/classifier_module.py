@@ -102,6 +102,11 @@ class ClassifierModule(LightningModule):
         """Names of the switches that are on only to match a peer's code."""
         return []
 
+    @property
+    def label_record(self) -> dict[str, Any]:
+        """What a result says of the labels that it was trained on; here the images' own classes."""
+        return {"kind": "hard"}
+
     # ------------------------------------------------------------------ training
 
     def setup(self, stage: str) -> None:

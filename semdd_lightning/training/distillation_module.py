@@ -93,9 +93,9 @@ class DistillationModule(ClassifierModule):
 
     def prepare_data(self) -> None:
         """Refuse a teacher that is missing or counts other classes before the pool is embedded."""
-        if self.trainer.state.fn == "fit":
+        if self.trainer.state.fn == "fit" and self._frozen is None:
             if isinstance(self.teacher, SoftLabels):
-                self.teacher.check(self._data, self._context)
+                self.teacher.check(self._label_request)
             else:
                 self.teacher.check(self._context)
 
@@ -104,13 +104,12 @@ class DistillationModule(ClassifierModule):
         super().setup(stage)
         if stage != "fit" or self._frozen is not None:
             return
-        data = self._data
-        device = self.trainer.strategy.root_device
         if isinstance(self.teacher, SoftLabels):
-            request = LabelRequest(data, self._context, self.temperature, device)
-            self._batch_labels, self.teacher_card = self.teacher.open(request)
+            self._batch_labels, self.teacher_card = self.teacher.open(self._label_request)
             return
-        self._frozen, self.teacher_card = checked_teacher(self.teacher, self._context, data, device)
+        self._frozen, self.teacher_card = checked_teacher(
+            self.teacher, self._context, self._data, self.trainer.strategy.root_device
+        )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the teacher's card."""
@@ -130,6 +129,16 @@ class DistillationModule(ClassifierModule):
         if self._batch_labels is not None:
             return self._batch_labels(batch)
         return self.frozen_teacher(batch.images)
+
+    @property
+    def label_record(self) -> dict[str, Any]:
+        """Soft labels: said online by a teacher, stored, or one an image."""
+        return self.teacher.record() if isinstance(self.teacher, SoftLabels) else {"kind": "online"}
+
+    @property
+    def _label_request(self) -> LabelRequest:
+        device = self.trainer.strategy.root_device
+        return LabelRequest(self._data, self._context, self.loss, self.temperature, device)
 
     @property
     def _context(self) -> TeacherContext:

@@ -74,6 +74,12 @@ def weights_digest(network: nn.Module) -> str:
     return digest.hexdigest()
 
 
+def file_digest(path: Path) -> str:
+    """SHA-256 (hex) of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def plain(value: Any) -> Any:  # noqa: ANN401 - what a description may hold
     """A description as JSON and torch can hold it: dataclasses as mappings, other objects by their names."""
     if isinstance(value, str | int | float) or value is None:

@@ -57,7 +57,7 @@ def _own_messages() -> Iterator[None]:
     _forget_messages()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small() -> tuple[str, ...]:
     """Options that make the quickstart a matter of a second."""
     return SMALL

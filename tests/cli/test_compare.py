@@ -47,6 +47,7 @@ def test_two_samplers_and_two_seeds(
     ]  # fmt: skip
     for name, cell in zip(names, cells, strict=True):
         assert cell["directory"] == str(runs[name])
+        assert cell["labels"] == "online"
         result = json.loads((runs[name] / "result.json").read_text())
         assert (cell["top1"], cell["top5"]) == (
             result["metrics"]["test_top1"],
@@ -56,6 +57,8 @@ def test_two_samplers_and_two_seeds(
     table = pd.read_csv(out / "comparison.csv", index_col="sampler")
     assert table.index.tolist() == ["two_stage", "random"]
     assert table["n"].tolist() == [2, 2]
+    assert table["labels"].tolist() == ["online", "online"]
+    assert "(soft, online labels)" in " ".join(text.split())
     for sampler in ("two_stage", "random"):
         values = [cell["top1"] for cell in cells if cell["sampler"] == sampler]
         assert table.loc[sampler, "top1_mean"] == pytest.approx(sum(values) / 2)
@@ -134,6 +137,24 @@ def test_what_comparing_sets_itself_is_refused_by_name(
         message = refused("compare", *small, "--samplers", "random", *given)
         assert f"found {option.partition('=')[0]}, which it sets itself" in message
     assert list(workplace.iterdir()) == []
+
+
+@pytest.mark.parametrize("way", ["option", "option in two words", "class path", "config"])
+def test_labels_of_one_selection_cannot_compare_selections(
+    way: str, small: tuple[str, ...], workplace: Path, refused: Callable[..., str]
+) -> None:
+    config = workplace / "stored.yaml"
+    teacher = {"class_path": "semdd_lightning.training.StoredLabels", "init_args": {"path": "labels"}}
+    config.write_text(yaml.safe_dump({"model": {"init_args": {"teacher": teacher}}}))
+    words = {
+        "option": ["--model.teacher=StoredLabels", "--model.teacher.path=labels"],
+        "option in two words": ["--model.init_args.teacher", "StoredLabels"],
+        "class path": ["--model.teacher.class_path=semdd_lightning.training.StoredLabels"],
+        "config": [f"--config={config}"],
+    }
+    message = refused("compare", *small, "--samplers", "random", "two_stage", *words[way])
+    assert "found StoredLabels, which hold the labels of one selection; give the teacher itself" in message
+    assert [path.name for path in workplace.iterdir()] == ["stored.yaml"], "before the first run"
 
 
 def test_a_broken_config_is_refused(workplace: Path, refused: Callable[..., str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -60,7 +61,7 @@ def test_table_by_hand() -> None:
     table = comparison_table(cells(), "random")
     assert table.index.tolist() == ["two_stage", "random"], "in the order of the cells"
     assert table.index.name == "sampler"
-    columns = ["n", "top1_mean", "top1_std", "top5_mean", "difference", "half_width"]
+    columns = ["labels", "n", "top1_mean", "top1_std", "top5_mean", "difference", "half_width"]
     assert table.columns.tolist() == columns
     row = table.loc["two_stage"]
     assert row["n"] == 3
@@ -72,6 +73,16 @@ def test_table_by_hand() -> None:
     spread = math.sqrt(sum((value - 0.15) ** 2 for value in differences) / 2)
     assert row["half_width"] == pytest.approx(4.302652729911275 * spread / math.sqrt(3))  # t(0.975; 2)
     assert table[["difference", "half_width"]].to_numpy()[1].tolist() == [0, 0]
+
+
+def test_a_table_has_one_kind_of_labels() -> None:
+    soft = [dataclasses.replace(cell, labels="online") for cell in cells()]
+    assert comparison_table(soft, "random")["labels"].tolist() == ["online", "online"]
+    assert comparison_table(cells(), "random")["labels"].tolist() == ["unknown", "unknown"]
+    assert set(comparison_table([*soft[:5], cells()[5]], "random")["labels"]) == {"online"}
+    mixed = [*soft[:5], dataclasses.replace(soft[5], labels="hard")]
+    with pytest.raises(ConfigError, match="Expected runs on one kind of labels, found hard, online; make a"):
+        comparison_table(mixed, "random")
 
 
 def test_table_by_pandas() -> None:

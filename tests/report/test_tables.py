@@ -56,6 +56,29 @@ def test_a_run_by_a_peers_protocol(capsys: pytest.CaptureFixture[str]) -> None:
     assert rows["as the peer's code"] == "statistics_twice, best_of_6"
 
 
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ({"kind": "hard"}, "hard"),
+        ({"kind": "online"}, "soft, online"),
+        ({"kind": "static"}, "soft, static"),
+        (
+            {"kind": "stored", "static": False, "format": "int8, all", "passes": 1200, "bytes": 2048},
+            "soft, stored: 1,200 passes, int8, all, 2.00 KiB",
+        ),
+        (
+            {"kind": "stored", "static": True, "format": "fp16, all", "passes": 1, "bytes": 20},
+            "soft, stored: one an image, fp16, all, 20 B",
+        ),
+    ],
+)
+def test_what_a_student_learnt_from(
+    labels: dict[str, Any], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_run_table(run_result(labels=labels), [])
+    assert cells(capsys.readouterr().out)["labels"] == words
+
+
 def test_a_run(capsys: pytest.CaptureFixture[str]) -> None:
     print_run_table(run_result(), ["semdd verify /runs/quickstart/now"])
     text = capsys.readouterr().out
@@ -99,10 +122,10 @@ def test_a_selection(capsys: pytest.CaptureFixture[str]) -> None:
 def comparison(n: int, half_width: float, top5: float) -> pd.DataFrame:
     deviation = float("nan") if n == 1 else 0.0123
     rows = [
-        ("two_stage", n, 0.5, deviation, top5, 0.1, half_width),
-        ("random", n, 0.4, deviation, top5, 0.0, half_width * 0),
+        ("two_stage", "online", n, 0.5, deviation, top5, 0.1, half_width),
+        ("random", "online", n, 0.4, deviation, top5, 0.0, half_width * 0),
     ]
-    columns = ["sampler", "n", "top1_mean", "top1_std", "top5_mean", "difference", "half_width"]
+    columns = ["sampler", "labels", "n", "top1_mean", "top1_std", "top5_mean", "difference", "half_width"]
     return pd.DataFrame(rows, columns=columns).set_index("sampler")
 
 
@@ -113,6 +136,7 @@ def test_a_comparison(capsys: pytest.CaptureFixture[str]) -> None:
     assert rows["two_stage"] == ["5", "50.00 ± 1.23", "80.00", "+10.00 ± 2.50"]
     assert rows["random"] == ["5", "40.00 ± 1.23", "80.00", "baseline"]
     assert "/runs/compare" in text
+    assert "after the last pass (soft, online labels)" in text
     assert "Few seeds" not in text
 
 

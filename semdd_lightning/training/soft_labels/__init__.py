@@ -6,7 +6,7 @@ from semdd_lightning.training.soft_labels.labelling import (
     header_of,
     label_augmented,
     label_plain,
-    mean_divergences,
+    mean_costs,
     write_blocks,
 )
 from semdd_lightning.training.soft_labels.sources import (
@@ -31,6 +31,6 @@ __all__ = [
     "header_of",
     "label_augmented",
     "label_plain",
-    "mean_divergences",
+    "mean_costs",
     "write_blocks",
 ]

@@ -14,7 +14,7 @@ from semdd_lightning.prior.cache import content_key
 from semdd_lightning.training.soft_labels.label_format import LabelFormat
 
 HEADER = "labels.json"
-VERSION = 1
+VERSION = 2
 BLOCK_BYTES = 256 * 2**20
 BLOCK_PASSES = 10  # at most, so that several processes have blocks to share even where labels are small
 
@@ -31,6 +31,7 @@ class StoreHeader:
         passes: passes P that are stored; 1 where static.
         static: one label an image, whatever its augmentation.
         block_passes: passes in one file.
+        chosen: how the images were chosen, as `chosen_by` gives it; it explains, and nothing depends on it.
         environment: versions and hardware that the labels were made with.
         version: version of this layout.
         semdd_version: version of the package that wrote it.
@@ -43,6 +44,7 @@ class StoreHeader:
     passes: int
     static: bool
     block_passes: int
+    chosen: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     version: int = VERSION
     semdd_version: str = __version__
@@ -59,7 +61,7 @@ class StoreHeader:
             "version": self.version,
             "made_for": self.made_for,
             "teacher_sha256": self.teacher.get("sha256"),
-            "label_format": dataclasses.asdict(self.label_format),
+            "label_format": self.label_format.identity,
             "num_images": self.num_images,
             "static": self.static,
             "block_passes": self.block_passes,

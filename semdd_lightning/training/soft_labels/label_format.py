@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from semdd_lightning.errors import LabelError
+from semdd_lightning.training.losses import SoftLabelLoss
 
 Precision = Literal["fp32", "fp16", "int8"]
 
@@ -23,12 +24,13 @@ class LabelFormat:
 
     With ``top_k``, the k largest logits are kept, and all others share one logit, chosen so that at
     ``temperature`` the kept classes keep their probabilities and the rest of the mass is spread evenly.
+    Without ``top_k`` all logits are there, and fit a loss at any temperature.
 
     Args:
         num_classes: C.
         precision: fp32, fp16, or int8 with a scale and an offset (fp16) for each row.
         top_k: logits kept of each row; none keeps all.
-        temperature: at which the rest is spread evenly; that of the loss.
+        temperature: at which the rest of ``top_k`` is spread evenly; that of the loss.
     """
 
     num_classes: int
@@ -41,6 +43,53 @@ class LabelFormat:
             msg = (
                 f"Expected top_k between 1 and {self.num_classes - 1} for {self.num_classes} classes, found "
                 f"{self.top_k}; leave it out to keep all."
+            )
+            raise LabelError(msg)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What labels depend on; no temperature where all logits are there.
+
+        Example:
+            >>> LabelFormat(10, temperature=4).identity == LabelFormat(10, temperature=20).identity
+            True
+        """
+        return asdict(self) if self.top_k is not None else {**asdict(self), "temperature": None}
+
+    @property
+    def in_words(self) -> str:
+        """Precision, and which logits are kept.
+
+        Example:
+            >>> LabelFormat(10).in_words, LabelFormat(10, "int8", 3).in_words
+            ('fp16, all logits', 'int8, the 3 largest logits, the rest evenly')
+        """
+        kept = "all logits" if self.top_k is None else f"the {self.top_k} largest logits, the rest evenly"
+        return f"{self.precision}, {kept}"
+
+    def require_fit(self, loss: SoftLabelLoss, temperature: float) -> None:
+        """See that a loss can learn from labels that are stored so.
+
+        Args:
+            loss: which one.
+            temperature: its own; without effect on ``mse``.
+
+        Raises:
+            LabelError: if what was left out would mean something else to it.
+        """
+        if self.top_k is None:
+            return
+        if loss == "mse":
+            msg = (
+                f"Expected labels with all logits for the loss mse, found the {self.top_k} largest, whose "
+                "rest keeps probabilities and no logits; leave out top_k, int8 takes half the bytes of fp16."
+            )
+            raise LabelError(msg)
+        if temperature != self.temperature:
+            msg = (
+                f"Expected labels for temperature {temperature:g}, found the {self.top_k} largest logits, "
+                f"the rest spread evenly at {self.temperature:g}; give --model.temperature "
+                f"{self.temperature:g}, or make labels with all logits, which fit any temperature."
             )
             raise LabelError(msg)
 

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from semdd_lightning.data import ImageDataModule, TrainingImages
 from semdd_lightning.training.losses import soft_label_loss
 from semdd_lightning.training.soft_labels.header import StoreHeader, passes_per_block
 from semdd_lightning.training.soft_labels.label_format import LabelFormat
-from semdd_lightning.training.soft_labels.made_for import made_for
+from semdd_lightning.training.soft_labels.made_for import chosen_by, made_for
 from semdd_lightning.training.soft_labels.store import LabelStore, block_tensors
 
 logger = logging.getLogger(__name__)
 
 PLAIN_BATCH = 250
+KL_AT = "kl_at_"  # a temperature
 _ROWS = 4096
 LabelPass = Callable[[int], Tensor]
 """From the number of a pass to the exact logits (M, C) of all chosen images, on the CPU."""
@@ -51,6 +54,7 @@ def header_of(
         passes=1 if static else data.drawn_passes,
         static=static,
         block_passes=passes_per_block(label_format, num_images),
+        chosen=chosen_by(data),
         environment=environment or {},
     )
 
@@ -86,7 +90,7 @@ def write_blocks(store: LabelStore, blocks: Sequence[int], label_pass: LabelPass
         store: where to.
         blocks: this process's share of the blocks.
         label_pass: what labels a pass.
-        temperature: at which the loss will look at the labels; the cost is measured there, and at 1.
+        temperature: at which the loss will look at the labels; for the cost, as `storing_costs` has it.
     """
     form = store.header.label_format
     for done, block in enumerate(blocks, start=1):
@@ -94,37 +98,44 @@ def write_blocks(store: LabelStore, blocks: Sequence[int], label_pass: LabelPass
         for pass_index in store.header.blocks[block]:
             exact = label_pass(pass_index)
             parts.append(form.encode(exact))
-            costs.append([divergence(exact, parts[-1], form, at) for at in (temperature, 1.0)])
-        softened, plain = (sum(column) / len(costs) for column in zip(*costs, strict=True))
-        store.write(block, block_tensors(parts), divergence=softened, divergence_at_1=plain)
+            costs.append(storing_costs(exact, parts[-1], form, temperature))
+        means = {name: sum(cost[name] for cost in costs) / len(costs) for name in costs[0]}
+        store.write(block, block_tensors(parts), **means)
         speed = len(parts) * store.header.num_images / (time.perf_counter() - started)
         logger.info("%s: %d of %d, %.0f images/s", store.file(block).name, done, len(blocks), speed)
 
 
-def divergence(exact: Tensor, parts: dict[str, Tensor], form: LabelFormat, temperature: float) -> float:
-    """Mean KL divergence, in nats, of stored labels from the exact ones at a temperature.
+def storing_costs(
+    exact: Tensor, parts: dict[str, Tensor], form: LabelFormat, temperature: float
+) -> dict[str, float]:
+    """What stored labels lost, to a loss between distributions and to one between logits.
 
     Args:
         exact: logits, (n, C).
         parts: what is stored of them.
         form: how.
-        temperature: softens both.
+        temperature: T, of the loss.
+
+    Returns:
+        ``kl_at_T`` and ``kl_at_1``, mean KL divergences of the stored from the exact labels, in nats;
+        ``mse``, the mean squared error of the logits, and ``mean_square`` of the exact ones beside it.
     """
-    total = 0.0
+    totals: Counter[str] = Counter()
     for rows in _runs(len(exact), _ROWS):  # in float64, a large pass as a whole would not fit
-        stored = form.decode({name: part[rows] for name, part in parts.items()})
-        total += len(rows) * float(soft_label_loss(stored.double(), exact[rows].double(), temperature))
-    return total / len(exact)
+        truth = exact[rows].double()
+        stored = form.decode({name: part[rows] for name, part in parts.items()}).double()
+        means = {f"{KL_AT}{at:g}": soft_label_loss(stored, truth, at) for at in (temperature, 1.0)}
+        means |= {"mse": F.mse_loss(stored, truth), "mean_square": truth.square().mean()}
+        totals.update({name: len(rows) * float(mean) for name, mean in means.items()})
+    return {name: total / len(exact) for name, total in totals.items()}
 
 
-def mean_divergences(store: LabelStore) -> tuple[float, float]:
-    """Mean KL divergence of all stored labels from the exact ones: at the loss's temperature, and at 1."""
+def mean_costs(store: LabelStore) -> dict[str, float]:
+    """`storing_costs` of all labels of a store; a temperature that only some were measured at is left out."""
     notes = [(store.notes(block), len(passes)) for block, passes in enumerate(store.header.blocks)]
     total = sum(count for _, count in notes)
-    softened, plain = (
-        sum(note[name] * count for note, count in notes) / total for name in ("divergence", "divergence_at_1")
-    )
-    return softened, plain
+    common = set.intersection(*(set(note) for note, _ in notes))
+    return {name: sum(note[name] * count for note, count in notes) / total for name in sorted(common)}
 
 
 def _runs(count: int, size: int) -> list[Tensor]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from torch import Tensor
 
-from semdd_lightning.data import ImageDataModule
+from semdd_lightning.data import ImageDataModule, PoolDataModule
 from semdd_lightning.data.passes import PassPlan, PassPlanner
 from semdd_lightning.errors import LabelError
 
 _DIGITS = 12  # of a digest, shown to people
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 def made_for_config(data: ImageDataModule, *, static: bool) -> dict[str, Any]:
@@ -62,6 +64,22 @@ def made_for(data: ImageDataModule, *, static: bool) -> dict[str, Any]:
     return known
 
 
+def chosen_by(data: ImageDataModule) -> dict[str, Any]:
+    """How the images were chosen, in the words of a config: these explain why digests are not the same."""
+    if not isinstance(data, PoolDataModule) or data.selected is None:
+        return {}
+    manifest = data.selected.manifest
+    return _plain(
+        {
+            "pool_root": manifest.pool_root,
+            "sampler": {"name": manifest.sampler_name, **manifest.sampler["init_args"]},
+            "ipc": manifest.ipc,
+            "selection_seed": manifest.selection_seed,
+            "prior": manifest.prior["init_args"],
+        }
+    )
+
+
 def mixing_group(planner: PassPlanner) -> int:
     """Images of a whole mixing group."""
     start, stop = planner.groups[0]
@@ -100,8 +118,19 @@ def differences(stored: Mapping[str, Any], found: Mapping[str, Any]) -> list[str
     return causes or lines
 
 
-def refuse_differences(path: object, stored: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+def refuse_differences(
+    path: object,
+    stored: Mapping[str, Any],
+    found: Mapping[str, Any],
+    chosen: tuple[Mapping[str, Any], Mapping[str, Any]] = ({}, {}),
+) -> None:
     """See that labels are used for what they were made for.
+
+    Args:
+        path: the store, for the message.
+        stored: what labels were made for.
+        found: what they are to be used for.
+        chosen: how the images were chosen, there and here; said where the images are others.
 
     Raises:
         LabelError: if they are not.
@@ -111,6 +140,8 @@ def refuse_differences(path: object, stored: Mapping[str, Any], found: Mapping[s
         return
     advice = "give the config that it was made with, or make the labels again with `semdd relabel`"
     changed = {line.split(" ")[0] for line in lines}
+    if changed & {"pool", "selection"}:
+        lines += differences(*chosen)
     replayed = {"mixing_group": "mixing_group", "augmentation_seed": "replay_seed"}
     if changed <= replayed.keys():
         advice = "give " + " ".join(f"--data.{replayed[key]} {stored[key]}" for key in sorted(changed))
@@ -134,8 +165,8 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _short(value: object) -> str:
-    """A value in words; long texts are digests."""
-    if isinstance(value, str) and len(value) > 2 * _DIGITS:
+    """A value in words; a digest by its beginning."""
+    if isinstance(value, str) and _DIGEST.fullmatch(value):
         return f"{value[:_DIGITS]}..."
     if isinstance(value, list) and len(value) > 5:
         return f"[{', '.join(map(str, value[:3]))}, ... {len(value)} of them]"

@@ -6,6 +6,21 @@ import torch
 from torch import Tensor
 
 
+def mean_logits(logits: Tensor, partner_logits: Tensor, ratio: Tensor) -> Tensor:
+    """Logits from which the squared distance is least to both, weighted by their shares.
+
+    Args:
+        logits: of the images, (B, C).
+        partner_logits: of what is mixed in, (B, C).
+        ratio: share r of the image that is its own, 0-dim or (B,).
+
+    Example:
+        >>> mean_logits(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 2.0]]), torch.tensor(0.75))
+        tensor([[1.5000, 0.5000]])
+    """
+    return torch.lerp(partner_logits, logits, ratio.expand(len(logits))[:, None])
+
+
 def mixed_logits(logits: Tensor, partner_logits: Tensor, ratio: Tensor, temperature: float) -> Tensor:
     """Logits whose softmax at a temperature is the mix of two softmaxes at that temperature.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,11 +14,19 @@ from torch import Tensor
 
 from semdd_lightning.data import ImageDataModule, TrainingImages
 from semdd_lightning.errors import LabelError
-from semdd_lightning.training.soft_labels.labelling import label_plain
-from semdd_lightning.training.soft_labels.made_for import made_for, made_for_config, refuse_differences
-from semdd_lightning.training.soft_labels.mixing import mixed_logits
+from semdd_lightning.training.losses import SoftLabelLoss
+from semdd_lightning.training.soft_labels.labelling import label_plain, mean_costs
+from semdd_lightning.training.soft_labels.made_for import (
+    chosen_by,
+    made_for,
+    made_for_config,
+    refuse_differences,
+)
+from semdd_lightning.training.soft_labels.mixing import mean_logits, mixed_logits
 from semdd_lightning.training.soft_labels.store import LabelStore
 from semdd_lightning.training.teachers import Teacher, TeacherContext, checked_teacher
+
+logger = logging.getLogger(__name__)
 
 BatchLabels = Callable[[TrainingImages], Tensor]
 """From a batch to the teacher's logits of its images, (B, C)."""
@@ -30,12 +39,14 @@ class LabelRequest:
     Attributes:
         data: the data module; its images are there from ``setup('fit')`` on.
         context: what a teacher may need to know.
+        loss: what compares student and labels.
         temperature: of the loss.
         device: where the student is trained.
     """
 
     data: ImageDataModule
     context: TeacherContext
+    loss: SoftLabelLoss
     temperature: float
     device: torch.device
 
@@ -44,7 +55,11 @@ class SoftLabels(ABC):
     """Describes where soft labels come from when no teacher looks at the batches; cheap until opened."""
 
     @abstractmethod
-    def check(self, data: ImageDataModule, context: TeacherContext) -> None:
+    def record(self) -> dict[str, Any]:
+        """What a result says of its labels: their ``kind``, and of stored ones what they are and take."""
+
+    @abstractmethod
+    def check(self, request: LabelRequest) -> None:
         """Find out, before anything expensive runs, whether the labels can fit.
 
         Raises:
@@ -70,11 +85,26 @@ class StoredLabels(SoftLabels):
 
     path: Path
 
-    def check(self, data: ImageDataModule, context: TeacherContext) -> None:
-        """See that all labels are there and that the config draws what they were made for."""
+    def record(self) -> dict[str, Any]:
+        """Format, passes and bytes of what is stored."""
         store = self._store()
+        header = store.header
+        return {
+            "kind": "stored",
+            "static": header.static,
+            "format": header.label_format.in_words,
+            "passes": header.passes,
+            "bytes": store.stored_bytes,
+        }
+
+    def check(self, request: LabelRequest) -> None:
+        """See that all labels are there, fit the loss, and are of what the config draws."""
+        store, data = self._store(), request.data
         store.require_complete()
         header = store.header
+        header.label_format.require_fit(request.loss, request.temperature)
+        if request.loss == "mse" and header.label_format.precision == "int8":
+            _warn_of_steps(store)
         refuse_differences(self.path, header.made_for, made_for_config(data, static=header.static))
         if not header.static and data.drawn_passes > header.passes:
             msg = (
@@ -87,11 +117,12 @@ class StoredLabels(SoftLabels):
         """Map the files, after all that identifies pool, selection and augmentation was compared."""
         store = self._store()
         header = store.header
-        refuse_differences(self.path, header.made_for, made_for(request.data, static=header.static))
+        found, chosen = made_for(request.data, static=header.static), chosen_by(request.data)
+        refuse_differences(self.path, header.made_for, found, (header.chosen, chosen))
         if header.static:
             every = store.read(0, torch.arange(header.num_images))
             logits = header.label_format.decode(every)
-            return static_labels(logits.to(request.device), request.temperature), header.teacher
+            return static_labels(logits.to(request.device), request), header.teacher
 
         def labels(batch: TrainingImages) -> Tensor:
             parts = store.read(batch.drawn_pass, batch.rows.cpu())
@@ -107,7 +138,8 @@ class StoredLabels(SoftLabels):
 class StaticLabels(SoftLabels):
     """One soft label an image: what a teacher says of it before any augmentation.
 
-    Mixed images get the mixed distributions of both. The teacher labels once, before training.
+    Mixed images get the mixed distributions of both, or for the loss mse the mean of both logits. The
+    teacher labels once, before training.
 
     Args:
         teacher: ClipTeacher, CheckpointTeacher, or any other that looks at images.
@@ -115,21 +147,39 @@ class StaticLabels(SoftLabels):
 
     teacher: Teacher
 
-    def check(self, data: ImageDataModule, context: TeacherContext) -> None:
+    def record(self) -> dict[str, Any]:
+        """One label an image, which lies on no disk."""
+        return {"kind": "static"}
+
+    def check(self, request: LabelRequest) -> None:
         """See that the teacher can be had."""
-        self.teacher.check(context)
+        self.teacher.check(request.context)
 
     def open(self, request: LabelRequest) -> tuple[BatchLabels, dict[str, Any]]:
         """Build the teacher, refuse one at chance level, and let it label every chosen image."""
         frozen, card = checked_teacher(self.teacher, request.context, request.data, request.device)
         logits = label_plain(frozen, request.data).to(request.device)
-        return static_labels(logits, request.temperature), card
+        return static_labels(logits, request), card
 
 
-def static_labels(logits: Tensor, temperature: float) -> BatchLabels:
-    """Labels of batches out of one label an image, (M, C)."""
+def static_labels(logits: Tensor, request: LabelRequest) -> BatchLabels:
+    """Labels of batches out of one label an image, (M, C), mixed as the loss looks at them."""
 
     def labels(batch: TrainingImages) -> Tensor:
-        return mixed_logits(logits[batch.rows], logits[batch.partner_rows], batch.ratio, temperature)
+        own, partner = logits[batch.rows], logits[batch.partner_rows]
+        if request.loss == "mse":
+            return mean_logits(own, partner, batch.ratio)
+        return mixed_logits(own, partner, batch.ratio, request.temperature)
 
     return labels
+
+
+def _warn_of_steps(store: LabelStore) -> None:
+    costs = mean_costs(store)
+    logger.warning(
+        "Labels in %s are int8: their logits, with a mean square of %.3g, are off by one of %.1e, which the "
+        "loss mse learns too; labels in fp16 are closer",
+        store.directory,
+        costs["mean_square"],
+        costs["mse"],
+    )

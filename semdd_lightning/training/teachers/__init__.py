@@ -12,7 +12,7 @@ from semdd_lightning.training.teachers.library_teacher import (
     imagenet_indices,
 )
 from semdd_lightning.training.teachers.state_dict_teacher import StateDictTeacher, read_state_dict
-from semdd_lightning.training.teachers.teacher import FrozenTeacher, Teacher, TeacherContext
+from semdd_lightning.training.teachers.teacher import FrozenTeacher, Teacher, TeacherContext, build_apart
 
 __all__ = [
     "CheckpointTeacher",
@@ -26,6 +26,7 @@ __all__ = [
     "TimmTeacher",
     "TorchvisionTeacher",
     "ZeroShotNetwork",
+    "build_apart",
     "check_teacher",
     "checked_teacher",
     "imagenet_indices",

@@ -5,26 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 from semdd_lightning.training.history import plain, weights_digest
-from semdd_lightning.training.teachers.teacher import FrozenTeacher, Teacher
+from semdd_lightning.training.teachers.teacher import FrozenTeacher, Teacher, TeacherContext
 
 
-def teacher_card(teacher: Teacher, built: FrozenTeacher, accuracy: float, what: str) -> dict[str, Any]:
+def teacher_card(
+    teacher: Teacher, context: TeacherContext, built: FrozenTeacher, accuracy: float, what: str
+) -> dict[str, Any]:
     """Plain values that travel with whatever was learnt or stored from a teacher.
 
     Args:
         teacher: its description.
+        context: what it was built for.
         built: the network that labels.
         accuracy: top-1 accuracy of its check, in [0, 1].
         what: the images that it was measured on.
 
     Returns:
         ``teacher`` and ``arguments`` (its description), ``history`` (data, recipe and accuracies of its own
-        training, where known), ``accuracy`` with ``top1`` and ``on``, ``sha256`` of its weights.
+        training, "unknown" where they are), ``accuracy`` with ``top1`` and ``on``, ``sha256`` of its weights.
     """
     return {
         "teacher": type(teacher).__name__,
         "arguments": plain(teacher),
-        "history": teacher.history(),
+        "history": teacher.history(context),
         "accuracy": {"top1": accuracy, "on": what},
         "sha256": weights_digest(built.network),
     }

@@ -11,7 +11,7 @@ from semdd_lightning.data import ImageDataModule, PoolDataModule
 from semdd_lightning.data.auditing import AUTOMATIC, apply_policy, audit_classes, network_logits
 from semdd_lightning.training.teachers.card import teacher_card
 from semdd_lightning.training.teachers.check import check_teacher
-from semdd_lightning.training.teachers.teacher import FrozenTeacher, Teacher, TeacherContext
+from semdd_lightning.training.teachers.teacher import FrozenTeacher, Teacher, TeacherContext, build_apart
 
 _POOL_IMAGES = 1_000  # of a pool that the teacher looks at, in all
 
@@ -36,14 +36,14 @@ def checked_teacher(
         TeacherError: if there is no such teacher, it does not fit, or it is at chance.
         AuditError: if it sees the classes in another order, and the data module does not go on all the same.
     """
-    frozen = FrozenTeacher(teacher.build(context), device)
+    frozen = FrozenTeacher(build_apart(teacher, context), device)
     images, labels, what = data.check_images()
     policy = data.audit if isinstance(data, PoolDataModule) else "refuse"
     accuracy = check_teacher(frozen, images, labels, data.registry, what, policy)
     logger.info("Teacher: %.1f %% top-1 on %d %s", 100 * accuracy, len(labels), what)
     if isinstance(data, PoolDataModule) and policy != "off":
         _ask_about_pool(frozen, data)
-    return frozen, teacher_card(teacher, frozen, accuracy, what)
+    return frozen, teacher_card(teacher, context, frozen, accuracy, what)
 
 
 def _ask_about_pool(teacher: FrozenTeacher, data: PoolDataModule) -> None:

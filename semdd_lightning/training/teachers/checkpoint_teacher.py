@@ -12,9 +12,9 @@ from torch import nn
 from semdd_lightning.errors import TeacherError
 from semdd_lightning.models import NetworkFactory, NormalizedNetwork, build_network
 from semdd_lightning.training.checkpoint_card import class_order_difference
-from semdd_lightning.training.teachers.teacher import Teacher, TeacherContext
+from semdd_lightning.training.teachers.teacher import Teacher, TeacherContext, unknown_history
 
-HISTORY = ("network", "data", "recipe", "accuracy", "sha256", "teacher")
+KEPT = ("network", "data", "recipe", "accuracy", "sha256", "teacher")  # of a checkpoint's card
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,8 @@ class CheckpointTeacher(Teacher):
     path: Path
     network: str | NetworkFactory | None = None
 
-    def check(self, context: TeacherContext) -> None:
-        """See that the checkpoint is there and counts the same classes in the same order."""
-        self._checkpoint(context)
-
     def build(self, context: TeacherContext) -> nn.Module:
-        """Load the network, after the same check."""
+        """Load the network, if it counts the same classes in the same order."""
         checkpoint = self._checkpoint(context)
         card = checkpoint["semdd"]
         network = self.network if self.network is not None else card["network"]
@@ -65,10 +61,10 @@ class CheckpointTeacher(Teacher):
             raise TeacherError(msg) from error
         return built
 
-    def history(self) -> dict[str, Any]:
+    def history(self, context: TeacherContext) -> dict[str, Any]:
         """What the checkpoint says of its training."""
         card = _load(self.path)["semdd"]
-        return {key: card[key] for key in HISTORY if key in card}
+        return unknown_history(**{key: card[key] for key in KEPT if key in card})
 
     def image_size(self) -> int:
         """Pixels a side of the images that the teacher was trained on.

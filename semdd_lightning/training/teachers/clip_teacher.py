@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
 from semdd_lightning.errors import TeacherError
 from semdd_lightning.prior import LoadedClip, OpenClipPrior
-from semdd_lightning.training.teachers.teacher import Teacher, TeacherContext
+from semdd_lightning.training.teachers.teacher import Teacher, TeacherContext, unknown_history
 
 
 @dataclass(frozen=True)
@@ -22,14 +23,26 @@ class ClipTeacher(Teacher):
     prior: OpenClipPrior | None = None
 
     def check(self, context: TeacherContext) -> None:
-        """See that the model can be had."""
-        self._prior(context).check()
+        """See that weights and prompts can be had, without building the model."""
+        prior = self._prior(context)
+        prior.source()
+        prior.prompt_names(context.registry)
 
     def build(self, context: TeacherContext) -> nn.Module:
         """Load CLIP and embed the class prompts."""
         prior = self._prior(context)
         clip = prior.load()
         return ZeroShotNetwork(clip, prior.prototypes(clip, context.registry))
+
+    def history(self, context: TeacherContext) -> dict[str, Any]:
+        """Which CLIP it is and how it is asked: its name tells the data, if anything does."""
+        prior = self._prior(context)
+        return unknown_history(
+            network=prior.model,
+            weights=prior.pretrained,
+            file_sha256=prior.source().weights_hash,
+            prompts=list(prior.templates()),
+        )
 
     def _prior(self, context: TeacherContext) -> OpenClipPrior:
         prior = self.prior if self.prior is not None else context.prior

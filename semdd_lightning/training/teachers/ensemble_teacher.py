@@ -23,7 +23,7 @@ class EnsembleTeacher(Teacher):
     teachers: tuple[Teacher, ...]
 
     def check(self, context: TeacherContext) -> None:
-        """Check every member."""
+        """Check every member, as each does that best."""
         if not self.teachers:
             msg = "Expected at least one teacher in the ensemble, found none; name its members."
             raise TeacherError(msg)
@@ -34,9 +34,9 @@ class EnsembleTeacher(Teacher):
         """Build every member."""
         return MeanLogits([teacher.build(context) for teacher in self.teachers])
 
-    def history(self) -> dict[str, Any]:
+    def history(self, context: TeacherContext) -> dict[str, Any]:
         """What is known of each member."""
-        return {"members": [teacher.history() for teacher in self.teachers]}
+        return {"members": [teacher.history(context) for teacher in self.teachers]}
 
 
 class MeanLogits(nn.Module):

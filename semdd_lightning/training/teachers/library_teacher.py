@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import torch
 from torch import nn
@@ -18,24 +19,19 @@ from semdd_lightning.models import (
     IMAGENET_STD,
     NormalizedNetwork,
     cut_head,
+    published_weights,
     timm_network,
     torchvision_network,
 )
-from semdd_lightning.training.teachers.teacher import Teacher, TeacherContext
+from semdd_lightning.training.history import file_digest
+from semdd_lightning.training.teachers.teacher import UNKNOWN, Teacher, TeacherContext, unknown_history
 
 IMAGENET_CLASSES = 1000
-
-
-class ImagenetTeacher(Teacher):
-    """A 1000-way ImageNet classifier whose head is cut to the pool's classes."""
-
-    def check(self, context: TeacherContext) -> None:
-        """See that the head can be cut to the classes."""
-        imagenet_indices(context.registry)
+_OF_TIMMS_CARD = ("tag", "hf_hub_id", "url", "origin_url", "paper_ids", "license", "notes")
 
 
 @dataclass(frozen=True)
-class TorchvisionTeacher(ImagenetTeacher):
+class TorchvisionTeacher(Teacher):
     """A torchvision model with ImageNet weights, cut to the pool's classes.
 
     Args:
@@ -47,23 +43,43 @@ class TorchvisionTeacher(ImagenetTeacher):
     """
 
     name: str = "resnet18"
-    weights: str | None = "IMAGENET1K_V1"
+    weights: str = "IMAGENET1K_V1"
     weights_file: Path | None = None
     input_size: int = 224
 
     def build(self, context: TeacherContext) -> nn.Module:
         """Load the model and keep the rows of its head that are the pool's classes."""
+        rows = imagenet_indices(context.registry)
         published = self.weights if self.weights_file is None else None
         with _loading(self.name):
             network = torchvision_network(IMAGENET_CLASSES, self.input_size, self.name, published)
             if self.weights_file is not None:
                 file = Path(self.weights_file).expanduser()
                 network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
-        return _cut(network, context.registry, self.input_size, IMAGENET_MEAN, IMAGENET_STD)
+        return NormalizedNetwork(cut_head(network, rows), self.input_size, IMAGENET_MEAN, IMAGENET_STD)
+
+    def history(self, context: TeacherContext) -> dict[str, Any]:
+        """What torchvision says of its weights; of a file, nothing but its hash."""
+        network = f"torchvision/{self.name}"
+        if self.weights_file is not None:
+            return unknown_history(
+                network=network, file_sha256=file_digest(Path(self.weights_file).expanduser())
+            )
+        published = published_weights(self.name, self.weights)
+        meta = published.meta
+        return unknown_history(
+            network=network,
+            data="ImageNet-1K" if published.name.startswith("IMAGENET1K_V") else UNKNOWN,
+            recipe=meta.get("recipe", UNKNOWN),
+            accuracy=_as_fractions(meta.get("_metrics", {})) or UNKNOWN,
+            weights=str(published),
+            url=published.url,
+            num_params=meta.get("num_params", UNKNOWN),
+        )
 
 
 @dataclass(frozen=True)
-class TimmTeacher(ImagenetTeacher):
+class TimmTeacher(Teacher):
     """A timm model with ImageNet weights, cut to the pool's classes.
 
     Args:
@@ -80,10 +96,20 @@ class TimmTeacher(ImagenetTeacher):
 
     def build(self, context: TeacherContext) -> nn.Module:
         """Load the model and keep the rows of its head that are the pool's classes."""
+        rows = imagenet_indices(context.registry)
         with _loading(self.name):
             size, mean, std = self._input()
             network = timm_network(IMAGENET_CLASSES, size, self.name, pretrained=True)
-        return _cut(network, context.registry, size, mean, std)
+        return NormalizedNetwork(cut_head(network, rows), size, mean, std)
+
+    def history(self, context: TeacherContext) -> dict[str, Any]:
+        """What timm's card says of the weights: where they are from, and the paper of their recipe."""
+        import timm
+
+        card = timm.get_pretrained_cfg(self.name)
+        said = {} if card is None else {name: getattr(card, name) for name in _OF_TIMMS_CARD}
+        known = {name: value for name, value in said.items() if value is not None}
+        return unknown_history(network=f"timm/{self.name}", recipe=known.pop("paper_ids", UNKNOWN), **known)
 
     def _input(self) -> tuple[int, tuple[float, float, float], tuple[float, float, float]]:
         """Size, mean and deviation of the input: what is given, the rest as the weights were trained."""
@@ -127,19 +153,23 @@ def imagenet_indices(registry: ClassRegistry) -> list[int]:
     raise TeacherError(msg)
 
 
+def _as_fractions(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Accuracies of torchvision, which are percentages, as fractions by data set and measure.
+
+    Example:
+        >>> _as_fractions({"ImageNet-1K": {"acc@1": 75.0}})
+        {'ImageNet-1K top1': 0.75}
+    """
+    return {
+        f"{data} {name.replace('acc@', 'top')}": round(value / 100, 6)
+        for data, values in metrics.items()
+        for name, value in values.items()
+    }
+
+
 def _channels(values: Sequence[float]) -> tuple[float, float, float]:
     red, green, blue = values
     return red, green, blue
-
-
-def _cut(
-    network: nn.Module,
-    registry: ClassRegistry,
-    input_size: int,
-    mean: tuple[float, float, float],
-    std: tuple[float, float, float],
-) -> nn.Module:
-    return NormalizedNetwork(cut_head(network, imagenet_indices(registry)), input_size, mean, std)
 
 
 @contextmanager

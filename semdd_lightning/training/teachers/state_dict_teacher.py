@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,8 @@ from semdd_lightning.models import (
     NormalizedNetwork,
     build_network,
 )
-from semdd_lightning.training.teachers.teacher import Teacher, TeacherContext
+from semdd_lightning.training.history import file_digest, plain
+from semdd_lightning.training.teachers.teacher import Teacher, TeacherContext, unknown_history
 
 HOLDERS = ("model", "state_dict")  # RDED and torchvision's reference code; SRe2L's CIFAR code
 WRAPPER = "module."  # of DataParallel
@@ -29,7 +31,7 @@ class StateDictTeacher(Teacher):
     """The network of a peer's checkpoint: ``{"model": state_dict}`` of RDED, or a state dict as it is.
 
     Such a file does not say which classes its logits are: only the check of the teacher's accuracy can tell
-    that it counts them in the pool's order.
+    that it counts them in the pool's order. Nor does it say how it was trained.
 
     Args:
         path: the file.
@@ -37,6 +39,7 @@ class StateDictTeacher(Teacher):
         input_size: pixels a side that the teacher sees; none takes that of the training images.
         mean: mean of its input normalisation; ImageNet's by default, which RDED takes on CIFAR too.
         std: standard deviation of its input normalisation.
+        trained: what you know of its training, for its card: data, recipe, accuracy.
     """
 
     path: Path
@@ -44,16 +47,13 @@ class StateDictTeacher(Teacher):
     input_size: int | None = None
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
-
-    def check(self, context: TeacherContext) -> None:
-        """See that the file is there."""
-        if not self._file.is_file():
-            msg = f"Expected a teacher's weights at {self._file.absolute()}, found none; correct the path."
-            raise TeacherError(msg)
+    trained: dict[str, str] | None = None
 
     def build(self, context: TeacherContext) -> nn.Module:
         """Load the network with as many logits as there are classes."""
-        self.check(context)
+        if not self._file.is_file():
+            msg = f"Expected a teacher's weights at {self._file.absolute()}, found none; correct the path."
+            raise TeacherError(msg)
         size = context.image_size if self.input_size is None else self.input_size
         network = build_network(self.network, len(context.registry), size)
         try:
@@ -65,6 +65,11 @@ class StateDictTeacher(Teacher):
             )
             raise TeacherError(msg) from error
         return NormalizedNetwork(network, size, self.mean, self.std)
+
+    def history(self, context: TeacherContext) -> dict[str, Any]:
+        """The hash of the file, and what the user knows of it."""
+        known = {"network": plain(self.network), "file_sha256": file_digest(self._file)}
+        return unknown_history(**{**known, **(self.trained or {})})
 
     @property
     def _file(self) -> Path:

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.prior import OpenClipPrior
 
+HISTORY = ("data", "recipe", "accuracy")
+UNKNOWN = "unknown"
+
 
 @dataclass(frozen=True)
 class TeacherContext:
@@ -31,12 +34,15 @@ class TeacherContext:
 class Teacher(ABC):
     """Describes a teacher; cheap until it is built."""
 
-    def check(self, context: TeacherContext) -> None:  # noqa: B027 - some teachers cannot know more
-        """Find out, before anything expensive runs, whether the teacher can be built.
+    def check(self, context: TeacherContext) -> None:
+        """Find out, before the pool is embedded, whether the teacher can be built: build it and let it go.
+
+        That fetches what has to be fetched, sees every weight, and takes seconds where a pool takes hours.
 
         Raises:
             TeacherError: if there is no such teacher or it does not fit the classes.
         """
+        build_apart(self, context)
 
     @abstractmethod
     def build(self, context: TeacherContext) -> nn.Module:
@@ -46,9 +52,28 @@ class Teacher(ABC):
             TeacherError: if there is no such teacher or it does not fit the classes.
         """
 
-    def history(self) -> dict[str, Any]:
-        """What is known of its own training: data, recipe, accuracy, hash; empty where nothing is."""
-        return {}
+    def history(self, context: TeacherContext) -> dict[str, Any]:
+        """What is known of its own training: data, recipe, accuracy; what is not known says so."""
+        return unknown_history()
+
+
+def unknown_history(**known: Any) -> dict[str, Any]:  # noqa: ANN401 - plain values of any kind
+    """A teacher's history, unknown but for what is given.
+
+    Example:
+        >>> unknown_history(data="CIFAR-10")
+        {'data': 'CIFAR-10', 'recipe': 'unknown', 'accuracy': 'unknown'}
+    """
+    return {**dict.fromkeys(HISTORY, UNKNOWN), **known}
+
+
+def build_apart(teacher: Teacher, context: TeacherContext) -> nn.Module:
+    """Build a teacher without moving the random numbers that a student's dropout draws.
+
+    With them moved, a student would learn otherwise beside a teacher than from stored labels.
+    """
+    with torch.random.fork_rng(devices=[]):
+        return teacher.build(context)
 
 
 class FrozenTeacher:

@@ -62,9 +62,9 @@ def make_data(coloured_pool: Path, tiny_clip_dir: Path) -> Callable[..., PoolDat
 
     def make(**options: Any) -> PoolDataModule:  # noqa: ANN401 - what the data module takes
         chosen = {"sampler": "random", "batch_size": 5, "passes": 3, "passes_per_epoch": 1}
-        given = {**chosen, "augmentation": MIXING, **options}
+        given = {"ipc": 4, **chosen, "augmentation": MIXING, **options}
         prior = OpenClipPrior(str(tiny_clip_dir))
-        return PoolDataModule(ClassFolders(coloured_pool), prior, 4, 3, 16, **given)
+        return PoolDataModule(ClassFolders(coloured_pool), prior, given.pop("ipc"), 3, 16, **given)
 
     return make
 
@@ -79,14 +79,16 @@ def make_store(tmp_path: Path) -> Callable[..., LabelStore]:
         *,
         static: bool = False,
         directory: Path | None = None,
+        temperature: float = 20.0,
     ) -> LabelStore:
         data.setup("fit")
         frozen = FrozenTeacher(ColourNetwork(), torch.device("cpu"))
-        card = teacher_card(ColourTeacher(), frozen, 1.0, "these images")
+        context = TeacherContext(data.registry, data.image_size, None)
+        card = teacher_card(ColourTeacher(), context, frozen, 1.0, "these images")
         header = header_of(data, card, form or LabelFormat(3), static=static)
         store = LabelStore.create(directory or tmp_path / "labels", header)
         label = (lambda _: label_plain(frozen, data)) if static else partial(label_augmented, frozen, data)
-        write_blocks(store, store.missing(), label, temperature=20.0)
+        write_blocks(store, store.missing(), label, temperature)
         return store
 
     return make

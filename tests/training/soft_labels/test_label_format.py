@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from semdd_lightning.errors import LabelError
-from semdd_lightning.training.soft_labels import LabelFormat
+from semdd_lightning.training.losses import SoftLabelLoss
+from semdd_lightning.training.soft_labels import LabelFormat, Precision
 from semdd_lightning.training.soft_labels.label_format import even_rest
 
 GIB = 2**30
@@ -126,3 +127,27 @@ def test_logits_that_cannot_be_stored(options: dict[str, Any], value: float) -> 
 def test_top_k_of_too_few_or_too_many(top_k: int) -> None:
     with pytest.raises(LabelError, match=f"Expected top_k between 1 and 11 for 12 classes, found {top_k}"):
         LabelFormat(12, top_k=top_k)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+@pytest.mark.parametrize("loss", ["kl", "soft_cross_entropy", "mse"])
+def test_all_logits_fit_every_loss_at_any_temperature(precision: Precision, loss: SoftLabelLoss) -> None:
+    form = LabelFormat(12, precision, temperature=20.0)
+    form.require_fit(loss, 4.0)
+    assert form.identity == LabelFormat(12, precision, temperature=4.0).identity
+
+
+def test_the_largest_logits_fit_the_loss_that_they_were_made_for() -> None:
+    form = LabelFormat(12, "int8", 3, 20.0)
+    assert form.identity != LabelFormat(12, "int8", 3, 4.0).identity
+    losses: tuple[SoftLabelLoss, ...] = ("kl", "soft_cross_entropy")
+    for loss in losses:
+        form.require_fit(loss, 20.0)
+        with pytest.raises(
+            LabelError, match=r"temperature 4, found the 3 .* at 20; give --model.temperature 20"
+        ):
+            form.require_fit(loss, 4.0)
+    with pytest.raises(
+        LabelError, match="Expected labels with all logits for the loss mse, found the 3 larg"
+    ):
+        form.require_fit("mse", 20.0)

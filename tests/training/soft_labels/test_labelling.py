@@ -10,7 +10,7 @@ from torch import Tensor
 
 from semdd_lightning.data import PoolDataModule
 from semdd_lightning.training.soft_labels import LabelFormat, LabelStore, label_augmented, label_plain
-from semdd_lightning.training.soft_labels.labelling import divergence, mean_divergences
+from semdd_lightning.training.soft_labels.labelling import mean_costs, storing_costs
 
 MakeData = Callable[..., PoolDataModule]
 
@@ -52,29 +52,47 @@ def test_plain_images_are_the_chosen_ones(make_data: MakeData) -> None:
     torch.testing.assert_close(label_plain(_mean_colours, data), expected)
 
 
-def test_divergence_is_that_of_the_distributions() -> None:
+def test_the_costs_are_those_of_both_kinds_of_loss() -> None:
     logits = 3 * torch.randn(5000, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     form = LabelFormat(6, "fp16", 2, 4.0)
     parts = form.encode(logits)
-    p = (logits / 4).softmax(dim=1)
-    q = (form.decode(parts).double() / 4).softmax(dim=1)
-    expected = float((p * (p / q).log()).sum(dim=1).mean())
-    assert divergence(logits, parts, form, 4.0) == pytest.approx(expected, rel=1e-3)
-    assert expected > 1e-4
+    stored = form.decode(parts).double()
+    found = storing_costs(logits, parts, form, 4.0)
+    assert found.keys() == {"kl_at_4", "kl_at_1", "mse", "mean_square"}
+    for temperature in (4, 1):
+        p, q = (logits / temperature).softmax(dim=1), (stored / temperature).softmax(dim=1)
+        expected = float((p * (p / q).log()).sum(dim=1).mean())
+        assert found[f"kl_at_{temperature}"] == pytest.approx(expected, rel=1e-3)
+        assert expected > 1e-4
+    assert found["mse"] == pytest.approx(float(((stored - logits) ** 2).mean()))
+    assert found["mean_square"] == pytest.approx(float((logits**2).mean()))
 
 
 def test_the_cost_of_a_format_is_kept_with_the_labels(
     make_data: MakeData, make_store: Callable[..., LabelStore], tmp_path: Path
 ) -> None:
-    def costs(name: str, **options: Any) -> tuple[float, float]:  # noqa: ANN401 - fields of a format
+    def costs(name: str, **options: Any) -> dict[str, float]:  # noqa: ANN401 - fields of a format
         form = LabelFormat(3, **{"temperature": 20.0, **options})
-        return mean_divergences(make_store(make_data(passes=23), form, directory=tmp_path / name))
+        return mean_costs(make_store(make_data(passes=23), form, directory=tmp_path / name))
 
     exact, half = costs("exact", precision="fp32"), costs("half")
     coarse, top = costs("coarse", precision="int8"), costs("top", top_k=1)
-    assert exact == pytest.approx((0, 0), abs=1e-12)
+    names = ("kl_at_20", "kl_at_1", "mse")
+    assert [exact[name] for name in names] == pytest.approx([0, 0, 0], abs=1e-12)
     for cheap, dear in ((half, exact), (coarse, half), (top, coarse)):
-        assert cheap[0] > dear[0]
-        assert cheap[1] > dear[1]
-    assert half[1] < 1e-4
-    assert coarse[1] < 1e-2
+        assert all(cheap[name] > dear[name] for name in names)
+        assert cheap["mean_square"] == pytest.approx(dear["mean_square"])
+    assert half["kl_at_1"] < 1e-4
+    assert coarse["kl_at_1"] < 1e-2
+
+
+def test_a_store_that_grew_at_another_temperature_has_costs_in_common(
+    make_data: MakeData, make_store: Callable[..., LabelStore]
+) -> None:
+    """Full logits fit any temperature, and so does more of them; how they were measured is kept apart."""
+    make_store(make_data(passes=10), LabelFormat(3, "int8", temperature=4.0))
+    store = make_store(make_data(passes=20), LabelFormat(3, "int8", temperature=20.0), temperature=4.0)
+    assert len(store.header.blocks) == 2
+    assert mean_costs(store).keys() == {"kl_at_1", "mse", "mean_square"}
+    means = [store.notes(block)["mse"] for block in range(2)]
+    assert mean_costs(store)["mse"] == pytest.approx(sum(means) / 2)

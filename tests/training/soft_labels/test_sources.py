@@ -18,7 +18,7 @@ from semdd_lightning.errors import LabelError, TeacherError
 from semdd_lightning.models import ConvNet, NetworkFactory
 from semdd_lightning.pools import ClassFolders
 from semdd_lightning.training import DistillationModule, SoftLabels, StaticLabels, StoredLabels, Teacher
-from semdd_lightning.training.soft_labels import LabelFormat, LabelStore
+from semdd_lightning.training.soft_labels import LabelFormat, LabelStore, Precision, label_plain
 from semdd_lightning.training.teachers import TeacherContext
 
 MakeData = Callable[..., PoolDataModule]
@@ -69,8 +69,12 @@ class _Stub:
         self.root_device = torch.device("cpu")
 
 
-def _set_up(data: PoolDataModule, teacher: Teacher | SoftLabels) -> DistillationModule:
-    module = _module(teacher)
+def _set_up(
+    data: PoolDataModule,
+    teacher: Teacher | SoftLabels,
+    **options: Any,  # noqa: ANN401 - of the module
+) -> DistillationModule:
+    module = _module(teacher, **options)
     module._trainer = _Stub(data)  # type: ignore[assignment]
     data.setup("fit")
     module.setup("fit")
@@ -149,7 +153,9 @@ def test_students_of_other_seeds_learn_from_one_store(
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        ({"selection_seed": 1}, "selection is .* in the store, .* here; give the config"),
+        ({"selection_seed": 1}, "selection is .* here; selection_seed is 0 in the store, 1 here; give the"),
+        ({"sampler": "relevance"}, "selection is .*; sampler.name is random in the store, relevance here"),
+        ({"ipc": 3}, "num_images is 12 in the store, 9 here; .*ipc is 4 in the store, 3 here"),
         ({"augmentation": Augmentation(crop_scale=(0.4, 1.0), mix="mixup")}, "augmentation.mix is cutmix in"),
     ],
 )
@@ -165,6 +171,55 @@ def test_labels_of_something_else_are_refused(
         _trained(make_trainer, make_data(**options), StoredLabels(store.directory))
 
 
+def test_full_labels_fit_another_temperature_and_the_largest_logits_do_not(
+    make_data: MakeData, make_store: MakeStore, make_trainer: MakeTrainer, teacher: Teacher, tmp_path: Path
+) -> None:
+    full = make_store(make_data(), LabelFormat(3, "fp32", temperature=20.0)).directory
+    _, online = _trained(make_trainer, make_data(), teacher, temperature=4.0)
+    _, stored = _trained(make_trainer, make_data(), StoredLabels(full), temperature=4.0)
+    torch.testing.assert_close(stored, online, atol=0, rtol=0)
+    form = LabelFormat(3, "fp32", 2, temperature=20.0)
+    few, data = StoredLabels(make_store(make_data(), form, directory=tmp_path / "few").directory), make_data()
+    _trained(make_trainer, make_data(), few)
+    refused: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"temperature": 4.0}, "Expected labels for temperature 4, found the 2 largest"),
+        ({"loss": "mse"}, "Expected labels with all logits for the loss mse"),
+    )
+    for options, what in refused:
+        with pytest.raises(LabelError, match=what):
+            _trained(make_trainer, data, few, **options)
+    assert data.selected is None, "before the pool is embedded"
+
+
+@pytest.mark.parametrize(("precision", "warned"), [("int8", True), ("fp16", False)])
+def test_a_loss_between_logits_is_told_what_int8_costs(
+    make_data: MakeData,
+    make_store: MakeStore,
+    make_trainer: MakeTrainer,
+    precision: Precision,
+    warned: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    labels = StoredLabels(make_store(make_data(), LabelFormat(3, precision)).directory)
+    _trained(make_trainer, make_data(), labels)
+    assert "are int8" not in caplog.text, "distributions hardly notice"
+    _trained(make_trainer, make_data(), labels, loss="mse", optimizer=partial(SGD, lr=1e-3))
+    assert ("are int8: their logits, with a mean square of" in caplog.text) == warned
+
+
+def test_a_result_names_its_labels(make_data: MakeData, make_store: MakeStore, teacher: Teacher) -> None:
+    store = make_store(make_data(), LabelFormat(3, "int8", 2, 20.0))
+    assert _module(teacher).label_record == {"kind": "online"}
+    assert _module(StaticLabels(teacher)).label_record == {"kind": "static"}
+    assert _module(StoredLabels(store.directory)).label_record == {
+        "kind": "stored",
+        "static": False,
+        "format": "int8, the 2 largest logits, the rest evenly",
+        "passes": 3,
+        "bytes": sum(file.stat().st_size for file in store.directory.iterdir()),
+    }
+
+
 def test_labels_of_another_pool_are_refused(
     make_data: MakeData, make_store: MakeStore, make_trainer: MakeTrainer, coloured_pool: Path, tmp_path: Path
 ) -> None:
@@ -173,7 +228,8 @@ def test_labels_of_another_pool_are_refused(
     shutil.copytree(coloured_pool, changed)
     shutil.copy(changed / "red" / "0.png", changed / "blue" / "0.png")
     data.pool = ClassFolders(changed)
-    with pytest.raises(LabelError, match=r"pool is .* in the store, .* here"):
+    where = rf"pool_root is {coloured_pool} in the store, {changed} here"
+    with pytest.raises(LabelError, match=rf"pool is .* in the store, .* here; {where}; give the config"):
         _trained(make_trainer, data, StoredLabels(store.directory))
 
 
@@ -188,6 +244,21 @@ def test_missing_and_unfinished_labels_are_refused_before_the_pool_is_embedded(
     with pytest.raises(LabelError, match=r"Expected all 1 files of labels in .*, found 0"):
         _trained(make_trainer, data, StoredLabels(store.directory))
     assert data.selected is None
+
+
+def test_static_labels_of_a_loss_between_logits_are_means_of_logits(
+    make_data: MakeData, make_store: MakeStore, teacher: Teacher
+) -> None:
+    data = make_data()
+    store = make_store(data, LabelFormat(3, "fp32"), static=True)
+    labels: tuple[SoftLabels, ...] = (StaticLabels(teacher), StoredLabels(store.directory))
+    for given in labels:
+        module = _set_up(data, given, loss="mse")
+        plain = label_plain(teacher.build(module._context), data)
+        for batch in data.training_pass(0):
+            own, partner = plain[batch.rows], plain[batch.partner_rows]
+            expected = batch.ratio * own + (1 - batch.ratio) * partner
+            torch.testing.assert_close(module.teacher_logits(batch), expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("mixing", ["cutmix", "none"])

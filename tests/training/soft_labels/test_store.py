@@ -175,6 +175,12 @@ def test_the_key_does_not_know_how_many_passes_there_are() -> None:
     assert header.key != dataclasses.replace(header, num_images=8).key
 
 
+def test_where_all_logits_are_there_the_key_knows_no_temperature() -> None:
+    for top_k, same in ((None, True), (2, False)):
+        keys = {_header(label_format=LabelFormat(7, "fp16", top_k, at)).key for at in (4.0, 20.0)}
+        assert (len(keys) == 1) == same
+
+
 def test_a_file_is_neither_huge_nor_a_crumb() -> None:
     assert passes_per_block(LabelFormat(1000), 200_000) == 1
     assert passes_per_block(LabelFormat(1000), 20_000) == 6

@@ -100,7 +100,7 @@ def test_what_is_no_checkpoint_of_ours(tmp_path: Path) -> None:
 
 def test_the_checkpoint_says_how_it_came_to_be(train: Trained, coloured_pool: Path, tmp_path: Path) -> None:
     module = train("conv3")
-    history = CheckpointTeacher(tmp_path).history()
+    history = CheckpointTeacher(tmp_path).history(_context())
     assert history["network"] == "conv3"
     assert history["data"] == {
         "source": {
@@ -134,11 +134,11 @@ def test_of_an_averaged_network_the_average_teaches(
     built = teacher.build(_context())
     average = module.averaged.module.state_dict()
     assert all(torch.equal(value, average[name]) for name, value in built.state_dict().items())
-    history = teacher.history()
+    history = teacher.history(_context())
     assert history["sha256"] == weights_digest(built)
     assert history["accuracy"].keys() == {"val_top1"}
     frozen = FrozenTeacher(built, torch.device("cpu"))
-    card = teacher_card(teacher, frozen, 0.5, "6 held-out real images")
+    card = teacher_card(teacher, _context(), frozen, 0.5, "6 held-out real images")
     assert card == {
         "teacher": "CheckpointTeacher",
         "arguments": {"path": str(tmp_path), "network": None},

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import open_clip
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 from torchvision.transforms.functional import to_tensor
 
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.errors import TeacherError
+from semdd_lightning.errors import PriorError, TeacherError
 from semdd_lightning.prior import OpenClipPrior
 from semdd_lightning.training import ClipTeacher
 from semdd_lightning.training.teachers import TeacherContext
@@ -56,6 +57,29 @@ def test_the_pools_prior_is_the_default_and_ones_own_wins(tiny_clip_dir: Path, m
 def test_without_any_prior() -> None:
     with pytest.raises(TeacherError, match="Expected a CLIP model for ClipTeacher, found none in the data"):
         ClipTeacher().build(_context(None))
+
+
+def test_its_card_names_the_clip_that_scored_the_pool(tiny_clip_dir: Path) -> None:
+    prior = OpenClipPrior(str(tiny_clip_dir), prompts=("a {}",))
+    assert ClipTeacher().history(_context(prior)) == {
+        "data": "unknown",
+        "recipe": "unknown",
+        "accuracy": "unknown",
+        "network": str(tiny_clip_dir),
+        "weights": None,
+        "file_sha256": sha256((tiny_clip_dir / "open_clip_model.safetensors").read_bytes()).hexdigest(),
+        "prompts": ["a {}"],
+    }
+
+
+def test_its_check_needs_weights_and_prompts(tiny_clip_dir: Path, tmp_path: Path) -> None:
+    ClipTeacher().check(_context(OpenClipPrior(str(tiny_clip_dir))))
+    missing = tmp_path / "clip"
+    missing.mkdir()
+    with pytest.raises(PriorError, match="Expected"):
+        ClipTeacher().check(_context(OpenClipPrior(str(missing))))
+    with pytest.raises(PriorError, match="Expected"):
+        ClipTeacher().check(_context(OpenClipPrior(str(tiny_clip_dir), class_names={"fly": "a fly"})))
 
 
 def test_it_labels_images_of_any_size_and_stays_in_evaluation_mode(

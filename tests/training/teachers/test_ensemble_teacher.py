@@ -40,7 +40,7 @@ class ScaledTeacher(Teacher):
     def build(self, context: TeacherContext) -> nn.Module:
         return Scaled(self.factor)
 
-    def history(self) -> dict[str, Any]:
+    def history(self, context: TeacherContext) -> dict[str, Any]:
         return {"factor": self.factor}
 
 
@@ -52,7 +52,7 @@ def test_an_ensemble_labels_by_the_mean_of_the_logits() -> None:
     torch.testing.assert_close(frozen(images), 3 * images.mean(dim=(2, 3))[:, :2])
     assert not any(layer.training for layer in frozen.network.modules())
     assert not any(parameter.requires_grad for parameter in frozen.network.parameters())
-    assert teacher.history() == {"members": [{"factor": 1.0}, {"factor": 2.0}, {"factor": 6.0}]}
+    assert teacher.history(CONTEXT) == {"members": [{"factor": 1.0}, {"factor": 2.0}, {"factor": 6.0}]}
 
 
 def test_every_member_is_checked() -> None:

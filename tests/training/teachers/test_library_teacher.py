@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,9 +12,14 @@ from torch.nn import functional as F
 from torchvision.transforms.functional import normalize
 
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.errors import TeacherError
-from semdd_lightning.training import TimmTeacher, TorchvisionTeacher
-from semdd_lightning.training.teachers import TeacherContext, imagenet_indices, library_teacher
+from semdd_lightning.errors import NetworkError, TeacherError
+from semdd_lightning.training import EnsembleTeacher, Teacher, TimmTeacher, TorchvisionTeacher
+from semdd_lightning.training.teachers import (
+    TeacherContext,
+    build_apart,
+    imagenet_indices,
+    library_teacher,
+)
 
 # fast.ai's ImageNette and the places of its classes among ImageNet's thousand
 WNIDS = (
@@ -71,8 +78,83 @@ def test_weights_that_are_not_there(saved: Path, tmp_path: Path, monkeypatch: py
         TorchvisionTeacher("shufflenet_v2_x1_0", weights_file=saved, input_size=64),
     ]
     for teacher in teachers:
-        with pytest.raises(TeacherError, match=f"Expected pretrained weights of {teacher.name}, found none"):
-            teacher.build(_context())
+        for attempt in (teacher.check, teacher.build):  # before the pool is embedded, and after
+            with pytest.raises(
+                TeacherError, match=f"Expected pretrained weights of {teacher.name}, found none"
+            ):
+                attempt(_context())
+
+
+def test_what_cannot_be_built_is_refused_by_the_check(saved: Path, tmp_path: Path) -> None:
+    def shufflenet(**options: Any) -> TorchvisionTeacher:  # noqa: ANN401 - of the teacher
+        return TorchvisionTeacher(
+            "shufflenet_v2_x0_5", **{"weights_file": saved, "input_size": 64, **options}
+        )
+
+    shufflenet().check(_context())
+    headless = tmp_path / "headless.pth"
+    torch.save({name: v for name, v in torch.load(saved).items() if name != "fc.bias"}, headless)
+    wrong: list[tuple[Teacher, str]] = [
+        (TorchvisionTeacher("resnet81"), "Expected a torchvision network, found 'resnet81'; close matches"),
+        (
+            TorchvisionTeacher("resnet18", "IMAGENET1K_V9"),
+            "Expected weights of resnet18, found 'IMAGENET1K_V",
+        ),
+        (TimmTeacher("resnet18.nonsense"), "Invalid pretrained tag"),
+        (TimmTeacher("nonsense"), "Expected a model of timm with published weights, found 'nonsense'"),
+        (shufflenet(weights_file=headless), r"Missing key\(s\) in state_dict: \"fc.bias\""),
+        (EnsembleTeacher((shufflenet(), shufflenet(weights_file=tmp_path / "none.pth"))), "No such file"),
+    ]
+    for teacher, what in wrong:
+        with pytest.raises((TeacherError, NetworkError), match=what):
+            teacher.check(_context())
+    outside = ClassRegistry(("a", "b"), ("a", "b"), None, (7, 1000))
+    with pytest.raises(NetworkError, match="1000"):
+        shufflenet().check(TeacherContext(outside, 32, None))
+
+
+def test_a_check_draws_no_random_numbers(saved: Path) -> None:
+    """They are the student's: its dropout must not depend on whether a teacher was built."""
+    teacher = TorchvisionTeacher("shufflenet_v2_x0_5", weights_file=saved, input_size=64)
+    before = torch.get_rng_state()
+    teacher.check(_context())
+    build_apart(teacher, _context())
+    assert torch.equal(torch.get_rng_state(), before)
+    teacher.build(_context())
+    assert not torch.equal(torch.get_rng_state(), before)
+
+
+def test_what_libraries_say_of_their_weights() -> None:
+    """From their own pages of November 2026."""
+    assert TorchvisionTeacher("resnet18").history(_context()) == {
+        "data": "ImageNet-1K",
+        "recipe": "https://github.com/pytorch/vision/tree/main/references/classification#resnet",
+        "accuracy": {"ImageNet-1K top1": 0.69758, "ImageNet-1K top5": 0.89078},
+        "network": "torchvision/resnet18",
+        "weights": "ResNet18_Weights.IMAGENET1K_V1",
+        "url": "https://download.pytorch.org/models/resnet18-f37072fd.pth",
+        "num_params": 11689512,
+    }
+    more = TorchvisionTeacher("vit_b_16", "IMAGENET1K_SWAG_E2E_V1").history(_context())
+    assert more["data"] == "unknown", "of more than ImageNet, which torchvision does not name"
+    found = TimmTeacher("resnet18.a1_in1k").history(_context())
+    assert found["network"] == "timm/resnet18.a1_in1k"
+    assert (found["data"], found["accuracy"]) == ("unknown", "unknown")
+    assert (found["recipe"], found["tag"]) == ("arXiv:2110.00476", "a1_in1k")
+    assert found["hf_hub_id"] == "timm/resnet18.a1_in1k"
+    assert found["license"] == "apache-2.0"
+    assert TimmTeacher("vit_tiny_patch16_384.augreg_in21k_ft_in1k").history(_context())["recipe"] == "unknown"
+    assert TimmTeacher("own", 32, (0, 0, 0), (1, 1, 1)).history(_context())["recipe"] == "unknown"
+
+
+def test_of_a_file_only_its_hash_is_known(saved: Path) -> None:
+    assert TorchvisionTeacher("shufflenet_v2_x0_5", weights_file=saved).history(_context()) == {
+        "data": "unknown",
+        "recipe": "unknown",
+        "accuracy": "unknown",
+        "network": "torchvision/shufflenet_v2_x0_5",
+        "file_sha256": hashlib.sha256(saved.read_bytes()).hexdigest(),
+    }
 
 
 def test_a_timm_teacher_gives_the_rows_of_its_classes(monkeypatch: pytest.MonkeyPatch) -> None:

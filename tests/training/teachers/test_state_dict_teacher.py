@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -55,13 +56,25 @@ def test_size_and_normalisation_are_the_teachers_own(network: nn.Module, tmp_pat
         torch.testing.assert_close(teacher.build(context).eval()(images), network((images - 0.5) / 0.25))
 
 
+def test_its_card_holds_what_the_user_knows(network: nn.Module, tmp_path: Path) -> None:
+    file = tmp_path / "x.pth"
+    torch.save(network.state_dict(), file)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    found = StateDictTeacher(file, "conv3").history(CONTEXT)
+    unknown = {"data": "unknown", "recipe": "unknown", "accuracy": "unknown"}
+    assert found == {**unknown, "network": "conv3", "file_sha256": digest}
+    known = {"data": "CIFAR-10", "accuracy": "82.24 %, RDED's README"}
+    assert StateDictTeacher(file, "conv3", trained=known).history(CONTEXT) == {**found, **known}
+
+
 def test_what_does_not_fit_is_refused(network: nn.Module, tmp_path: Path) -> None:
     file = tmp_path / "x.pth"
     with pytest.raises(TeacherError, match=r"Expected a teacher's weights at .*x\.pth, found none"):
         StateDictTeacher(file, "conv3").check(CONTEXT)
     torch.save({"model": network.state_dict()}, file)
+    StateDictTeacher(file, "conv3").check(CONTEXT)
     with pytest.raises(TeacherError, match=r"Expected weights of conv4 for 3 classes .*found others"):
-        StateDictTeacher(file, "conv4").build(CONTEXT)
+        StateDictTeacher(file, "conv4").check(CONTEXT)
     two = TeacherContext(ClassRegistry(NAMES[:2], NAMES[:2]), 16, None)
     with pytest.raises(TeacherError, match=r"Expected weights of conv3 for 2 classes .*found others"):
         StateDictTeacher(file, "conv3").build(two)

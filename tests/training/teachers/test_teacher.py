@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
-from semdd_lightning.training.teachers import FrozenTeacher
+from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.errors import TeacherError
+from semdd_lightning.training.teachers import FrozenTeacher, Teacher, TeacherContext
 
 
 def test_a_frozen_teacher_only_labels() -> None:
@@ -24,6 +27,17 @@ def test_what_holds_it_does_not_own_it() -> None:
     assert list(holder.parameters()) == []
     assert holder.state_dict() == {}
     assert not teacher.network.training
+
+
+def test_of_a_teacher_of_ones_own_nothing_is_known() -> None:
+    class Own(Teacher):
+        def build(self, context: TeacherContext) -> nn.Module:
+            raise TeacherError("it cannot be built")
+
+    context = TeacherContext(ClassRegistry(("a",), ("a",)), 4, None)
+    assert Own().history(context) == {"data": "unknown", "recipe": "unknown", "accuracy": "unknown"}
+    with pytest.raises(TeacherError, match="it cannot be built"):
+        Own().check(context)
 
 
 def test_the_precision_of_training_does_not_change_what_it_says() -> None:
