@@ -11,7 +11,7 @@ from semdd_lightning.cli.relabel_options import RelabelOptions
 from semdd_lightning.cli.run_directory import from_here
 from semdd_lightning.data import ImageDataModule, PoolDataModule, PoolSelection
 from semdd_lightning.pools.files import find_images
-from semdd_lightning.report import print_label_table, size
+from semdd_lightning.report import print_label_table, readable_size
 from semdd_lightning.training import DistillationModule
 from semdd_lightning.training.soft_labels import LabelFormat, LabelStore, mean_costs
 from semdd_lightning.training.soft_labels.labelling import KL_AT
@@ -40,9 +40,11 @@ def print_costs(options: RelabelOptions, data: PoolDataModule, module: Distillat
     rows = {
         "images": f"{num_images:,} ({data.ipc} of each of {data.num_classes} classes)",
         "passes with labels of their own": f"{passes:,} of {data.passes:,}",
-        "labels": f"{size(labels)}: {_in_words(chosen)}",
-        "the images as files": "unknown: the pool is not here" if files is None else f"about {size(files)}",
-        "the images as pixels": f"{size(pixels)} at {data.image_size} px",
+        "labels": f"{readable_size(labels)}: {_in_words(chosen)}",
+        "the images as files": "unknown: the pool is not here"
+        if files is None
+        else f"about {readable_size(files)}",
+        "the images as pixels": f"{readable_size(pixels)} at {data.image_size} px",
         "labels to images": f"{labels / (files or pixels):.1f} times the {'files' if files else 'pixels'}",
     }
     others = [
@@ -68,7 +70,7 @@ def print_store(options: RelabelOptions, store: LabelStore, data: PoolDataModule
         "passes": "one label an image" if header.static else f"{header.passes:,}",
         "teacher": f"{header.teacher['teacher']}, top-1 {accuracy['top1']:.1%} on {accuracy['on']}",
         "stored as": _in_words(header.label_format),
-        "labels": f"{size(stored)}, {stored / files:.1f} times the images ({size(files)})",
+        "labels": f"{readable_size(stored)}, {stored / files:.1f} times the images ({readable_size(files)})",
         "mean KL to the exact labels": _divergences(costs),
         "mean squared error of the logits": f"{costs['mse']:.1e}, of {costs['mean_square']:.3g}",
         "written to": str(from_here(store.directory)),

@@ -1,6 +1,6 @@
 """Tables and pictures of a finished selection or run."""
 
-from semdd_lightning.report.byte_size import size
+from semdd_lightning.report.byte_size import readable_size
 from semdd_lightning.report.comparison import print_comparison
 from semdd_lightning.report.contact_sheet import write_contact_sheet
 from semdd_lightning.report.soft_labels import print_label_table
@@ -16,7 +16,7 @@ __all__ = [
     "print_label_table",
     "print_run_table",
     "print_selection_table",
-    "size",
+    "readable_size",
     "statistics_record",
     "statistics_table",
     "write_contact_sheet",

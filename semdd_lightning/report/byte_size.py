@@ -5,11 +5,11 @@ from __future__ import annotations
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
-def size(count: int) -> str:
+def readable_size(count: int) -> str:
     """Bytes in the largest binary unit that leaves at least 1.
 
     Example:
-        >>> [size(count) for count in (7, 2048, 6_000_000_000)]
+        >>> [readable_size(count) for count in (7, 2048, 6_000_000_000)]
         ['7 B', '2.00 KiB', '5.59 GiB']
     """
     value, unit = float(count), 0

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from semdd_lightning.pools.inspection import PoolInspection
+from semdd_lightning.report.byte_size import readable_size
 from semdd_lightning.report.tables import print_next_commands, table_of_rows
 
 _SHOWN = 5  # examples in a cell
-_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
 def print_pool_table(found: PoolInspection, next_commands: Sequence[str], snippet: str) -> None:
@@ -55,16 +55,6 @@ def pool_rows(found: PoolInspection) -> dict[str, str]:
         "nearly constant": _examples(dict.fromkeys(found.near_constant, ""), ""),
     }
     return {label: value for label, value in rows.items() if value}
-
-
-def readable_size(size: int) -> str:
-    """A number of bytes in the unit that suits it.
-
-    >>> readable_size(900), readable_size(17_301_504)
-    ('900 bytes', '16.5 MiB')
-    """
-    power = min(int(np.log2(max(size, 1)) // 10), len(_UNITS) - 1)
-    return f"{size / 1024**power:.{min(power, 1)}f} {_UNITS[power]}"
 
 
 def _class_labels(found: PoolInspection) -> list[str]:

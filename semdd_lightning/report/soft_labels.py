@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from semdd_lightning.report.byte_size import size
+from semdd_lightning.report.byte_size import readable_size
 from semdd_lightning.report.tables import print_next_commands, table_of_rows
 
 
@@ -33,6 +33,6 @@ def print_label_table(
         others.add_column("bytes", justify="right")
         others.add_column("", justify="right")
         for setting, count in costs:
-            others.add_row(setting, f"{count:,}", size(count))
+            others.add_row(setting, f"{count:,}", readable_size(count))
         console.print(others)
     print_next_commands(console, next_commands)

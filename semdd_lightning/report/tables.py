@@ -9,7 +9,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from semdd_lightning.report.byte_size import size
+from semdd_lightning.report.byte_size import readable_size
 
 STATISTICS = {
     "zero_shot_accuracy": ("zero-shot accuracy", "share of images that CLIP puts into their class"),
@@ -130,7 +130,7 @@ def _labels(labels: Mapping[str, Any]) -> str:
     if labels["kind"] != "stored":
         return kind
     passes = "one an image" if labels["static"] else f"{labels['passes']:,} passes"
-    return f"{kind}: {passes}, {labels['format']}, {size(labels['bytes'])}"
+    return f"{kind}: {passes}, {labels['format']}, {readable_size(labels['bytes'])}"
 
 
 def _metric(name: str, value: float, evaluated: Mapping[str, int]) -> tuple[str, str]:

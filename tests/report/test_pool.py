@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from semdd_lightning.pools.inspection import PoolInspection
-from semdd_lightning.report.pool import pool_rows, print_pool_table, readable_size
+from semdd_lightning.report.pool import pool_rows, print_pool_table
 
 FOUND = PoolInspection(
     path="/data/pool [old]",
@@ -38,7 +38,7 @@ def test_rows_say_what_was_found() -> None:
         "fewer than the median": "5: 4, 0: 9",
         "image sizes": "64 x 64: 1,250, 64 x 63: 3",
         "formats": ".png: 1,252, no ending: 1",
-        "bytes": "5.0 GiB",
+        "bytes": "5.00 GiB",
         "unreadable": "6\n"
         + "".join(f"0/{i}.png: unreadable: empty file\n" for i in range(5))
         + "and 1 more",
@@ -64,20 +64,6 @@ def test_rows_of_a_pool_without_faults() -> None:
     assert [
         rows[name] for name in ("unreadable", "exact duplicates", "in several classes", "nearly constant")
     ] == (["none"] * 4)
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [
-        (0, "0 bytes"),
-        (1023, "1023 bytes"),
-        (1024, "1.0 KiB"),
-        (1536 * 2**20, "1.5 GiB"),
-        (3 * 2**50, "3072.0 TiB"),
-    ],
-)
-def test_sizes(size: int, text: str) -> None:
-    assert readable_size(size) == text
 
 
 def test_the_table_is_printed_as_it_is(
