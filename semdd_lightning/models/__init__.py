@@ -15,6 +15,7 @@ from semdd_lightning.models.normalized import (
 from semdd_lightning.models.registry import NETWORKS, NetworkFactory, build_network, register_network
 from semdd_lightning.models.resnet_ap import ResNetAP
 from semdd_lightning.models.resnet_cifar import ResNet18Modified, ResNetModified
+from semdd_lightning.models.short_names import short_name
 
 __all__ = [
     "CIFAR_MEAN",
@@ -34,6 +35,7 @@ __all__ = [
     "classes_of_head",
     "cut_head",
     "register_network",
+    "short_name",
     "timm_network",
     "torchvision_network",
 ]
