@@ -249,19 +249,14 @@ def test_sre2ls_cifar_recipe() -> None:
 
 def test_lplds_recipes_are_sre2ls_with_smaller_batches() -> None:
     """For Tiny-ImageNet, it also spares norms and biases the weight decay."""
-    for lpld, sre2l, data, changes in (
-        ("lpld", "sre2l", "imagenet1k", {"data.batch_size": 128}),
-        (
-            "lpld_tiny",
-            "sre2l_tiny",
-            "tinyimagenet",
-            {"data.batch_size": 64, "model.weight_decay_on": "weights"},
-        ),
-    ):
-        theirs, found = options(sre2l, data), options(lpld, data)
-        if lpld == "lpld":  # and whole, not in halves
-            changes |= {"data.mixing_group": None, "trainer.accumulate_grad_batches": 1}
-            changes |= {"data.passes_per_epoch": 10}
+    whole = {"data.mixing_group": None, "trainer.accumulate_grad_batches": 1, "data.passes_per_epoch": 10}
+    differences: dict[str, dict[str, object]] = {
+        "imagenet1k": {"data.batch_size": 128, **whole},
+        "tinyimagenet": {"data.batch_size": 64, "model.weight_decay_on": "weights"},
+    }
+    for data, changes in differences.items():
+        tiny = "_tiny" if data == "tinyimagenet" else ""
+        theirs, found = options(f"sre2l{tiny}", data), options(f"lpld{tiny}", data)
         own = {name: value for name, value in found.items() if not name.startswith("protocol.")}
         expected = {
             name: value for name, value in theirs.items() if not name.startswith("protocol.")

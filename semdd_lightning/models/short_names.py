@@ -34,7 +34,8 @@ def short_name(name: str, arguments: Mapping[str, Any]) -> str:
         instance = arguments.get("norm") == "instance"
         return f"{arguments.get('name', 'resnet18')}{'_instance' if instance else ''}"
     for short, factory in [*NETWORKS.items(), *OTHER_SPELLINGS.items()]:
-        network, own = (factory.func, factory.keywords) if isinstance(factory, partial) else (factory, {})
+        network: Any = factory.func if isinstance(factory, partial) else factory
+        own = factory.keywords if isinstance(factory, partial) else {}
         if network.__name__ == class_name and _filled(network, own) == _filled(network, arguments):
             return short
     return name.rpartition("/")[2]
