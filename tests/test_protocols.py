@@ -8,6 +8,7 @@ from pydoc import locate
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from semdd_lightning.cli.configs import packaged_configs, read_config, resolve_configs
@@ -168,6 +169,19 @@ def test_rdeds_one_exception_is_conv3_taught_by_conv3_on_cifar100() -> None:
     ):
         assert other["model.optimizer.lr"] == 0.001
         assert other["data.batch_size"] in (50, 100)
+
+
+def test_rdeds_rules_see_networks_and_not_their_spelling(tmp_path: Path) -> None:
+    spelled = {"model__student": "semdd_lightning.models.TorchvisionNetwork", "model__student__name": "vgg11"}
+    assert options("rded", **spelled)["model.optimizer.lr"] == 0.0005
+    conv3 = {"model__student": "semdd_lightning.models.ConvNet", "model__student__depth": 3}
+    for network, rate in (("conv3", 0.002), ("resnet18_modified", 0.001)):
+        run = tmp_path / f"taught_by_{network}_not_conv3"
+        run.mkdir()
+        torch.save({"semdd": {"network": network}}, run / "last.ckpt")
+        for place in ("model__teacher__path", "model__teacher__teacher__path"):
+            found = options("rded", "cifar100", **conv3, **{place: run})
+            assert found["model.optimizer.lr"] == rate
 
 
 @pytest.mark.parametrize(("mix", "temperature", "alpha"), [("cutmix", 20, 1.0), ("mixup", 4, 0.8)])

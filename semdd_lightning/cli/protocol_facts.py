@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from semdd_lightning.training import CheckpointTeacher
 
 NUMBERS = ("ipc", "num_classes", "image_size")
 FACTS = (*NUMBERS, "student", "teacher", "mix")
+RANGE = re.compile(r"(\d*)-(\d*)")
 
 
 def find_facts(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,6 +42,27 @@ def find_facts(options: Mapping[str, Any]) -> dict[str, Any]:
         "mix": options.get("data.augmentation.mix"),
     }
     return facts | {fact: name for fact, name in names.items() if name is not None}
+
+
+def matches(value: object, wanted: object) -> bool:
+    """Whether a fact is what a rule wants: one of a list, in a range of numbers, or like a pattern.
+
+    Example:
+        >>> [matches(10, "2-10"), matches(11, "2-10"), matches(600, "501-"), matches("conv3", ["conv*"])]
+        [True, False, True, True]
+    """
+    if isinstance(wanted, list):
+        return any(matches(value, one) for one in wanted)
+    if isinstance(value, int) and isinstance(wanted, str):
+        bounds = RANGE.fullmatch(wanted)
+        if bounds is None:
+            msg = f"Expected a number or a range as 2-10 or 501- in a rule, found {wanted!r}; correct it."
+            raise ConfigError(msg)
+        low, high = bounds.groups()
+        return (not low or value >= int(low)) and (not high or value <= int(high))
+    if isinstance(value, str) and isinstance(wanted, str):
+        return fnmatchcase(value, wanted)
+    return value == wanted
 
 
 def _network(options: Mapping[str, Any], place: str) -> str | None:

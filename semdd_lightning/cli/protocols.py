@@ -12,19 +12,20 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from semdd_lightning.cli.configs import read_config
 from semdd_lightning.cli.options import config_places, flatten, options_of, same
-from semdd_lightning.cli.protocol_facts import FACTS, find_facts
+from semdd_lightning.cli.protocol_facts import FACTS, find_facts, matches
 from semdd_lightning.errors import ConfigError
 
-RANGE = re.compile(r"(\d*)-(\d*)")
+if TYPE_CHECKING:
+    Plain: TypeAlias = dict[str, Any]
+else:
+    Plain = dict  # of a dict with types, jsonargparse would parse the values: "-64" of a rule into a number
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +41,8 @@ class Rule:
         give: options and their values, as ``data.passes: 2000``.
     """
 
-    when: dict[str, Any]
-    give: dict[str, Any]
+    when: Plain
+    give: Plain
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,11 @@ class Protocol:
 
     name: str
     source: str = ""
-    made_for: list[dict[str, Any]] = field(default_factory=list)
+    made_for: list[Plain] = field(default_factory=list)
     needs: list[str] = field(default_factory=list)
     rules: list[Rule] = field(default_factory=list)
-    recipe: dict = field(default_factory=dict)  # type: ignore[type-arg]  # jsonargparse leaves its values be
-    resolved_for: dict[str, Any] | None = None
+    recipe: Plain = field(default_factory=dict)
+    resolved_for: Plain | None = None
 
     def gives(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         """All options of the protocol for these facts.
@@ -118,28 +119,15 @@ def resolve_protocol(words: Sequence[str]) -> list[str]:
     protocol = read_protocol(contents[last], path)
     _check_order(contents[last + 1 :], [path for path, _ in places[last + 1 :]], protocol.name)
     facts = find_facts(options_of(words))
-    saved, given, before = flatten(contents[last]), protocol.gives(facts), protocol.before()
-    untouched = {
-        option for option in before if option in saved and same(option, before[option], saved[option])
-    }
-    anew = {
-        option: value
-        for option, value in given.items()
-        if option not in before or (option in untouched and value != before[option])
-    }
-    by_hand = (saved.keys() - untouched) | options_of(words[behind:]).keys()
-    _require([*protocol.needs, *before], given.keys() | by_hand, protocol, facts)
+    anew, by_hand = _settle(protocol, flatten(contents[last]), facts)
+    explicit = by_hand | options_of(words[behind:]).keys()
+    _require([*protocol.needs, *protocol.before()], protocol.gives(facts).keys() | explicit, protocol, facts)
     if anew and protocol.resolved_for is not None:
-        logger.info(
-            "Protocol %s gives %s for %s, in place of %s's", protocol.name, anew, _in_words(facts), path
-        )
+        logger.info("%s gives %s for %s, unlike %s", protocol.name, anew, _in_words(facts), path)
     section = asdict(replace(protocol, resolved_for=facts))
     resolved = [*anew.items(), *((f"protocol.{key}", value) for key, value in section.items())]
-    return [
-        *words[:behind],
-        *(f"--{option}={_as_word(value)}" for option, value in resolved),
-        *words[behind:],
-    ]
+    settled = [f"--{option}={_as_word(value)}" for option, value in resolved]
+    return [*words[:behind], *settled, *words[behind:]]
 
 
 def read_protocol(content: Mapping[str, Any], path: Path) -> Protocol:
@@ -168,25 +156,21 @@ def read_protocol(content: Mapping[str, Any], path: Path) -> Protocol:
     return replace(protocol, recipe=flatten({key: content[key] for key in content if key != "protocol"}))
 
 
-def matches(value: object, wanted: object) -> bool:
-    """Whether a fact is what a rule wants: one of a list, in a range of numbers, or like a pattern.
+def _settle(
+    protocol: Protocol, content: Mapping[str, Any], facts: Mapping[str, Any]
+) -> tuple[dict[str, Any], Set[str]]:
+    """What the protocol gives for these facts unlike its config's flat content, and what is there by hand.
 
-    Example:
-        >>> [matches(10, "2-10"), matches(11, "2-10"), matches(600, "501-"), matches("conv3", ["conv*"])]
-        [True, False, True, True]
+    A config that was saved holds what the rules gave for other facts, perhaps changed by hand.
     """
-    if isinstance(wanted, list):
-        return any(matches(value, one) for one in wanted)
-    if isinstance(value, int) and isinstance(wanted, str):
-        bounds = RANGE.fullmatch(wanted)
-        if bounds is None:
-            msg = f"Expected a number or a range as 2-10 or 501- in a rule, found {wanted!r}; correct it."
-            raise ConfigError(msg)
-        low, high = bounds.groups()
-        return (not low or value >= int(low)) and (not high or value <= int(high))
-    if isinstance(value, str) and isinstance(wanted, str):
-        return fnmatchcase(value, wanted)
-    return value == wanted
+    before = protocol.before()
+    untouched = {name for name in before if name in content and same(name, before[name], content[name])}
+    anew = {
+        name: value
+        for name, value in protocol.gives(facts).items()
+        if name not in before or (name in untouched and value != before[name])
+    }
+    return anew, content.keys() - untouched
 
 
 def _require(needed: Sequence[str], given: Set[str], protocol: Protocol, facts: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,11 @@ import pytest
 import torch
 import yaml
 
-from semdd_lightning.cli.configs import resolve_configs
+from semdd_lightning.cli.configs import packaged_configs, read_config, resolve_configs
 from semdd_lightning.cli.main import main
 from semdd_lightning.cli.options import flatten, options_of
-from semdd_lightning.cli.protocol_facts import find_facts
-from semdd_lightning.cli.protocols import matches, resolve_protocol
+from semdd_lightning.cli.protocol_facts import find_facts, matches
+from semdd_lightning.cli.protocols import read_protocol, resolve_protocol
 from semdd_lightning.errors import ConfigError
 
 DATA = """
@@ -309,6 +310,17 @@ def test_a_saved_config_holds_the_values_and_gives_them_again(
     (workplace / "saved.yaml").write_text(yaml.safe_dump(config))
     again = printed("--config=saved.yaml")
     assert again == config
+
+
+@pytest.mark.parametrize("name", ["rded", "edc", "minimax", "dcbench"])
+def test_a_saved_config_keeps_the_protocol_as_it_was_written(
+    name: str, printed: Callable[..., Printed]
+) -> None:
+    path = packaged_configs() / "protocols" / f"{name}.yaml"
+    written = read_protocol(read_config(path), path)
+    section = printed("--config=imagewoof.yaml", f"--config=protocols/{name}.yaml")
+    kept = read_protocol(section, path)
+    assert replace(kept, resolved_for=None) == written
 
 
 @pytest.fixture
