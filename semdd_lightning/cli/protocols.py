@@ -15,17 +15,12 @@ import logging
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 from semdd_lightning.cli.configs import read_config
 from semdd_lightning.cli.options import config_places, flatten, options_of, same
 from semdd_lightning.cli.protocol_facts import FACTS, find_facts, matches
 from semdd_lightning.errors import ConfigError
-
-if TYPE_CHECKING:
-    Plain: TypeAlias = dict[str, Any]
-else:
-    Plain = dict  # of a dict with types, jsonargparse would parse the values: "-64" of a rule into a number
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +36,8 @@ class Rule:
         give: options and their values, as ``data.passes: 2000``.
     """
 
-    when: Plain
-    give: Plain
+    when: dict  # type: ignore[type-arg]  # bare: with types, jsonargparse makes -64 of "-64"
+    give: dict  # type: ignore[type-arg]
 
 
 @dataclass(frozen=True)
@@ -62,11 +57,11 @@ class Protocol:
 
     name: str
     source: str = ""
-    made_for: list[Plain] = field(default_factory=list)
+    made_for: list[dict] = field(default_factory=list)  # type: ignore[type-arg]
     needs: list[str] = field(default_factory=list)
     rules: list[Rule] = field(default_factory=list)
-    recipe: Plain = field(default_factory=dict)
-    resolved_for: Plain | None = None
+    recipe: dict = field(default_factory=dict)  # type: ignore[type-arg]
+    resolved_for: dict | None = None  # type: ignore[type-arg]
 
     def gives(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         """All options of the protocol for these facts.
