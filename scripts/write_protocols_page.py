@@ -5,15 +5,17 @@ python scripts/write_protocols_page.py
 
 from __future__ import annotations
 
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from semdd_lightning.cli.configs import packaged_configs, resolve_configs
-from semdd_lightning.cli.options import options_of
-from semdd_lightning.cli.protocols import resolve_protocol
-from semdd_lightning.errors import ConfigError
+from semdd_lightning.cli.options import flatten, options_of
+from semdd_lightning.cli.protocol_changes import covered
+from semdd_lightning.cli.protocol_facts import find_facts
+from semdd_lightning.cli.protocols import Protocol, read_protocol, resolve_protocol
 
 PAGE = Path(__file__).parents[1] / "docs" / "protocols.md"
 PROTOCOLS = {  # in the order of the page, with the data set that shows its recipe
@@ -21,6 +23,8 @@ PROTOCOLS = {  # in the order of the page, with the data set that shows its reci
     "sre2l": "imagenet1k",
     "sre2l_tiny": "tinyimagenet",
     "sre2l_cifar": "cifar100",
+    "lpld": "imagenet1k",
+    "lpld_tiny": "tinyimagenet",
     "edc": "imagenet1k",
     "minimax": "imagewoof",
     "dcbench": "cifar10",
@@ -39,10 +43,20 @@ semdd fit --config imagewoof.yaml --config protocols/minimax.yaml --data.pool.pa
 The data set's config owns the pool, the classes, the splits, the student and the teacher of soft labels; the
 protocol owns the recipe, and replaces the student where it trains on hard labels. What depends on images per
 class, classes, image size, student or teacher is settled before the run begins: `--print_config` and the
-run's `config.yaml` show the values, and any option goes over them. The headline is always the accuracy after
-the last pass. Peer habits that change a number are switches, and a result names those that were on.
+run's `config.yaml` show the values. Used again for another ipc, student or mixing, that config is settled
+anew. Precision, devices and storage are the machine's, and no part of a protocol.
 
-Where a peer's paper and public code differ, the code counts.
+Any option goes over a protocol's; the table and `result.json` (`protocol_changes`) then name it beside the
+protocol's value. Outside of what the peer's code covers, a run says so before it begins: it goes on by the
+config, but there is no published number to compare it with.
+
+The headline is always the accuracy after the last pass. Peer habits that change a number are switches, off
+by default, and a result names those that were on (`quirks`): `half_cosine`, a cosine that stops at half the
+learning rate; `statistics_twice`, a second update of BatchNorm's statistics in each step; `best_of_N`, the
+highest of N tests, beside the headline. Where a peer's paper and public code differ, the code counts.
+
+In the tables, `imagewoof` stands for ImageNet's subsets of ten classes, and `-` for what the peer's code has
+no value for.
 
 Real runs, shortened, with the teacher and from stored labels:
 [results/cifar10-protocols.md](results/cifar10-protocols.md).
@@ -58,21 +72,31 @@ def page() -> str:
 
 
 def section(name: str, data: str) -> str:
-    """One protocol: its recipe on one data set, passes and batches on all, and its rules."""
+    """One protocol: what its config says, its recipe on one data set, passes and batches, and its rules."""
     file = packaged_configs() / "protocols" / f"{name}.yaml"
-    protocol = yaml.safe_load(file.read_text())["protocol"]
-    found = experiment(name, data, 10)
-    shown = f"Shown for `{data}.yaml` at 10 images a class."
-    lines = [f"## {name}", "", f"Source: `{protocol['source']}`. {shown}", ""]
-    lines += ["| | |", "|---|---|", *(f"| {row} | {text} |" for row, text in recipe(found).items()), ""]
+    text = file.read_text()
+    protocol = read_protocol(yaml.safe_load(text), file)
+    lines = [f"## {name}", "", *said(text), f"Source: `{protocol.source}`, for {covered(protocol)}.", ""]
+    lines += [f"Shown for `{data}.yaml` at 10 images a class:", ""]
+    rows = recipe(experiment(name, data, 10))
+    lines += ["| | |", "|---|---|", *(f"| {row} | {text} |" for row, text in rows.items()), ""]
     lines += ["Passes x batch size:", "", f"| data set | {' | '.join(f'IPC {ipc}' for ipc in IPCS)} |"]
     lines += ["|---|" + "---|" * len(IPCS)]
     for other in DATA:
-        lines.append(f"| {other} | {' | '.join(_amount(name, other, ipc) for ipc in IPCS)} |")
-    if protocol.get("rules"):
+        amounts = [_amount(protocol, other, ipc) for ipc in IPCS]
+        if any(amounts):
+            lines.append(f"| {other} | {' | '.join(amount or '-' for amount in amounts)} |")
+    if protocol.rules:
         lines += ["", "Rules, later ones over earlier ones:", "", "| when | give |", "|---|---|"]
-        lines += [f"| {_pairs(rule['when'])} | {_pairs(rule['give'])} |" for rule in protocol["rules"]]
+        lines += [f"| {_pairs(rule.when)} | {_pairs(rule.give)} |" for rule in protocol.rules]
     return "\n".join([*lines, ""])
+
+
+def said(text: str) -> list[str]:
+    """The comment that a config begins with, its command as a block."""
+    comment = takewhile(lambda line: line.startswith("#"), text.splitlines())
+    lines = [line[1:].removeprefix(" ") for line in comment]
+    return [*(f"  {line}" if line.startswith("  ") else line for line in lines), ""]
 
 
 def recipe(found: dict[str, Any]) -> dict[str, str]:
@@ -101,14 +125,14 @@ def experiment(name: str, data: str, ipc: int) -> dict[str, Any]:
     return options_of(resolve_protocol(resolve_configs(words)))
 
 
-def _amount(name: str, data: str, ipc: int) -> str:
-    try:
-        found = experiment(name, data, ipc)
-    except ConfigError:
-        return "to be given"
-    images = ipc * (found["data.num_classes"])
+def _amount(protocol: Protocol, data: str, ipc: int) -> str | None:
+    """Passes and batch size; none where the peer's code has none."""
+    own = flatten(yaml.safe_load((packaged_configs() / f"{data}.yaml").read_text()))
+    if not protocol.covers(find_facts({**own, "data.ipc": ipc})):
+        return None
+    found = experiment(protocol.name, data, ipc)
     size = found["data.batch_size"] * found["trainer.accumulate_grad_batches"]
-    return f"{found['data.passes']:,} x {min(size, images):,}"
+    return f"{found['data.passes']:,} x {min(size, ipc * found['data.num_classes']):,}"
 
 
 def _teacher(found: dict[str, Any]) -> str:
@@ -185,13 +209,14 @@ def _batches(found: dict[str, Any]) -> str:
 
 
 def _habits(found: dict[str, Any]) -> str:
-    habits = ["BatchNorm statistics updated twice a step"] if found.get("model.statistics_twice") else []
+    habits = ["`half_cosine`"] if found.get("model.schedule.stretch") == 2 else []
+    habits += ["`statistics_twice`"] if found.get("model.statistics_twice") else []
     for callback in found["trainer.callbacks"] or []:
         options = callback["init_args"]
         every = "hundredth of the passes" if options["every"] is None else f"{options['every']} passes"
-        after = f", after {options['after']:.0%} of them" if options["after"] else ""
-        habits.append(f"best of tests every {every}{after}, beside the headline")
-    return "; ".join(habits) or "none"
+        after = f" after {options['after']:.0%} of all" if options["after"] else ""
+        habits.append(f"`best_of_N`, a test every {every}{after}")
+    return ", ".join(habits) or "none"
 
 
 def _policy(found: dict[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,8 @@ PROTOCOLS = {  # protocol -> the data set that it is tried on
     "sre2l": "imagewoof",
     "sre2l_cifar": "cifar10",  # fewer classes than it is made for are faster
     "sre2l_tiny": "cifar10",
+    "lpld": "imagewoof",
+    "lpld_tiny": "cifar10",
     "edc": "imagenette",
     "minimax": "imagewoof",
     "dcbench": "cifar10",
@@ -193,12 +195,15 @@ def test_protocol_runs_over_a_data_sets_config(protocol: str, tmp_path: Path, ti
     assert result.protocol == protocol
     assert result.evaluated["test"] == data["num_classes"]
     assert (result.quirks, (result.best or {}).get("evaluations")) == {
-        "rded": (["statistics_twice", "best_of_1"], 1),
+        "rded": (["half_cosine", "statistics_twice", "best_of_1"], 1),
+        "edc": (["half_cosine"], None),
         "minimax": (["best_of_2"], 2),
     }.get(protocol, ([], None))
     assert (result.teacher is None) == (recipe["model"]["class_path"] == "ClassifierModule")
+    changed = {change["option"] for change in result.protocol_changes}
+    assert changed == {"data.passes", *(["model.teacher.teachers"] if protocol == "edc" else [])}
     saved = yaml.safe_load((Path(str(result.directory)) / "config.yaml").read_text())
-    assert saved["protocol"] == {**saved["protocol"], "name": protocol, "needs": [], "rules": []}
+    assert (saved["protocol"]["name"], saved["protocol"]["resolved_for"]["ipc"]) == (protocol, 1)
     asked = [str(name)[10:-5] for name in ALL if name.startswith("protocols/")]
     assert set(asked) == set(PROTOCOLS)
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from inspect import signature
+from pathlib import Path
+from pydoc import locate
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
-from semdd_lightning.cli.configs import packaged_configs, resolve_configs
-from semdd_lightning.cli.options import flatten, options_of
-from semdd_lightning.cli.protocols import resolve_protocol
+from semdd_lightning.cli.configs import packaged_configs, read_config, resolve_configs
+from semdd_lightning.cli.options import options_of
+from semdd_lightning.cli.protocols import read_protocol, resolve_protocol
 from semdd_lightning.data import Augmentation
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.models import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD
@@ -37,28 +41,67 @@ def augmentation(found: dict[str, Any]) -> Augmentation:
 # ------------------------------------------------------------------ all
 
 
+LEFT = "left of another config"
+NOT_OF_A_RECIPE = {"student", "network", "teacher", "num_classes", "image_size", "optimizer", "schedule"}
+NOT_NUMBERS = {
+    "params",
+    "passes",
+    "foreach",
+    "capturable",
+    "differentiable",
+    "fused",
+}  # given, or speed alone
+
+
+def every_option_of(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A config with the classes of a recipe, in which each option of them is another config's."""
+
+    def spelled(class_path: str, without: set[str]) -> dict[str, Any]:
+        made = locate(class_path)
+        names = [name for name in signature(made).parameters if name not in without]  # type: ignore[arg-type]
+        return {"class_path": class_path, "init_args": dict.fromkeys(names, LEFT)}
+
+    class_path = f"semdd_lightning.training.{recipe['model.class_path']}"
+    model = spelled(class_path, NOT_OF_A_RECIPE)
+    for part in ("optimizer", "schedule"):
+        model["init_args"][part] = spelled(recipe[f"model.{part}.class_path"], NOT_NUMBERS | {"optimizer"})
+    data = dict.fromkeys(
+        ("batch_size", "passes", "passes_per_epoch", "mixing_group", "distinct_passes"), LEFT
+    )
+    data["evaluation_view"] = LEFT
+    augmentation = dict.fromkeys(Augmentation.__dataclass_fields__, LEFT)
+    trainer = dict.fromkeys(("callbacks", "accumulate_grad_batches", "gradient_clip_val"), LEFT)
+    return {"data": {"init_args": {**data, "augmentation": augmentation}}, "model": model, "trainer": trainer}
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_a_protocol_settles_everything_it_owns(name: str) -> None:
-    """Nothing of the recipe is left to the data set's config, whichever that is, or to a default."""
-    own = flatten(yaml.safe_load((packaged_configs() / "protocols" / f"{name}.yaml").read_text()))
-    fields = {f"data.augmentation.{field}" for field in Augmentation.__dataclass_fields__}
-    settled = {"data.batch_size", "data.passes", "data.passes_per_epoch", "data.mixing_group"}
-    settled |= {"data.evaluation_view", "trainer.callbacks", "trainer.accumulate_grad_batches"}
-    settled |= {f"model.{key}" for key in ("class_path", "mean", "std", "weight_decay_on", "ema_decay")}
-    settled |= {"model.optimizer.class_path", "model.optimizer.lr", "model.optimizer.weight_decay"}
-    if own["model.class_path"] == "DistillationModule":
-        keys = ("temperature", "temperature_squared", "loss", "label_weight", "statistics_twice")
-        settled |= {f"model.{key}" for key in keys}
-    needed = set(own["protocol.needs"]) if own.get("protocol.needs") else set()
-    assert (settled | fields) - needed <= own.keys()
-    assert needed <= {"data.batch_size", "data.passes"}
-    assert own["protocol.name"] == name
-    recipes = []
-    for data in SETS:
-        found = options(name, data, data__ipc=10, data__image_size=64, data__num_classes=10)
-        whose = ("model.student", "model.teacher", "data.pool", "data.prior", "data.test", "data.validation")
-        recipes.append({key: value for key, value in found.items() if not key.startswith((*whose, "run"))})
-    assert all(recipe == recipes[0] for recipe in recipes)
+def test_a_protocol_leaves_nothing_of_another_configs_recipe(name: str, tmp_path: Path) -> None:
+    """Nothing is left to the data set's config, whichever that is, or to a default."""
+    other = tmp_path / "other.yaml"
+    other.write_text(yaml.safe_dump(every_option_of(options(name))))
+    found = options_of(
+        resolve_protocol(
+            resolve_configs(
+                ["fit", "--config=imagewoof.yaml", f"--config={other}", f"--config=protocols/{name}.yaml"]
+            )
+        )
+    )
+    assert [option for option, value in found.items() if value == LEFT] == []
+    assert (found["protocol.name"], found["model.optimizer.lr"]) == (
+        name,
+        options(name)["model.optimizer.lr"],
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_rule_gives_has_a_value_without_it_or_is_needed(name: str) -> None:
+    """Else a config that was saved for one ipc would have no value for another."""
+    path = packaged_configs() / "protocols" / f"{name}.yaml"
+    protocol = read_protocol(read_config(path), path)
+    given = {option for rule in protocol.rules for option in rule.give}
+    assert given <= {*protocol.recipe, *protocol.needs}
+    assert not set(protocol.needs) & protocol.recipe.keys()
+    assert set(protocol.needs) <= {"data.batch_size", "data.passes"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -126,6 +169,19 @@ def test_rdeds_one_exception_is_conv3_taught_by_conv3_on_cifar100() -> None:
     ):
         assert other["model.optimizer.lr"] == 0.001
         assert other["data.batch_size"] in (50, 100)
+
+
+def test_rdeds_rules_see_networks_and_not_their_spelling(tmp_path: Path) -> None:
+    spelled = {"model__student": "semdd_lightning.models.TorchvisionNetwork", "model__student__name": "vgg11"}
+    assert options("rded", **spelled)["model.optimizer.lr"] == 0.0005
+    conv3 = {"model__student": "semdd_lightning.models.ConvNet", "model__student__depth": 3}
+    for network, rate in (("conv3", 0.002), ("resnet18_modified", 0.001)):
+        run = tmp_path / f"taught_by_{network}_not_conv3"
+        run.mkdir()
+        torch.save({"semdd": {"network": network}}, run / "last.ckpt")
+        for place in ("model__teacher__path", "model__teacher__teacher__path"):
+            found = options("rded", "cifar100", **conv3, **{place: run})
+            assert found["model.optimizer.lr"] == rate
 
 
 @pytest.mark.parametrize(("mix", "temperature", "alpha"), [("cutmix", 20, 1.0), ("mixup", 4, 0.8)])
@@ -200,6 +256,26 @@ def test_sre2ls_cifar_recipe() -> None:
     assert (found["model.schedule.stretch"], found["model.schedule.warmup"]) == (1, 0)
     assert (tuple(found["model.mean"]), tuple(found["model.std"])) == (CIFAR_MEAN, CIFAR_STD)
     assert found["trainer.callbacks"] is None, "it reports the last epoch"
+
+
+# ------------------------------------------------------------------ LPLD (relabel_and_validate)
+
+
+def test_lplds_recipes_are_sre2ls_with_smaller_batches() -> None:
+    """For Tiny-ImageNet, it also spares norms and biases the weight decay."""
+    whole = {"data.mixing_group": None, "trainer.accumulate_grad_batches": 1, "data.passes_per_epoch": 10}
+    differences: dict[str, dict[str, object]] = {
+        "imagenet1k": {"data.batch_size": 128, **whole},
+        "tinyimagenet": {"data.batch_size": 64, "model.weight_decay_on": "weights"},
+    }
+    for data, changes in differences.items():
+        tiny = "_tiny" if data == "tinyimagenet" else ""
+        theirs, found = options(f"sre2l{tiny}", data), options(f"lpld{tiny}", data)
+        own = {name: value for name, value in found.items() if not name.startswith("protocol.")}
+        expected = {
+            name: value for name, value in theirs.items() if not name.startswith("protocol.")
+        } | changes
+        assert own == expected
 
 
 # ------------------------------------------------------------------ EDC (Branch_full_ImageNet_1k)

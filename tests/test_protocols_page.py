@@ -45,6 +45,38 @@ def test_cells_by_hand(page: str) -> None:
     minimax = page[page.index("## minimax") : page.index("## dcbench")]
     assert "| imagenet100 | 2,000 x 64 | 1,300 x 64 | 1,000 x 64 | 1,000 x 64 | 600 x 64 |" in minimax
     rded = page[page.index("## rded") : page.index("## sre2l")]
-    assert "| cifar10 | 300 x 10 | 300 x 50 | to be given | 300 x 100 | to be given |" in rded
-    assert "| cifar100 | 300 x 20 | 300 x 100 | to be given | 300 x 200 | to be given |" in rded
+    assert "| cifar10 | 300 x 10 | 300 x 50 | - | 300 x 100 | - |" in rded
+    assert "| cifar100 | 300 x 20 | 300 x 100 | - | 300 x 200 | - |" in rded
+    assert "| tinyimagenet | 300 x 100 | 300 x 100 | 300 x 100 | 300 x 100 | 300 x 100 |" in rded
     assert "KL divergence, temperature 20 without its square as a factor" in rded
+    assert "`half_cosine`, `statistics_twice`, `best_of_N`, a test every 10 passes after 80% of all" in rded
+
+
+@pytest.mark.parametrize(
+    ("name", "covered"),
+    [
+        ("rded", ["cifar10", "cifar100", "tinyimagenet", "imagewoof", "imagenet100", "imagenet1k"]),
+        ("sre2l", ["imagenet1k"]),
+        ("sre2l_tiny", ["tinyimagenet"]),
+        ("sre2l_cifar", ["cifar100"]),
+        ("lpld", ["imagenet1k"]),
+        ("lpld_tiny", ["tinyimagenet"]),
+        ("edc", ["imagenet1k"]),
+        ("minimax", ["imagewoof", "imagenet100", "imagenet1k"]),
+        ("dcbench", ["cifar10", "cifar100", "tinyimagenet"]),
+    ],
+)
+def test_only_what_the_peers_code_covers_is_listed(script: ModuleType, name: str, covered: list[str]) -> None:
+    lines = script.section(name, script.PROTOCOLS[name]).splitlines()
+    assert [
+        line.split()[1] for line in lines if line.startswith("| ") and line.split()[1] in script.DATA
+    ] == covered
+
+
+def test_what_a_config_says_of_itself_stands_on_the_page(script: ModuleType) -> None:
+    text = script.section("edc", "imagenet1k")
+    assert "its CIFAR code\nalso has RandAugment and a milestone schedule, which are not here" in text
+    assert (
+        "\n    semdd fit --config imagenet1k.yaml --data.pool.path my_pool --config protocols/edc.yaml\n"
+        in text
+    )

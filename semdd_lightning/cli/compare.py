@@ -227,5 +227,8 @@ def _print(cells: list[Any], baseline: str, directory: Path) -> None:
 
     table = comparison_table(cells, baseline)
     write_text(directory / "comparison.csv", table.to_csv())
-    write_json(directory / "comparison.json", json.loads(table.to_json(orient="index")))
-    print_comparison(table, baseline, directory)
+    result = _read_json(Path(cells[-1].directory) / "result.json")
+    measured = {key: result.get(key) for key in ("protocol", "quirks", "protocol_changes")}  # alike in all
+    samplers = json.loads(table.to_json(orient="index"))
+    write_json(directory / "comparison.json", {**measured, "samplers": samplers})
+    print_comparison(table, baseline, directory, measured)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from semdd_lightning.cli.configs import resolve_configs
+from semdd_lightning.cli.lightning_messages import quiet_lightning
 from semdd_lightning.cli.run_record import RunResult
 from semdd_lightning.cli.semdd_cli import SemddCLI
 from semdd_lightning.errors import ConfigError
@@ -28,13 +26,9 @@ def run_experiment(words: list[str]) -> RunResult:
         ConfigError: if the config does not describe the student of the checkpoint, or asks Lightning for
             what it cannot give here.
     """
-    for name in ("lightning.pytorch", "lightning.fabric"):  # warnings matter, tips and device tables do not
-        logging.getLogger(name).setLevel(logging.WARNING)
     try:
-        cli = SemddCLI(resolve_configs(words))
-    except MisconfigurationException as error:
-        msg = f"Expected a config that Lightning can run here, found: {error}"
-        raise ConfigError(msg) from error
+        with quiet_lightning():
+            cli = SemddCLI(resolve_configs(words))
     except RuntimeError as error:
         if "loading state_dict" not in str(error):
             raise

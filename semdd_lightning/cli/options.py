@@ -27,16 +27,46 @@ def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def merge(options: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Later options over earlier ones; a new class forgets the arguments of the one before."""
+    """Later options over earlier ones; a new class forgets the arguments of the one before.
+
+    Example:
+        >>> merge([{"model.student": "conv3"}, {"model.student.class_path": "ConvNet"}])
+        {'model.student.class_path': 'ConvNet'}
+    """
     merged: dict[str, Any] = {}
     for more in options:
         for name, value in more.items():
             part = name.removesuffix(".class_path")  # --model.teacher ClipTeacher names a class too
-            known = merged.get(f"{part}.class_path")
+            known = merged.get(f"{part}.class_path", merged.get(part) if part != name else None)
             if known is not None and _short(known) != _short(value):
                 merged = {key: kept for key, kept in merged.items() if not key.startswith(f"{part}.")}
+            if part != name:
+                merged.pop(part, None)
         merged |= more
     return merged
+
+
+def same(name: str, one: object, other: object) -> bool:
+    """Whether two values of an option say the same, though the parser has spelled the second one out.
+
+    Args:
+        name: the option; a ``class_path`` may be a short name.
+        one: the value as a config gives it.
+        other: the value as the parser saves it: with full class paths and all defaults.
+
+    Example:
+        >>> same("callbacks", [{"class_path": "Best"}], [{"class_path": "x.Best", "init_args": {}}])
+        True
+        >>> same("passes", 300, 60)
+        False
+    """
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return all(key in other and same(key, value, other[key]) for key, value in one.items())
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(same(name, a, b) for a, b in zip(one, other, strict=True))
+    if name.endswith("class_path"):
+        return _short(one) == _short(other)
+    return one == other
 
 
 def options_of(words: Sequence[str]) -> dict[str, Any]:

@@ -3,25 +3,26 @@
 A protocol is a config that goes over a data set's: ``--config cifar10.yaml --config protocols/rded.yaml``.
 Its section ``protocol`` holds rules. They are resolved here, before anything is parsed, into words right
 behind that config: so later configs and options go over them, and the saved config shows their values.
+
+The saved config keeps the protocol beside these values. Used again for another ipc, student or mixing, it is
+resolved anew; what was changed by hand stays changed.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+import logging
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from semdd_lightning.cli.configs import read_config
-from semdd_lightning.cli.options import config_places, flatten, options_of
+from semdd_lightning.cli.options import config_places, flatten, options_of, same
+from semdd_lightning.cli.protocol_facts import FACTS, find_facts, matches
 from semdd_lightning.errors import ConfigError
 
-NUMBERS = ("ipc", "num_classes", "image_size")
-FACTS = (*NUMBERS, "student", "teacher", "mix")
-RANGE = re.compile(r"(\d*)-(\d*)")
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -35,26 +36,62 @@ class Rule:
         give: options and their values, as ``data.passes: 2000``.
     """
 
-    when: dict[str, Any]
-    give: dict[str, Any]
+    when: dict  # type: ignore[type-arg]  # bare: with types, jsonargparse makes -64 of "-64"
+    give: dict  # type: ignore[type-arg]
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """A peer's evaluation protocol; once resolved, only its name and source are left.
+    """A peer's evaluation protocol.
 
     Args:
         name: what a result says that it was measured by.
         source: the peer's public code.
+        made_for: what that code covers, any one of these; each as a rule's ``when``. Empty: anything.
         needs: options without a default, which a rule, a later config or an option has to give.
         rules: what depends on ipc, classes, image size, student, teacher and mixing; later rules go over
             earlier ones.
+        recipe: the protocol's own options before any rule; filled in from the rest of its config.
+        resolved_for: the facts that the rules were resolved for; filled in.
     """
 
     name: str
     source: str = ""
+    made_for: list[dict] = field(default_factory=list)  # type: ignore[type-arg]
     needs: list[str] = field(default_factory=list)
     rules: list[Rule] = field(default_factory=list)
+    recipe: dict = field(default_factory=dict)  # type: ignore[type-arg]
+    resolved_for: dict | None = None  # type: ignore[type-arg]
+
+    def gives(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """All options of the protocol for these facts.
+
+        Example:
+            >>> rules = [Rule({"ipc": "1-9"}, {"data.batch_size": 10})]
+            >>> Protocol("p", rules=rules, recipe={"data.batch_size": 100}).gives({"ipc": 5})
+            {'data.batch_size': 10}
+        """
+        given = dict(self.recipe)
+        for rule in self.rules:
+            if all(fact in facts and matches(facts[fact], wanted) for fact, wanted in rule.when.items()):
+                given |= rule.give
+        return given
+
+    def before(self) -> dict[str, Any]:
+        """What its config holds by itself: the recipe, or what the rules made of it when it was saved."""
+        return dict(self.recipe) if self.resolved_for is None else self.gives(self.resolved_for)
+
+    def covers(self, facts: Mapping[str, Any]) -> bool:
+        """Whether the peer's code covers such an experiment, as far as is known.
+
+        Example:
+            >>> [Protocol("p", made_for=[{"ipc": [1, 10]}]).covers({"ipc": ipc}) for ipc in (10, 20)]
+            [True, False]
+        """
+        return not self.made_for or any(
+            all(fact not in facts or matches(facts[fact], wanted) for fact, wanted in part.items())
+            for part in self.made_for
+        )
 
 
 def resolve_protocol(words: Sequence[str]) -> list[str]:
@@ -64,36 +101,32 @@ def resolve_protocol(words: Sequence[str]) -> list[str]:
         words: words whose ``--config`` options name files.
 
     Raises:
-        ConfigError: if the protocol's rules are malformed, a data set's config follows the protocol, or
+        ConfigError: if the protocol's section is malformed, a data set's config follows the protocol, or
             something that the protocol needs is not given.
     """
     places = config_places(words)
     contents = [read_config(path) for path, _ in places]
-    holders = [number for number, content in enumerate(contents) if _rules_section(content)]
+    holders = [number for number, content in enumerate(contents) if content.get("protocol")]
     if not holders:
         return list(words)
     last = holders[-1]
-    protocol = read_protocol(contents[last], places[last][0])
-    behind = places[last][1]
+    path, behind = places[last]
+    protocol = read_protocol(contents[last], path)
     _check_order(contents[last + 1 :], [path for path, _ in places[last + 1 :]], protocol.name)
     facts = find_facts(options_of(words))
-    given = given_by_rules(protocol, facts)
-    explicit = options_of(words[behind:])
-    for option in protocol.needs:
-        if option not in given and option not in explicit:
-            known = ", ".join(f"{name} {facts[name]}" for name in FACTS if name in facts)
-            msg = (
-                f"Expected a value of {option} from the protocol {protocol.name}, found none for {known}: "
-                f"its source ({protocol.source}) has no default there; give --{option} behind its --config."
-            )
-            raise ConfigError(msg)
-    resolved = [f"--{option}={_as_word(value)}" for option, value in given.items()]
-    resolved += ["--protocol.needs=[]", "--protocol.rules=[]"]  # a resolved config is not resolved again
-    return [*words[:behind], *resolved, *words[behind:]]
+    anew, by_hand = _settle(protocol, flatten(contents[last]), facts)
+    explicit = by_hand | options_of(words[behind:]).keys()
+    _require([*protocol.needs, *protocol.before()], protocol.gives(facts).keys() | explicit, protocol, facts)
+    if anew and protocol.resolved_for is not None:
+        logger.info("%s gives %s for %s, unlike %s", protocol.name, anew, _in_words(facts), path)
+    section = asdict(replace(protocol, resolved_for=facts))
+    resolved = [*anew.items(), *((f"protocol.{key}", value) for key, value in section.items())]
+    settled = [f"--{option}={_as_word(value)}" for option, value in resolved]
+    return [*words[:behind], *settled, *words[behind:]]
 
 
 def read_protocol(content: Mapping[str, Any], path: Path) -> Protocol:
-    """The protocol that a config holds.
+    """The protocol that a config holds; its recipe is the rest of the config, unless it was saved with it.
 
     Raises:
         ConfigError: if its section is malformed.
@@ -102,92 +135,53 @@ def read_protocol(content: Mapping[str, Any], path: Path) -> Protocol:
         section = dict(content["protocol"])
         rules = [Rule(**rule) for rule in section.pop("rules", None) or []]
         protocol = Protocol(**section, rules=rules)
-        unknown = sorted({fact for rule in rules for fact in rule.when} - set(FACTS))
+        asked = [*(rule.when for rule in rules), *protocol.made_for]
+        unknown = sorted({fact for facts in asked for fact in facts} - set(FACTS))
     except (TypeError, ValueError) as error:
-        msg = f"Expected a protocol of name, source, needs and rules (when, give) in {path}, found: {error}."
+        msg = (
+            "Expected a protocol of name, source, made_for, needs and rules (when, give) in "
+            f"{path}, found: {error}."
+        )
         raise ConfigError(msg) from error
     if unknown:
         msg = f"Expected rules about {', '.join(FACTS)} in {path}, found {', '.join(unknown)}; correct them."
         raise ConfigError(msg)
-    return protocol
+    if protocol.resolved_for is not None:
+        return protocol
+    return replace(protocol, recipe=flatten({key: content[key] for key in content if key != "protocol"}))
 
 
-def given_by_rules(protocol: Protocol, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Options that a protocol gives for these facts.
+def _settle(
+    protocol: Protocol, content: Mapping[str, Any], facts: Mapping[str, Any]
+) -> tuple[dict[str, Any], Set[str]]:
+    """What the protocol gives for these facts unlike its config's flat content, and what is there by hand.
 
-    Example:
-        >>> rules = [Rule({}, {"data.batch_size": 100}), Rule({"ipc": "1-9"}, {"data.batch_size": 10})]
-        >>> given_by_rules(Protocol("p", rules=rules), {"ipc": 5})
-        {'data.batch_size': 10}
+    A config that was saved holds what the rules gave for other facts, perhaps changed by hand.
     """
-    given: dict[str, Any] = {}
-    for rule in protocol.rules:
-        if all(fact in facts and matches(facts[fact], wanted) for fact, wanted in rule.when.items()):
-            given |= rule.give
-    return given
+    before = protocol.before()
+    untouched = {name for name in before if name in content and same(name, before[name], content[name])}
+    anew = {
+        name: value
+        for name, value in protocol.gives(facts).items()
+        if name not in before or (name in untouched and value != before[name])
+    }
+    return anew, content.keys() - untouched
 
 
-def matches(value: object, wanted: object) -> bool:
-    """Whether a fact is what a rule wants: one of a list, in a range of numbers, or like a pattern.
-
-    Example:
-        >>> [matches(10, "2-10"), matches(11, "2-10"), matches(600, "501-"), matches("conv3", ["conv*"])]
-        [True, False, True, True]
-    """
-    if isinstance(wanted, list):
-        return any(matches(value, one) for one in wanted)
-    if isinstance(value, int) and isinstance(wanted, str):
-        bounds = RANGE.fullmatch(wanted)
-        if bounds is None:
-            msg = f"Expected a number or a range as 2-10 or 501- in a rule, found {wanted!r}; correct it."
+def _require(needed: Sequence[str], given: Set[str], protocol: Protocol, facts: Mapping[str, Any]) -> None:
+    """What neither the protocol nor someone by hand gives cannot be guessed, nor kept from another ipc."""
+    for option in needed:
+        if option not in given:
+            msg = (
+                f"Expected a value of {option} from the protocol {protocol.name}, found none for "
+                f"{_in_words(facts)}: its source ({protocol.source}) has no default there; give --{option} "
+                "behind its --config."
+            )
             raise ConfigError(msg)
-        low, high = bounds.groups()
-        return (not low or value >= int(low)) and (not high or value <= int(high))
-    if isinstance(value, str) and isinstance(wanted, str):
-        return fnmatchcase(value, wanted)
-    return value == wanted
 
 
-def find_facts(options: Mapping[str, Any]) -> dict[str, Any]:
-    """What rules may ask for, out of the flattened options of an experiment.
-
-    Student and teacher are short names, without ``torchvision/``; a teacher from a checkpoint goes by the
-    name of its run directory or file; stored labels go by the teacher that made them.
-
-    Raises:
-        ConfigError: if a number is no whole number of at least 1.
-    """
-    facts = {name: options[f"data.{name}"] for name in NUMBERS if f"data.{name}" in options}
-    for name, value in facts.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            msg = f"Expected data.{name} as a whole number of at least 1, found {value!r}; correct it."
-            raise ConfigError(msg)
-    students = [options.get(f"model.{key}") for key in ("student", "network")]
-    teachers = [options.get(f"model.teacher.{key}") for key in ("network", "name")]
-    teachers.append(_labelled_by(options) or options.get("model.teacher.path"))
-    mixes = [options.get("data.augmentation.mix")]
-    for name, found in (("student", students), ("teacher", teachers), ("mix", mixes)):
-        for value in found:
-            if isinstance(value, str):
-                facts.setdefault(name, Path(value).name.removesuffix(".pth"))
-    return facts
-
-
-def _labelled_by(options: Mapping[str, Any]) -> str | None:
-    """The teacher of stored soft labels, by the description that they carry; none for another teacher."""
-    header = Path(str(options.get("model.teacher.path"))).expanduser() / "labels.json"
-    if not header.is_file():
-        return None
-    try:
-        described = json.loads(header.read_text())["teacher"]["arguments"]
-        return next((str(described[key]) for key in ("network", "name", "path") if described.get(key)), None)
-    except (ValueError, KeyError, AttributeError, TypeError):
-        return None  # what is wrong with it is said where the labels are opened
-
-
-def _rules_section(content: Mapping[str, Any]) -> bool:
-    section = content.get("protocol")
-    return isinstance(section, Mapping) and bool(section.get("rules") or section.get("needs"))
+def _in_words(facts: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {facts[name]}" for name in FACTS if name in facts)
 
 
 def _check_order(later: Sequence[Mapping[str, Any]], paths: Sequence[Path], protocol: str) -> None:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import LightningCLI
 from torch import Tensor
@@ -16,6 +15,7 @@ from torch import Tensor
 from semdd_lightning.cli.configs import resolve_configs
 from semdd_lightning.cli.experiment import leave_process_group
 from semdd_lightning.cli.label_tables import label_format, print_costs, print_store
+from semdd_lightning.cli.lightning_messages import quiet_lightning
 from semdd_lightning.cli.relabel_options import RelabelOptions
 from semdd_lightning.cli.run_directory import environment
 from semdd_lightning.cli.semdd_cli import SemddCLI
@@ -40,13 +40,8 @@ def relabel(options: RelabelOptions) -> None:
         ConfigError: if the config has no teacher that labels images, or no pool.
         LabelError: if the labels cannot be stored as asked.
     """
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    try:
+    with quiet_lightning():
         cli = RelabelCLI(options)
-    except MisconfigurationException as error:
-        msg = f"Expected a config that Lightning can run here, found: {error}"
-        raise ConfigError(msg) from error
     if options.out is None:
         print_costs(options, cli.pool_data, cli.distillation)
     elif cli.trainer.is_global_zero:

@@ -13,6 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from semdd_lightning.cli.run_directory import environment, from_here
 from semdd_lightning.data import ImageDataModule, PoolDataModule
+from semdd_lightning.data.audit_record import audit_outcome
 from semdd_lightning.errors import RunError
 from semdd_lightning.export import write_json
 from semdd_lightning.report import print_run_table, statistics_record, write_contact_sheet
@@ -35,6 +36,7 @@ class RunResult:
         passes: passes over the chosen images.
         student: short name or class of the student.
         protocol: name of the evaluation protocol; none without one.
+        protocol_changes: its options that have another value here (``option``, ``protocol``, ``used``).
         quirks: switches that are on only to match a peer's code.
         teacher: card of the teacher (its data, recipe, accuracy, hash); none without one.
         labels: what the student learnt from: ``kind`` (hard, online, static or stored), of stored ones also
@@ -45,6 +47,7 @@ class RunResult:
         evaluated: images that each split's accuracy was measured on.
         encoded: images encoded by CLIP in this run, by rank 0; the others came from the cache.
         selection: statistics of pool, candidates, selection and a random subset of the same size.
+        audit: what the pool's classes looked like; none where that was not looked at.
         seconds: time each stage took.
         environment: versions and hardware.
     """
@@ -58,6 +61,7 @@ class RunResult:
     passes: int | None = None
     student: str | None = None
     protocol: str | None = None
+    protocol_changes: list[dict[str, Any]] = field(default_factory=list)
     quirks: list[str] = field(default_factory=list)
     teacher: dict[str, Any] | None = None
     labels: dict[str, Any] | None = None
@@ -67,6 +71,7 @@ class RunResult:
     evaluated: dict[str, int] = field(default_factory=dict)
     encoded: int | None = None
     selection: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    audit: dict[str, Any] | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
 
@@ -158,6 +163,8 @@ class RunRecord(Callback):
         if wrong:
             msg = f"Expected finite metrics, found {wrong}; lower the learning rate or look at the images."
             raise RunError(msg)
+        if isinstance(data, PoolDataModule) and data.selected is not None and data.selected.audit is not None:
+            self.result.audit = audit_outcome(data.selected.pool, data.selected.audit)
         self.result.environment = environment()
         write_json(self.directory / "result.json", asdict(self.result))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from semdd_lightning.cli.configs import config_name, packaged_configs, without_configs
+from semdd_lightning.cli.configs import config_name, packaged_configs, read_config, without_configs
+from semdd_lightning.cli.options import flatten
 from semdd_lightning.cli.predictions import PredictionWriter
-from semdd_lightning.cli.protocols import Protocol, resolve_protocol
+from semdd_lightning.cli.protocol_changes import beyond, protocol_changes
+from semdd_lightning.cli.protocols import Protocol, read_protocol, resolve_protocol
 from semdd_lightning.cli.run_directory import claim_directory, create_run_directory, write_versions
 from semdd_lightning.cli.run_record import RunRecord
 from semdd_lightning.data import ImageDataModule
@@ -22,6 +25,8 @@ from semdd_lightning.data.pass_counts import epochs_of
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.export import write_text
 from semdd_lightning.training import ClassifierModule
+
+logger = logging.getLogger(__name__)
 
 
 def _packaged(folder: str) -> str:
@@ -128,6 +133,16 @@ class SemddCLI(LightningCLI):
         again["run.directory"], again["run.name"] = None, self._run_name()
         write_text(directory / "config.yaml", parser.dump(again, skip_unset=False))
         write_versions(directory, self.words)
+        if protocol is not None:
+            self._compare_with_protocol(read_config(directory / "config.yaml"))
+
+    def _compare_with_protocol(self, saved: dict[str, Any]) -> None:
+        """Say where the experiment is not that of its protocol, now and in the result."""
+        protocol = read_protocol(saved, Path("config.yaml"))
+        self.record.result.protocol_changes = protocol_changes(protocol, flatten(saved))
+        problem = beyond(protocol) if self.subcommand == "fit" else None
+        if problem is not None:
+            logger.warning("%s", problem)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401 - as Lightning has it
         """Add the run's own callbacks and metrics file to what the config asks for."""

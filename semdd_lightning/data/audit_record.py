@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from semdd_lightning.pools import Pool
 from semdd_lightning.pools.pool import NEAR_CONSTANT
 
 FORMAT = 1
+SHOWN = 5  # folders in the record of a run
 
 
 def audit_record(
@@ -49,6 +51,31 @@ def audit_record(
         "unusable": {image.path: image.reason for image in images.excluded},
         "duplicates": _pairs(duplicates),
         "leaked": None if leaked is None else _pairs(leaked),
+    }
+
+
+def audit_outcome(images: Pool, audit: Audit) -> dict[str, Any]:
+    """What a result has to say of an audit.
+
+    Args:
+        images: the pool.
+        audit: what its classes look like.
+
+    Returns:
+        `verdict` (pass, warn or refuse), `prior_knows_classes`, how many folders hold another class
+        (`moved_folders`) or seem to hold it in part (`suspect_folders`), and the first of both in `folders`.
+    """
+    wrong = [record for record in folder_records(images, audit) if record["verdict"] in ("moved", "suspect")]
+    counts = Counter(record["verdict"] for record in wrong)
+    return {
+        "verdict": _verdict(audit),
+        "prior_knows_classes": audit.knows_classes,
+        "moved_folders": counts["moved"],
+        "suspect_folders": counts["suspect"],
+        "folders": [
+            {key: record[key] for key in ("folder", "class", "suspected_class", "share", "verdict")}
+            for record in wrong[:SHOWN]
+        ],
     }
 
 

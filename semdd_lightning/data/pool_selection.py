@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from semdd_lightning.audit import Audit
 from semdd_lightning.export import Manifest, selection_table, write_subset
 from semdd_lightning.pools import Pool
 from semdd_lightning.prior import PoolEmbeddings
@@ -26,6 +27,7 @@ class PoolSelection:
         selection: the chosen rows and every image's scores.
         manifest: everything that is needed to make the selection again.
         seconds: time each stage took.
+        audit: what the pool's classes look like, where that was looked at.
     """
 
     pool: Pool
@@ -33,6 +35,7 @@ class PoolSelection:
     selection: Selection
     manifest: Manifest
     seconds: dict[str, float]
+    audit: Audit | None = None
 
     @cached_property
     def table(self) -> pd.DataFrame:

@@ -88,9 +88,11 @@ def select(
         real = None
         if reference is not None:
             real = embed_reference(reference, images.registry, embed, cache_dir)
+    found = None
     if audit != "off":
         with watch.measure("audit"):
-            apply_policy(images, audit_classes(images, embeddings, real, at_most=AUTOMATIC), audit)
+            found = audit_classes(images, embeddings, real, at_most=AUTOMATIC)
+            apply_policy(images, found, audit)
     with watch.measure("select"):
         seen = sampler_embeddings(images, embeddings, None if real is None else real.prototypes)
         selection = sampler.select(seen, ipc, seed)
@@ -104,7 +106,7 @@ def select(
         embeddings_digest=embeddings_digest(seen),
         **_outcome(images, embeddings, selection),
     )
-    return PoolSelection(images, embeddings, selection, manifest, watch.seconds)
+    return PoolSelection(images, embeddings, selection, manifest, watch.seconds, found)
 
 
 @dataclass

@@ -21,6 +21,7 @@ from semdd_lightning.models.normalized import (
 from semdd_lightning.models.registry import NETWORKS, NetworkFactory, build_network, register_network
 from semdd_lightning.models.resnet_ap import ResNetAP
 from semdd_lightning.models.resnet_cifar import ResNet18Modified, ResNetModified
+from semdd_lightning.models.short_names import short_name
 
 __all__ = [
     "CIFAR_MEAN",
@@ -41,6 +42,7 @@ __all__ = [
     "cut_head",
     "published_weights",
     "register_network",
+    "short_name",
     "timm_network",
     "torchvision_network",
 ]

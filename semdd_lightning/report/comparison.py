@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from semdd_lightning.report.tables import KINDS
+from semdd_lightning.report.tables import KINDS, changes_in_words
 
 
-def print_comparison(table: pd.DataFrame, baseline: str, directory: Path) -> None:
+def print_comparison(
+    table: pd.DataFrame, baseline: str, directory: Path, measured: Mapping[str, Any] | None = None
+) -> None:
     """Print mean, standard deviation and paired difference of each sampler.
 
     Args:
         table: what `comparison_table` returns.
         baseline: the sampler that differences are taken to.
         directory: where the runs lie.
+        measured: ``protocol``, ``quirks`` and ``protocol_changes`` of the runs, where there is a protocol.
     """
     console = Console()
     labels = KINDS.get(str(table["labels"].iloc[0]), "unknown")
@@ -37,9 +42,20 @@ def print_comparison(table: pd.DataFrame, baseline: str, directory: Path) -> Non
             "baseline" if sampler == baseline else _signed(row["difference"], row["half_width"]),
         )
     console.print(printed)
+    for label, text in _measured_by(measured or {}).items():
+        console.print(f"{label}: {text}", highlight=False, soft_wrap=True, markup=False)
     console.print(f"Runs, cells.json and comparison.csv: {directory}", highlight=False, soft_wrap=True)
     if int(table["n"].min()) < 5:
         console.print("Few seeds make wide intervals; five or more say more: --seeds 0 1 2 3 4")
+
+
+def _measured_by(measured: Mapping[str, Any]) -> dict[str, str]:
+    rows = {
+        "Protocol": measured.get("protocol") or "",
+        "As the peer's code": ", ".join(measured.get("quirks") or []),
+        "Unlike the protocol": changes_in_words(measured.get("protocol_changes") or []),
+    }
+    return {label: text for label, text in rows.items() if text}
 
 
 def _spread(mean: float, deviation: float) -> str:

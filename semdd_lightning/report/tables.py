@@ -20,6 +20,7 @@ STATISTICS = {
 }
 
 KINDS = {"hard": "hard", "online": "soft, online", "static": "soft, static", "stored": "soft, stored"}
+SHOWN = 4  # changes of a protocol in a table
 
 
 def print_run_table(result: Mapping[str, Any], next_commands: Sequence[str]) -> None:
@@ -98,6 +99,48 @@ def statistics_record(report: pd.DataFrame) -> dict[str, dict[str, float | None]
     }
 
 
+def changes_in_words(changes: Sequence[Mapping[str, Any]]) -> str:
+    """What was changed of a protocol, in one line; a result holds all of it.
+
+    Args:
+        changes: ``option``, the ``protocol``'s value and the one ``used``, for each.
+
+    Example:
+        >>> changes_in_words([{"option": "data.passes", "protocol": 300, "used": 60}])
+        'data.passes 60, not 300'
+    """
+    parts = [
+        f"{change['option']} {_short(change['used'])}, not {_short(change['protocol'])}"
+        for change in changes[:SHOWN]
+    ]
+    more = [f"{len(changes) - SHOWN} more, see result.json"] if len(changes) > SHOWN else []
+    return "; ".join([*parts, *more])
+
+
+def _short(value: object) -> str:
+    """A value of an option on a line: of classes with arguments, only their names."""
+    if value is None:
+        return "none"
+    if isinstance(value, Mapping) and "class_path" in value:
+        return str(value["class_path"]).rpartition(".")[2]
+    if isinstance(value, list):
+        return ", ".join(map(_short, value))
+    return str(value)
+
+
+def _audit(audit: Mapping[str, Any]) -> str:
+    parts = [
+        f"{count} of its folders {what}"
+        for what, count in (
+            ("hold another class", audit["moved_folders"]),
+            ("are suspect", audit["suspect_folders"]),
+        )
+        if count
+    ]
+    parts += [] if audit["prior_knows_classes"] else ["CLIP does not tell them apart"]
+    return f"{', '.join(parts)}; `semdd audit` shows them"
+
+
 def _run_rows(result: Mapping[str, Any]) -> dict[str, str]:
     named = {
         "sampler": "sampler",
@@ -116,6 +159,10 @@ def _run_rows(result: Mapping[str, Any]) -> dict[str, str]:
         rows["best test top-1"] = _best(result["best"])
     if result.get("quirks"):
         rows["as the peer's code"] = ", ".join(result["quirks"])
+    if result.get("protocol_changes"):
+        rows["unlike the protocol"] = changes_in_words(result["protocol_changes"])
+    if result.get("audit") and result["audit"]["verdict"] != "pass":
+        rows["classes of the pool"] = _audit(result["audit"])
     if result["encoded"] is not None:
         rows["encoded by CLIP"] = f"{result['encoded']} images now, the others came from the cache"
     if result["seconds"]:

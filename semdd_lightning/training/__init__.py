@@ -10,7 +10,6 @@ from semdd_lightning.training.losses import (
     soft_label_loss,
 )
 from semdd_lightning.training.schedules import (
-    ConstantLR,
     CosineLR,
     MilestonesLR,
     ScheduleFactory,
@@ -32,7 +31,6 @@ __all__ = [
     "CheckpointTeacher",
     "ClassifierModule",
     "ClipTeacher",
-    "ConstantLR",
     "CosineLR",
     "DistillationModule",
     "EnsembleTeacher",

@@ -47,7 +47,7 @@ class ClassifierModule(LightningModule):
         image_size: pixels a side that the network is built for; comes from the data.
         optimizer: optimiser; RDED's AdamW by default.
         schedule: learning-rate schedule, built from the optimiser and the number of passes and stepped once
-            a pass; RDED's half cosine by default.
+            a pass; a cosine to zero by default.
         weight_decay_on: ``weights`` spares norms and biases (RDED), ``all`` decays every parameter.
         mean: mean of the network's input normalisation, for each channel; ImageNet's by default.
         std: its standard deviation.
@@ -76,6 +76,7 @@ class ClassifierModule(LightningModule):
         self.image_size = image_size
         self.optimizer = optimizer
         self.schedule = schedule
+        self._half_cosine = False  # of the schedule, once it is built
         self.weight_decay_on: Literal["weights", "all"] = weight_decay_on
         normalized = NormalizedNetwork(build_network(network, num_classes, image_size), image_size, mean, std)
         # convolutions run faster on CPU and GPU alike, and no number changes but in its last bits
@@ -100,7 +101,7 @@ class ClassifierModule(LightningModule):
     @property
     def quirks(self) -> list[str]:
         """Names of the switches that are on only to match a peer's code."""
-        return []
+        return ["half_cosine"] if self._half_cosine else []
 
     @property
     def label_record(self) -> dict[str, Any]:
@@ -167,8 +168,10 @@ class ClassifierModule(LightningModule):
             )
             raise ConfigError(msg)
         optimizer = self.optimizer(parameter_groups(self.network, self.weight_decay_on))
+        scheduler = self.schedule(optimizer, data.passes)
+        self._half_cosine = isinstance(scheduler, CosineLR) and scheduler.stretch == 2
         schedule: LRSchedulerConfigType = {
-            "scheduler": self.schedule(optimizer, data.passes),
+            "scheduler": scheduler,
             "interval": "step",
             "frequency": steps,
         }

@@ -39,7 +39,7 @@ class DistillationModule(ClassifierModule):
         temperature: softens both distributions; RDED takes 20 with CutMix and 4 with MixUp.
         optimizer: optimiser; RDED's AdamW by default.
         schedule: learning-rate schedule, built from the optimiser and the number of passes and stepped once
-            a pass; RDED's half cosine by default.
+            a pass; a cosine to zero by default.
         weight_decay_on: ``weights`` spares norms and biases (RDED), ``all`` decays every parameter.
         mean: mean of the student's input normalisation, for each channel; ImageNet's by default.
         std: its standard deviation.
@@ -164,4 +164,4 @@ class DistillationModule(ClassifierModule):
     @property
     def quirks(self) -> list[str]:
         """Names of the switches that are on only to match a peer's code."""
-        return ["statistics_twice"] if self.statistics_twice else []
+        return [*super().quirks, *(["statistics_twice"] if self.statistics_twice else [])]

@@ -20,7 +20,7 @@ class CosineLR(LambdaLR):
     Args:
         optimizer: the optimiser.
         passes: passes in the whole training.
-        stretch: 1 ends at zero; 2, RDED's half cosine, ends at half the learning rate.
+        stretch: 1 ends at zero; 2, the half cosine of RDED and EDC, ends at half the learning rate.
         warmup: passes of linear warm-up before, counted within ``passes``.
         warmup_start: factor of the first of them; none takes ``1 / (warmup + 1)``.
     """
@@ -29,10 +29,11 @@ class CosineLR(LambdaLR):
         self,
         optimizer: Optimizer,
         passes: int,
-        stretch: float = 2.0,
+        stretch: float = 1.0,
         warmup: int = 0,
         warmup_start: float | None = None,
     ) -> None:
+        self.stretch = stretch
         start = 1 / (warmup + 1) if warmup_start is None else warmup_start
 
         def factor(pass_index: int) -> float:
@@ -78,18 +79,6 @@ class MilestonesLR(LambdaLR):
         super().step(epoch)
         if self.fresh and self.last_epoch in self.at:
             self.optimizer.state.clear()
-
-
-class ConstantLR(LambdaLR):
-    """The learning rate as it is, for all passes.
-
-    Args:
-        optimizer: the optimiser.
-        passes: passes in the whole training; without effect.
-    """
-
-    def __init__(self, optimizer: Optimizer, passes: int) -> None:
-        super().__init__(optimizer, lambda _: 1.0)
 
 
 def parameter_groups(network: nn.Module, decay: Literal["weights", "all"]) -> list[dict[str, Any]]:

@@ -136,8 +136,9 @@ def test_flat_images_duplicates_and_leaks_are_listed(tmp_path: Path, generated: 
 
 
 def test_training_and_selecting_are_refused_and_the_flag_goes_on_anyway(
-    tmp_path: Path, generated: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, generated: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "160")  # a table of whole lines
     pool = make_pool(tmp_path / "pool", generated, PERMUTED)
     select = ["select", str(pool), "--classes", "digits", "--ipc", "2", "--prior", "digits"]
     assert main([*select, "--out", str(tmp_path / "chosen")]) == 3
@@ -162,6 +163,11 @@ def test_training_and_selecting_are_refused_and_the_flag_goes_on_anyway(
     assert main(fit) == 3
     assert "name,folder" in capfd.readouterr().err
     assert main([*fit, "--data.audit", "warn"]) == 0
+    assert "6 of its folders hold another class" in capfd.readouterr().out
+    (run,) = (path.parent for path in (tmp_path / "runs").rglob("result.json"))
+    found = json.loads((run / "result.json").read_text())["audit"]
+    assert (found["verdict"], found["moved_folders"], len(found["folders"])) == ("refuse", 6, 5)
+    assert all(folder["verdict"] == "moved" for folder in found["folders"])
 
 
 def test_numbers_for_names_are_no_words_to_ask_clip_about(tmp_path: Path, generated: Path) -> None:

@@ -34,7 +34,11 @@ def test_two_samplers_and_two_seeds(
     capsys: pytest.CaptureFixture[str],
     student_weights: Callable[[Path], dict[str, Tensor]],
 ) -> None:
-    words = ["--samplers", "two_stage", "random", "--seeds", "0", "1", "--out", "table"]
+    experiment.with_name("protocol.yaml").write_text(
+        "protocol: {name: mine}\nmodel: {init_args: {temperature: 4.0, label_weight: 0.0}}"
+    )
+    words = ["--config=protocol.yaml", "--model.temperature=5"]
+    words += ["--samplers", "two_stage", "random", "--seeds", "0", "1", "--out", "table"]
     assert main(["compare", *small, f"--config={experiment}", *words]) == 0
     text = capsys.readouterr().out
     out = Path("table").absolute()
@@ -62,7 +66,13 @@ def test_two_samplers_and_two_seeds(
     for sampler in ("two_stage", "random"):
         values = [cell["top1"] for cell in cells if cell["sampler"] == sampler]
         assert table.loc[sampler, "top1_mean"] == pytest.approx(sum(values) / 2)
-    assert json.loads((out / "comparison.json").read_text()).keys() == {"two_stage", "random"}
+    comparison = json.loads((out / "comparison.json").read_text())
+    assert comparison["samplers"].keys() == {"two_stage", "random"}
+    assert (comparison["protocol"], comparison["quirks"]) == ("mine", ["half_cosine"])
+    (change,) = comparison["protocol_changes"]
+    assert change == {"option": "model.temperature", "protocol": 4.0, "used": 5.0}
+    assert "Protocol: mine" in text
+    assert "Unlike the protocol: model.temperature 5.0, not 4.0" in text
     assert all(word in text for word in ("two_stage", "random", "baseline", "five or more say more"))
 
     # the same initial student for all samplers of a seed, another one for another seed

@@ -56,6 +56,13 @@ def test_result(finished: Path) -> None:
     assert "--data.ipc=2" in result["overrides"]
     assert set(result["selection"]) == {"pool", "candidates", "selection", "random"}
     assert {"embed", "select", "train", "test"} <= result["seconds"].keys()
+    assert set(result["audit"]) == {
+        "verdict",
+        "prior_knows_classes",
+        "moved_folders",
+        "suspect_folders",
+        "folders",
+    }
     assert result["environment"]["torch_threads"] == torch.get_num_threads()
 
 

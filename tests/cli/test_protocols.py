@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
-from semdd_lightning.cli.configs import resolve_configs
+from semdd_lightning.cli.configs import packaged_configs, read_config, resolve_configs
 from semdd_lightning.cli.main import main
-from semdd_lightning.cli.options import options_of
-from semdd_lightning.cli.protocols import find_facts, matches, resolve_protocol
+from semdd_lightning.cli.options import flatten, options_of
+from semdd_lightning.cli.protocol_facts import find_facts, matches
+from semdd_lightning.cli.protocols import read_protocol, resolve_protocol
 from semdd_lightning.errors import ConfigError
 
 DATA = """
@@ -46,16 +49,25 @@ def configs(workplace: Path) -> list[str]:
 
 
 def test_rules_become_words_right_behind_their_config(configs: list[str]) -> None:
-    assert resolve_protocol([*configs, "--run.name", "x"]) == [
-        *configs,
+    resolved = resolve_protocol([*configs, "--run.name", "x"])
+    place = len(configs)
+    assert (resolved[:place], resolved[-2:]) == (configs, ["--run.name", "x"])
+    assert resolved[place : place + 3] == [
         "--data.passes=100",
         "--model.optimizer.lr=0.5",
         "--data.augmentation.crop_scale=[0.5, 1.0]",
-        "--protocol.needs=[]",
-        "--protocol.rules=[]",
-        "--run.name",
-        "x",
     ]
+    section = dict(word.removeprefix("--protocol.").split("=", 1) for word in resolved[place + 3 : -2])
+    assert (section["name"], section["needs"]) == ("mine", '["data.passes"]')
+    assert json.loads(section["recipe"]) == {"data.batch_size": 50}
+    facts = {
+        "ipc": 10,
+        "num_classes": 10,
+        "image_size": 32,
+        "student": "resnet18",
+        "teacher": "cifar10_conv3",
+    }
+    assert json.loads(section["resolved_for"]) == facts
     assert resolve_protocol(configs[:3]) == configs[:3]
 
 
@@ -163,6 +175,56 @@ def test_what_a_rule_matches(value: object, wanted: object, expected: bool) -> N
     assert matches(value, wanted) == expected
 
 
+@pytest.mark.parametrize(
+    ("student", "name"),
+    [
+        ({"class_path": "semdd_lightning.models.ConvNet", "init_args": {"depth": 3}}, "conv3"),
+        (
+            {"class_path": "ConvNet", "init_args": {"depth": 4, "width": 128, "norm": "instance"}},
+            "conv4_instance",
+        ),
+        ({"class_path": "ConvNet", "init_args": {"width": 64}}, "ConvNet"),
+        ({"class_path": "TorchvisionNetwork", "init_args": {"name": "mobilenet_v2"}}, "mobilenet_v2"),
+        ("torchvision/mobilenet_v2", "mobilenet_v2"),
+        ("timm/resnet18.a1_in1k", "resnet18.a1_in1k"),
+    ],
+)
+def test_a_student_goes_by_its_short_name_however_it_is_spelled(student: object, name: str) -> None:
+    assert find_facts(flatten({"model": {"init_args": {"student": student}}})) == {"student": name}
+
+
+def test_a_student_may_be_spelled_out_by_words(configs: list[str]) -> None:
+    words = ["--model.student", "semdd_lightning.models.TorchvisionNetwork", "--model.student.name=vgg11"]
+    assert "--model.optimizer.lr=0.5" not in resolve_protocol([*configs, *words])
+    assert "--model.optimizer.lr=0.5" in resolve_protocol([*configs, *words[:2]]), (
+        "it is a ResNet-18 by default"
+    )
+
+
+def write_checkpoint(path: Path, network: str | None) -> str:
+    torch.save({"semdd": {"network": network}}, path)
+    return str(path)
+
+
+def test_a_teacher_goes_by_its_checkpoints_network(workplace: Path) -> None:
+    (workplace / "best").mkdir()
+    file = write_checkpoint(workplace / "best" / "last.ckpt", "conv3")
+    for path in (str(workplace / "best"), file):
+        assert find_facts({"model.teacher.path": path}) == {"teacher": "conv3"}
+        assert find_facts({"model.teacher.teacher.path": path}) == {"teacher": "conv3"}, "of StaticLabels"
+    assert find_facts({"model.teacher.path": file, "model.teacher.network": "conv4"}) == {"teacher": "conv4"}
+    write_checkpoint(workplace / "best" / "last.ckpt", None)
+    assert find_facts({"model.teacher.path": file}) == {"teacher": "best"}, "a class, which no card can name"
+
+
+def test_the_teacher_inside_static_labels(workplace: Path) -> None:
+    teacher = {"class_path": "TorchvisionTeacher", "init_args": {"name": "resnet18"}}
+    static = {"class_path": "StaticLabels", "init_args": {"teacher": teacher}}
+    assert find_facts(flatten({"model": {"init_args": {"teacher": static}}})) == {"teacher": "resnet18"}
+    ensemble = {"class_path": "EnsembleTeacher", "init_args": {"teachers": [teacher]}}
+    assert find_facts(flatten({"model": {"init_args": {"teacher": ensemble}}})) == {}
+
+
 def test_facts_of_an_experiment() -> None:
     facts = find_facts({"data.ipc": 1, "model.network": "conv3", "model.teacher.name": "resnet18"})
     assert facts == {"ipc": 1, "student": "conv3", "teacher": "resnet18"}
@@ -182,6 +244,9 @@ def test_stored_labels_go_by_the_teacher_that_made_them(workplace: Path) -> None
     ):
         (store / "labels.json").write_text(json.dumps({"teacher": {"arguments": arguments}}))
         assert find_facts(options) == {"teacher": teacher}
+    card = {"arguments": {"path": "runs/best", "network": None}, "history": {"network": "conv3"}}
+    (store / "labels.json").write_text(json.dumps({"teacher": card}))
+    assert find_facts(options) == {"teacher": "conv3"}
     (store / "labels.json").write_text("<html>")
     assert find_facts(options) == {"teacher": "labels"}
 
@@ -228,19 +293,94 @@ def printed(capsys: pytest.CaptureFixture[str]) -> Callable[..., Printed]:
     return print_config
 
 
-def test_a_saved_config_holds_the_values_and_is_not_resolved_again(
+def test_a_saved_config_holds_the_values_and_gives_them_again(
     printed: Callable[..., Printed], workplace: Path
 ) -> None:
     minimax = ["--config=imagewoof.yaml", "--config=protocols/minimax.yaml", "--data.ipc=100"]
     config = printed(*minimax, "--data.batch_size=32")
     assert (config["data"]["init_args"]["passes"], config["data"]["init_args"]["batch_size"]) == (1000, 32)
-    source = "vimar-gu/MinimaxDiffusion"
-    assert config["protocol"] == {"name": "minimax", "source": source, "needs": [], "rules": []}
+    assert (config["protocol"]["name"], config["protocol"]["source"]) == (
+        "minimax",
+        "vimar-gu/MinimaxDiffusion",
+    )
+    facts = {"ipc": 100, "num_classes": 10, "image_size": 224, "student": "resnetap10", "mix": "cutmix"}
+    assert config["protocol"]["resolved_for"] == facts
     assert config["model"]["class_path"].endswith("ClassifierModule")
     assert "teacher" not in config["model"]["init_args"]
     (workplace / "saved.yaml").write_text(yaml.safe_dump(config))
     again = printed("--config=saved.yaml")
     assert again == config
+
+
+@pytest.mark.parametrize("name", ["rded", "edc", "minimax", "dcbench"])
+def test_a_saved_config_keeps_the_protocol_as_it_was_written(
+    name: str, printed: Callable[..., Printed]
+) -> None:
+    path = packaged_configs() / "protocols" / f"{name}.yaml"
+    written = read_protocol(read_config(path), path)
+    section = printed("--config=imagewoof.yaml", f"--config=protocols/{name}.yaml")
+    kept = read_protocol(section, path)
+    assert replace(kept, resolved_for=None) == written
+
+
+@pytest.fixture
+def saved(printed: Callable[..., Printed], workplace: Path) -> Callable[..., list[str]]:
+    """The words that name the saved config of an experiment."""
+
+    def save(*words: str) -> list[str]:
+        (workplace / "saved.yaml").write_text(yaml.safe_dump(printed(*words)))
+        return ["fit", "--config=saved.yaml"]
+
+    return save
+
+
+WOOF = ("--config=imagewoof.yaml", "--config=protocols/rded.yaml")
+
+
+def test_a_saved_config_is_resolved_anew_for_another_ipc(
+    saved: Callable[..., list[str]], printed: Callable[..., Printed]
+) -> None:
+    words = saved(*WOOF, "--data.ipc=10", "--data.passes=60")
+    again = options_of(resolve_protocol([*words, "--data.ipc=50"]))
+    assert (again["data.batch_size"], again["data.passes"]) == (100, 60), "what was changed stays changed"
+    assert again["protocol.resolved_for.ipc"] == 50
+    assert (
+        options_of(resolve_protocol([*words, "--data.ipc=50", "--data.batch_size=7"]))["data.batch_size"] == 7
+    )
+    config = printed(*words[1:], "--data.ipc=1")
+    assert config["data"]["init_args"]["batch_size"] == 10
+    assert config["protocol"]["resolved_for"]["ipc"] == 1
+
+
+def test_a_saved_config_is_resolved_anew_for_another_student_and_mixing(
+    saved: Callable[..., list[str]],
+) -> None:
+    words = saved(*WOOF, "--model.student=mobilenet_v2", "--data.augmentation.mix=mixup")
+    assert options_of(resolve_protocol(words))["model.optimizer.lr"] == 0.0025
+    other = options_of(resolve_protocol([*words, "--model.student=resnet18"]))
+    assert (other["model.optimizer.lr"], other["model.temperature"]) == (0.001, 4)
+    cutmix = options_of(resolve_protocol([*words, "--data.augmentation.mix=cutmix"]))
+    assert (cutmix["model.temperature"], cutmix["data.augmentation.mix_alpha"]) == (20, 1)
+
+
+def test_what_a_saved_config_had_for_another_ipc_is_not_kept(saved: Callable[..., list[str]]) -> None:
+    words = saved(*WOOF, "--data.ipc=10")
+    message = "Expected a value of data.batch_size from the protocol rded, found none for ipc 20"
+    with pytest.raises(ConfigError, match=message):
+        resolve_protocol([*words, "--data.ipc=20"])
+    given = saved(*WOOF, "--data.ipc=20", "--data.batch_size=40")
+    assert options_of(resolve_protocol(given))["data.batch_size"] == 40
+    assert options_of(resolve_protocol([*given, "--data.ipc=50"]))["data.batch_size"] == 100
+
+
+def test_another_protocol_over_a_saved_config_takes_its_place(saved: Callable[..., list[str]]) -> None:
+    words = saved(*WOOF, "--data.ipc=10")
+    found = options_of(resolve_protocol(resolve_configs([*words, "--config=protocols/minimax.yaml"])))
+    assert (found["protocol.name"], found["data.passes"], found["protocol.resolved_for.ipc"]) == (
+        "minimax",
+        2000,
+        10,
+    )
 
 
 def test_the_parser_agrees_with_the_flat_options(printed: Callable[..., Printed]) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from semdd_lightning.report import print_comparison, print_run_table, print_selection_table, statistics_record
+from semdd_lightning.report.tables import changes_in_words
 
 REPORT: dict[str, dict[str, float | None]] = {
     "pool": {"num_images": 60.0, "zero_shot_accuracy": 0.75, "mean_margin": None, "coverage": 1.0},
@@ -79,6 +80,41 @@ def test_what_a_student_learnt_from(
     assert cells(capsys.readouterr().out)["labels"] == words
 
 
+def test_what_was_changed_of_a_protocol(capsys: pytest.CaptureFixture[str]) -> None:
+    best = [{"class_path": "semdd_lightning.training.BestOfEvaluations", "init_args": {"every": 10}}]
+    changes: list[dict[str, Any]] = [
+        {"option": "data.passes", "protocol": 300, "used": 60},
+        {"option": "trainer.callbacks", "protocol": best, "used": None},
+        {"option": "data.batch_size", "protocol": None, "used": 40},
+    ]
+    print_run_table(run_result(protocol="rded", protocol_changes=changes), [])
+    best_left_out = "trainer.callbacks none, not BestOfEvaluations"
+    expected = f"data.passes 60, not 300; {best_left_out}; data.batch_size 40, not none"
+    assert cells(capsys.readouterr().out)["unlike the protocol"] == expected
+    assert changes_in_words(2 * changes).endswith("data.passes 60, not 300; 2 more, see result.json")
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({"moved_folders": 3}, "3 of its folders hold another class; `semdd audit` shows them"),
+        (
+            {"suspect_folders": 1, "moved_folders": 2},
+            "2 of its folders hold another class, 1 of its folders are",
+        ),
+        ({"prior_knows_classes": False}, "CLIP does not tell them apart; `semdd audit` shows them"),
+    ],
+)
+def test_a_pool_that_is_not_sound(
+    capsys: pytest.CaptureFixture[str], found: dict[str, Any], said: str
+) -> None:
+    sound = {"verdict": "pass", "prior_knows_classes": True, "moved_folders": 0, "suspect_folders": 0}
+    print_run_table(run_result(audit={**sound, **found, "verdict": "warn"}), [])
+    assert cells(capsys.readouterr().out)["classes of the pool"].startswith(said)
+    print_run_table(run_result(audit=sound), [])
+    assert "classes of the pool" not in cells(capsys.readouterr().out)
+
+
 def test_a_run(capsys: pytest.CaptureFixture[str]) -> None:
     print_run_table(run_result(), ["semdd verify /runs/quickstart/now"])
     text = capsys.readouterr().out
@@ -138,6 +174,21 @@ def test_a_comparison(capsys: pytest.CaptureFixture[str]) -> None:
     assert "/runs/compare" in text
     assert "after the last pass (soft, online labels)" in text
     assert "Few seeds" not in text
+
+
+def test_a_comparison_by_a_peers_protocol(capsys: pytest.CaptureFixture[str]) -> None:
+    measured = {
+        "protocol": "rded",
+        "quirks": ["half_cosine", "best_of_6"],
+        "protocol_changes": [{"option": "data.passes", "protocol": 300, "used": 60}],
+    }
+    print_comparison(comparison(5, 0.025, 0.8), "random", Path("/runs"), measured)
+    text = capsys.readouterr().out
+    assert "Protocol: rded\nAs the peer's code: half_cosine, best_of_6\n" in text
+    assert "Unlike the protocol: data.passes 60, not 300\n" in text
+    none: dict[str, Any] = {"protocol": None, "quirks": [], "protocol_changes": []}
+    print_comparison(comparison(5, 0.025, 0.8), "random", Path("/runs"), none)
+    assert "rotocol" not in capsys.readouterr().out
 
 
 def test_a_comparison_of_one_seed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ from semdd_lightning.data import Augmentation, DigitsImages, FolderImages, Image
 from semdd_lightning.data.loaders import EvaluationLoader, PassLoader
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.models import ConvNet, NetworkFactory
-from semdd_lightning.training import ClassifierModule
+from semdd_lightning.training import ClassifierModule, CosineLR
 
 MakeTrainer = Callable[..., Trainer]
 TINY: NetworkFactory = partial(ConvNet, depth=1, width=4)
@@ -108,6 +108,23 @@ def test_ranks_gradients_average_to_the_single_processes(coloured_pool: Path) ->
         for i, gradient in enumerate(expected):
             mean = sum(rank[step][i] for rank in ranks) / 4
             torch.testing.assert_close(mean, gradient, atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("stretch", "quirks"), [(1.0, []), (2.0, ["half_cosine"])])
+def test_a_half_cosine_is_named_also_when_a_checkpoint_had_another(
+    coloured_pool: Path, make_trainer: MakeTrainer, tmp_path: Path, stretch: float, quirks: list[str]
+) -> None:
+    def module(stretch: float) -> ClassifierModule:
+        return ClassifierModule(TINY, 3, 16, schedule=partial(CosineLR, stretch=stretch))
+
+    saved = ModelCheckpoint(tmp_path, "last", save_on_train_epoch_end=True)
+    first, data = module(3.0 - stretch), partial(_data, coloured_pool, passes=2)
+    trainer = make_trainer(1, callbacks=[saved], enable_checkpointing=True)
+    trainer.fit(first, datamodule=data(passes=1))
+    resumed = module(stretch)
+    make_trainer(2).fit(resumed, datamodule=data(), ckpt_path=tmp_path / "last.ckpt")
+    assert resumed.quirks == quirks
+    assert first.quirks == ([] if quirks else ["half_cosine"])
 
 
 class SomeLogits(ClassifierModule):

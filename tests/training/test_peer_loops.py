@@ -106,7 +106,9 @@ def _seeded(build: Callable[[], ClassifierModule]) -> ClassifierModule:
 
 
 def test_rded(coloured_pool: Path, make_trainer: MakeTrainer) -> None:
-    module = _seeded(lambda: DistillationModule(small_student, ColourTeacher(), 3, 16, statistics_twice=True))
+    half = partial(CosineLR, stretch=2.0)
+    build = partial(DistillationModule, small_student, ColourTeacher(), 3, 16, schedule=half)
+    module = _seeded(partial(build, statistics_twice=True))
     student, epochs = _trained(module, coloured_pool, make_trainer, batch_size=7)
     optimizer = torch.optim.AdamW(_decay_groups(student), lr=0.001, betas=(0.9, 0.999), weight_decay=0.01)
     scheduler = LambdaLR(optimizer, lambda step: 0.5 * (1.0 + math.cos(math.pi * step / PASSES / 2)))
@@ -122,14 +124,12 @@ def test_rded(coloured_pool: Path, make_trainer: MakeTrainer) -> None:
             optimizer.step()
         scheduler.step()
     _same(module.network, student)
+    assert module.quirks == ["half_cosine", "statistics_twice"]
 
 
 @pytest.mark.parametrize(("half", "steps"), [(4, [2, 2, 1]), (5, [2, 2])])
 def test_sre2l_in_halves(half: int, steps: list[int], coloured_pool: Path, make_trainer: MakeTrainer) -> None:
-    build = partial(
-        DistillationModule, small_student, ColourTeacher(), 3, 16, schedule=partial(CosineLR, stretch=1.0)
-    )
-    module = _seeded(build)
+    module = _seeded(partial(DistillationModule, small_student, ColourTeacher(), 3, 16))
     student, epochs = _trained(module, coloured_pool, make_trainer, 2, batch_size=half, mixing_group=2 * half)
     optimizer = torch.optim.AdamW(_decay_groups(student), lr=0.001, weight_decay=0.01)
     scheduler = LambdaLR(optimizer, lambda step: 0.5 * (1.0 + math.cos(math.pi * step / PASSES)))
@@ -190,6 +190,7 @@ def test_edc(coloured_pool: Path, make_trainer: MakeTrainer) -> None:
         loss="mse",
         label_weight=0.025,
         ema_decay=0.99,
+        schedule=partial(CosineLR, stretch=2.0),
     )
     module = _seeded(build)
     student, epochs = _trained(module, coloured_pool, make_trainer, batch_size=9)

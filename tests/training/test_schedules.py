@@ -16,7 +16,6 @@ from semdd_lightning.data import FolderImages, ImageDataModule
 from semdd_lightning.models import ConvNet
 from semdd_lightning.training import (
     ClassifierModule,
-    ConstantLR,
     CosineLR,
     MilestonesLR,
     ScheduleFactory,
@@ -41,10 +40,9 @@ def _warm(index: int) -> float:
 
 
 SCHEDULES: dict[str, tuple[ScheduleFactory, Callable[[int], float]]] = {
-    "rded": (CosineLR, _rded),
-    "to_zero": (partial(CosineLR, stretch=1.0), _to_zero),
-    "warm": (partial(CosineLR, stretch=1.0, warmup=2), _warm),
-    "constant": (ConstantLR, lambda _: 1.0),
+    "rded": (partial(CosineLR, stretch=2.0), _rded),
+    "to_zero": (CosineLR, _to_zero),
+    "warm": (partial(CosineLR, warmup=2), _warm),
 }
 
 
@@ -88,9 +86,9 @@ def test_where_the_cosines_end() -> None:
             scheduler.step()
         return float(optimizer.param_groups[0]["lr"])
 
-    assert end() == pytest.approx(0.5)  # RDED's stops at half
-    assert end(stretch=1.0) == pytest.approx(0, abs=1e-12)
-    assert end(stretch=1.0, warmup=5) == pytest.approx(0, abs=1e-12)
+    assert end(stretch=2.0) == pytest.approx(0.5)  # RDED's stops at half
+    assert end() == pytest.approx(0, abs=1e-12)
+    assert end(warmup=5) == pytest.approx(0, abs=1e-12)
 
 
 def _rates(factory: ScheduleFactory, passes: int, lr: float) -> list[float]:
@@ -156,7 +154,7 @@ def test_tiny_imagenets_warm_up_is_torchs_own_sequence() -> None:
         expected.append(float(optimizer.param_groups[0]["lr"]))
         optimizer.step()
         reference.step()
-    found = _rates(partial(CosineLR, stretch=1.0, warmup=5, warmup_start=0.01), 100, 0.2)
+    found = _rates(partial(CosineLR, warmup=5, warmup_start=0.01), 100, 0.2)
     assert found == pytest.approx(expected, abs=1e-9)
 
 

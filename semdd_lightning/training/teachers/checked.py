@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -59,3 +60,4 @@ def _ask_about_pool(teacher: FrozenTeacher, data: PoolDataModule) -> None:
     )
     if audit.teacher is not None and len(audit.teacher.moved):
         apply_policy(pool, audit, data.audit)
+        data.selected = replace(data.selected, audit=audit)  # the later vote, for the result

@@ -74,6 +74,15 @@ class CheckpointTeacher(Teacher):
         """
         return int(_load(self.path)["semdd"]["image_size"])
 
+    def trained_network(self) -> str | None:
+        """Name of the network that was trained, where the checkpoint says it.
+
+        Raises:
+            TeacherError: if there is no such checkpoint.
+        """
+        name = _load(self.path)["semdd"].get("network")
+        return None if name is None else str(name)
+
     def _checkpoint(self, context: TeacherContext) -> dict[str, Any]:
         checkpoint = _load(self.path)
         difference = class_order_difference(checkpoint["semdd"], context.registry)

@@ -71,6 +71,13 @@ def test_the_flag_goes_on_all_the_same(
     _, card = checked_teacher(ColourTeacher(), context, data, torch.device("cpu"))
     assert card["accuracy"]["top1"] == 1.0
     assert ("by teacher, 33 %" in caplog.text) == (audit == "warn")
+    assert data.selected is not None
+    if audit == "off":
+        assert data.selected.audit is None
+    else:
+        assert data.selected.audit is not None
+        assert data.selected.audit.teacher is not None, "the result tells what the teacher saw"
+        assert data.selected.audit.refused
 
 
 def test_a_sound_pool_is_left_alone(make_data: Callable[..., PoolDataModule]) -> None:

@@ -1,0 +1,61 @@
+"""How far an experiment is the one that its protocol describes, for its result and for who starts it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from semdd_lightning.cli.options import same
+from semdd_lightning.cli.protocols import Protocol
+
+NOT_THE_RECIPE = (
+    "data.passes_per_epoch",
+    "model.student",
+    "model.network",
+)  # bookkeeping, and who is measured
+
+
+def protocol_changes(protocol: Protocol, used: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Options of the protocol that have another value in the experiment.
+
+    Where another class was chosen, that is the change, with those arguments that both classes have.
+
+    Args:
+        protocol: the protocol, resolved.
+        used: all options of the experiment, flat.
+
+    Returns:
+        For each change, ``option``, the ``protocol``'s value (none where it has none and one had to be
+        given), and the value ``used``.
+
+    Example:
+        >>> rded = Protocol("rded", recipe={"data.passes": 300, "model.loss": "kl"})
+        >>> protocol_changes(rded, {"data.passes": 60, "model.loss": "kl"})
+        [{'option': 'data.passes', 'protocol': 300, 'used': 60}]
+    """
+    given = protocol.before()
+    expected = dict.fromkeys((option for option in protocol.needs if option not in given), None) | given
+    return [
+        {"option": option, "protocol": value, "used": used[option]}
+        for option, value in expected.items()
+        if option in used and not option.startswith(NOT_THE_RECIPE) and not same(option, value, used[option])
+    ]
+
+
+def beyond(protocol: Protocol) -> str | None:
+    """That an experiment is none of those that the peer's code covers, in words; none where it is one."""
+    facts = protocol.resolved_for or {}
+    if protocol.covers(facts):
+        return None
+    asked = dict.fromkeys(fact for part in protocol.made_for for fact in part)
+    found = ", ".join(f"{fact} {facts[fact]}" for fact in asked if fact in facts)
+    return (
+        f"Expected an experiment that {protocol.source} has values for ({covered(protocol)}), found {found}: "
+        f"the protocol {protocol.name} goes on by its config, but no published number compares with this run."
+    )
+
+
+def covered(protocol: Protocol) -> str:
+    """What the peer's code covers, in words."""
+    parts = (", ".join(f"{fact} {wanted}" for fact, wanted in part.items()) for part in protocol.made_for)
+    return "; or ".join(parts)
