@@ -48,6 +48,7 @@ def test_the_result_compares_arrays_with_memory(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(pool_memory, "make_folders", lambda root, classes: root)
     monkeypatch.setattr(pool_memory, "fill", lambda *_: None)
     monkeypatch.setattr(pool_memory, "read", lambda *_: measured)
-    result = pool_memory.measure(images=20, classes=3)
+    result = pool_memory.measure()
     assert [ratio.value for ratio in result.ratios] == [0.5, 0.75, 0.5]
     assert [ratio.bar for ratio in result.ratios] == [1 / 1.3, 1 / 1.3, None]
+    assert not any(ratio.bar for ratio in pool_memory.measure(images=20).ratios)

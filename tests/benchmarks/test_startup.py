@@ -28,6 +28,9 @@ def test_programs_find_the_package_and_their_own_cache(tmp_path: Path) -> None:
 def test_the_first_step_may_take_four_seconds_beyond_the_imports(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = {"nothing": [0.1], "help": [0.25], "imports": [6.0], "first step": [8.0]}
     monkeypatch.setattr(startup, "time_in_turns", lambda *_, **__: seconds)
+    runs: list[str] = []
+    monkeypatch.setattr(startup, "run", lambda program, *_: runs.append(program))
     result = startup.measure(rounds=1)
+    assert runs == [startup.FIRST_STEP] * 2  # which fill the cache
     assert [ratio.value for ratio in result.ratios] == [2.0, 1.25]
     assert result.figures["first step beyond the imports, ms"] == pytest.approx(2000)
