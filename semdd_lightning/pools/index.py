@@ -58,6 +58,7 @@ def index_images(listing: Listing, registry: ClassRegistry, cache_dir: Path | No
     _warn_of_flat_images(paths, traits.contrasts)
     _warn_of_images_in_two_classes(paths, traits.digests)
     fingerprint = pool_fingerprint(paths, traits.digests)
+    pa.default_memory_pool().release_unused()  # Arrow keeps what the cached table took, twice the columns
     return Pool(listing.root, paths, labels, registry, excluded, fingerprint, listing.source, kept, traits)
 
 

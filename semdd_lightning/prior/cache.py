@@ -143,4 +143,4 @@ def _distrust(path: Path, reason: str) -> None:
 
 
 def _digest(tensor: Tensor) -> str:
-    return hashlib.sha256(tensor.numpy().tobytes()).hexdigest()
+    return hashlib.sha256(tensor.numpy().data).hexdigest()

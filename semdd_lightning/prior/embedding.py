@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -108,16 +108,14 @@ def embed_pool(
         "shard_size": shard_size,
     }
     shards = _Shards(root, identity, len(pool), shard_size, prototypes.shape[1])
-    found = shards.read_own(rank, world_size)
-    missing = [i for i in range(rank, len(shards.files), world_size) if i not in found]
+    own = range(rank, len(shards.files), world_size)
+    missing = [i for i in own if not shards.read(i)]
     if missing:
-        found |= _encode_missing(pool, prior, load(), shards, missing, show=progress and rank == 0)
-    found |= _await_files(
-        {i: file for i, file in enumerate(shards.files) if i not in found}, stall_minutes, "shards"
-    )
-    rows = [torch.empty(0, prototypes.shape[1]), *(found[i] for i in range(len(shards.files)))]
+        _encode_missing(pool, prior, load(), shards, missing, show=progress and rank == 0)
+    others = {i: file.path for i, file in enumerate(shards.files) if i not in own}
+    _await_files(others, shards.read, stall_minutes, "shards")
     return PoolEmbeddings(
-        image_embeddings=torch.cat(rows),
+        image_embeddings=shards.embeddings,
         text_prototypes=prototypes,
         logit_scale=logit_scale,
         key=shards.key,
@@ -127,12 +125,13 @@ def embed_pool(
 
 
 class _Shards:
-    """The files of a pool's image embeddings."""
+    """The files of a pool's image embeddings, and the one matrix that they fill."""
 
     def __init__(
         self, root: Path, identity: Mapping[str, Any], num_images: int, shard_size: int, embed_dim: int
     ) -> None:
         self.key = content_key(identity)
+        self.embeddings = torch.empty(num_images, embed_dim, dtype=torch.float32)
         self.ranges = shard_ranges(num_images, shard_size)
         folder = root / "embeddings" / self.key
         self.files = [
@@ -142,26 +141,30 @@ class _Shards:
         describe_folder(folder, identity)
         remove_stale_files(folder)
 
-    def read_own(self, rank: int, world_size: int) -> dict[int, Tensor]:
-        """Those of a rank's shards that are there and can be trusted."""
-        own = ((i, self.files[i].read()) for i in range(rank, len(self.files), world_size))
-        return {i: content[0] for i, content in own if content is not None}
+    def read(self, i: int) -> bool:
+        """Enter what a file holds, if it is there and can be trusted."""
+        content = self.files[i].read()
+        if content is not None:
+            self.enter(i, content[0])
+        return content is not None
+
+    def enter(self, i: int, embeddings: Tensor) -> None:
+        """Put the embeddings of one shard in their rows."""
+        self.embeddings[self.ranges[i].start : self.ranges[i].stop] = embeddings
 
 
 def _encode_missing(
     pool: Pool, prior: OpenClipPrior, clip: LoadedClip, shards: _Shards, missing: list[int], *, show: bool
-) -> dict[int, Tensor]:
+) -> None:
     ranges = [shards.ranges[i] for i in missing]
     total = sum(map(len, ranges))
     _log.info("Encoding %d of %d images in %d shards.", total, len(pool), len(missing))
-    done = {}
     worth_it = total > _WORTH_A_BAR or len(missing) > 1
     with image_progress("Encoding images", total, show=show and worth_it) as advance:
         encoded = encode_shards(pool, clip, ranges, prior.batch_size, advance)
         for i, embeddings in zip(missing, encoded, strict=True):
             shards.files[i].write(embeddings)
-            done[i] = embeddings
-    return done
+            shards.enter(i, embeddings)
 
 
 def _text_identity(pool: Pool, prior: OpenClipPrior, source: ModelSource) -> dict[str, Any]:
@@ -192,7 +195,7 @@ def _prototypes(
         file.write(prototypes, logit_scale=repr(clip.logit_scale))
         return prototypes, clip.logit_scale
     if content is None:
-        _await_files({0: file}, stall_minutes, "text prototypes")
+        _await_files({0: file.path}, lambda _: file.read() is not None, stall_minutes, "text prototypes")
         content = file.read()
     if content is None:
         msg = (
@@ -204,35 +207,39 @@ def _prototypes(
     return prototypes, float(metadata["logit_scale"])
 
 
-def _await_files(files: Mapping[int, CachedTensor], stall_minutes: float, what: str) -> dict[int, Tensor]:
-    """Read files as other processes finish them, each when it is whole."""
-    found: dict[int, Tensor] = {}
+def _await_files(
+    files: Mapping[int, Path], read: Callable[[int], bool], stall_minutes: float, what: str
+) -> None:
+    """Read files as other processes finish them, each when it is whole.
+
+    Args:
+        files: The files by number.
+        read: Reads the file of a number; whether it can be trusted.
+        stall_minutes: Longest wait without a new file.
+        what: What they hold.
+    """
+    missing = dict(files)
     looked_at: dict[int, tuple[int, int]] = {}
     last_arrival = time.monotonic()
-    while len(found) < len(files):
-        for i in files.keys() - found.keys():
-            state = _file_state(files[i].path)
+    while missing:
+        for i, path in list(missing.items()):
+            state = _file_state(path)
             if state is None or looked_at.get(i) == state:
                 continue  # a file that was refused stays refused until its owner replaces it
             looked_at[i] = state
-            content = files[i].read()
-            if content is not None:
-                found[i] = content[0]
+            if read(i):
+                del missing[i]
                 last_arrival = time.monotonic()
-        if len(found) < len(files):
+        if missing:
             if time.monotonic() - last_arrival > 60 * stall_minutes:
-                raise CacheError(_stalled(files, found, stall_minutes, what))
+                raise CacheError(_stalled(list(missing.values()), stall_minutes, what))
             time.sleep(_POLL_SECONDS)
-    return found
 
 
-def _stalled(
-    files: Mapping[int, CachedTensor], found: Mapping[int, Tensor], stall_minutes: float, what: str
-) -> str:
-    missing = sorted(files.keys() - found.keys())
-    shown = ", ".join(files[i].path.name for i in missing[:8]) + (" ..." if len(missing) > 8 else "")
+def _stalled(missing: Sequence[Path], stall_minutes: float, what: str) -> str:
+    shown = ", ".join(path.name for path in missing[:8]) + (" ..." if len(missing) > 8 else "")
     return (
-        f"Expected the other processes to write {what} into {files[missing[0]].path.parent}, found nothing "
+        f"Expected the other processes to write {what} into {missing[0].parent}, found nothing "
         f"new for {stall_minutes:g} minutes, {len(missing)} missing: {shown}; look at the other processes' "
         "output, and on several nodes set SEMDD_CACHE to a folder that all of them share."
     )

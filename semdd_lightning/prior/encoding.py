@@ -6,13 +6,17 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from semdd_lightning.errors import CacheError, PriorError
 from semdd_lightning.pools import Pool, decode_image
 from semdd_lightning.prior.loaded_clip import LoadedClip
 from semdd_lightning.threads import map_ahead
+
+_MOST_WORKERS = 32  # a GPU takes what some twenty cores decode
 
 
 def encode_shards(
@@ -42,9 +46,9 @@ def encode_shards(
         PriorError: If the model returns values that are not finite.
     """
 
-    def load(index: int) -> Tensor:
+    def load(index: int) -> NDArray[np.uint8]:
         try:
-            return clip.preprocess(decode_image(pool.read(index)))
+            return np.asarray(clip.resize(decode_image(pool.read(index))))
         except OSError as error:
             msg = (
                 f"Expected {pool.paths[index]} of {pool.root} to be readable, as it was when the pool was "
@@ -52,17 +56,24 @@ def encode_shards(
             )
             raise CacheError(msg) from error
 
-    workers = min(8, os.cpu_count() or 1)
+    workers = min(_MOST_WORKERS, os.cpu_count() or 1)
     decoded = map_ahead(load, chain.from_iterable(shards), workers=workers, ahead=2 * batch_size)
     for shard in shards:
         parts: list[Tensor] = []
         for start in range(shard.start, shard.stop, batch_size):
             images = list(islice(decoded, min(batch_size, shard.stop - start)))
-            padding = [images[-1]] * (batch_size - len(images))
-            parts.append(clip.encode_images(torch.stack(images + padding))[: len(images)].cpu())
-            _require_finite(parts[-1], pool, start, clip.precision)
+            parts.append(clip.encode_pixels(_batch(images, batch_size, clip.device))[: len(images)])
             advance(len(images))
-        yield torch.cat(parts)
+        embeddings = torch.cat(parts).cpu()  # waits for the device once a shard
+        _require_finite(embeddings, pool, shard.start, clip.precision)
+        yield embeddings
+
+
+def _batch(images: Sequence[NDArray[np.uint8]], batch_size: int, device: torch.device) -> Tensor:
+    """Images in one piece of memory, filled up with the last one; pinned where a GPU fetches it."""
+    pixels = torch.empty(batch_size, *images[0].shape, dtype=torch.uint8, pin_memory=device.type == "cuda")
+    np.stack([*images, *[images[-1]] * (batch_size - len(images))], out=pixels.numpy())
+    return pixels
 
 
 def _require_finite(embeddings: Tensor, pool: Pool, start: int, precision: str) -> None:

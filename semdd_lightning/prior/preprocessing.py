@@ -10,6 +10,7 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
+from torchvision.transforms import Compose
 
 from semdd_lightning.errors import PriorError
 
@@ -82,6 +83,14 @@ class Preprocessing:
         )
         return cast("Callable[[Image.Image], Tensor]", image_transform_v2(config, is_train=False))
 
+    def pil_resize(self) -> Callable[[Image.Image], Image.Image]:
+        """`pil_transform` without its last two steps, conversion to numbers and normalisation.
+
+        What comes out is RGB of the model's input size; `normalize_pixels` does the rest for a whole batch.
+        """
+        *steps, _to_tensor, _normalize = cast("Compose", self.pil_transform()).transforms
+        return cast("Callable[[Image.Image], Image.Image]", Compose(steps))
+
 
 def resized_shape(height: int, width: int, size: tuple[int, int], resize_mode: str) -> tuple[int, int]:
     """Height and width that an image is resized to, before it is cropped or padded to `size`.
@@ -149,6 +158,26 @@ def normalize_images(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     2.0
     """
     return (images - mean[:, None, None]) / std[:, None, None]
+
+
+def normalize_pixels(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """What `Preprocessing.pil_transform` does last, bit for bit, for a batch and on any device.
+
+    Args:
+        pixels: 8-bit images, channels last, shape ``(B, H, W, 3)``.
+        mean: Mean of each channel, of images in [0, 1], shape ``(3,)``.
+        std: Standard deviation of each channel, shape ``(3,)``.
+
+    Returns:
+        Float32 images, channels first, shape ``(B, 3, H, W)``.
+
+    >>> import torch
+    >>> white = torch.full((1, 1, 1, 1), 255, dtype=torch.uint8)
+    >>> normalize_pixels(white, torch.tensor([0.5]), torch.tensor([0.25])).item()
+    2.0
+    """
+    white = mean.new_tensor(255.0)  # a tensor: CUDA multiplies by the rounded reciprocal of a plain number
+    return normalize_images(pixels.permute(0, 3, 1, 2).contiguous() / white, mean, std)
 
 
 def _crop_or_pad(images: Tensor, size: tuple[int, int], fill: float) -> Tensor:

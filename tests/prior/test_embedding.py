@@ -54,6 +54,14 @@ def test_embeddings_are_those_of_the_model(make_pool: MakePool, prior: OpenClipP
     assert result.encoded == 11
 
 
+def test_embeddings_have_the_bits_of_the_plain_way(make_pool: MakePool, prior: OpenClipPrior) -> None:
+    pool, clip = make_pool(6), prior.load()
+    images = [clip.preprocess(decode_image(pool.read(i))) for i in range(6)]
+    batches = [images[:4], images[4:] + [images[-1]] * 2]  # the last one filled up
+    plain = torch.cat([clip.encode_images(torch.stack(batch)) for batch in batches])[:6]
+    assert torch.equal(embed_pool(pool, prior).image_embeddings, plain)
+
+
 def test_a_complete_cache_needs_neither_model_nor_images(
     make_pool: MakePool, prior: OpenClipPrior, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
