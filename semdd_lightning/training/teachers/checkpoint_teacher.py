@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from semdd_lightning.errors import TeacherError
 from semdd_lightning.models import NetworkFactory, NormalizedNetwork, build_network
@@ -34,7 +33,7 @@ class CheckpointTeacher(Teacher):
         """See that the checkpoint is there and counts the same classes in the same order."""
         self._checkpoint(context)
 
-    def build(self, context: TeacherContext) -> nn.Module:
+    def build(self, context: TeacherContext) -> NormalizedNetwork:
         """Load the network, after the same check."""
         checkpoint = self._checkpoint(context)
         card = checkpoint["semdd"]
