@@ -1,7 +1,7 @@
 """Distillation as peers' code does it: decoded anew by worker processes that start with every epoch.
 
 Written from the description of RDED's validation (arXiv 2312.03526), in the style of the field's scripts:
-PIL images, per-image transforms, a DataLoader a epoch, the student's accuracy on each training batch by a
+PIL images, per-image transforms, a DataLoader an epoch, the student's accuracy on each training batch by a
 forward pass of its own.
 """
 
@@ -30,21 +30,20 @@ WORKERS = 4
 
 def peer_seconds(task: TrainingTask) -> float:
     """Train, and give the seconds of the passes that count."""
+    warnings.filterwarnings("ignore", "This DataLoader will create 4 worker processes")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     student = task.new_student().network.to(device)
     teacher = task.teacher_network().network.to(device).eval().requires_grad_(requires_grad=False)
     epochs = task.skipped + task.passes
     optimizer = torch.optim.AdamW(parameter_groups(student, "weights"), lr=1e-3, weight_decay=0.01)
     schedule = LambdaLR(optimizer, lambda epoch: 0.5 * (1 + math.cos(math.pi * epoch / epochs / 2)))
-    with warnings.catch_warnings():  # of more workers than cores
-        warnings.simplefilter("ignore")
-        loader = DataLoader(
-            DecodedImages(task.images, task),
-            task.batch_size,
-            shuffle=True,
-            num_workers=WORKERS,
-            pin_memory=torch.cuda.is_available(),
-        )
+    loader = DataLoader(
+        DecodedImages(task.images, task),
+        task.batch_size,
+        shuffle=True,
+        num_workers=WORKERS,
+        pin_memory=torch.cuda.is_available(),
+    )
     started = 0.0
     for epoch in range(epochs):
         if epoch == task.skipped:
@@ -84,9 +83,9 @@ def train_epoch(
 def cutmix(images: Tensor) -> Tensor:
     """Paste one box of a shuffled batch into a batch, (B, 3, S, S)."""
     size = images.shape[-1]
-    ratio = np.random.beta(1.0, 1.0)  # noqa: NPY002 - as scripts of the field do
+    ratio = np.random.beta(1.0, 1.0)
     half = int(size * np.sqrt(1 - ratio)) // 2
-    row, column = np.random.randint(size, size=2)  # noqa: NPY002
+    row, column = np.random.randint(size, size=2)
     top, bottom = np.clip([row - half, row + half], 0, size)
     left, right = np.clip([column - half, column + half], 0, size)
     order = torch.randperm(len(images), device=images.device)
@@ -138,6 +137,7 @@ class ShufflePatches:
         self.factor = factor
 
     def __call__(self, image: Tensor) -> Tensor:
+        """Another image with the same patches."""
         for axis in (2, 1):
             parts = image.chunk(self.factor, dim=axis)
             image = torch.cat([parts[place] for place in torch.randperm(self.factor).tolist()], dim=axis)

@@ -72,13 +72,14 @@ def measure(task: TrainingTask, rounds: int = 5, *, peer: bool = True) -> Result
     if peer:
         contestants["peers' loop"] = partial(peer_seconds, task)
     seconds = in_turns(contestants, rounds, warmups=0)  # each skips its own first passes
-    shares = [Ratio("limit / ours", paired(seconds["bare loop"], seconds["ours"]), LIMIT_BARS.get(task.image_size))]
+    share = paired(seconds["bare loop"], seconds["ours"])
+    ratios = [Ratio("limit / ours", share, LIMIT_BARS.get(task.image_size))]
     if peer:
         faster = paired(seconds["peers' loop"], seconds["ours"])
-        shares.append(Ratio("peers' loop / ours", faster, PEER_BARS.get((task.student, task.image_size))))
+        ratios.append(Ratio("peers' loop / ours", faster, PEER_BARS.get((task.student, task.image_size))))
     steps = task.passes * math.ceil(task.num_images / task.batch_size)
     settings = {name: value for name, value in asdict(task).items() if name != "root"}
-    return Result("student_training", settings | {"timed_steps": steps}, shares, seconds)
+    return Result("student_training", settings | {"timed_steps": steps}, ratios, seconds)
 
 
 def bare_seconds(task: TrainingTask) -> float:
@@ -108,7 +109,8 @@ def bare_training(
         teacher: What it learns from.
         passes: For each pass its batches, images in [0, 1], (B, 3, S, S) each.
     """
-    optimizer = torch.optim.AdamW(parameter_groups(student, "weights"), lr=1e-3, weight_decay=0.01)
+    groups = parameter_groups(student, "weights")
+    optimizer = torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.01, fused=True)
     schedule = LambdaLR(optimizer, lambda done: 0.5 * (1 + math.cos(math.pi * done / len(passes) / 2)))
     student.train()
     for batches in passes:

@@ -154,7 +154,7 @@ def _write_images(root: Path, count: int, num_classes: int, image_size: int) -> 
 
 @torch.no_grad()
 def _teach(network: nn.Module, images: Tensor, labels: Tensor) -> None:
-    """Let an untrained network know the images: its last layer is fitted, no teacher at chance is trained with.
+    """Fit an untrained network's last layer to the images: training with a teacher at chance is refused.
 
     Args:
         network: In evaluation mode.
