@@ -8,7 +8,8 @@ RDED's protocol with a teacher that labels while training: batch 50, CutMix, KL 
 AdamW, statistics of BatchNorm counted twice. Ours is what `semdd fit` builds. The limit is a bare loop with
 the same student, teacher and optimiser over batches in memory: no Lightning, no augmentation, one forward and
 one backward pass of the student and one forward pass of the teacher a step, as ours. The peers' loop makes
-one more forward pass of the student. Steps of a training under way are timed; no setup counts.
+one more forward pass of the student. All of them keep freed memory, as `semdd fit` does on a CPU. Steps of a
+training under way are timed; no setup counts.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from benchmarks.measuring import Ratio, Result, arguments, in_turns, now, paired
 from benchmarks.peer_loop import peer_seconds
 from benchmarks.timed_fit import our_seconds
 from benchmarks.training_task import TEMPERATURE, TrainingTask
+from semdd_lightning.freed_memory import keep_freed_memory
 from semdd_lightning.training import parameter_groups, soft_label_loss
 from semdd_lightning.training.teachers import FrozenTeacher
 
@@ -67,6 +69,7 @@ def measure(task: TrainingTask, rounds: int = 5, *, peer: bool = True) -> Result
         rounds: Rounds that count.
         peer: Whether the peers' loop is among them.
     """
+    keep_freed_memory()
     task.write()
     contestants = {"ours": partial(our_seconds, task), "bare loop": partial(bare_seconds, task)}
     if peer:

@@ -22,6 +22,7 @@ from semdd_lightning.data import ImageDataModule
 from semdd_lightning.data.pass_counts import epochs_of
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.export import write_text
+from semdd_lightning.freed_memory import keep_freed_memory
 from semdd_lightning.training import ClassifierModule
 
 
@@ -148,6 +149,8 @@ class SemddCLI(LightningCLI):
             *([LastCheckpoint(directory)] if trainer_config["enable_checkpointing"] is not False else []),
         ]
         trainer: Trainer = super().instantiate_trainer(**kwargs)
+        if trainer.strategy.root_device.type == "cpu":
+            keep_freed_memory()
         return trainer
 
     def after_fit(self) -> None:
