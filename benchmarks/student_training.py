@@ -91,8 +91,8 @@ def bare_seconds(task: TrainingTask) -> float:
     teacher = FrozenTeacher(task.teacher_network(), device)
     generator = torch.Generator().manual_seed(0)
     shape = (task.num_images, 3, task.image_size, task.image_size)
-    batches = torch.rand(shape, generator=generator).to(device).split(task.batch_size)
-    student = task.new_student().to(device, memory_format=torch.channels_last)
+    batches = torch.split(torch.rand(shape, generator=generator).to(device), task.batch_size)
+    student = task.new_student().to(device).to(memory_format=torch.channels_last)
     passes = bare_training(student, teacher, [batches] * (task.skipped + task.passes))
     started = 0.0
     for index in range(task.skipped + task.passes):

@@ -17,8 +17,8 @@ from semdd_lightning.cli.semdd_cli import SemddCLI
 
 def our_seconds(task: TrainingTask) -> float:
     """Train, and give the seconds of the passes that count."""
-    clocks = (callback for callback in fitted(task).trainer.callbacks if isinstance(callback, PassClock))
-    return next(clocks).seconds
+    callbacks = fitted(task).trainer.callbacks  # type: ignore[attr-defined]
+    return next(callback.seconds for callback in callbacks if isinstance(callback, PassClock))
 
 
 def fitted(task: TrainingTask) -> SemddCLI:

@@ -164,7 +164,7 @@ def _teach(network: nn.Module, images: Tensor, labels: Tensor) -> None:
     head = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
     seen: list[Tensor] = []
     hook = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    for part in images.split(50):
+    for part in torch.split(images, 50):
         network(part)
     hook.remove()
     features = torch.cat(seen).double()  # (N, F)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Trainer
+from PIL import Image
 from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as TF
 
@@ -18,8 +19,8 @@ from benchmarks.student_training import bare_training, measure
 from benchmarks.timed_fit import PassClock, fitted
 from benchmarks.training_task import TrainingTask
 from semdd_lightning.data import ImageDataModule
-from semdd_lightning.models import IMAGENET_MEAN, IMAGENET_STD, NormalizedNetwork
-from semdd_lightning.training import parameter_groups
+from semdd_lightning.models import IMAGENET_MEAN, IMAGENET_STD
+from semdd_lightning.training import ClassifierModule, parameter_groups
 from semdd_lightning.training.teachers import FrozenTeacher
 
 CPU = torch.device("cpu")
@@ -32,7 +33,7 @@ def task(tmp_path: Path) -> TrainingTask:
 
 def test_the_teacher_knows_the_images(task: TrainingTask) -> None:
     images = DecodedImages(task.images, task)
-    plain = [TF.pil_to_tensor(peer_loop.Image.open(file)) for file, _ in images.files]
+    plain = [TF.pil_to_tensor(Image.open(file)) for file, _ in images.files]
     labels = torch.tensor([label for _, label in images.files])
     logits = FrozenTeacher(task.teacher_network(), CPU)(torch.stack(plain).float() / 255)
     assert torch.equal(logits.argmax(dim=1), labels)
@@ -40,9 +41,9 @@ def test_the_teacher_knows_the_images(task: TrainingTask) -> None:
 
 
 def test_the_bare_loop_trains_as_ours_does(task: TrainingTask, monkeypatch: pytest.MonkeyPatch) -> None:
-    students: list[NormalizedNetwork] = []
+    students: list[nn.Module] = []
 
-    def keep(clock: PassClock, trainer: Trainer, module: LightningModule) -> None:
+    def keep(clock: PassClock, trainer: Trainer, module: ClassifierModule) -> None:
         students.append(copy.deepcopy(module.network))
 
     monkeypatch.setattr(PassClock, "on_fit_start", keep)

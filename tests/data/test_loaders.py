@@ -67,8 +67,9 @@ def test_a_planned_batch_moves_as_lightning_would_move_it(coloured_images: Label
         return [(value.device, value.dtype, value.shape) for value in _flat(batch)]
 
     meta = torch.device("meta")
-    for storage in ("device", "host"):
-        batch = next(iter(_loader(_store(coloured_images, storage))))  # type: ignore[arg-type]
+    storages: tuple[Literal["device", "host"], ...] = ("device", "host")
+    for storage in storages:
+        batch = next(iter(_loader(_store(coloured_images, storage))))
         moved = batch.to(meta)
         by_value = move_data_to_device(tuple(batch), meta)  # a bare tuple is searched for tensors
         assert described(moved) == described(TrainingIndices(*by_value))

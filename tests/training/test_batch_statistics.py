@@ -85,7 +85,7 @@ def test_frozen_layers_stay_frozen_and_momenta_as_they_were() -> None:
         twice(images)
     assert all(map(torch.equal, network[1].state_dict().values(), before.values()))
     assert [network[1].momentum, network[-1].momentum] == [0.1, 0.1]
-    assert int(network[-1].num_batches_tracked) == 2 * len(_batches())
+    assert network[-1].state_dict()["num_batches_tracked"] == 2 * len(_batches())
 
 
 def test_a_failed_pass_leaves_the_momenta() -> None:
