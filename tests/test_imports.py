@@ -18,6 +18,7 @@ NAME = PACKAGE.name
 # part of the package -> the parts it may import; `*` stands for all
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "freed_memory": set(),
     "assets": set(),
     "cache": {"errors"},
     "atomic": {"errors"},

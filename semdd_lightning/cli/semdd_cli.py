@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from semdd_lightning.cli.configs import config_name, packaged_configs, read_config, without_configs
+from semdd_lightning.cli.last_checkpoint import LastCheckpoint
 from semdd_lightning.cli.options import flatten
 from semdd_lightning.cli.predictions import PredictionWriter
 from semdd_lightning.cli.protocol_changes import beyond, protocol_changes
@@ -24,6 +25,7 @@ from semdd_lightning.data import ImageDataModule
 from semdd_lightning.data.pass_counts import epochs_of
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.export import write_text
+from semdd_lightning.freed_memory import keep_freed_memory
 from semdd_lightning.training import ClassifierModule
 
 logger = logging.getLogger(__name__)
@@ -154,17 +156,16 @@ class SemddCLI(LightningCLI):
         kwargs["default_root_dir"] = directory
         trainer_config = self._get(self.config_init, "trainer")
         kwargs["check_val_every_n_epoch"] = _epochs_between_validations(trainer_config)
-        last = ModelCheckpoint(
-            dirpath=directory, filename="last", save_on_train_epoch_end=True, enable_version_counter=False
-        )
         shown = trainer_config["enable_progress_bar"] is not False
         self.trainer_defaults["callbacks"] = [
             *([ProgressBar()] if shown else []),
             self.record,
             PredictionWriter(self.record),
-            *([last] if trainer_config["enable_checkpointing"] is not False else []),
+            *([LastCheckpoint(directory)] if trainer_config["enable_checkpointing"] is not False else []),
         ]
         trainer: Trainer = super().instantiate_trainer(**kwargs)
+        if trainer.strategy.root_device.type == "cpu":
+            keep_freed_memory()
         return trainer
 
     def after_fit(self) -> None:

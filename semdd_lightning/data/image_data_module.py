@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any, Literal
 
 import torch
-from lightning.fabric.utilities import move_data_to_device
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
@@ -173,8 +172,7 @@ class ImageDataModule(LightningDataModule):
             self._stores["train"], self.schedule, 1, lambda: pass_index, num_workers=self.num_workers
         )
         for indices in loader:
-            batch = move_data_to_device(indices, self._device)
-            yield augmented_batch(batch, self._stores["train"], self.augmentation)
+            yield augmented_batch(indices.to(self._device), self._stores["train"], self.augmentation)
 
     def plain_images(self, rows: Tensor) -> Tensor:
         """Training images in [0, 1], neither augmented nor mixed, on the training device, (n, 3, S, S)."""

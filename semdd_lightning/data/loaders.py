@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -21,6 +21,11 @@ class TrainingIndices(NamedTuple):
 
     plan: PlannedBatch
     pixels: Tensor | None
+
+    def to(self, device: torch.device) -> TrainingIndices:
+        """The same on a device; Lightning calls it, and else would look for tensors among all the values."""
+        moved: TrainingIndices = _moved(self, device)
+        return moved
 
 
 class EvaluationBatch(NamedTuple):
@@ -155,6 +160,15 @@ def _decoded_batches(dataset: Dataset[Batch], numbers: range, num_workers: int) 
         generator=generator,
         pin_memory=torch.cuda.is_available(),
     )
+
+
+def _moved(value: Any, device: torch.device) -> Any:  # noqa: ANN401 - whatever a plan holds
+    if isinstance(value, Tensor):
+        return value.to(device, non_blocking=device.type == "cuda")
+    if isinstance(value, tuple):
+        moved = [_moved(part, device) for part in value]
+        return type(value)(*moved) if hasattr(value, "_fields") else tuple(moved)
+    return value
 
 
 def _evaluation_batch(store: ImageStore, rows: Tensor) -> EvaluationBatch:

@@ -130,18 +130,17 @@ class PassPlanner:
         start, stop = self.batches[batch]
         rows = torch.tensor_split(torch.arange(start, stop), world_size)[rank]
         weight = len(rows) * world_size / (stop - start)
-        if len(rows) == 0:
-            rows = torch.tensor([start])
-        partners = plan.partners[rows]
-        needed = torch.cat([rows, partners[~torch.isin(partners, rows)]])
-        place = torch.empty(self.num_images, dtype=torch.int64)
-        place[needed] = torch.arange(len(needed))
-        images = plan.order[needed]
-        groups, sizes = self._groups_of(int(rows[0]), int(rows[-1]) + 1)
+        first, last = (int(rows[0]), int(rows[-1])) if len(rows) else (start, start)
+        partners = plan.partners[first : last + 1]
+        lacking = (partners < first) | (partners > last)
+        places = partners - first
+        places[lacking] = torch.arange(int(lacking.sum())) + (last + 1 - first)
+        images = torch.cat([plan.order[first : last + 1], plan.order[partners[lacking]]])
+        groups, sizes = self._groups_of(first, last + 1)
         return PlannedBatch(
             images=images,
             draws=plan.draws.rows(images),
-            partners=place[partners],
+            partners=places,
             mixes=plan.mixes[groups],
             sizes=sizes,
             weight=torch.tensor(weight, dtype=torch.float32),

@@ -27,7 +27,7 @@ from semdd_lightning.training.averaging import averaged_network
 from semdd_lightning.training.checkpoint_card import checkpoint_card, class_order_difference
 from semdd_lightning.training.history import training_history
 from semdd_lightning.training.losses import mixed_label_loss
-from semdd_lightning.training.schedules import CosineLR, ScheduleFactory, parameter_groups
+from semdd_lightning.training.schedules import CosineLR, ScheduleFactory, fused, parameter_groups
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +89,7 @@ class ClassifierModule(LightningModule):
                 if k <= num_classes
             }
         )
+        self._epoch_losses: list[Tensor] = []
         self.val_metrics = metrics.clone(prefix="val_")
         self.test_metrics = metrics.clone(prefix="test_")
 
@@ -148,8 +149,13 @@ class ClassifierModule(LightningModule):
     def training_step(self, batch: TrainingImages, batch_idx: int) -> Tensor:
         """One step; the weight makes unevenly shared batches count as the global batch would."""
         loss = self.training_loss(batch) * batch.weight
-        self.log("train_loss", loss.detach(), on_step=False, on_epoch=True, sync_dist=True, batch_size=1)
+        self._epoch_losses.append(loss.detach())  # a log at each step costs as much as a small student's step
         return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Log the mean loss of the epoch's steps."""
+        self.log("train_loss", torch.stack(self._epoch_losses).mean(), sync_dist=True)
+        self._epoch_losses.clear()
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as Lightning has it
         """One step of the optimiser, and of the average that follows it."""
@@ -167,7 +173,7 @@ class ClassifierModule(LightningModule):
                 f"{accumulated}; give passes_per_epoch 1, so that each pass ends with a step of what is left."
             )
             raise ConfigError(msg)
-        optimizer = self.optimizer(parameter_groups(self.network, self.weight_decay_on))
+        optimizer = fused(self.optimizer(parameter_groups(self.network, self.weight_decay_on)))
         scheduler = self.schedule(optimizer, data.passes)
         self._half_cosine = isinstance(scheduler, CosineLR) and scheduler.stretch == 2
         schedule: LRSchedulerConfigType = {

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import torch
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 
 from semdd_lightning.data import PoolDataModule, TrainingImages
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.models import IMAGENET_MEAN, IMAGENET_STD, NetworkFactory
+from semdd_lightning.training.batch_statistics import CountedTwice
 from semdd_lightning.training.classifier_module import ClassifierModule, rded_optimizer
 from semdd_lightning.training.losses import SoftLabelLoss, distillation_loss
 from semdd_lightning.training.schedules import CosineLR, ScheduleFactory
@@ -50,8 +50,8 @@ class DistillationModule(ClassifierModule):
             takes 0.025.
         ema_decay: decay of a moving average of the weights over steps, which is then what is evaluated; none
             evaluates the weights themselves.
-        statistics_twice: RDED's extra forward pass without gradient on each batch, which updates the running
-            statistics of BatchNorm a second time.
+        statistics_twice: update the running statistics of BatchNorm twice a step, as RDED's extra forward
+            pass without gradient on each batch does. It is really made where the student draws at random.
     """
 
     def __init__(
@@ -89,6 +89,7 @@ class DistillationModule(ClassifierModule):
         self.teacher = teacher
         self._frozen: FrozenTeacher | None = None
         self._batch_labels: BatchLabels | None = None
+        self._counted_twice: CountedTwice | None = None
         self.teacher_card: dict[str, Any] | None = None
 
     def prepare_data(self) -> None:
@@ -102,7 +103,10 @@ class DistillationModule(ClassifierModule):
     def setup(self, stage: str) -> None:
         """Build the teacher and refuse one at chance level; evaluation alone needs no teacher."""
         super().setup(stage)
-        if stage != "fit" or self._frozen is not None:
+        if stage != "fit":
+            return
+        self._counted_twice = CountedTwice(self.network) if self.statistics_twice else None
+        if self._frozen is not None:
             return
         if isinstance(self.teacher, SoftLabels):
             self._batch_labels, self.teacher_card = self.teacher.open(self._label_request)
@@ -148,11 +152,9 @@ class DistillationModule(ClassifierModule):
 
     def training_loss(self, batch: TrainingImages) -> Tensor:
         """How far the student is from the teacher on the very pixels that it sees."""
-        if self.statistics_twice:
-            with torch.no_grad():
-                self(batch.images)
+        student = self if self._counted_twice is None else self._counted_twice
         return distillation_loss(
-            self(batch.images),
+            student(batch.images),
             self.teacher_logits(batch),
             batch.labels,
             self.loss,

@@ -1,4 +1,4 @@
-"""Learning-rate schedules that count passes, and the parameter groups of weight decay."""
+"""Learning-rate schedules that count passes, the parameter groups of weight decay, and fused steps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from torch import nn
-from torch.optim import Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 ScheduleFactory = Callable[[Optimizer, int], LRScheduler]
@@ -93,3 +93,15 @@ def parameter_groups(network: nn.Module, decay: Literal["weights", "all"]) -> li
     decayed = [p for name, p in named if "weight" in name and p.ndim >= 2]
     others = [p for name, p in named if not ("weight" in name and p.ndim >= 2)]
     return [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
+
+
+def fused(optimizer: Optimizer) -> Optimizer:
+    """Let an optimiser step all parameters in one kernel where it can and was not told otherwise.
+
+    The formula is the same; numbers differ from a loop over parameters in their last bits.
+    """
+    if isinstance(optimizer, (Adam, AdamW, SGD)):  # elsewhere not for every device
+        for group in optimizer.param_groups:
+            if group["fused"] is None and group["foreach"] is None:
+                group["fused"] = not group["differentiable"]
+    return optimizer

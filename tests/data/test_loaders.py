@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from lightning.fabric.utilities import move_data_to_device
 from torch import Tensor
 
 from semdd_lightning.data import Augmentation
@@ -59,6 +60,23 @@ def test_host_memory_sends_the_pixels_along(coloured_images: LabelledImages) -> 
     for batch in _loader(store):
         assert batch.pixels is not None
         assert torch.equal(batch.pixels, store.gather(batch.plan.images))
+
+
+def test_a_planned_batch_moves_as_lightning_would_move_it(coloured_images: LabelledImages) -> None:
+    def described(batch: TrainingIndices) -> list[tuple[torch.device, torch.dtype, torch.Size]]:
+        return [(value.device, value.dtype, value.shape) for value in _flat(batch)]
+
+    meta = torch.device("meta")
+    storages: tuple[Literal["device", "host"], ...] = ("device", "host")
+    for storage in storages:
+        batch = next(iter(_loader(_store(coloured_images, storage))))
+        moved = batch.to(meta)
+        by_value = move_data_to_device(tuple(batch), meta)  # a bare tuple is searched for tensors
+        assert described(moved) == described(TrainingIndices(*by_value))
+        assert {value.device for value in _flat(moved)} == {meta}
+        assert (moved.plan.sizes, moved.plan.drawn_pass) == (batch.plan.sizes, batch.plan.drawn_pass)
+        assert (moved.pixels is None) == (storage == "device")
+        assert moved.pixels is None or moved.pixels.device == meta
 
 
 def test_an_epoch_goes_on_where_the_one_before_ended(coloured_images: LabelledImages) -> None:

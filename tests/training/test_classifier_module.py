@@ -9,10 +9,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger
 from sklearn.metrics import accuracy_score, top_k_accuracy_score
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -64,6 +66,33 @@ def test_how_passes_make_epochs_and_where_images_live_change_no_number(
     _assert_equal(trained(2, "host"), expected)
     with pytest.raises(AssertionError):
         _assert_equal(_module(network).state_dict(), expected)
+
+
+class StepLosses(Callback):
+    """The loss of every step, and the mean that was logged, epoch by epoch."""
+
+    def __init__(self) -> None:
+        self.steps: list[list[float]] = []
+        self.logged: list[float] = []
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.steps.append([])
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any) -> None:  # noqa: ANN401
+        self.steps[-1].append(float(outputs["loss"]))
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.logged = pd.read_csv(Path(str(trainer.log_dir)) / "metrics.csv")["train_loss"].tolist()
+
+
+def test_the_logged_loss_is_the_mean_over_an_epochs_steps(
+    coloured_pool: Path, make_trainer: MakeTrainer, tmp_path: Path
+) -> None:
+    losses = StepLosses()
+    trainer = make_trainer(5, logger=CSVLogger(tmp_path), callbacks=[losses])
+    trainer.fit(_module(), datamodule=_data(coloured_pool, 2))
+    assert [len(steps) for steps in losses.steps] == [6] * 5
+    assert losses.logged == pytest.approx([sum(steps) / 6 for steps in losses.steps], rel=1e-6)
 
 
 def test_a_resumed_run_is_the_uninterrupted_one(

@@ -22,6 +22,7 @@ from semdd_lightning.training import (
     parameter_groups,
     rded_optimizer,
 )
+from semdd_lightning.training.schedules import fused
 
 LR = 1e-3  # of RDED
 PASSES = 6
@@ -202,3 +203,40 @@ def test_rdeds_optimiser() -> None:
     assert isinstance(optimizer, torch.optim.AdamW)
     values = [(g["lr"], g["betas"], g["weight_decay"]) for g in optimizer.param_groups]
     assert values == [(1e-3, (0.9, 0.999), 0.01), (1e-3, (0.9, 0.999), 0.0)]
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        rded_optimizer,
+        partial(torch.optim.Adam, lr=1e-2, amsgrad=True),
+        partial(torch.optim.SGD, lr=1e-2, momentum=0.9, weight_decay=5e-4),
+    ],
+    ids=["adamw", "adam", "sgd"],
+)
+def test_fused_steps_are_those_of_a_loop(build: Callable[..., torch.optim.Optimizer]) -> None:
+    def trained(*, fuse: bool) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        network = ConvNet(3, 8, depth=1, width=4, norm="none")
+        optimizer = build(parameter_groups(network, "weights"))
+        optimizer = fused(optimizer) if fuse else optimizer
+        assert all(bool(group["fused"]) == fuse for group in optimizer.param_groups)
+        for _ in range(10):
+            loss = network(torch.rand(5, 3, 8, 8)).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return network.state_dict()
+
+    plain = trained(fuse=False)
+    for name, value in trained(fuse=True).items():
+        torch.testing.assert_close(value, plain[name], atol=1e-6, rtol=1e-5, msg=name)
+
+
+def test_what_was_asked_of_an_optimizer_stays() -> None:
+    parameters = [nn.Parameter(torch.zeros(2))]
+    looped = fused(torch.optim.AdamW(parameters, foreach=False))
+    assert looped.param_groups[0]["fused"] is None
+    assert not fused(torch.optim.SGD(parameters, differentiable=True)).param_groups[0]["fused"]
+    other = torch.optim.RMSprop(parameters)
+    assert fused(other) is other

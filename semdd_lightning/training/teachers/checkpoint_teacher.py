@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from semdd_lightning.errors import TeacherError
 from semdd_lightning.models import NetworkFactory, NormalizedNetwork, build_network
@@ -30,7 +29,7 @@ class CheckpointTeacher(Teacher):
     path: Path
     network: str | NetworkFactory | None = None
 
-    def build(self, context: TeacherContext) -> nn.Module:
+    def build(self, context: TeacherContext) -> NormalizedNetwork:
         """Load the network, if it counts the same classes in the same order."""
         checkpoint = self._checkpoint(context)
         card = checkpoint["semdd"]

@@ -88,7 +88,9 @@ class FrozenTeacher:
     """
 
     def __init__(self, network: nn.Module, device: torch.device) -> None:
-        self.network = network.to(device).eval().requires_grad_(requires_grad=False)
+        # as of students: convolutions run faster, and no number changes but in its last bits
+        placed = network.to(device).to(memory_format=torch.channels_last)
+        self.network = placed.eval().requires_grad_(requires_grad=False)
         self.device = device
 
     @torch.no_grad()

@@ -52,3 +52,14 @@ def test_the_precision_of_training_does_not_change_what_it_says() -> None:
         online, half = teacher(images), teacher(images.bfloat16())
     assert torch.equal(online, stored)
     assert torch.equal(half, teacher(images.bfloat16().float()))
+
+
+def test_its_memory_format_changes_no_more_than_the_last_bits() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 4, 3)).eval()
+    images = torch.rand(5, 3, 12, 12)
+    with torch.no_grad():
+        expected = network(images)
+    found = FrozenTeacher(network, torch.device("cpu"))(images)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)

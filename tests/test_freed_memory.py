@@ -1,0 +1,44 @@
+"""Freed blocks are used again: counted in page faults of a process of its own."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from semdd_lightning import freed_memory
+
+PROGRAM = """
+import resource, sys
+import numpy as np
+from semdd_lightning.freed_memory import keep_freed_memory
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    np.ones(64 * 2**20, dtype=np.uint8)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+assert sys.argv[1] == "plain" or keep_freed_memory()
+print(faults(), faults())
+"""
+
+
+def _faults(how: str) -> list[int]:
+    environment = {**os.environ, "NUMPY_MADVISE_HUGEPAGE": "0"}
+    words = [sys.executable, "-c", PROGRAM, how]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    return [int(word) for word in done.stdout.split()]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's malloc alone is told")
+def test_a_freed_block_is_used_again() -> None:
+    plain, kept = _faults("plain"), _faults("kept")
+    assert kept[1] < plain[1] / 10
+
+
+def test_other_c_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
+    assert not freed_memory.keep_freed_memory()
