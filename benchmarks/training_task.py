@@ -114,6 +114,7 @@ class TrainingTask:
             "student": self.student,
             "teacher": {"class_path": "CheckpointTeacher", "init_args": {"path": path}},
             "temperature": TEMPERATURE,
+            "schedule": {"class_path": "CosineLR", "init_args": {"stretch": 2.0}},
             "statistics_twice": True,
         }
         config = {
