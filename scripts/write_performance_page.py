@@ -3,7 +3,7 @@
 python scripts/write_performance_page.py
 
 A table stands between ``<!-- NAME -->`` and ``<!-- end -->`` and shows docs/results/performance/NAME.json,
-written by ``python -m benchmarks.NAME --json docs/results/performance/NAME.json``. A test compares.
+written by ``python -m benchmarks.BENCHMARK --json docs/results/performance/NAME.json``. A test compares.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ def page() -> str:
 
 
 def tables(name: str) -> str:
-    """Ratios and other figures of one record; times of a CPU mean little elsewhere and stay in the record."""
+    """Ratios and other figures of one record; its times and rates mean little elsewhere and stay in it."""
     record = json.loads((RECORDS / f"{name}.json").read_text())
-    figures = [f"- {figure}: {value:,.1f}" for figure, value in record["figures"].items()]
-    parts = [ratio_table(record["ratios"]), figures, [_source(name, record)]]
+    shown = {name: value for name, value in record["figures"].items() if not name.endswith("/s")}
+    figures = [f"- {figure}: {value:,.1f}" for figure, value in shown.items()]
+    parts = [ratio_table(record["ratios"]), figures, [_source(record)]]
     body = "\n\n".join("\n".join(part) for part in parts if part)
     return f"<!-- {name} -->\n{body}\n<!-- end -->"
 
@@ -42,10 +43,10 @@ def ratio_table(ratios: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def _source(name: str, record: dict[str, Any]) -> str:
+def _source(record: dict[str, Any]) -> str:
     settings = ", ".join(f"{key} {value}" for key, value in record["settings"].items())
     versions = ", ".join(f"{library} {version}" for library, version in record["versions"].items())
-    command = f"`python -m benchmarks.{name}`"
+    command = f"`python -m benchmarks.{record['benchmark']}`"
     return f"{command} ({settings}) on {record['hardware']}; Python {record['python']}, {versions}."
 
 
