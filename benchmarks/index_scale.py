@@ -173,7 +173,7 @@ def photograph_like(size: int) -> bytes:
         return stream.getvalue()
 
 
-def in_a_process(measured: Callable[..., M], *args: Path) -> M:
+def in_a_process(measured: Callable[..., M], *args: object) -> M:
     """Call a function in a fresh process, whose memory is its own."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
         return process.submit(measured, *args).result()
