@@ -1,7 +1,7 @@
 """Greedy samplers against those of others on one class: ``python -m benchmarks.greedy_stage``.
 
-Facility location stands against apricot-select's default, the lazy greedy. The similarity matrix that it takes
-is computed by NumPy and is part of its time, since ours starts at the embeddings too. Each of its fits
+Facility location stands against apricot-select's default, the lazy greedy. The similarity matrix that it
+takes is computed by NumPy and is part of its time, since ours starts at the embeddings too. Each of its fits
 compiles its loops, so the time for ten images is taken off in a second ratio. K-center stands against the
 plain greedy of core-set selection: after each pick the distances of all images to it, by scikit-learn, and a
 running minimum. Both sides choose as many images; one function computes the objectives of both.

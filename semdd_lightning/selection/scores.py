@@ -139,8 +139,7 @@ class ClassScores:
         return relevance, separability, predicted
 
     def _score(self, block: Tensor, class_index: int) -> tuple[Tensor, Tensor, Tensor]:
-        memory = self._scratch("others", tuple(block.shape), torch.float64)
-        own = inner_products(block, self._prototypes[class_index], out=memory)
+        own = block @ self._prototypes[class_index]
         rival, best = self._find(block, hidden=(slice(None), class_index))
         behind = rounded(best) - rounded(own)
         loses = (behind > 0) | ((behind == 0) & (rival < class_index))

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
+
+# NumPy asks for huge pages, PyTorch does not: streaming through megabytes of small ones misses the TLB
+_NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
 
 
 class Scratch:
@@ -31,5 +35,5 @@ class Scratch:
         size = math.prod(shape)
         kept = self._kept.get((name, dtype))
         if kept is None or len(kept) < size:
-            kept = self._kept[name, dtype] = torch.empty(size, dtype=dtype)
+            kept = self._kept[name, dtype] = torch.from_numpy(np.empty(size, _NUMPY[dtype]))
         return kept[:size].view(shape)

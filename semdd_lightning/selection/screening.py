@@ -111,7 +111,7 @@ def inner_products(vectors: Tensor, others: Tensor, out: Tensor | None = None) -
 
     Args:
         vectors: Vectors ``(n, d)``.
-        others: As many vectors ``(n, d)``, or one ``(d,)`` for all.
+        others: As many vectors ``(n, d)``.
         out: Memory for the factors' products ``(n, d)``.
 
     >>> inner_products(torch.eye(2), torch.tensor([[0.5, 1.0], [0.0, 2.0]])).tolist()

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
-from typing import ClassVar, get_args
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 import torch
@@ -113,20 +113,29 @@ def dynamic_diversity(
     left = np.arange(len(quality))
     weighted_quality = (1 - diversity_weight) * normalized_quality
     similarity = np.full(len(quality), -np.inf if diversity_mode == "nearest" else 0.0)
+    best = picked
     for size in range(1, ipc):
-        left = left[left != picked]
+        left, weighted_quality, similarity = (
+            _without(column, best) for column in (left, weighted_quality, similarity)
+        )
         if diversity_mode == "nearest":
-            similarity = np.maximum(similarity, similarities(picked))
-            diversity = 1 - similarity[left]
+            similarity = np.maximum(similarity, similarities(picked)[left])
+            diversity = 1 - similarity
         else:
-            similarity = similarity + similarities(picked)
-            diversity = 1 - similarity[left] / size
-        value = weighted_quality[left] + diversity_weight * normalize_array(diversity, normalization)
+            similarity = similarity + similarities(picked)[left]
+            diversity = 1 - similarity / size
+        value = weighted_quality + diversity_weight * normalize_array(diversity, normalization)
         best = first_best(value)
         picked = int(left[best])
         order.append(picked)
         values.append(float(value[best]))
     return torch.tensor(order), torch.tensor(values, dtype=torch.float64)
+
+
+def _without(column: NDArray[Any], position: int) -> NDArray[Any]:
+    """The column with one entry less, in its own memory."""
+    column[position:-1] = column[position + 1 :]
+    return column[:-1]
 
 
 def _similarities(image_embeddings: Tensor, ipc: int) -> Callable[[int], NDArray[np.float64]]:
