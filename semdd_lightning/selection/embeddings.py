@@ -14,7 +14,7 @@ from semdd_lightning.errors import SelectionError
 PrototypeSource = Literal["text", "image", "both"]
 
 _NORM_TOLERANCE = 1e-2  # wide enough for bfloat16 vectors, narrow enough to catch a forgotten normalisation
-_CHECK_ROWS = 65536
+_CHECK_ROWS = 2048
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +81,22 @@ class Embeddings:
 
     def class_rows(self) -> list[Tensor]:
         """For every class its pool rows, ascending: C tensors ``(n_c,)`` of int64."""
-        order = torch.argsort(self.labels.cpu(), stable=True)
-        return list(torch.split(order, self.counts().tolist()))
+        return rows_by_class(self.labels, self.num_classes)
+
+
+def rows_by_class(labels: Tensor, num_classes: int) -> list[Tensor]:
+    """For every class the rows that have its label, ascending: C tensors ``(n_c,)`` of int64.
+
+    Args:
+        labels: Class index of each row ``(N,)``, int64, in [0, C).
+        num_classes: Number of classes C.
+
+    >>> [rows.tolist() for rows in rows_by_class(torch.tensor([1, 0, 1]), 2)]
+    [[1], [0, 2]]
+    """
+    labels = labels.cpu()
+    counts = torch.bincount(labels, minlength=num_classes)
+    return list(torch.split(torch.argsort(labels, stable=True), counts.tolist()))
 
 
 def as_float64(vectors: Tensor) -> Tensor:
@@ -110,11 +124,8 @@ def image_prototypes(image_embeddings: Tensor, labels: Tensor, num_classes: int)
     [[0.7071, 0.7071], [0.0, 1.0]]
     """
     _check_labels(labels, len(image_embeddings), num_classes)
-    host_labels = labels.cpu()
-    order = torch.argsort(host_labels, stable=True)
-    counts = torch.bincount(host_labels, minlength=num_classes)
     means = torch.zeros(num_classes, image_embeddings.shape[1], dtype=torch.float64)
-    for class_index, rows in enumerate(torch.split(order, counts.tolist())):
+    for class_index, rows in enumerate(rows_by_class(labels, num_classes)):
         if len(rows) == 0:
             msg = (
                 f"Expected at least 1 image of class {class_index} for its image prototype, found 0; "
@@ -172,7 +183,7 @@ def _check_unit_rows(name: str, vectors: Tensor) -> None:
         )
         raise SelectionError(msg)
     for start in range(0, len(vectors), _CHECK_ROWS):
-        norms = torch.linalg.vector_norm(vectors[start : start + _CHECK_ROWS].double(), dim=1)
+        norms = torch.linalg.vector_norm(vectors[start : start + _CHECK_ROWS].float(), dim=1)
         wrong = torch.nonzero(~((norms - 1).abs() <= _NORM_TOLERANCE))  # NaN and inf land here as well
         if len(wrong):
             row = int(wrong[0])

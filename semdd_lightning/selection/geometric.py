@@ -11,7 +11,11 @@ from torch import Tensor
 from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection.picks import ClassPool, Picks
 from semdd_lightning.selection.sampler import Sampler
-from semdd_lightning.selection.ties import first_best
+from semdd_lightning.selection.ties import DECIMALS, first_best
+
+_FIRST_LOOK = 32  # images whose gain is computed at first; twice as many each time the best is not among them
+_KEPT_BLOCKS = 3
+_TIE = 2 * 10.0**-DECIMALS  # gains that round to one decision value, with room for the last bits
 
 
 def k_center(image_embeddings: Tensor, ipc: int) -> Picks:
@@ -78,15 +82,16 @@ def herding(image_embeddings: Tensor, ipc: int) -> Picks:
 def facility_location(image_embeddings: Tensor, ipc: int, block: int = 2048) -> Picks:
     """Greedy facility location: each pick adds most to the class's mean similarity to its nearest pick.
 
-    Similarity is (1 + cosine) / 2, the value is the gain. A pick changes the gains only through the images
-    that are closer to it than to all picks before, so only their rows of the class matrix are computed, a
-    block at a time: about n_c^2 * d * log(ipc) operations, with the answer of the plain greedy algorithm.
-    The objective is that of Mirchandani and Francis, "Discrete location theory", 1990.
+    Similarity is (1 + cosine) / 2, the value is the gain. The objective is that of Mirchandani and Francis,
+    "Discrete location theory", 1990. Gains never grow from pick to pick, so an old gain bounds a new one, and
+    only images whose bound reaches the best gain are computed again: the lazy greedy of Minoux, "Accelerated
+    greedy algorithms for maximizing submodular set functions", 1978, with the answer of the plain one.
 
     Args:
         image_embeddings: Unit vectors of one class ``(n_c, d)``, float64.
         ipc: Images to pick, <= n_c.
-        block: Rows of the class matrix held at a time, >= 1; a class of no more images is computed once.
+        block: Rows of the class matrix computed at a time, >= 1; the matrix of a class of up to three times
+            as many images is kept.
 
     >>> z = torch.tensor([[1.0, 0.0], [0.96, 0.28], [0.0, 1.0], [0.8, 0.6]], dtype=torch.float64)
     >>> facility_location(z, 2).order.tolist()
@@ -94,34 +99,49 @@ def facility_location(image_embeddings: Tensor, ipc: int, block: int = 2048) -> 
     """
     # exact unit vectors keep similarities non-negative: nothing is less similar than having no pick at all
     vectors = image_embeddings / torch.linalg.vector_norm(image_embeddings, dim=1, keepdim=True)
-    gains = (1 + vectors @ vectors.mean(dim=0)) / 2
-    nearest = torch.zeros(len(vectors), dtype=torch.float64)
-    taken = torch.zeros(len(vectors), dtype=torch.bool)
-    matrix = _similarity(vectors, vectors) if len(vectors) <= block else None
-    order: list[int] = []
-    values: list[float] = []
-    for _ in range(ipc):
-        picked = first_best(gains.masked_fill(taken, -torch.inf))
-        taken[picked] = True
+    cosines = _Cosines(vectors, kept=len(vectors) <= _KEPT_BLOCKS * block)
+    bounds = (1 + vectors @ vectors.mean(dim=0)) / 2  # the first gains, before anything is picked
+    picked = first_best(bounds)
+    order, values = [picked], [float(bounds[picked])]
+    nearest = cosines(torch.tensor([picked]))[0].clone()
+    bounds[picked] = -torch.inf
+    for _ in range(1, ipc):
+        current = torch.zeros(len(vectors), dtype=torch.bool)
+        size = min(_FIRST_LOOK, block)
+        best = -torch.inf
+        while True:
+            rows = torch.nonzero(~current & (bounds > best - _TIE))[:, 0]
+            if len(rows) == 0:
+                break
+            rows = rows[bounds[rows].topk(min(size, len(rows))).indices]
+            bounds[rows] = (cosines(rows) - nearest).clamp_(min=0).sum(dim=1) / (2 * len(vectors))
+            current[rows] = True
+            best = max(best, float(bounds[rows].max()))
+            size = min(2 * size, block)
+        picked = first_best(bounds.masked_fill(~current, -torch.inf))
         order.append(picked)
-        values.append(float(gains[picked]))
-        if len(order) < ipc:
-            nearer = torch.maximum(nearest, _similarity(vectors, vectors[picked : picked + 1])[:, 0])
-            for rows in torch.split(torch.nonzero(nearer > nearest)[:, 0], block):
-                similarity = _similarity(vectors[rows], vectors) if matrix is None else matrix[rows]
-                gains = gains - _lost_gains(similarity, nearest[rows], nearer[rows]) / len(vectors)
-            nearest = nearer
+        values.append(float(bounds[picked]))
+        torch.maximum(nearest, cosines(torch.tensor([picked]))[0], out=nearest)
+        bounds[picked] = -torch.inf
     return _picks(order, values)
 
 
-def _lost_gains(similarity: Tensor, before: Tensor, after: Tensor) -> Tensor:
-    """Sum over rows of max(0, s - before) - max(0, s - after), for similarities ``(rows, n_c)``."""
-    low, high = before[:, None], after[:, None]
-    return (torch.clamp(similarity, low, high) - low).sum(dim=0)
+class _Cosines:
+    """Rows of the class matrix, each computed once if they are kept."""
 
+    def __init__(self, vectors: Tensor, *, kept: bool) -> None:
+        self._vectors = vectors
+        self._known = torch.zeros(len(vectors), dtype=torch.bool)
+        self._matrix = torch.empty(len(vectors), len(vectors), dtype=vectors.dtype) if kept else None
 
-def _similarity(vectors: Tensor, others: Tensor) -> Tensor:
-    return (1 + vectors @ others.T) / 2
+    def __call__(self, rows: Tensor) -> Tensor:
+        """Cosines of some images to all ``(m, n_c)``."""
+        if self._matrix is None:
+            return self._vectors[rows] @ self._vectors.T
+        new = rows[~self._known[rows]]
+        self._matrix[new] = self._vectors[new] @ self._vectors.T
+        self._known[new] = True
+        return self._matrix[rows]
 
 
 def _picks(order: list[int], values: list[float]) -> Picks:

@@ -14,9 +14,10 @@ class ClassPool:
     Args:
         class_index: Index of the class.
         rows: Pool rows of its images ``(n_c,)``, ascending, int64.
-        image_embeddings: Unit vectors ``(n_c, d)``.
+        image_embeddings: Unit vectors ``(n_c, d)``, valid until the sampler is shown the next class.
         class_relevance: r ``(n_c,)``.
         class_separability: s ``(n_c,)``; None if there is one class only.
+        predicted: Zero-shot class index ``(n_c,)``, int64.
         quality: q ``(n_c,)`` by the sampler's rule.
     """
 
@@ -25,6 +26,7 @@ class ClassPool:
     image_embeddings: Tensor
     class_relevance: Tensor
     class_separability: Tensor | None
+    predicted: Tensor
     quality: Tensor
 
     def __len__(self) -> int:

@@ -12,16 +12,14 @@ from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection.embeddings import Embeddings, PrototypeSource, class_prototypes
 from semdd_lightning.selection.scores import (
     DEFAULT_CHUNK,
+    ClassScores,
     Normalization,
     SeparabilityMode,
     check_choice,
     normalize,
-    own_similarity,
-    separability_of,
-    similarity_blocks,
     warn_equal_prototypes,
 )
-from semdd_lightning.selection.ties import rounded
+from semdd_lightning.selection.scratch import Scratch
 
 
 @dataclass(frozen=True)
@@ -66,12 +64,12 @@ class QualityRule:
 
 @dataclass(frozen=True, eq=False)
 class ImageScores:
-    """The scores of all pool images that do not depend on what is chosen.
+    """The scores of images that do not depend on what is chosen: those of a class, or of all the pool.
 
     Args:
-        class_relevance: r ``(N,)``, float64.
-        class_separability: s ``(N,)``, float64; None if there is one class only.
-        predicted: Zero-shot class index under the text prototypes ``(N,)``, int64.
+        class_relevance: r ``(n,)``, float64.
+        class_separability: s ``(n,)``, float64; None if there is one class only.
+        predicted: Zero-shot class index under the text prototypes ``(n,)``, int64.
     """
 
     class_relevance: Tensor
@@ -79,8 +77,8 @@ class ImageScores:
     predicted: Tensor
 
 
-def score_images(embeddings: Embeddings, rule: QualityRule, chunk: int = DEFAULT_CHUNK) -> ImageScores:
-    """Score the pool in one chunked product ``(N, d) x (d, C)``.
+class PoolScorer:
+    """Scores a pool class by class: together the chunked product ``(N, d) x (d, C)``.
 
     Prototypes other than the texts take a second product, since ``predicted`` is always zero-shot. Warns of
     classes whose image prototypes are equal; equal texts are found by the prior, which knows the names.
@@ -88,30 +86,67 @@ def score_images(embeddings: Embeddings, rule: QualityRule, chunk: int = DEFAULT
     Args:
         embeddings: The embedded pool.
         rule: Which prototypes and which separability.
-        chunk: Rows computed at a time; changes nothing but memory.
+        chunk: Images computed at a time; changes nothing but memory.
     """
-    num_images, num_classes = embeddings.num_images, embeddings.num_classes
-    prototypes = class_prototypes(embeddings, rule.prototypes)
-    if rule.prototypes != "text":
-        warn_equal_prototypes(prototypes, chunk)
-    relevance = torch.empty(num_images, dtype=torch.float64)
-    separability = torch.empty(num_images, dtype=torch.float64) if num_classes > 1 else None
-    predicted = torch.empty(num_images, dtype=torch.int64)
-    for rows, similarity in similarity_blocks(embeddings.image_embeddings, prototypes, chunk):
-        labels = embeddings.labels[rows]
-        relevance[rows] = own_similarity(similarity, labels)
-        if separability is not None:
-            separability[rows] = separability_of(
-                similarity, labels, rule.separability_mode, embeddings.logit_scale
-            )
-        if rule.prototypes == "text":
-            predicted[rows] = rounded(similarity).argmax(dim=1)
-    if rule.prototypes != "text":
-        for rows, similarity in similarity_blocks(
-            embeddings.image_embeddings, embeddings.text_prototypes, chunk
-        ):
-            predicted[rows] = rounded(similarity).argmax(dim=1)
-    return ImageScores(relevance, separability, predicted)
+
+    def __init__(self, embeddings: Embeddings, rule: QualityRule, chunk: int = DEFAULT_CHUNK) -> None:
+        prototypes = class_prototypes(embeddings, rule.prototypes)
+        if rule.prototypes != "text":
+            warn_equal_prototypes(prototypes, chunk)
+        self._embeddings = embeddings.image_embeddings
+        self._one_class = embeddings.num_classes == 1
+        self._scratch = Scratch()
+        scored = (prototypes,) if rule.prototypes == "text" else (prototypes, embeddings.text_prototypes)
+        self._scores, *self._zero_shot = (
+            ClassScores(one, rule.separability_mode, embeddings.logit_scale, chunk, self._scratch)
+            for one in scored
+        )
+
+    def vectors(self, rows: Tensor) -> Tensor:
+        """Image embeddings ``(n, d)`` in float64; the next call takes their memory back.
+
+        Args:
+            rows: Pool rows ``(n,)``, int64, ascending, n >= 1.
+        """
+        first, last = int(rows[0]), int(rows[-1])
+        if last - first + 1 == len(rows):  # ascending, so these are all rows between: no copy
+            chosen = self._embeddings[first : last + 1]
+        else:
+            chosen = self._embeddings[rows.to(self._embeddings.device)]
+        return self._scratch("vectors", tuple(chosen.shape), torch.float64).copy_(chosen)
+
+    def scores(self, vectors: Tensor, class_index: int) -> ImageScores:
+        """Scores of images of one class.
+
+        Args:
+            vectors: Their image embeddings ``(n, d)`` in float64.
+            class_index: The class.
+        """
+        relevance, separability, predicted = self._scores(vectors, class_index)
+        for zero_shot in self._zero_shot:
+            _, _, predicted = zero_shot(vectors, class_index)
+        return ImageScores(relevance, None if self._one_class else separability, predicted)
+
+
+def score_images(embeddings: Embeddings, rule: QualityRule, chunk: int = DEFAULT_CHUNK) -> ImageScores:
+    """Scores of all the pool, as `PoolScorer` computes them.
+
+    Args:
+        embeddings: The embedded pool.
+        rule: Which prototypes and which separability.
+        chunk: Images computed at a time; changes nothing but memory.
+    """
+    scorer = PoolScorer(embeddings, rule, chunk)
+    relevance, separability = torch.empty(2, embeddings.num_images, dtype=torch.float64)
+    predicted = torch.empty(embeddings.num_images, dtype=torch.int64)
+    for class_index, rows in enumerate(embeddings.class_rows()):
+        if len(rows) == 0:
+            continue
+        scores = scorer.scores(scorer.vectors(rows), class_index)
+        relevance[rows], predicted[rows] = scores.class_relevance, scores.predicted
+        if scores.class_separability is not None:
+            separability[rows] = scores.class_separability
+    return ImageScores(relevance, None if embeddings.num_classes == 1 else separability, predicted)
 
 
 def check_weight(name: str, value: float) -> None:

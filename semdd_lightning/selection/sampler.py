@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from semdd_lightning.errors import SelectionError, TooFewImagesError
-from semdd_lightning.selection.embeddings import Embeddings, as_float64
+from semdd_lightning.selection.embeddings import Embeddings
 from semdd_lightning.selection.picks import ClassPool, Picks
-from semdd_lightning.selection.quality import QualityRule, score_images
+from semdd_lightning.selection.quality import PoolScorer, QualityRule
 from semdd_lightning.selection.scores import require_several_classes
 from semdd_lightning.selection.selection import Selection
 from semdd_lightning.selection.table import TableBuilder
@@ -69,21 +69,19 @@ class Sampler(ABC):
         rule = self.quality_rule
         if embeddings.num_classes == 1:  # checked above: this sampler does not ask for separability
             rule = replace(rule, separability_weight=0.0)
-        scores = score_images(embeddings, rule)
-        table = TableBuilder(embeddings.labels, scores)
+        scorer, table = PoolScorer(embeddings, rule), TableBuilder(embeddings.labels)
         chosen: list[Tensor] = []
         for class_index, rows in enumerate(embeddings.class_rows()):
-            relevance = scores.class_relevance[rows]
-            separability = None if scores.class_separability is None else scores.class_separability[rows]
+            vectors = scorer.vectors(rows)
+            scores = scorer.scores(vectors, class_index)
             pool = ClassPool(
                 class_index=class_index,
                 rows=rows,
-                image_embeddings=as_float64(
-                    embeddings.image_embeddings[rows.to(embeddings.image_embeddings.device)]
-                ),
-                class_relevance=relevance,
-                class_separability=separability,
-                quality=rule(relevance, separability),
+                image_embeddings=vectors,
+                class_relevance=scores.class_relevance,
+                class_separability=scores.class_separability,
+                predicted=scores.predicted,
+                quality=rule(scores.class_relevance, scores.class_separability),
             )
             picks = self.pick(pool, ipc, seed)
             table.add(pool, picks)

@@ -1,7 +1,7 @@
 """The three scores of semantic-aware sampling, and how they are made comparable within a class.
 
 The criteria are those of "SAS: Semantic-aware Sampling for Generative Dataset Distillation" (arXiv
-2605.18012); the exact formulas are this project's. Everything is computed on the CPU in float64, the pool in
+2605.18012); the exact formulas are this project's. Every value is computed on the CPU in float64, the pool in
 chunks of rows.
 """
 
@@ -11,13 +11,17 @@ import warnings
 from collections.abc import Iterator
 from typing import Literal, get_args
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.stats import rankdata
 from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
-from semdd_lightning.selection.embeddings import as_float64
-from semdd_lightning.selection.ties import rounded
+from semdd_lightning.selection.embeddings import as_float64, rows_by_class
+from semdd_lightning.selection.scratch import Scratch
+from semdd_lightning.selection.screening import LargestProduct, inner_products
+from semdd_lightning.selection.ties import DECIMALS, rounded
 
 SeparabilityMode = Literal["margin", "mean", "posterior"]
 DiversityMode = Literal["nearest", "mean"]
@@ -46,8 +50,11 @@ def class_relevance(
     >>> class_relevance(z, torch.tensor([0, 1]), torch.eye(2)).round(decimals=6).tolist()
     [1.0, 0.8]
     """
-    blocks = similarity_blocks(image_embeddings, prototypes, chunk)
-    return torch.cat([own_similarity(similarity, labels[rows]) for rows, similarity in blocks])
+    prototypes, labels = as_float64(prototypes), labels.cpu()
+    relevance = torch.empty(len(labels), dtype=torch.float64)
+    for rows in row_chunks(len(labels), chunk):
+        relevance[rows] = inner_products(as_float64(image_embeddings[rows]), prototypes[labels[rows]])
+    return relevance
 
 
 def class_separability(
@@ -78,8 +85,71 @@ def class_separability(
     """
     require_several_classes(len(prototypes))
     warn_equal_prototypes(prototypes, chunk)
-    blocks = similarity_blocks(image_embeddings, prototypes, chunk)
-    return torch.cat([separability_of(sim, labels[rows], mode, logit_scale) for rows, sim in blocks])
+    scores = ClassScores(prototypes, mode, logit_scale, chunk)
+    separability = torch.empty(len(labels), dtype=torch.float64)
+    for class_index, rows in enumerate(rows_by_class(labels, len(prototypes))):
+        vectors = as_float64(image_embeddings[rows.to(image_embeddings.device)])
+        separability[rows] = scores(vectors, class_index)[1]
+    return separability
+
+
+class ClassScores:
+    """Relevance, separability and zero-shot class of the images of one class after the other.
+
+    Only ``posterior`` needs all similarities in float64; otherwise the rival, which is the best of the other
+    classes, is found at the cost of a float32 product.
+
+    Args:
+        prototypes: Unit vectors t ``(C, d)``.
+        mode: ``margin``, ``mean`` or ``posterior``, as for `class_separability`.
+        logit_scale: Factor from cosines to logits; used by ``posterior`` only.
+        chunk: Images scored at a time; changes nothing but memory.
+        scratch: Memory for intermediate results; its own if there is none to share.
+
+    Raises:
+        SelectionError: If the mode is unknown.
+    """
+
+    def __init__(
+        self,
+        prototypes: Tensor,
+        mode: SeparabilityMode,
+        logit_scale: float,
+        chunk: int = DEFAULT_CHUNK,
+        scratch: Scratch | None = None,
+    ) -> None:
+        check_choice("separability mode", mode, get_args(SeparabilityMode))
+        self._prototypes = as_float64(prototypes)
+        self._total = self._prototypes.sum(dim=0)
+        self._mode, self._logit_scale, self._chunk = mode, logit_scale, chunk
+        self._scratch = Scratch() if scratch is None else scratch
+        self._find = LargestProduct(self._prototypes, self._scratch)
+
+    def __call__(self, vectors: Tensor, class_index: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Relevance, separability and predicted class, each ``(n,)``; separability is void for C = 1.
+
+        Args:
+            vectors: Unit vectors of images of the class ``(n, d)``, float64 on the CPU.
+            class_index: The class.
+        """
+        relevance, separability = torch.empty(2, len(vectors), dtype=torch.float64)
+        predicted = torch.empty(len(vectors), dtype=torch.int64)
+        for rows in row_chunks(len(vectors), self._chunk):
+            relevance[rows], separability[rows], predicted[rows] = self._score(vectors[rows], class_index)
+        return relevance, separability, predicted
+
+    def _score(self, block: Tensor, class_index: int) -> tuple[Tensor, Tensor, Tensor]:
+        own = block @ self._prototypes[class_index]
+        rival, best = self._find(block, hidden=(slice(None), class_index))
+        behind = rounded(best) - rounded(own)
+        loses = (behind > 0) | ((behind == 0) & (rival < class_index))
+        predicted = torch.where(loses, rival, class_index)
+        if self._mode == "margin":
+            return own, own - best, predicted
+        if self._mode == "mean":
+            return own, own - (block @ self._total - own) / (len(self._prototypes) - 1), predicted
+        logits = self._logit_scale * (block @ self._prototypes.T)
+        return own, torch.log_softmax(logits, dim=1)[:, class_index], predicted
 
 
 def set_diversity(
@@ -130,16 +200,25 @@ def normalize(values: Tensor, method: Normalization = "minmax") -> Tensor:
     if len(values) == 0:
         msg = "Expected at least 1 value to normalise, found 0; pass the scores of a class that has images."
         raise SelectionError(msg)
-    values = as_float64(values)
-    low = values.min()
-    extent = values.max() - low
+    return torch.from_numpy(normalize_array(as_float64(values).numpy(), method))
+
+
+def normalize_array(values: NDArray[np.float64], method: Normalization) -> NDArray[np.float64]:
+    """`normalize` without its checks, for what is normalised again after every pick.
+
+    Args:
+        values: One score of the images of one class ``(n,)``, n >= 1.
+        method: ``minmax``, ``zscore`` or ``rank``.
+    """
+    low = float(values.min())
+    extent = float(values.max()) - low
     if extent <= CONSTANT_RANGE:
-        return torch.full_like(values, 0.0 if method == "zscore" else 0.5)
+        return np.full_like(values, 0.0 if method == "zscore" else 0.5)
     if method == "minmax":
         return (values - low) / extent
     if method == "zscore":
-        return (values - values.mean()) / values.std(correction=0)
-    ranks = torch.from_numpy(rankdata(rounded(values).numpy(), method="average"))
+        return (values - float(values.mean())) / float(values.std())
+    ranks: NDArray[np.float64] = rankdata(values.round(DECIMALS), method="average")
     return (ranks - 1) / (len(values) - 1)
 
 
@@ -154,45 +233,29 @@ def similarity_blocks(vectors: Tensor, others: Tensor, chunk: int) -> Iterator[t
     Raises:
         SelectionError: If the chunk is not positive.
     """
-    if chunk < 1:
-        msg = f"Expected chunk to be at least 1 row, found {chunk}; pass a positive number."
-        raise SelectionError(msg)
     columns = as_float64(others).T
-    for start in range(0, len(vectors), chunk):
-        rows = slice(start, min(start + chunk, len(vectors)))
+    for rows in row_chunks(len(vectors), chunk):
         yield rows, as_float64(vectors[rows]) @ columns
 
 
-def own_similarity(similarity: Tensor, labels: Tensor) -> Tensor:
-    """Similarity of each image to its own class ``(n,)``.
+def row_chunks(num_rows: int, chunk: int) -> Iterator[slice]:
+    """All rows, a chunk at a time.
 
     Args:
-        similarity: Image-prototype cosines ``(n, C)``.
-        labels: Class index of each image ``(n,)``.
-    """
-    return similarity.gather(1, labels.cpu()[:, None])[:, 0]
-
-
-def separability_of(similarity: Tensor, labels: Tensor, mode: SeparabilityMode, logit_scale: float) -> Tensor:
-    """Separability ``(n,)`` from a block of similarities; see `class_separability`.
-
-    Args:
-        similarity: Image-prototype cosines ``(n, C)``, C >= 2.
-        labels: Class index of each image ``(n,)``.
-        mode: ``margin``, ``mean`` or ``posterior``.
-        logit_scale: Factor from cosines to logits.
+        num_rows: Number of rows.
+        chunk: Rows in a chunk, >= 1; the last may have fewer.
 
     Raises:
-        SelectionError: If the mode is unknown.
+        SelectionError: If the chunk is not positive.
+
+    >>> list(row_chunks(3, 2))
+    [slice(0, 2, None), slice(2, 3, None)]
     """
-    check_choice("separability mode", mode, get_args(SeparabilityMode))
-    if mode == "posterior":
-        return own_similarity(torch.log_softmax(logit_scale * similarity, dim=1), labels)
-    own = own_similarity(similarity, labels)
-    if mode == "mean":
-        return own - (similarity.sum(dim=1) - own) / (similarity.shape[1] - 1)
-    others = similarity.scatter(1, labels.cpu()[:, None], -torch.inf)
-    return own - others.amax(dim=1)
+    if chunk < 1:
+        msg = f"Expected chunk to be at least 1 row, found {chunk}; pass a positive number."
+        raise SelectionError(msg)
+    for start in range(0, num_rows, chunk):
+        yield slice(start, min(start + chunk, num_rows))
 
 
 def require_several_classes(num_classes: int) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from semdd_lightning.selection.neighbours import nearest_selected
 from semdd_lightning.selection.picks import ClassPool, Picks
-from semdd_lightning.selection.quality import ImageScores
+from semdd_lightning.selection.scratch import Scratch
 
 STAGES = ("selected", "candidate", "filtered")
 _SELECTED, _CANDIDATE, _FILTERED = range(3)
@@ -22,13 +22,15 @@ class TableBuilder:
 
     Args:
         labels: Class index of each pool image ``(N,)``.
-        scores: Scores of all pool images.
     """
 
-    def __init__(self, labels: Tensor, scores: ImageScores) -> None:
+    def __init__(self, labels: Tensor) -> None:
         num_images = len(labels)
+        self._scratch = Scratch()
         self._labels = labels.cpu().numpy()
-        self._scores = scores
+        self._predicted = np.zeros(num_images, dtype=np.int64)
+        self._relevance = _nan(num_images)
+        self._separability = _nan(num_images)
         self._quality = _nan(num_images)
         self._rank = np.zeros(num_images, dtype=np.int64)  # 0 stands for NA until the table is built
         self._step = np.zeros(num_images, dtype=np.int64)
@@ -47,6 +49,10 @@ class TableBuilder:
             picks: What the sampler decided.
         """
         rows = pool.rows.numpy()
+        self._predicted[rows] = pool.predicted.numpy()
+        self._relevance[rows] = pool.class_relevance.numpy()
+        if pool.class_separability is not None:
+            self._separability[rows] = pool.class_separability.numpy()
         self._quality[rows] = pool.quality.numpy()
         if picks.ranking is not None:
             self._add_stage1(rows, picks.ranking.numpy(), picks.kept)
@@ -56,21 +62,18 @@ class TableBuilder:
         self._pick_value[rows[order]] = picks.values.numpy()
         self._stage[rows[order]] = _SELECTED
         self._reason[rows[order]] = [f"picked at step {step}" for step in steps]
-        positions, cosines = nearest_selected(pool.image_embeddings, picks.order)
+        positions, cosines = nearest_selected(pool.image_embeddings, picks.order, scratch=self._scratch)
         self._neighbour[rows] = torch.where(positions >= 0, pool.rows[positions], -1).numpy()
         self._neighbour_similarity[rows] = cosines.numpy()
 
     def build(self) -> pd.DataFrame:
         """The table; its columns are described at `Selection`."""
-        separability = self._scores.class_separability
         return pd.DataFrame(
             {
                 "label": self._labels,
-                "predicted": self._scores.predicted.numpy(),
-                "class_relevance": self._scores.class_relevance.numpy(),
-                "class_separability": _nan(len(self._labels))
-                if separability is None
-                else separability.numpy(),
+                "predicted": self._predicted,
+                "class_relevance": self._relevance,
+                "class_separability": self._separability,
                 "quality": self._quality,
                 "candidate": self._stage != _FILTERED,
                 "stage1_rank": _nullable(self._rank, self._rank == 0),
@@ -80,7 +83,8 @@ class TableBuilder:
                 "nearest_similarity": self._neighbour_similarity,
                 "stage": pd.Categorical.from_codes(self._stage, categories=pd.Index(STAGES)),
                 "reason": self._reason,
-            }
+            },
+            copy=False,  # the columns are of this table alone
         )
 
     def _add_stage1(self, rows: NDArray[np.int64], ranking: NDArray[np.int64], kept: int) -> None:

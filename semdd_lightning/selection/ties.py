@@ -7,7 +7,9 @@ everywhere.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 DECIMALS = 9
@@ -25,16 +27,17 @@ def rounded(values: Tensor) -> Tensor:
     return torch.round(values, decimals=DECIMALS)
 
 
-def first_best(values: Tensor) -> int:
+def first_best(values: Tensor | NDArray[np.float64]) -> int:
     """Position of the highest value; among equals the lowest position.
 
     Args:
-        values: Decision values ``(n,)``, float64, n >= 1.
+        values: Decision values ``(n,)``, float64, n >= 1, on the CPU.
 
     >>> first_best(torch.tensor([0.5, 0.7, 0.7 + 1e-12], dtype=torch.float64))
     1
     """
-    return int(torch.argmax(rounded(values)))
+    # NumPy's argmax is vectorised, and its calls cost less: a greedy sampler decides for every pick
+    return int(np.asarray(values).round(DECIMALS).argmax())
 
 
 def ranking(values: Tensor) -> Tensor:

@@ -7,11 +7,14 @@ The two stages are those of "SAS: Semantic-aware Sampling for Generative Dataset
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
-from typing import ClassVar, get_args
+from typing import Any, ClassVar, get_args
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
@@ -25,8 +28,12 @@ from semdd_lightning.selection.scores import (
     SeparabilityMode,
     check_choice,
     normalize,
+    normalize_array,
 )
 from semdd_lightning.selection.ties import first_best, ranking
+
+_MATRIX_RATIO = 8  # candidates a pick: a matrix product is that much faster than its rows one by one
+_MATRIX_ROWS = 4096  # 128 MiB
 
 
 def candidate_count(num_images: int, ipc: int, ratio: float = 3.0, count: int | None = None) -> int:
@@ -99,27 +106,45 @@ def dynamic_diversity(
     >>> dynamic_diversity(z, q, 2, diversity_weight=0.8)[0].tolist()
     [0, 2]
     """
-    normalized_quality = normalize(quality, normalization)
+    similarities = _similarities(image_embeddings, ipc)
+    normalized_quality = normalize(quality, normalization).numpy()
     picked = first_best(quality)
     order, values = [picked], [float(normalized_quality[picked])]
-    left = torch.arange(len(quality))
-    similarity = torch.full_like(normalized_quality, -torch.inf if diversity_mode == "nearest" else 0.0)
+    left = np.arange(len(quality))
+    weighted_quality = (1 - diversity_weight) * normalized_quality
+    similarity = np.full(len(quality), -np.inf if diversity_mode == "nearest" else 0.0)
+    best = picked
     for size in range(1, ipc):
-        left = left[left != picked]
-        product = image_embeddings @ image_embeddings[picked]
+        left, weighted_quality, similarity = (
+            _without(column, best) for column in (left, weighted_quality, similarity)
+        )
         if diversity_mode == "nearest":
-            similarity = torch.maximum(similarity, product)
-            diversity = 1 - similarity[left]
+            similarity = np.maximum(similarity, similarities(picked)[left])
+            diversity = 1 - similarity
         else:
-            similarity = similarity + product
-            diversity = 1 - similarity[left] / size
-        value = (1 - diversity_weight) * normalized_quality[left]
-        value = value + diversity_weight * normalize(diversity, normalization)
+            similarity = similarity + similarities(picked)[left]
+            diversity = 1 - similarity / size
+        value = weighted_quality + diversity_weight * normalize_array(diversity, normalization)
         best = first_best(value)
         picked = int(left[best])
         order.append(picked)
         values.append(float(value[best]))
     return torch.tensor(order), torch.tensor(values, dtype=torch.float64)
+
+
+def _without(column: NDArray[Any], position: int) -> NDArray[Any]:
+    """The column with one entry less, in its own memory."""
+    column[position:-1] = column[position + 1 :]
+    return column[:-1]
+
+
+def _similarities(image_embeddings: Tensor, ipc: int) -> Callable[[int], NDArray[np.float64]]:
+    """Gives a candidate's inner products with all ``(K,)``: one matrix product where most of it is used."""
+    vectors = image_embeddings.numpy()
+    if len(vectors) <= min(_MATRIX_RATIO * ipc, _MATRIX_ROWS):
+        matrix = torch.mm(image_embeddings, image_embeddings.T).numpy()
+        return lambda picked: matrix[picked]
+    return lambda picked: vectors @ vectors[picked]
 
 
 @dataclass(frozen=True)

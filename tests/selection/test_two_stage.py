@@ -22,8 +22,8 @@ from semdd_lightning.selection import (
     candidate_count,
     dynamic_diversity,
     sampler,
-    score_images,
 )
+from semdd_lightning.selection.quality import PoolScorer
 
 MakePool = Callable[..., Embeddings]
 Reference = Any  # the class of that name in conftest.py, which tests cannot import
@@ -83,7 +83,7 @@ def test_chunk_size_changes_nothing(
     pool = make_pool(seed, duplicates=duplicates)
     expected = TwoStage().select(pool, ipc)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sampler, "score_images", functools.partial(score_images, chunk=chunk))
+        patch.setattr(sampler, "PoolScorer", functools.partial(PoolScorer, chunk=chunk))
         chunked = TwoStage().select(pool, ipc)
     assert chunked.digest == expected.digest
 

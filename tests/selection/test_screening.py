@@ -1,0 +1,123 @@
+"""Screened products against plain float64, with ties and near-ties on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional as F
+
+from semdd_lightning.selection import screening
+from semdd_lightning.selection.screening import LargestProduct, float32_error
+
+SEEDS = st.integers(0, 10**6)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def screened_whatever_the_number() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(screening, "_WORTH_SCREENING", 0)
+        yield
+
+
+def plain(vectors: Tensor, others: Tensor, hidden: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
+    """What is screened, the slow way: all products in float64."""
+    products = vectors @ others.double().T
+    if hidden is not None:
+        products[hidden] = -torch.inf
+    return torch.round(products, decimals=9).argmax(dim=1), products.amax(dim=1)
+
+
+def near_ties(seed: int, size: int, num_others: int, dim: int, gap: float) -> tuple[Tensor, Tensor]:
+    """Unit vectors, and others that are copies of a few directions moved by about the gap."""
+    generator = torch.Generator().manual_seed(seed)
+    draw = torch.randn(size + 3 + num_others, dim, generator=generator, dtype=torch.float64)
+    directions = draw[size : size + 3][torch.arange(num_others) % 3]
+    return F.normalize(draw[:size], dim=1), F.normalize(directions + gap * draw[size + 3 :], dim=1)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    seed=SEEDS,
+    size=st.integers(1, 40),
+    num_others=st.integers(1, 30),
+    dim=st.sampled_from([2, 17, 512]),
+    gap=st.sampled_from([0.0, 1e-13, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-3, 1.0]),
+    half=st.booleans(),
+    hide=st.booleans(),
+)
+def test_screening_gives_the_answer_of_float64(
+    seed: int, size: int, num_others: int, dim: int, gap: float, half: bool, hide: bool
+) -> None:
+    vectors, others = near_ties(seed, size, num_others, dim, gap)
+    if half:  # as embeddings are stored
+        vectors, others = vectors.half().double(), others.float()
+    columns = torch.randint(0, num_others, (size,), generator=torch.Generator().manual_seed(seed))
+    hidden = (torch.arange(size), columns) if hide else None
+    index, value = LargestProduct(others)(vectors, hidden)
+    expected_index, expected_value = plain(vectors, others, hidden)
+    torch.testing.assert_close(value, expected_value, atol=1e-14, rtol=0)
+    lead = torch.topk(plain_products(vectors, others, hidden), min(2, num_others)).values
+    at_a_boundary = (torch.frac(lead * 1e9).abs() - 0.5).abs().amin(dim=1) < 1e-4
+    assert torch.equal(index[~at_a_boundary], expected_index[~at_a_boundary])
+
+
+def plain_products(vectors: Tensor, others: Tensor, hidden: tuple[Tensor, Tensor] | None) -> Tensor:
+    products = vectors @ others.double().T
+    if hidden is not None:
+        products[hidden] = 0.0
+    return products
+
+
+def test_blocks_of_any_size_give_the_same_bits() -> None:
+    vectors, others = near_ties(1, 600, 300, 512, 1e-6)
+    index, value = LargestProduct(others)(vectors)
+    for size in (1, 7, 256):
+        find = LargestProduct(others)
+        parts = [find(block) for block in torch.split(vectors, size)]
+        assert torch.equal(torch.cat([part[0] for part in parts]), index)
+        torch.testing.assert_close(torch.cat([part[1] for part in parts]), value, atol=1e-15, rtol=0)
+
+
+@settings(deadline=None, max_examples=50)
+@given(seed=SEEDS, dim=st.integers(1, 600), scale=st.floats(1e-3, 1e3))
+def test_the_error_of_float32_stays_within_its_bound(seed: int, dim: int, scale: float) -> None:
+    vectors, others = near_ties(seed, 20, 20, dim, 1.0)
+    vectors = vectors.abs() * scale  # of one sign: rounding errors cannot cancel
+    others = others.abs()
+    error = (vectors.float() @ others.float().T).double() - vectors @ others.T
+    assert float(error.abs().max()) <= float32_error(dim) * scale * (1 + 1e-9)
+
+
+def test_precision_that_networks_are_allowed_does_not_reach_the_screen() -> None:
+    allowed = torch.get_float32_matmul_precision()
+    vectors, others = near_ties(2, 256, 256, 512, 1e-5)
+    expected = LargestProduct(others)(vectors)
+    try:
+        torch.set_float32_matmul_precision("medium")
+        found = LargestProduct(others)(vectors)
+    finally:
+        torch.set_float32_matmul_precision(allowed)
+    assert torch.equal(found[0], expected[0])
+    assert torch.equal(found[1], expected[1])
+    assert torch.backends.mkldnn.enabled
+
+
+def test_where_nothing_is_left_the_value_is_minus_infinity() -> None:
+    find = LargestProduct(torch.eye(3)[:1])
+    index, value = find(torch.eye(3, dtype=torch.float64), hidden=(torch.tensor([1]), torch.tensor([0])))
+    assert index.tolist() == [0, 0, 0]
+    assert value.tolist() == [1.0, -torch.inf, 0.0]
+
+
+def test_few_others_are_compared_in_float64_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors, others = near_ties(3, 50, 20, 32, 1e-7)
+    screened = LargestProduct(others)(vectors)
+    monkeypatch.setattr(screening, "_WORTH_SCREENING", 1000)
+    direct = LargestProduct(others)(vectors)
+    assert torch.equal(direct[0], screened[0])
+    torch.testing.assert_close(direct[1], screened[1], atol=1e-15, rtol=0)
