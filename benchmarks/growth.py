@@ -98,7 +98,7 @@ def all_curves(rounds: int = ROUNDS) -> list[Curve]:
         rounds: Runs of each size.
     """
     return [
-        *selection_curves(num_classes=250, images_per_class=160, ipc=10, rounds=rounds),
+        *selection_curves(num_classes=250, images_per_class=160, ipc=20, rounds=rounds),
         embedding_curve(images=1_000, rounds=3),
     ]
 
@@ -237,6 +237,7 @@ def draw(curves: Sequence[Curve], file: Path) -> None:
         file: Where to, PNG.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(8, 2.6 * len(curves)), layout="constrained")
     figure.suptitle(hardware(), fontsize=9)
@@ -246,7 +247,10 @@ def draw(curves: Sequence[Curve], file: Path) -> None:
             ends = np.array([0, curve.sizes[-1]])
             axes.plot(ends, start + slope * ends, color="0.7", label="least-squares line")
             axes.plot(curve.sizes, values, "o", label="measured")
-            axes.set(title=curve.path, xlabel=curve.size, ylabel=unit, xlim=0, ylim=0)
+            axes.set(title=curve.path, xlabel=curve.size, ylabel=unit)
+            axes.set(xlim=0, ylim=(0, 1.15 * max(values)))
+            axes.xaxis.set_major_locator(MaxNLocator(4))
+            axes.xaxis.set_major_formatter("{x:,.0f}")
             axes.title.set_fontsize(9)
     figure.axes[0].legend()
     figure.savefig(file, dpi=120)

@@ -11,9 +11,12 @@ from torch import Tensor
 from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection.picks import ClassPool, Picks
 from semdd_lightning.selection.sampler import Sampler
+from semdd_lightning.selection.scratch import Scratch
 from semdd_lightning.selection.ties import DECIMALS, first_best
 
-_FIRST_LOOK = 32  # images whose gain is computed at first; twice as many each time the best is not among them
+# Images whose gain is computed at first, twice as many each time the best may not be among them, and at most:
+# more would leave the cache.
+_FIRST_LOOK, _LARGEST_LOOK = 32, 512
 _KEPT_BLOCKS = 3
 _TIE = 2 * 10.0**-DECIMALS  # gains that round to one decision value, with room for the last bits
 
@@ -114,10 +117,10 @@ def facility_location(image_embeddings: Tensor, ipc: int, block: int = 2048) -> 
             if len(rows) == 0:
                 break
             rows = rows[bounds[rows].topk(min(size, len(rows))).indices]
-            bounds[rows] = (cosines(rows) - nearest).clamp_(min=0).sum(dim=1) / (2 * len(vectors))
+            bounds[rows] = cosines(rows).sub_(nearest).clamp_(min=0).sum(dim=1) / (2 * len(vectors))
             current[rows] = True
             best = max(best, float(bounds[rows].max()))
-            size = min(2 * size, block)
+            size = min(2 * size, _LARGEST_LOOK, block)
         picked = first_best(bounds.masked_fill(~current, -torch.inf))
         order.append(picked)
         values.append(float(bounds[picked]))
@@ -127,21 +130,19 @@ def facility_location(image_embeddings: Tensor, ipc: int, block: int = 2048) -> 
 
 
 class _Cosines:
-    """Rows of the class matrix, each computed once if they are kept."""
+    """Rows of the class matrix, in memory that the next call takes back."""
 
     def __init__(self, vectors: Tensor, *, kept: bool) -> None:
-        self._vectors = vectors
-        self._known = torch.zeros(len(vectors), dtype=torch.bool)
-        self._matrix = torch.empty(len(vectors), len(vectors), dtype=vectors.dtype) if kept else None
+        self._vectors, self._scratch = vectors, Scratch()
+        # NumPy sees that this is symmetric and computes half of it
+        self._matrix = torch.from_numpy(vectors.numpy() @ vectors.numpy().T) if kept else None
 
     def __call__(self, rows: Tensor) -> Tensor:
         """Cosines of some images to all ``(m, n_c)``."""
+        memory = self._scratch("cosines", (len(rows), len(self._vectors)), torch.float64)
         if self._matrix is None:
-            return self._vectors[rows] @ self._vectors.T
-        new = rows[~self._known[rows]]
-        self._matrix[new] = self._vectors[new] @ self._vectors.T
-        self._known[new] = True
-        return self._matrix[rows]
+            return torch.mm(self._vectors[rows], self._vectors.T, out=memory)
+        return torch.index_select(self._matrix, 0, rows, out=memory)
 
 
 def _picks(order: list[int], values: list[float]) -> Picks:
