@@ -15,17 +15,16 @@ from semdd_lightning.selection.geometric import (
     herding,
     k_center,
 )
+from semdd_lightning.selection.normalization import Normalization, normalize
 from semdd_lightning.selection.picks import ClassPool, Picks
 from semdd_lightning.selection.quality import ImageScores, QualityRule, score_images
 from semdd_lightning.selection.registry import SAMPLERS, build_sampler
 from semdd_lightning.selection.sampler import Sampler
 from semdd_lightning.selection.scores import (
     DiversityMode,
-    Normalization,
     SeparabilityMode,
     class_relevance,
     class_separability,
-    normalize,
     set_diversity,
 )
 from semdd_lightning.selection.selection import Selection

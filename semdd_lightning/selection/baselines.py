@@ -11,11 +11,12 @@ from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection.embeddings import PrototypeSource
+from semdd_lightning.selection.normalization import Normalization
 from semdd_lightning.selection.picks import ClassPool, Picks
 from semdd_lightning.selection.quality import QualityRule
 from semdd_lightning.selection.quality_sampler import QualitySampler
 from semdd_lightning.selection.sampler import Sampler
-from semdd_lightning.selection.scores import Normalization, SeparabilityMode, check_choice
+from semdd_lightning.selection.scores import SeparabilityMode, check_choice
 from semdd_lightning.selection.ties import ranking
 
 

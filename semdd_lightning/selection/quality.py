@@ -10,13 +10,12 @@ from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection.embeddings import Embeddings, PrototypeSource, class_prototypes
+from semdd_lightning.selection.normalization import Normalization, normalize
 from semdd_lightning.selection.scores import (
     DEFAULT_CHUNK,
     ClassScores,
-    Normalization,
     SeparabilityMode,
     check_choice,
-    normalize,
     warn_equal_prototypes,
 )
 from semdd_lightning.selection.scratch import Scratch

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from semdd_lightning.selection.embeddings import PrototypeSource
+from semdd_lightning.selection.normalization import Normalization
 from semdd_lightning.selection.quality import QualityRule
 from semdd_lightning.selection.sampler import Sampler
-from semdd_lightning.selection.scores import Normalization, SeparabilityMode, require_several_classes
+from semdd_lightning.selection.scores import SeparabilityMode, require_several_classes
 
 
 class QualitySampler(Sampler):

@@ -19,20 +19,14 @@ from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection.embeddings import PrototypeSource
+from semdd_lightning.selection.normalization import Normalization, normalize, normalize_array
 from semdd_lightning.selection.picks import ClassPool, Picks
 from semdd_lightning.selection.quality import check_weight
 from semdd_lightning.selection.quality_sampler import QualitySampler
-from semdd_lightning.selection.scores import (
-    DiversityMode,
-    Normalization,
-    SeparabilityMode,
-    check_choice,
-    normalize,
-    normalize_array,
-)
+from semdd_lightning.selection.scores import DiversityMode, SeparabilityMode, check_choice
 from semdd_lightning.selection.ties import first_best, ranking
 
-_MATRIX_RATIO = 8  # candidates a pick: a matrix product is that much faster than its rows one by one
+_MATRIX_RATIO = 8  # candidates a pick; beyond, most of a matrix of all candidates would be left unused
 _MATRIX_ROWS = 4096  # 128 MiB
 
 
