@@ -92,7 +92,7 @@ def measure(
                 "float32 product over selection", paired(seconds["product in float32"], ours), PRODUCT_SHARE
             ),
             Ratio("float64 product over selection", paired(seconds["product in float64"], ours)),
-            Ratio("1 GiB over the memory of a selection", MEMORY_MIB / peak, 1.0),
+            Ratio("1 GiB over the memory of a selection", MEMORY_MIB / max(peak, 1.0), 1.0),
         ],
         seconds=seconds,
         figures={"peak besides the mapped file, MiB": peak},
@@ -190,11 +190,16 @@ class PeakMemory:
     def __exit__(self, *error: object) -> None:
         self._done.set()
         self._thread.join()
-        self.mib = (max(self._most, _anonymous_kib()) - self._before) / 1024
+        self.look()
+        self.mib = (self._most - self._before) / 1024
+
+    def look(self) -> None:
+        """Look now, whatever the time."""
+        self._most = max(self._most, _anonymous_kib())
 
     def _watch(self) -> None:
         while not self._done.wait(_SAMPLE_SECONDS):
-            self._most = max(self._most, _anonymous_kib())
+            self.look()
 
 
 def _anonymous_kib() -> int:
