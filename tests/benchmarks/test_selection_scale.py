@@ -32,10 +32,10 @@ def test_the_mapped_pool_is_what_was_written(tmp_path: Path) -> None:
 
 def test_the_peak_counts_memory_that_is_given_back() -> None:
     size = 64 * 2**20
-    with PeakMemory() as peak:
-        # of the kernel's: malloc may give a block that this process freed before
-        with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as block:
-            for page in range(0, size, mmap.PAGESIZE):
-                block[page] = 1
-            peak.look()  # a busy machine may not have let the thread look
+    # memory of the kernel's: malloc may give a block that this process freed before
+    block = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with PeakMemory() as peak, block:
+        for page in range(0, size, mmap.PAGESIZE):
+            block[page] = 1
+        peak.look()  # a busy machine may not have let the thread look
     assert 60 < peak.mib < 200
