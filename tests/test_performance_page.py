@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from benchmarks.measuring import Ratio, Result
-
-ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    path = ROOT / "scripts" / "write_performance_page.py"
-    spec = importlib.util.spec_from_file_location("write_performance_page", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from scripts import write_performance_page as script
 
 
-def test_the_page_is_that_of_the_records(script: ModuleType) -> None:
+def test_the_page_is_that_of_the_records() -> None:
     assert script.PAGE.read_text() == script.page(), (
         "docs/performance.md is not what the records say; run `python scripts/write_performance_page.py`"
     )
 
 
-def test_every_record_is_shown(script: ModuleType) -> None:
+def test_every_record_is_shown() -> None:
     shown = {found["name"] for found in script.TABLE.finditer(script.PAGE.read_text())}
     assert shown == {path.stem for path in script.RECORDS.glob("*.json")}
 
 
 def test_a_table_holds_ratios_figures_and_the_machine(
-    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ratios = [Ratio("share of the limit", 0.934, 0.92), Ratio("of a peer", 2.5)]
     result = Result("example", {"images": 100}, ratios, {"ours": [2.0]}, {"peak, MiB": 1234.5})

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
+from scripts import write_protocols_page as script
 from semdd_lightning.cli.configs import packaged_configs
 
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
-def script() -> ModuleType:
-    path = ROOT / "scripts" / "write_protocols_page.py"
-    spec = importlib.util.spec_from_file_location("write_protocols_page", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def page(script: ModuleType) -> str:
-    text: str = script.page()
-    return text
+def page() -> str:
+    return script.page()
 
 
 def test_the_page_is_that_of_the_configs(page: str) -> None:
@@ -36,7 +23,7 @@ def test_the_page_is_that_of_the_configs(page: str) -> None:
     )
 
 
-def test_every_protocol_has_its_section(script: ModuleType) -> None:
+def test_every_protocol_has_its_section() -> None:
     files = {path.stem for path in (packaged_configs() / "protocols").glob("*.yaml")}
     assert files == set(script.PROTOCOLS)
 
@@ -66,14 +53,14 @@ def test_cells_by_hand(page: str) -> None:
         ("dcbench", ["cifar10", "cifar100", "tinyimagenet"]),
     ],
 )
-def test_only_what_the_peers_code_covers_is_listed(script: ModuleType, name: str, covered: list[str]) -> None:
+def test_only_what_the_peers_code_covers_is_listed(name: str, covered: list[str]) -> None:
     lines = script.section(name, script.PROTOCOLS[name]).splitlines()
     assert [
         line.split()[1] for line in lines if line.startswith("| ") and line.split()[1] in script.DATA
     ] == covered
 
 
-def test_what_a_config_says_of_itself_stands_on_the_page(script: ModuleType) -> None:
+def test_what_a_config_says_of_itself_stands_on_the_page() -> None:
     text = script.section("edc", "imagenet1k")
     assert "its CIFAR code\nalso has RandAugment and a milestone schedule, which are not here" in text
     assert (

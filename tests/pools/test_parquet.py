@@ -19,14 +19,8 @@ from tests.pools.tables.table_makers import (
     NAMES,
     hub_images,
     hub_table,
-    write_hub,
     write_table,
 )
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Path:
-    return write_hub(tmp_path / "hub")
 
 
 def test_a_data_set_of_the_hub(hub: Path) -> None:

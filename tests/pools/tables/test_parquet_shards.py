@@ -16,14 +16,8 @@ from tests.pools.tables.table_makers import (
     hub_images,
     hub_table,
     image_bytes,
-    write_hub,
     write_table,
 )
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Path:
-    return write_hub(tmp_path / "hub")
 
 
 def test_splits_are_not_mixed(hub: Path) -> None:

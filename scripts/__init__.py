@@ -1,0 +1,1 @@
+"""What is run by hand when its sources change: pages from records and configs, the digits CLIP."""
