@@ -55,8 +55,7 @@ class LoadedPrior(OpenClipPrior):
 
 def main() -> None:
     """Measure, print tables and write a JSON file."""
-    parser = arguments(__doc__, "clip_encoding.json")
-    parser.add_argument("--quick", action="store_true", help="a shallow model, few images and rounds")
+    parser = arguments("clip_encoding", __doc__, "a shallow model, few images and rounds")
     parser.add_argument("--images", type=int, default=128, help="images of each kind (default 128)")
     parser.add_argument("--batch-size", type=int, default=64, help="images of a forward pass (default 64)")
     parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16", "fp16"), help="of the model")
@@ -65,8 +64,7 @@ def main() -> None:
         result = quick()
     else:
         result = measure(options.images, options.batch_size, options.precision, rounds=options.rounds)
-    result.show()
-    result.write(options.json)
+    result.publish(options.json)
 
 
 def quick() -> Result:

@@ -30,18 +30,16 @@ NUM_CLASSES = 10
 
 def main() -> None:
     """Measure, print a table, write JSON."""
-    parser = arguments(__doc__, "evaluation_rate.json")
+    parser = arguments("evaluation_rate", __doc__, "a small form of it")
     parser.add_argument("--student", default="conv3", help="short name of the student")
     parser.add_argument("--size", type=int, default=32, help="pixels a side")
     parser.add_argument("--images", type=int, default=10_000, help="images of the test split")
-    parser.add_argument("--quick", action="store_true", help="a small form of it")
     options = parser.parse_args()
     if options.quick:
         result = quick()
     else:
         result = measure(options.student, options.size, options.images, options.rounds)
-    result.show()
-    result.write(options.json)
+    result.publish(options.json)
 
 
 def quick() -> Result:

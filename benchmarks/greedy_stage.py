@@ -27,12 +27,10 @@ Picks = NDArray[np.int64]
 
 def main() -> None:
     """Measure, print tables, write JSON."""
-    parser = arguments(__doc__, "greedy_stage.json")
-    parser.add_argument("--quick", action="store_true", help="a class of 1,500 images")
+    parser = arguments("greedy_stage", __doc__, "a class of 1,500 images")
     options = parser.parse_args()
     result = quick() if options.quick else measure(rounds=options.rounds)
-    result.show()
-    result.write(options.json)
+    result.publish(options.json)
 
 
 def quick() -> Result:

@@ -70,14 +70,12 @@ class Curve:
 
 def main() -> None:
     """Measure, print tables, write JSON and a plot."""
-    parser = arguments(__doc__, "growth.json")
-    parser.add_argument("--quick", action="store_true", help="small pools, selection alone")
+    parser = arguments("growth", __doc__, "small pools, selection alone")
     parser.add_argument("--plot", type=Path, default=Path("growth.png"), help="where to draw")
     options = parser.parse_args()
     curves = quick_curves() if options.quick else all_curves(rounds=options.rounds)
     result = summary(curves)
-    result.show()
-    result.write(options.json)
+    result.publish(options.json)
     draw(curves, options.plot)
 
 

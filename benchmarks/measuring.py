@@ -59,6 +59,11 @@ class Result:
     seconds: Mapping[str, Sequence[float]] = field(default_factory=dict)
     figures: Mapping[str, float] = field(default_factory=dict)
 
+    def publish(self, path: Path) -> None:
+        """Show it and write it."""
+        self.show()
+        self.write(path)
+
     def show(self) -> None:
         """Print times and ratios as tables."""
         console = Console()
@@ -149,13 +154,26 @@ def hardware() -> str:
     return f"{os.cpu_count()} cores of {model}"
 
 
-def arguments(description: str | None, default_json: str) -> argparse.ArgumentParser:
-    """A parser with the options that every speed benchmark has."""
+def arguments(
+    benchmark: str, description: str | None, quick: str, *, rounds: bool = True
+) -> argparse.ArgumentParser:
+    """A parser with the options that every speed benchmark has.
+
+    Args:
+        benchmark: Name of the module.
+        description: What ``--help`` says.
+        quick: What ``--quick`` leaves of it.
+        rounds: Whether it has rounds to count.
+    """
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"rounds that count (default {ROUNDS})")
-    parser.add_argument("--json", type=Path, default=Path(default_json), help="what to write")
+    parser.add_argument("--quick", action="store_true", help=quick)
+    if rounds:
+        parser.add_argument(
+            "--rounds", type=int, default=ROUNDS, help=f"rounds that count (default {ROUNDS})"
+        )
+    parser.add_argument("--json", type=Path, default=Path(f"{benchmark}.json"), help="what to write")
     return parser
 
 

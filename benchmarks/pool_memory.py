@@ -82,15 +82,13 @@ class Memory:
 
 def main() -> None:
     """Fill a cache, measure, print a table and write a JSON file."""
-    parser = arguments(__doc__, "pool_memory.json")
-    parser.add_argument("--quick", action="store_true", help="a twentieth of the images")
+    parser = arguments("pool_memory", __doc__, "a twentieth of the images", rounds=False)
     parser.add_argument(
         "--images", type=int, default=IMAGENET, help=f"images of the pool (default {IMAGENET:,})"
     )
     options = parser.parse_args()
     result = quick() if options.quick else measure(options.images)
-    result.show()
-    result.write(options.json)
+    result.publish(options.json)
 
 
 def quick() -> Result:

@@ -23,12 +23,11 @@ from benchmarks.training_task import TrainingTask
 
 def main() -> None:
     """Measure, print a table, write JSON."""
-    parser = arguments(__doc__, "seeds_per_hour.json")
+    parser = arguments("seeds_per_hour", __doc__, "a small form of it")
     parser.add_argument("--student", default="conv3", help="short name of student and teacher")
     parser.add_argument("--passes", type=int, default=9, help="passes that are timed")
     parser.add_argument("--processes", type=int, default=2, help="students at once")
     parser.add_argument("--of", type=int, default=300, help="passes of a whole training")
-    parser.add_argument("--quick", action="store_true", help="a small form of it")
     options = parser.parse_args()
     if options.quick:
         result = quick()
@@ -36,8 +35,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as root:
             task = TrainingTask(Path(root), options.student, passes=options.passes, skipped=1)
             result = measure(task, options.processes, options.of, options.rounds)
-    result.show()
-    result.write(options.json)
+    result.publish(options.json)
 
 
 def quick() -> Result:

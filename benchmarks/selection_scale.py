@@ -35,12 +35,10 @@ _SAMPLE_SECONDS = 0.002
 
 def main() -> None:
     """Measure, print tables, write JSON."""
-    parser = arguments(__doc__, "selection_scale.json")
-    parser.add_argument("--quick", action="store_true", help="a pool of 64,000 images of 200 classes")
+    parser = arguments("selection_scale", __doc__, "a pool of 64,000 images of 200 classes")
     options = parser.parse_args()
     result = quick() if options.quick else measure(rounds=options.rounds)
-    result.show()
-    result.write(options.json)
+    result.publish(options.json)
 
 
 def quick() -> Result:

@@ -43,12 +43,10 @@ sys.exit("No training step was taken.")
 
 def main() -> None:
     """Measure, print tables and write a JSON file."""
-    parser = arguments(__doc__, "startup.json")
-    parser.add_argument("--quick", action="store_true", help="one round")
+    parser = arguments("startup", __doc__, "one round")
     options = parser.parse_args()
     result = quick() if options.quick else measure(options.rounds)
-    result.show()
-    result.write(options.json)
+    result.publish(options.json)
 
 
 def quick() -> Result:

@@ -40,18 +40,16 @@ PEER_BARS = {("conv3", 32): 1.6, ("resnet18_modified", 32): 1.5}
 
 def main() -> None:
     """Measure, print a table, write JSON."""
-    parser = arguments(__doc__, "student_training.json")
+    parser = arguments("student_training", __doc__, "a small form of it")
     parser.add_argument("--student", default="conv3", help="short name of student and teacher")
     parser.add_argument("--size", type=int, default=32, help="pixels a side")
     parser.add_argument("--images", type=int, default=100, help="images in all, of 10 classes")
     parser.add_argument("--passes", type=int, default=18, help="passes that are timed")
     parser.add_argument("--skipped", type=int, default=2, help="passes before them")
     parser.add_argument("--no-peer", action="store_true", help="leave the peers' loop out")
-    parser.add_argument("--quick", action="store_true", help="a small form of it")
     options = parser.parse_args()
     result = quick() if options.quick else _measure_as(options)
-    result.show()
-    result.write(options.json)
+    result.publish(options.json)
 
 
 def quick() -> Result:
