@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,8 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR, MultiStepLR
 
 from semdd_lightning.data import Augmentation, FolderImages, ImageDataModule, TrainingImages
-from semdd_lightning.training import ClassifierModule, CosineLR, DistillationModule, MilestonesLR, Teacher
-from semdd_lightning.training.teachers import TeacherContext
+from semdd_lightning.training import ClassifierModule, CosineLR, DistillationModule, MilestonesLR
+from tests.training.colour_teacher import Colours, ColourTeacher
 
 MakeTrainer = Callable[..., Trainer]
 PASSES = 4
@@ -31,21 +30,6 @@ def small_student(num_classes: int, image_size: int) -> nn.Module:
     return nn.Sequential(
         convolution, nn.BatchNorm2d(4), nn.ReLU(), nn.AvgPool2d(4), nn.Flatten(), nn.Linear(64, num_classes)
     )
-
-
-class Colours(nn.Module):
-    """Knows blue, green and red images by their strongest channel."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        return 30 * images.mean(dim=(2, 3))[:, [2, 1, 0]]
-
-
-@dataclass(frozen=True)
-class ColourTeacher(Teacher):
-    """Builds `Colours`."""
-
-    def build(self, context: TeacherContext) -> nn.Module:
-        return Colours()
 
 
 class Batches(Callback):

@@ -3,38 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from lightning.pytorch import Trainer
-from torch import Tensor, nn
 
 from semdd_lightning.data import FolderImages, PoolDataModule
 from semdd_lightning.errors import AuditError
 from semdd_lightning.pools import ClassFolders
 from semdd_lightning.prior import OpenClipPrior
 from semdd_lightning.training import DistillationModule, StaticLabels
-from semdd_lightning.training.teachers import Teacher, TeacherContext, checked_teacher
+from semdd_lightning.training.teachers import TeacherContext, checked_teacher
+from tests.training.colour_teacher import ColourTeacher
 
 CLASSES = "name,folder\nblue,green\ngreen,blue\nred,red\n"  # two folders change places
-
-
-class Colours(nn.Module):
-    """Knows blue, green and red."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        return 30 * images.mean(dim=(2, 3))[:, [2, 1, 0]]
-
-
-@dataclass(frozen=True)
-class ColourTeacher(Teacher):
-    """Right about every coloured image."""
-
-    def build(self, context: TeacherContext) -> nn.Module:
-        return Colours()
 
 
 @pytest.fixture
