@@ -37,13 +37,12 @@ def print_costs(options: RelabelOptions, data: PoolDataModule, module: Distillat
     labels = chosen.bytes_per_label * num_images * passes
     pixels = 3 * data.image_size**2 * num_images
     files = _estimated_file_bytes(data, num_images)
+    on_disk = "unknown: the pool is not here" if files is None else f"about {readable_size(files)}"
     rows = {
         "images": f"{num_images:,} ({data.ipc} of each of {data.num_classes} classes)",
         "passes with labels of their own": f"{passes:,} of {data.passes:,}",
         "labels": f"{readable_size(labels)}: {_in_words(chosen)}",
-        "the images as files": "unknown: the pool is not here"
-        if files is None
-        else f"about {readable_size(files)}",
+        "the images as files": on_disk,
         "the images as pixels": f"{readable_size(pixels)} at {data.image_size} px",
         "labels to images": f"{labels / (files or pixels):.1f} times the {'files' if files else 'pixels'}",
     }
