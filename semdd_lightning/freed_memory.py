@@ -13,9 +13,8 @@ def keep_freed_memory() -> bool:
     """Let the process use freed blocks again, in place of asking the kernel for each.
 
     glibc maps every block of more than some MiB anew, and the kernel zeroes it page by page. To a network on
-    a CPU, whose layers all make such blocks, that is a good part of a step: steps of ResNet-18 at 224 px took
-    14 % less time, at 17 % more memory at the peak (50 images, two cores). Numbers do not change; what was
-    freed stays with the process until it ends.
+    a CPU, whose layers all make such blocks, that is a good part of a step. Numbers do not change; what was
+    freed stays with the process until it ends, and where sizes of blocks vary, its peak is higher.
 
     Returns:
         Whether the C library is one that can.
