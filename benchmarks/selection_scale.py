@@ -14,6 +14,7 @@ import tempfile
 import threading
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
@@ -21,7 +22,7 @@ from torch.nn import functional as F
 
 from benchmarks.index_scale import in_a_process
 from benchmarks.measuring import ROUNDS, Ratio, Result, arguments, paired, time_in_turns
-from semdd_lightning.selection import Embeddings, TwoStage
+from semdd_lightning.selection import Embeddings, TwoStage, screening
 
 NUM_CLASSES = 1_000
 IMAGES_PER_CLASS = 1_280
@@ -69,6 +70,7 @@ def measure(
         seconds = time_in_turns(
             {
                 "selection": partial(TwoStage().select, pool, ipc),
+                "selection, screened in float32": partial(select_without_bfloat16, pool, ipc),
                 "product in float32": partial(product, pool, torch.float32),
                 "product in float64": partial(product, pool, torch.float64),
             },
@@ -88,6 +90,10 @@ def measure(
         ratios=[
             Ratio(
                 "float32 product over selection", paired(seconds["product in float32"], ours), PRODUCT_SHARE
+            ),
+            Ratio(
+                "float32 product over selection screened in float32",
+                paired(seconds["product in float32"], seconds["selection, screened in float32"]),
             ),
             Ratio("float64 product over selection", paired(seconds["product in float64"], ours)),
             Ratio("1 GiB over the memory of a selection", MEMORY_MIB / max(peak, 1.0), 1.0),
@@ -136,6 +142,17 @@ def read_pool(file: Path, num_classes: int, images_per_class: int, dim: int) -> 
     mapped = torch.from_file(str(file), shared=False, size=rows * dim, dtype=torch.float16)
     labels = torch.arange(num_classes).repeat_interleave(images_per_class)
     return Embeddings(mapped.view(rows, dim), labels, text_prototypes(num_classes, dim))
+
+
+def select_without_bfloat16(pool: Embeddings, ipc: int) -> None:
+    """Select as a processor does that multiplies in float32 at best.
+
+    Args:
+        pool: The pool.
+        ipc: Images per class to choose.
+    """
+    with patch.object(screening, "coarse_type", lambda: torch.float32):
+        TwoStage().select(pool, ipc)
 
 
 def product(pool: Embeddings, dtype: torch.dtype) -> None:

@@ -195,6 +195,9 @@ class FacilityLocation(Sampler):
     """
 
     name: ClassVar[str] = "facility_location"
+    classes_at_once: ClassVar[int] = (
+        1  # a class may take 300 MiB, and its products are large enough for all cores
+    )
 
     block: int = 2048
 

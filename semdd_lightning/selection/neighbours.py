@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from semdd_lightning.selection.largest_product import LargestProduct
 from semdd_lightning.selection.scores import DEFAULT_CHUNK, row_chunks
 from semdd_lightning.selection.scratch import Scratch
-from semdd_lightning.selection.screening import LargestProduct
 
 
 def nearest_selected(

@@ -14,7 +14,7 @@ class ClassPool:
     Args:
         class_index: Index of the class.
         rows: Pool rows of its images ``(n_c,)``, ascending, int64.
-        image_embeddings: Unit vectors ``(n_c, d)``, valid until the sampler is shown the next class.
+        image_embeddings: Unit vectors ``(n_c, d)``, valid until the thread is shown its next class.
         class_relevance: r ``(n_c,)``.
         class_separability: s ``(n_c,)``; None if there is one class only.
         predicted: Zero-shot class index ``(n_c,)``, int64.

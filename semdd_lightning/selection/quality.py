@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
+from semdd_lightning.selection.class_threads import map_classes
 from semdd_lightning.selection.embeddings import Embeddings, PrototypeSource, class_prototypes
 from semdd_lightning.selection.normalization import Normalization, normalize
+from semdd_lightning.selection.picks import ClassPool
 from semdd_lightning.selection.scores import (
     DEFAULT_CHUNK,
     ClassScores,
@@ -92,6 +94,7 @@ class PoolScorer:
         prototypes = class_prototypes(embeddings, rule.prototypes)
         if rule.prototypes != "text":
             warn_equal_prototypes(prototypes, chunk)
+        self._rule = rule
         self._embeddings = embeddings.image_embeddings
         self._one_class = embeddings.num_classes == 1
         self._scratch = Scratch()
@@ -102,7 +105,7 @@ class PoolScorer:
         )
 
     def vectors(self, rows: Tensor) -> Tensor:
-        """Image embeddings ``(n, d)`` in float64; the next call takes their memory back.
+        """Image embeddings ``(n, d)`` in float64; a thread's next call takes their memory back.
 
         Args:
             rows: Pool rows ``(n,)``, int64, ascending, n >= 1.
@@ -112,7 +115,10 @@ class PoolScorer:
             chosen = self._embeddings[first : last + 1]
         else:
             chosen = self._embeddings[rows.to(self._embeddings.device)]
-        return self._scratch("vectors", tuple(chosen.shape), torch.float64).copy_(chosen)
+        shape = tuple(chosen.shape)
+        if chosen.dtype is torch.float16:  # straight to float64 takes four times as long as in two steps
+            chosen = self._scratch("half", shape, torch.float32).copy_(chosen)
+        return self._scratch("vectors", shape, torch.float64).copy_(chosen)
 
     def scores(self, vectors: Tensor, class_index: int) -> ImageScores:
         """Scores of images of one class.
@@ -126,6 +132,25 @@ class PoolScorer:
             _, _, predicted = zero_shot(vectors, class_index)
         return ImageScores(relevance, None if self._one_class else separability, predicted)
 
+    def class_pool(self, class_index: int, rows: Tensor) -> ClassPool:
+        """A class as samplers are shown it; a thread's next call takes the memory of its vectors back.
+
+        Args:
+            class_index: The class.
+            rows: Its pool rows ``(n,)``, int64, ascending, n >= 1.
+        """
+        vectors = self.vectors(rows)
+        scores = self.scores(vectors, class_index)
+        return ClassPool(
+            class_index=class_index,
+            rows=rows,
+            image_embeddings=vectors,
+            class_relevance=scores.class_relevance,
+            class_separability=scores.class_separability,
+            predicted=scores.predicted,
+            quality=self._rule(scores.class_relevance, scores.class_separability),
+        )
+
 
 def score_images(embeddings: Embeddings, rule: QualityRule, chunk: int = DEFAULT_CHUNK) -> ImageScores:
     """Scores of all the pool, as `PoolScorer` computes them.
@@ -138,13 +163,16 @@ def score_images(embeddings: Embeddings, rule: QualityRule, chunk: int = DEFAULT
     scorer = PoolScorer(embeddings, rule, chunk)
     relevance, separability = torch.empty(2, embeddings.num_images, dtype=torch.float64)
     predicted = torch.empty(embeddings.num_images, dtype=torch.int64)
-    for class_index, rows in enumerate(embeddings.class_rows()):
+
+    def score(class_index: int, rows: Tensor) -> None:
         if len(rows) == 0:
-            continue
+            return
         scores = scorer.scores(scorer.vectors(rows), class_index)
         relevance[rows], predicted[rows] = scores.class_relevance, scores.predicted
         if scores.class_separability is not None:
             separability[rows] = scores.class_separability
+
+    map_classes(score, embeddings.class_rows())
     return ImageScores(relevance, None if embeddings.num_classes == 1 else separability, predicted)
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from semdd_lightning.errors import SelectionError, TooFewImagesError
+from semdd_lightning.selection.class_threads import CLASSES_AT_ONCE, map_classes
 from semdd_lightning.selection.embeddings import Embeddings
 from semdd_lightning.selection.picks import ClassPool, Picks
 from semdd_lightning.selection.quality import PoolScorer, QualityRule
@@ -27,6 +28,7 @@ class Sampler(ABC):
 
     name: ClassVar[str]
     needs_separability: ClassVar[bool] = False
+    classes_at_once: ClassVar[int] = CLASSES_AT_ONCE
 
     @property
     def quality_rule(self) -> QualityRule:
@@ -70,27 +72,19 @@ class Sampler(ABC):
         if embeddings.num_classes == 1:  # checked above: this sampler does not ask for separability
             rule = replace(rule, separability_weight=0.0)
         scorer, table = PoolScorer(embeddings, rule), TableBuilder(embeddings.labels)
-        chosen: list[Tensor] = []
-        for class_index, rows in enumerate(embeddings.class_rows()):
-            vectors = scorer.vectors(rows)
-            scores = scorer.scores(vectors, class_index)
-            pool = ClassPool(
-                class_index=class_index,
-                rows=rows,
-                image_embeddings=vectors,
-                class_relevance=scores.class_relevance,
-                class_separability=scores.class_separability,
-                predicted=scores.predicted,
-                quality=rule(scores.class_relevance, scores.class_separability),
-            )
+
+        def choose(class_index: int, rows: Tensor) -> Tensor:
+            pool = scorer.class_pool(class_index, rows)
             picks = self.pick(pool, ipc, seed)
             table.add(pool, picks)
-            chosen.append(rows[picks.order])
+            return rows[picks.order]
+
+        chosen = map_classes(choose, embeddings.class_rows(), self.classes_at_once)
         return Selection(torch.cat(chosen), ipc, embeddings.num_classes, table.build())
 
     @abstractmethod
     def pick(self, pool: ClassPool, ipc: int, seed: int) -> Picks:
-        """Choose ``ipc`` distinct images of one class.
+        """Choose ``ipc`` distinct images of one class; called from several threads.
 
         Args:
             pool: The images of the class, at least ``ipc`` of them.

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection.embeddings import as_float64, rows_by_class
+from semdd_lightning.selection.largest_product import LargestProduct, pair_products
 from semdd_lightning.selection.scratch import Scratch
-from semdd_lightning.selection.screening import LargestProduct, inner_products
 from semdd_lightning.selection.ties import rounded
 
 SeparabilityMode = Literal["margin", "mean", "posterior"]
@@ -48,7 +48,8 @@ def class_relevance(
     prototypes, labels = as_float64(prototypes), labels.cpu()
     relevance = torch.empty(len(labels), dtype=torch.float64)
     for rows in row_chunks(len(labels), chunk):
-        relevance[rows] = inner_products(as_float64(image_embeddings[rows]), prototypes[labels[rows]])
+        vectors = as_float64(image_embeddings[rows])
+        relevance[rows] = pair_products(vectors, prototypes, torch.arange(len(vectors)), labels[rows])
     return relevance
 
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
+import threading
 
 import numpy as np
 import torch
 from torch import Tensor
 
 # NumPy asks for huge pages, PyTorch does not: streaming through megabytes of small ones misses the TLB
-_NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
+_NUMPY = {
+    torch.bool: np.bool_,
+    torch.bfloat16: np.int16,  # of its size: NumPy has no such type
+    torch.float32: np.float32,
+    torch.float64: np.float64,
+}
 
 
-class Scratch:
-    """Hands out uninitialised tensors by name; the next request of a name takes the memory back.
+class Scratch(threading.local):
+    """Hands out uninitialised tensors by name; a thread's next request of the name takes the memory back.
 
     >>> scratch = Scratch()
     >>> first = scratch("products", (2, 3), torch.float64)
@@ -35,5 +41,5 @@ class Scratch:
         size = math.prod(shape)
         kept = self._kept.get((name, dtype))
         if kept is None or len(kept) < size:
-            kept = self._kept[name, dtype] = torch.from_numpy(np.empty(size, _NUMPY[dtype]))
+            kept = self._kept[name, dtype] = torch.from_numpy(np.empty(size, _NUMPY[dtype])).view(dtype)
         return kept[:size].view(shape)

@@ -1,152 +1,119 @@
-"""The largest inner product of each vector with some others: float64's answer at the cost of float32.
+"""Leaves out what cannot be the largest inner product, at the cost of a coarse product of all.
 
-A float32 product is half the work of a float64 one, and its error has a bound. Where the largest product
-leads the second by more than the bound allows, it is the largest in float64 too and only its value is
-computed again; where float32 leaves several open, these are computed in float64.
+The type is bfloat16 where the processor multiplies in it, which takes half of float32's time, and float32
+elsewhere. The error of a coarse product has a bound (Higham, "Accuracy and Stability of Numerical
+Algorithms", 2nd edition, section 3.1), so that only what comes within that bound of the largest coarse one
+can be the largest in float64.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from semdd_lightning.selection.embeddings import as_float64
 from semdd_lightning.selection.scratch import Scratch
-from semdd_lightning.selection.ties import DECIMALS, rounded
+from semdd_lightning.selection.ties import DECIMALS
 
-_UNIT_ROUNDOFF = 2.0**-24  # of float32
-_NORM_SLACK = 1.001  # for norms that are themselves computed in float32
+_FLOAT32_UNIT = 2.0**-24
+# Unit roundoff of bfloat16, for float32 as well: a user may let PyTorch round its factors so. The slack is
+# for norms computed in float32, and for what is rounded to float32 on its way to bfloat16.
+UNIT_ROUNDOFF = 1.001 * 2.0**-8
 # Values that round to one decision value differ by no more than one step; twice that leaves room for the
 # last bits of float64.
 _TIE = 2 * 10.0**-DECIMALS
+_LOWEST = torch.finfo(torch.float32).min
 
 
 Hidden = tuple[Tensor | slice, Tensor | int]
 """Index of the products, rows and columns, that do not count."""
 
-# With fewer others the float64 product costs less than what surrounds a float32 one.
-_WORTH_SCREENING = 200
 
-
-class LargestProduct:
-    """Finds which of some fixed vectors has the largest inner product with each vector of a block.
-
-    Products are compared after rounding to 1e-9 and equals go to the lowest index, as everywhere in a
-    selection; the largest value itself is not rounded.
+class Screen:
+    """Finds which products of a block of vectors with some fixed vectors can be the largest of their row.
 
     Args:
-        others: The fixed vectors ``(m, d)``, m >= 1, of any norm.
-        scratch: Memory for intermediate results; its own if there is none to share.
+        others: The fixed vectors ``(m, d)``, float64, m >= 1, of any norm.
+        scratch: Memory for intermediate results.
+        dtype: Type of the coarse product, bfloat16 or float32; None takes `coarse_type`.
 
-    >>> find = LargestProduct(torch.eye(3))
-    >>> z = torch.tensor([[0.6, 0.8, 0.0], [0.6, 0.8, 0.0]], dtype=torch.float64)
-    >>> index, value = find(z, hidden=(torch.tensor([1]), 1))
-    >>> index.tolist(), value.tolist()
-    ([1, 0], [0.8, 0.6])
+    >>> screen = Screen(torch.eye(3, dtype=torch.float64), Scratch())
+    >>> z = torch.tensor([[0.6, 0.8, 0.0], [0.7, 0.7, 0.0]], dtype=torch.float64)
+    >>> row, column = screen(z)
+    >>> row.tolist(), column.tolist()
+    ([0, 1, 1], [1, 0, 1])
     """
 
-    def __init__(self, others: Tensor, scratch: Scratch | None = None) -> None:
-        self._others = as_float64(others)
-        self._columns = self._others.float().T
-        self._norm = float(torch.linalg.vector_norm(self._others, dim=1).max())
-        self._scratch = Scratch() if scratch is None else scratch
+    def __init__(self, others: Tensor, scratch: Scratch, dtype: torch.dtype | None = None) -> None:
+        self._scratch = scratch
+        self._dtype = coarse_type() if dtype is None else dtype
+        self._columns = others.float().to(self._dtype).T
+        self._relative_error = relative_error(others)
 
     def __call__(self, vectors: Tensor, hidden: Hidden | None = None) -> tuple[Tensor, Tensor]:
-        """Index ``(n,)`` and value ``(n,)``, float64, of each vector's largest product.
+        """Rows and columns of the products that stay, each ``(pairs,)``, in order of rows, then columns.
 
         Args:
             vectors: A block of vectors ``(n, d)``, float64 on the CPU, n >= 1.
-            hidden: Entries of the products ``(n, m)`` that do not count, as an index of that matrix. Where
-                nothing is left the index is 0 and the value minus infinity.
+            hidden: Entries of the products ``(n, m)`` that do not count, as an index of that matrix; they
+                never stay.
         """
-        if len(self._others) < _WORTH_SCREENING:
-            return self._in_float64(vectors, hidden)
+        products, norms = self.products(vectors)
+        if hidden is not None:
+            products[hidden] = -torch.inf
+        largest = products.amax(dim=1, keepdim=True).double()
+        window = 2 * self._relative_error * norms + _TIE
+        window += 2 * UNIT_ROUNDOFF * (largest.abs() + window)  # two products are rounded, the floor as well
+        floor = (largest - window).clamp_(min=_LOWEST).float()
+        stays = self._scratch("stays", tuple(products.shape), torch.bool).numpy()
+        np.greater_equal(
+            products.numpy(), floor.numpy(), out=stays
+        )  # torch's comparison takes twice the time
+        flat = torch.from_numpy(np.flatnonzero(stays))  # and its nonzero four times
+        row = flat // products.shape[1]
+        return row, flat - row * products.shape[1]
+
+    def products(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
+        """Coarse products, float32 ``(n, m)``, and the norms of the vectors, float64 ``(n, 1)``.
+
+        The next call takes the products' memory back.
+
+        Args:
+            vectors: A block of vectors ``(n, d)``, float64 on the CPU.
+        """
         block = self._scratch("block", tuple(vectors.shape), torch.float32).copy_(vectors)
-        products = self._float32_products(block)
-        if hidden is not None:
-            products[hidden] = -torch.inf
-        index = _argmax(products)
-        first = index[:, None]
-        largest = products.gather(1, first)
-        second = products.scatter_(1, first, -torch.inf).amax(dim=1, keepdim=True)
         norms = torch.linalg.vector_norm(block, dim=1, keepdim=True).double()
-        window = 2 * float32_error(vectors.shape[1]) * self._norm * norms + _TIE
-        value = self._own_products(vectors, index)
-        unsure = torch.nonzero(~(largest.double() - second.double() > window))[:, 0]  # NaN lands here too
-        if len(unsure):
-            products = products[unsure].scatter_(1, first[unsure], largest[unsure])
-            within = ~(products < largest[unsure] - window[unsure])  # compared in float64
-            columns = torch.nonzero(within.any(dim=0))[:, 0]
-            exact = vectors[unsure] @ self._others[columns].T
-            exact.masked_fill_(torch.isneginf(products[:, columns]), -torch.inf)
-            value[unsure] = exact.amax(dim=1)
-            index[unsure] = columns[_argmax(rounded(exact))]
-        return index, value
-
-    def _in_float64(self, vectors: Tensor, hidden: Hidden | None) -> tuple[Tensor, Tensor]:
-        products = self._scratch("products", (len(vectors), len(self._others)), torch.float64)
-        torch.mm(vectors, self._others.T, out=products)
-        if hidden is not None:
-            products[hidden] = -torch.inf
-        value = products.amax(dim=1)
-        return _argmax(torch.round(products, decimals=DECIMALS, out=products)), value
-
-    def _float32_products(self, block: Tensor) -> Tensor:
-        products = self._scratch("products", (len(block), self._columns.shape[1]), torch.float32)
-        with _plain_float32():
-            return torch.mm(block, self._columns, out=products)
-
-    def _own_products(self, vectors: Tensor, index: Tensor) -> Tensor:
-        """Inner product of each vector with the other that belongs to it, float64 ``(n,)``."""
-        others = self._scratch("others", tuple(vectors.shape), torch.float64)
-        torch.index_select(self._others, 0, index, out=others)
-        return inner_products(vectors, others, out=others)
+        shape = (len(vectors), self._columns.shape[1])
+        products = self._scratch("products", shape, torch.float32)
+        if self._dtype is torch.float32:
+            return torch.mm(block, self._columns, out=products), norms
+        coarse = self._scratch("coarse block", tuple(vectors.shape), self._dtype).copy_(block)
+        coarse_products = self._scratch("coarse products", shape, self._dtype)
+        return products.copy_(torch.mm(coarse, self._columns, out=coarse_products)), norms
 
 
-def inner_products(vectors: Tensor, others: Tensor, out: Tensor | None = None) -> Tensor:
-    """Inner products row by row ``(n,)``; a row's value does not depend on the rows beside it.
+def relative_error(others: Tensor) -> float:
+    """Largest error of a coarse product over the norm of the vector, before the product itself is rounded.
+
+    The vector is off by a relative u, the others by what rounding to bfloat16 changes, and float32 sums of d
+    products by a relative gamma_d = d u32 / (1 - d u32), whatever the order of summation.
 
     Args:
-        vectors: Vectors ``(n, d)``.
-        others: As many vectors ``(n, d)``.
-        out: Memory for the factors' products ``(n, d)``.
-
-    >>> inner_products(torch.eye(2), torch.tensor([[0.5, 1.0], [0.0, 2.0]])).tolist()
-    [0.5, 2.0]
+        others: The fixed vectors ``(m, d)``, float64, d < 2^23.
     """
-    return torch.mul(vectors, others, out=out).sum(dim=1)
+    steps = others.shape[1] * _FLOAT32_UNIT
+    gamma = steps / (1 - steps)
+    norm = float(torch.linalg.vector_norm(others, dim=1).max())
+    change = float(torch.linalg.vector_norm(others - others.bfloat16().double(), dim=1).max())
+    return 1.001 * (UNIT_ROUNDOFF * norm + (1 + UNIT_ROUNDOFF) * (change + gamma * (norm + change)))
 
 
-def float32_error(dim: int) -> float:
-    """Largest error of a float32 inner product of two vectors rounded to float32, over their norms' product.
-
-    gamma_n = n u / (1 - n u) bounds it for any order of summation, with or without fused operations (Higham,
-    "Accuracy and Stability of Numerical Algorithms", 2nd edition, section 3.1); n is the dimension and 2 for
-    the two roundings, u = 2^-24.
-
-    Args:
-        dim: Dimension d of the vectors, below 2^23.
-
-    >>> f"{float32_error(512):.1e}"
-    '3.1e-05'
-    """
-    steps = (dim + 2) * _UNIT_ROUNDOFF
-    return steps / (1 - steps) * _NORM_SLACK
-
-
-def _argmax(values: Tensor) -> Tensor:
-    return torch.from_numpy(values.numpy().argmax(axis=1))  # NumPy's is vectorised, torch's is not
-
-
-@contextmanager
-def _plain_float32() -> Iterator[None]:
-    """Without oneDNN, which multiplies in bfloat16 where a user allows that for networks."""
-    allowed = torch.backends.mkldnn.enabled
-    torch.backends.mkldnn.enabled = False  # type: ignore[assignment] # a property, declared as its class
-    try:
-        yield
-    finally:
-        torch.backends.mkldnn.enabled = allowed
+@cache
+def coarse_type() -> torch.dtype:
+    """The type in which this processor multiplies fastest among those whose sums are float32."""
+    ask: Callable[[], dict[str, object]] = getattr(torch.cpu, "get_capabilities", dict)  # since PyTorch 2.10
+    known = ask()
+    return torch.bfloat16 if known.get("avx512_bf16") or known.get("amx_bf16") else torch.float32

@@ -36,8 +36,9 @@ def first_best(values: Tensor | NDArray[np.float64]) -> int:
     >>> first_best(torch.tensor([0.5, 0.7, 0.7 + 1e-12], dtype=torch.float64))
     1
     """
-    # NumPy's argmax is vectorised, and its calls cost less: a greedy sampler decides for every pick
-    return int(np.asarray(values).round(DECIMALS).argmax())
+    # NumPy's argmax is vectorised, and its calls cost less: a greedy sampler decides for every pick. Steps of
+    # 1e-9 are compared as they are counted; dividing them again, as `round` does, changes no order.
+    return int(np.rint(np.asarray(values) * 10.0**DECIMALS).argmax())
 
 
 def ranking(values: Tensor) -> Tensor:

@@ -109,14 +109,14 @@ def dynamic_diversity(
     similarity = np.full(len(quality), -np.inf if diversity_mode == "nearest" else 0.0)
     best = picked
     for size in range(1, ipc):
-        left, weighted_quality, similarity = (
-            _without(column, best) for column in (left, weighted_quality, similarity)
-        )
+        left = _without(left, best)
+        weighted_quality = _without(weighted_quality, best)
+        similarity = _without(similarity, best)
         if diversity_mode == "nearest":
-            similarity = np.maximum(similarity, similarities(picked)[left])
+            np.maximum(similarity, similarities(picked)[left], out=similarity)
             diversity = 1 - similarity
         else:
-            similarity = similarity + similarities(picked)[left]
+            similarity += similarities(picked)[left]
             diversity = 1 - similarity / size
         value = weighted_quality + diversity_weight * normalize_array(diversity, normalization)
         best = first_best(value)

@@ -11,16 +11,19 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from semdd_lightning.selection import screening
-from semdd_lightning.selection.screening import LargestProduct, float32_error
+from semdd_lightning.selection import largest_product, screening
+from semdd_lightning.selection.largest_product import LargestProduct, pair_products
+from semdd_lightning.selection.scratch import Scratch
+from semdd_lightning.selection.screening import UNIT_ROUNDOFF, Screen, relative_error
 
 SEEDS = st.integers(0, 10**6)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def screened_whatever_the_number() -> Iterator[None]:
+@pytest.fixture(scope="module", autouse=True, params=[torch.bfloat16, torch.float32], ids=str)
+def screened_whatever_the_number(request: pytest.FixtureRequest) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(screening, "_WORTH_SCREENING", 0)
+        patch.setattr(largest_product, "_WORTH_SCREENING", 0)
+        patch.setattr(screening, "coarse_type", lambda: request.param)
         yield
 
 
@@ -85,12 +88,31 @@ def test_blocks_of_any_size_give_the_same_bits() -> None:
 
 @settings(deadline=None, max_examples=50)
 @given(seed=SEEDS, dim=st.integers(1, 600), scale=st.floats(1e-3, 1e3))
-def test_the_error_of_float32_stays_within_its_bound(seed: int, dim: int, scale: float) -> None:
+def test_the_error_of_a_coarse_product_stays_within_its_bound(seed: int, dim: int, scale: float) -> None:
     vectors, others = near_ties(seed, 20, 20, dim, 1.0)
-    vectors = vectors.abs() * scale  # of one sign: rounding errors cannot cancel
-    others = others.abs()
-    error = (vectors.float() @ others.float().T).double() - vectors @ others.T
-    assert float(error.abs().max()) <= float32_error(dim) * scale * (1 + 1e-9)
+    vectors, others = vectors.abs() * scale, others.abs()  # of one sign: rounding errors cannot cancel
+    products, norms = Screen(others, Scratch()).products(vectors)
+    exact = vectors @ others.T
+    bound = relative_error(others) * norms
+    error = (products.double() - exact).abs()
+    assert bool((error <= bound + UNIT_ROUNDOFF * (exact + bound)).all())
+
+
+def test_a_screen_leaves_few_products_of_vectors_that_differ() -> None:
+    vectors, _ = near_ties(4, 300, 3, 512, 1.0)
+    others = F.normalize(torch.randn(400, 512, generator=torch.Generator().manual_seed(5)).double(), dim=1)
+    row, _ = Screen(others, Scratch())(vectors)
+    assert row.bincount().tolist().count(0) == 0
+    assert len(row) <= 4 * 300
+
+
+@given(seed=SEEDS, size=st.integers(1, 20), num_others=st.integers(1, 20), dim=st.integers(1, 40))
+def test_products_of_pairs_are_those_of_the_matrix(seed: int, size: int, num_others: int, dim: int) -> None:
+    vectors, others = near_ties(seed, size, num_others, dim, 1.0)
+    keep = torch.rand(size, num_others, generator=torch.Generator().manual_seed(seed)) < 0.5
+    row, column = torch.nonzero(keep, as_tuple=True)
+    expected = (vectors @ others.T)[row, column]
+    torch.testing.assert_close(pair_products(vectors, others, row, column), expected, atol=1e-14, rtol=0)
 
 
 def test_precision_that_networks_are_allowed_does_not_reach_the_screen() -> None:
@@ -104,7 +126,6 @@ def test_precision_that_networks_are_allowed_does_not_reach_the_screen() -> None
         torch.set_float32_matmul_precision(allowed)
     assert torch.equal(found[0], expected[0])
     assert torch.equal(found[1], expected[1])
-    assert torch.backends.mkldnn.enabled
 
 
 def test_where_nothing_is_left_the_value_is_minus_infinity() -> None:
@@ -117,7 +138,7 @@ def test_where_nothing_is_left_the_value_is_minus_infinity() -> None:
 def test_few_others_are_compared_in_float64_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors, others = near_ties(3, 50, 20, 32, 1e-7)
     screened = LargestProduct(others)(vectors)
-    monkeypatch.setattr(screening, "_WORTH_SCREENING", 1000)
+    monkeypatch.setattr(largest_product, "_WORTH_SCREENING", 1000)
     direct = LargestProduct(others)(vectors)
     assert torch.equal(direct[0], screened[0])
     torch.testing.assert_close(direct[1], screened[1], atol=1e-15, rtol=0)

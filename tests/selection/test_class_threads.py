@@ -1,0 +1,83 @@
+"""Threads that share the classes change nothing but the time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+from pandas.testing import assert_frame_equal
+
+from semdd_lightning.selection import SAMPLERS, Embeddings, build_sampler
+from semdd_lightning.selection.class_threads import map_classes
+from semdd_lightning.selection.scratch import Scratch
+
+MakePool = Callable[..., Embeddings]
+
+
+@pytest.fixture(autouse=True)
+def four_cores() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("screened", [0, 10**6])
+def test_a_selection_by_threads_is_that_of_one(
+    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch, name: str, screened: int
+) -> None:
+    monkeypatch.setattr("semdd_lightning.selection.largest_product._WORTH_SCREENING", screened)
+    pool = make_pool(7, counts=(30, 25, 40, 33, 28, 36, 31, 29), dim=32, duplicates=True, dtype=torch.float16)
+    sampler = build_sampler(name)
+    threaded = sampler.select(pool, 6, seed=3)
+    monkeypatch.setattr(type(sampler), "classes_at_once", 1)
+    alone = sampler.select(pool, 6, seed=3)
+    assert threaded.indices.tolist() == alone.indices.tolist()
+    assert_frame_equal(threaded.scores, alone.scores, atol=1e-12, rtol=0)
+
+
+def test_classes_run_at_the_same_time_and_come_back_in_order() -> None:
+    both = threading.Barrier(2, timeout=30)  # one thread alone would wait in vain
+
+    def work(class_index: int, item: str) -> str:
+        both.wait()
+        return f"{class_index} {item} {torch.get_num_threads()}"
+
+    assert map_classes(work, ["a", "b"]) == ["0 a 2", "1 b 2"]
+    assert torch.get_num_threads() == 4
+
+
+def test_no_more_than_asked_for_run_at_the_same_time() -> None:
+    names = map_classes(lambda *_: threading.current_thread(), range(6), at_once=1)
+    assert set(names) == {threading.current_thread()}
+
+
+def test_an_error_in_a_class_ends_all_and_leaves_the_cores() -> None:
+    done: list[int] = []
+
+    def work(class_index: int, _: int) -> None:
+        if class_index == 0:
+            raise ValueError("class 0")
+        time.sleep(0.001)
+        done.append(class_index)
+
+    with pytest.raises(ValueError, match="class 0"):
+        map_classes(work, range(10_000))
+    assert len(done) < 9_999
+    assert torch.get_num_threads() == 4
+
+
+def test_threads_do_not_share_scratch_memory() -> None:
+    scratch = Scratch()
+    both = threading.Barrier(2, timeout=30)
+
+    def work(class_index: int, _: int) -> int:
+        memory = scratch("values", (3,), torch.float64).fill_(class_index)
+        both.wait()
+        return int(memory.sum())
+
+    assert map_classes(work, range(2)) == [0, 3]
