@@ -90,13 +90,13 @@ def quick_curves() -> list[Curve]:
 
 
 def all_curves(rounds: int = ROUNDS) -> list[Curve]:
-    """Curves of selection from pools of up to 320,000 images, and of embedding up to 8,000 images.
+    """Curves of selection from pools of up to 1,280,000 images, and of embedding up to 8,000 images.
 
     Args:
         rounds: Runs of each size.
     """
     return [
-        *selection_curves(num_classes=250, images_per_class=160, ipc=20, rounds=rounds),
+        *selection_curves(num_classes=1_000, images_per_class=160, ipc=20, rounds=rounds),
         embedding_curve(images=1_000, rounds=3),
     ]
 

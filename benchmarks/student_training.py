@@ -21,9 +21,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from benchmarks.measuring import Ratio, Result, arguments, in_turns, now, paired
@@ -91,12 +93,22 @@ def bare_seconds(task: TrainingTask) -> float:
     shape = (task.num_images, 3, task.image_size, task.image_size)
     batches = torch.split(torch.rand(shape, generator=generator).to(device), task.batch_size)
     student = task.new_student().to(device).to(memory_format=torch.channels_last)
-    passes = bare_training(student, teacher, [batches] * (task.skipped + task.passes))
-    started = 0.0
-    for index in range(task.skipped + task.passes):
-        if index == task.skipped:
-            started = now()
-        next(passes)
+    training = bare_training(student, teacher, [batches] * (task.skipped + task.passes))
+    return seconds_after(task.skipped, training)
+
+
+def seconds_after(skipped: int, training: Iterator[None]) -> float:
+    """Train to the end, and give the seconds of the passes that count.
+
+    Args:
+        skipped: Passes before the clock starts, at least 1.
+        training: Does a pass at each turn.
+    """
+    for _ in range(skipped):
+        next(training)
+    started = now()
+    for _ in training:
+        pass
     return now() - started
 
 
@@ -110,9 +122,7 @@ def bare_training(
         teacher: What it learns from.
         passes: For each pass its batches, images in [0, 1], (B, 3, S, S) each.
     """
-    groups = parameter_groups(student, "weights")
-    optimizer = torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.01, fused=True)
-    schedule = LambdaLR(optimizer, lambda done: 0.5 * (1 + math.cos(math.pi * done / len(passes) / 2)))
+    optimizer, schedule = optimizer_and_schedule(parameter_groups(student, "weights"), len(passes))
     student.train()
     for batches in passes:
         for images in batches:
@@ -122,6 +132,17 @@ def bare_training(
             optimizer.step()
         schedule.step()
         yield
+
+
+def optimizer_and_schedule(groups: list[dict[str, Any]], passes: int) -> tuple[AdamW, LambdaLR]:
+    """RDED's: AdamW, and half a cosine over all passes.
+
+    Args:
+        groups: Groups of parameters.
+        passes: How often the schedule steps.
+    """
+    optimizer = AdamW(groups, lr=1e-3, weight_decay=0.01, fused=True)
+    return optimizer, LambdaLR(optimizer, lambda done: 0.5 * (1 + math.cos(math.pi * done / passes / 2)))
 
 
 def _measure_as(options: argparse.Namespace) -> Result:
