@@ -32,9 +32,11 @@ def test_embedding_is_measured_over_the_pool() -> None:
 def test_a_line_is_told_from_a_parabola(tmp_path: Path) -> None:
     curves = [
         Curve("line", "images", [1, 2, 4, 8], [Cost([float(2 * n)], 5.0 + n) for n in (1, 2, 4, 8)]),
-        Curve("parabola", "images", [1, 2, 4, 8], [Cost([float(n * n)], 5.0 + n) for n in (1, 2, 4, 8)]),
+        Curve("parabola", "images", [1, 2, 4, 8], [Cost([float(n * n)], 5.0 + n / 8) for n in (1, 2, 4, 8)]),
     ]
-    straight, bent = growth.summary(curves).ratios
+    straight, memory, bent = growth.summary(curves).ratios  # the parabola's memory hardly grows
+    assert memory.name == "R^2 of a line, line, memory over images"
+    assert memory.value == pytest.approx(1.0)
     assert straight.value == pytest.approx(1.0)
     assert bent.value < growth.STRAIGHT < straight.value
     growth.draw(curves, tmp_path / "growth.png")
