@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from semdd_lightning.selection import largest_product, screening
 from semdd_lightning.selection.largest_product import LargestProduct, pair_products
 from semdd_lightning.selection.scratch import Scratch
-from semdd_lightning.selection.screening import UNIT_ROUNDOFF, Screen, relative_error
+from semdd_lightning.selection.screening import UNIT_ROUNDOFF, Screen, coarse_type, relative_error
 
 SEEDS = st.integers(0, 10**6)
 
@@ -126,6 +126,16 @@ def test_precision_that_networks_are_allowed_does_not_reach_the_screen() -> None
         torch.set_float32_matmul_precision(allowed)
     assert torch.equal(found[0], expected[0])
     assert torch.equal(found[1], expected[1])
+
+
+def test_bfloat16_is_left_alone_without_its_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    assert coarse_type() is torch.bfloat16
+    with monkeypatch.context() as disabled:
+        disabled.setattr(torch.backends.mkldnn, "enabled", False)
+        assert coarse_type() is torch.float32
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False}, raising=False)
+    assert coarse_type() is torch.float32
 
 
 def test_where_nothing_is_left_the_value_is_minus_infinity() -> None:
