@@ -1,9 +1,10 @@
-"""Fill the tables of docs/performance.md from the benchmarks' records, so that no figure is typed.
+"""Fill the tables of docs/performance.md and README.md from the benchmarks' records: no figure is typed.
 
 python scripts/write_performance_page.py
 
 A table stands between ``<!-- NAME -->`` and ``<!-- end -->`` and shows docs/results/performance/NAME.json,
-written by ``python -m benchmarks.BENCHMARK --json docs/results/performance/NAME.json``. A test compares.
+written by ``python -m benchmarks.BENCHMARK --json docs/results/performance/NAME.json``; the README's shows
+every ratio that has a bar. A test compares.
 """
 
 from __future__ import annotations
@@ -16,6 +17,22 @@ from typing import Any
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = DOCS / "performance.md"
 RECORDS = DOCS / "results" / "performance"
+README = DOCS.parent / "README.md"
+SUMMARY = re.compile(r"<!-- speed -->\n.*?<!-- end -->", re.DOTALL)
+PATHS = {
+    "student_training_conv3": "training, ConvNet-3, 32 px",
+    "student_training_resnet18_modified": "training, ResNet-18 with the CIFAR stem, 32 px",
+    "student_training_resnet18_224": "training, ResNet-18, 224 px",
+    "evaluation_rate": "evaluation, 32 px",
+    "clip_encoding": "CLIP embeddings",
+    "selection_scale": "selection from 1.28 million images",
+    "greedy_stage": "greedy samplers, a class of 5,000",
+    "growth": "growth with the work",
+    "pool_memory": "memory of an index of ImageNet-1K's size",
+    "startup": "start",
+}
+"""What each record with bars is about, in the order of the README."""
+
 TABLE = re.compile(r"<!-- (?P<name>\w+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
@@ -43,6 +60,24 @@ def ratio_table(ratios: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
+def readme() -> str:
+    """The whole README, its table of speed as the records say."""
+    return SUMMARY.sub(lambda _: summary(), README.read_text())
+
+
+def summary() -> str:
+    """Every ratio that has a bar."""
+    lines = ["| path | ratio (larger is better) | measured | bar |", "|---|---|--:|--:|"]
+    for name, path in PATHS.items():
+        record = json.loads((RECORDS / f"{name}.json").read_text())
+        lines += [
+            f"| {path} | {ratio['name']} | {ratio['value']:.2f} | {ratio['bar']:.2f} |"
+            for ratio in record["ratios"]
+            if ratio["bar"] is not None
+        ]
+    return "\n".join(["<!-- speed -->", *lines, "<!-- end -->"])
+
+
 def _source(record: dict[str, Any]) -> str:
     settings = ", ".join(f"{key} {value}" for key, value in record["settings"].items())
     versions = ", ".join(f"{library} {version}" for library, version in record["versions"].items())
@@ -52,3 +87,4 @@ def _source(record: dict[str, Any]) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page())
+    README.write_text(readme())

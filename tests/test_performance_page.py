@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,15 @@ def test_the_page_is_that_of_the_records() -> None:
     assert script.PAGE.read_text() == script.page(), (
         "docs/performance.md is not what the records say; run `python scripts/write_performance_page.py`"
     )
+
+
+def test_the_readme_shows_every_ratio_that_has_a_bar() -> None:
+    assert script.README.read_text() == script.readme(), (
+        "README.md is not what the records say; run `python scripts/write_performance_page.py`"
+    )
+    records = {path.stem: json.loads(path.read_text()) for path in script.RECORDS.glob("*.json")}
+    barred = {name for name, record in records.items() if any(ratio["bar"] for ratio in record["ratios"])}
+    assert set(script.PATHS) == barred
 
 
 def test_every_record_is_shown() -> None:
