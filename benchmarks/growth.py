@@ -26,9 +26,8 @@ from benchmarks.selection_scale import write_pool as write_vectors
 
 FACTORS = (1, 2, 4, 8)
 STRAIGHT = 0.98  # R^2
-_GROWN = (
-    1.5  # the largest cost over the smallest; a cost that stays the same has no slope to be straight about
-)
+# The largest cost over the smallest; a cost that stays the same has no slope to be straight about.
+_GROWN = 1.5
 _DIM = 512
 
 

@@ -7,11 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-CLASSES_AT_ONCE = 8  # beyond, threads wait for the lock of the interpreter
+CLASSES_AT_ONCE = 8  # an estimate: beyond, threads wait for the lock of the interpreter
+_MEMORY = 2**30  # bytes that all classes at work may take
+_CANDIDATES = 4096  # whose matrix a sampler may hold
 
 
 def map_classes(
@@ -20,6 +23,7 @@ def map_classes(
     """Results for all classes, in their order, from as many threads as there are cores and classes.
 
     Small steps of one class leave cores idle that the next class can use. An error in one class ends all.
+    PyTorch's number of threads is another one meanwhile, for the whole process.
 
     Args:
         function: What to do for one class, given its index and its item; called from several threads.
@@ -33,12 +37,28 @@ def map_classes(
     workers = min(cores, len(classes), at_once)
     if workers <= 1:
         return list(map(function, range(len(classes)), classes))
-    share = cores // workers
+    share = -(-cores // workers)  # rounded up: a core too many costs less than an idle one
     executor = ThreadPoolExecutor(workers, "semdd-class", torch.set_num_threads, (share,))
     try:
         return list(executor.map(function, range(len(classes)), classes))
     finally:
-        executor.shutdown(cancel_futures=True)
-        torch.set_num_threads(
-            cores
-        )  # each thread has its own number, and new ones take the last that was set
+        try:
+            executor.shutdown(cancel_futures=True)
+        finally:  # each thread has its own number, and new ones take the last that was set
+            torch.set_num_threads(cores)
+
+
+def affordable(class_rows: Sequence[Tensor], dim: int) -> int:
+    """How many classes may be at work at once so that together they take no more than 1 GiB; at least 1.
+
+    A class takes its vectors in float64 and float32, and a matrix of its candidates.
+
+    Args:
+        class_rows: For each class its rows ``(n_c,)``.
+        dim: Dimension d of the vectors.
+
+    >>> affordable([torch.arange(1_280)] * 10, 512), affordable([torch.arange(100_000)], 768)
+    (51, 1)
+    """
+    largest = max(map(len, class_rows))
+    return max(1, _MEMORY // max(1, largest * (12 * dim + 8 * min(largest, _CANDIDATES))))

@@ -195,9 +195,8 @@ class FacilityLocation(Sampler):
     """
 
     name: ClassVar[str] = "facility_location"
-    classes_at_once: ClassVar[int] = (
-        1  # a class may take 300 MiB, and its products are large enough for all cores
-    )
+    # a class may take 300 MiB, and its products are large enough for all cores
+    classes_at_once: ClassVar[int] = 1
 
     block: int = 2048
 

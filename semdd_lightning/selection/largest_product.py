@@ -15,9 +15,12 @@ from semdd_lightning.selection.ties import DECIMALS, rounded
 # With fewer others the float64 product costs less than what surrounds a coarse one.
 _WORTH_SCREENING = 200
 
-with warnings.catch_warnings():  # PyTorch says once in a process that its sparse tensors are in beta: now
-    warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+_TOO_MANY = 0.1  # share of the products that stay; beyond, the float64 product costs less than its pairs
+
+with warnings.catch_warnings():  # PyTorch says once in a process that these are in beta: now
+    warnings.filterwarnings("ignore", message=".*in beta")
     torch.sparse_csr_tensor([0, 0], [], [], size=(1, 1), check_invariants=False)
+    torch.zeros(1).scatter_reduce_(0, torch.tensor([0]), torch.ones(1), "amax")
 
 
 class LargestProduct:
@@ -52,7 +55,10 @@ class LargestProduct:
         """
         if self._screen is None:
             return self._of_all(vectors, hidden)
-        return self._of_pairs(vectors, *self._screen(vectors, hidden))
+        row, column = self._screen(vectors, hidden)
+        if len(row) > _TOO_MANY * len(vectors) * len(self._others):
+            return self._of_all(vectors, hidden)
+        return self._of_pairs(vectors, row, column)
 
     def _of_all(self, vectors: Tensor, hidden: Hidden | None) -> tuple[Tensor, Tensor]:
         products = self._scratch("products", (len(vectors), len(self._others)), torch.float64)
@@ -77,7 +83,7 @@ def pair_products(vectors: Tensor, others: Tensor, row: Tensor, column: Tensor) 
     """Inner products of pairs ``(pairs,)``; a pair's value does not depend on the pairs beside it.
 
     Args:
-        vectors: Vectors ``(n, d)``, floating, on the CPU.
+        vectors: Vectors ``(n, d)``, float32 or float64, on the CPU.
         others: Vectors ``(m, d)`` of the same type.
         row: First of each pair ``(pairs,)``, int64, ascending.
         column: Second of each pair ``(pairs,)``, int64.

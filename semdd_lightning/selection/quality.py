@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
-from semdd_lightning.selection.class_threads import map_classes
+from semdd_lightning.selection.class_threads import affordable, map_classes
 from semdd_lightning.selection.embeddings import Embeddings, PrototypeSource, class_prototypes
 from semdd_lightning.selection.normalization import Normalization, normalize
 from semdd_lightning.selection.picks import ClassPool
@@ -164,15 +164,17 @@ def score_images(embeddings: Embeddings, rule: QualityRule, chunk: int = DEFAULT
     relevance, separability = torch.empty(2, embeddings.num_images, dtype=torch.float64)
     predicted = torch.empty(embeddings.num_images, dtype=torch.int64)
 
-    def score(class_index: int, rows: Tensor) -> None:
-        if len(rows) == 0:
-            return
-        scores = scorer.scores(scorer.vectors(rows), class_index)
-        relevance[rows], predicted[rows] = scores.class_relevance, scores.predicted
-        if scores.class_separability is not None:
-            separability[rows] = scores.class_separability
+    def score(class_index: int, rows: Tensor) -> ImageScores | None:
+        return scorer.scores(scorer.vectors(rows), class_index) if len(rows) else None
 
-    map_classes(score, embeddings.class_rows())
+    class_rows = embeddings.class_rows()
+    at_once = affordable(class_rows, embeddings.image_embeddings.shape[1])
+    # entered here: a thread does not inherit the inference mode in which these tensors may have been made
+    for rows, scores in zip(class_rows, map_classes(score, class_rows, at_once), strict=True):
+        if scores is not None:
+            relevance[rows], predicted[rows] = scores.class_relevance, scores.predicted
+            if scores.class_separability is not None:
+                separability[rows] = scores.class_separability
     return ImageScores(relevance, None if embeddings.num_classes == 1 else separability, predicted)
 
 

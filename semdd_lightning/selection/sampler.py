@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from semdd_lightning.errors import SelectionError, TooFewImagesError
-from semdd_lightning.selection.class_threads import CLASSES_AT_ONCE, map_classes
+from semdd_lightning.selection.class_threads import CLASSES_AT_ONCE, affordable, map_classes
 from semdd_lightning.selection.embeddings import Embeddings
 from semdd_lightning.selection.picks import ClassPool, Picks
 from semdd_lightning.selection.quality import PoolScorer, QualityRule
@@ -79,7 +79,9 @@ class Sampler(ABC):
             table.add(pool, picks)
             return rows[picks.order]
 
-        chosen = map_classes(choose, embeddings.class_rows(), self.classes_at_once)
+        class_rows = embeddings.class_rows()
+        at_once = min(self.classes_at_once, affordable(class_rows, embeddings.image_embeddings.shape[1]))
+        chosen = map_classes(choose, class_rows, at_once)
         return Selection(torch.cat(chosen), ipc, embeddings.num_classes, table.build())
 
     @abstractmethod

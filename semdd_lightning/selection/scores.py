@@ -90,10 +90,10 @@ def class_separability(
 
 
 class ClassScores:
-    """Relevance, separability and zero-shot class of the images of one class after the other.
+    """Relevance, separability and zero-shot class of the images of a class; threads may share it.
 
     Only ``posterior`` needs all similarities in float64; otherwise the rival, which is the best of the other
-    classes, is found at the cost of a float32 product.
+    classes, is found at the cost of a coarse product.
 
     Args:
         prototypes: Unit vectors t ``(C, d)``.

@@ -1,9 +1,9 @@
 """Leaves out what cannot be the largest inner product, at the cost of a coarse product of all.
 
-The type is bfloat16 where the processor multiplies in it, which takes half of float32's time, and float32
-elsewhere. The error of a coarse product has a bound (Higham, "Accuracy and Stability of Numerical
-Algorithms", 2nd edition, section 3.1), so that only what comes within that bound of the largest coarse one
-can be the largest in float64.
+The type is bfloat16 where `coarse_type` knows that it takes half of float32's time, and float32 elsewhere.
+The error of a coarse product has a bound (Higham, "Accuracy and Stability of Numerical Algorithms", 2nd
+edition, section 3.1), so that only what comes within that bound of the largest coarse one can be the largest
+in float64.
 """
 
 from __future__ import annotations
@@ -34,9 +34,15 @@ Hidden = tuple[Tensor | slice, Tensor | int]
 class Screen:
     """Finds which products of a block of vectors with some fixed vectors can be the largest of their row.
 
+    The others are centred first. That moves all products of a row by the same amount, and errors are as large
+    as the vectors: texts of one language and images of one class have much in common that tells nothing.
+
     Args:
         others: The fixed vectors ``(m, d)``, float64, m >= 1, of any norm.
         scratch: Memory for intermediate results.
+
+    Attributes:
+        others: The others, centred.
 
     >>> screen = Screen(torch.eye(3, dtype=torch.float64), Scratch())
     >>> z = torch.tensor([[0.6, 0.8, 0.0], [0.7, 0.7, 0.0]], dtype=torch.float64)
@@ -48,8 +54,9 @@ class Screen:
     def __init__(self, others: Tensor, scratch: Scratch) -> None:
         self._scratch = scratch
         self._dtype = coarse_type()
-        self._columns = others.float().to(self._dtype).T
-        self._relative_error = relative_error(others)
+        self.others = others - others.mean(dim=0)
+        self._columns = self.others.float().to(self._dtype).T
+        self._relative_error = relative_error(self.others)
 
     def __call__(self, vectors: Tensor, hidden: Hidden | None = None) -> tuple[Tensor, Tensor]:
         """Rows and columns of the products that stay, each ``(pairs,)``, in order of rows, then columns.
@@ -74,7 +81,7 @@ class Screen:
         return row, flat - row * products.shape[1]
 
     def products(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
-        """Coarse products, float32 ``(n, m)``, and the norms of the vectors, float64 ``(n, 1)``.
+        """Coarse products with the centred others, float32 ``(n, m)``, and norms, float64 ``(n, 1)``.
 
         The next call takes the products' memory back.
 
@@ -109,8 +116,8 @@ def relative_error(others: Tensor) -> float:
 
 
 def coarse_type() -> torch.dtype:
-    """The type in which this processor multiplies fastest among those whose sums are float32."""
-    # older releases do not tell, and without oneDNN PyTorch's sums are not float32
+    """bfloat16 on x86 processors that multiply in it, where PyTorch tells, and float32 elsewhere."""
+    # without oneDNN PyTorch's sums need not be float32
     ask: Callable[[], dict[str, object]] = getattr(torch.cpu, "get_capabilities", dict)
     known = ask() if torch.backends.mkldnn.enabled else {}
     return torch.bfloat16 if known.get("avx512_bf16") or known.get("amx_bf16") else torch.float32

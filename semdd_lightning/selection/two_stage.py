@@ -134,11 +134,10 @@ def _without(column: NDArray[Any], position: int) -> NDArray[Any]:
 
 def _similarities(image_embeddings: Tensor, ipc: int) -> Callable[[int], NDArray[np.float64]]:
     """Gives a candidate's inner products with all ``(K,)``: one matrix product where most of it is used."""
-    vectors = image_embeddings.numpy()
-    if len(vectors) <= min(_MATRIX_RATIO * ipc, _MATRIX_ROWS):
+    if len(image_embeddings) <= min(_MATRIX_RATIO * ipc, _MATRIX_ROWS):
         matrix = torch.mm(image_embeddings, image_embeddings.T).numpy()
         return lambda picked: matrix[picked]
-    return lambda picked: vectors @ vectors[picked]
+    return lambda picked: torch.mv(image_embeddings, image_embeddings[picked]).numpy()
 
 
 @dataclass(frozen=True)

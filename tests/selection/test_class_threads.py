@@ -10,8 +10,9 @@ import pytest
 import torch
 from pandas.testing import assert_frame_equal
 
-from semdd_lightning.selection import SAMPLERS, Embeddings, build_sampler
+from semdd_lightning.selection import SAMPLERS, Embeddings, QualityRule, TwoStage, build_sampler, score_images
 from semdd_lightning.selection.class_threads import map_classes
+from semdd_lightning.selection.picks import ClassPool, Picks
 from semdd_lightning.selection.scratch import Scratch
 
 MakePool = Callable[..., Embeddings]
@@ -38,6 +39,39 @@ def test_a_selection_by_threads_is_that_of_one(
     alone = sampler.select(pool, 6, seed=3)
     assert threaded.indices.tolist() == alone.indices.tolist()
     assert_frame_equal(threaded.scores, alone.scores, atol=1e-12, rtol=0)
+
+
+def test_scores_by_threads_are_those_of_one_in_any_mode(make_pool: MakePool) -> None:
+    pool = make_pool(8, counts=(30, 25, 40, 33), dim=32)
+    with torch.inference_mode():
+        threaded = score_images(pool, QualityRule())
+    torch.set_num_threads(1)
+    alone = score_images(pool, QualityRule())
+    assert torch.equal(threaded.predicted, alone.predicted)
+    torch.testing.assert_close(threaded.class_relevance, alone.class_relevance, atol=1e-14, rtol=0)
+    torch.testing.assert_close(threaded.class_separability, alone.class_separability, atol=1e-14, rtol=0)
+
+
+def test_large_classes_are_not_held_at_the_same_time(
+    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = set()
+    monkeypatch.setattr("semdd_lightning.selection.class_threads._MEMORY", 10_000)
+    pick = TwoStage.pick
+
+    def watched(sampler: TwoStage, pool: ClassPool, ipc: int, seed: int) -> Picks:
+        seen.add(threading.current_thread())
+        return pick(sampler, pool, ipc, seed)
+
+    monkeypatch.setattr(TwoStage, "pick", watched)
+    TwoStage().select(make_pool(9, counts=(30, 25, 40)), 3)
+    assert seen == {threading.current_thread()}
+
+
+@pytest.mark.parametrize(("cores", "share"), [(4, 2), (5, 3)])
+def test_no_core_is_left_idle(cores: int, share: int) -> None:
+    torch.set_num_threads(cores)
+    assert map_classes(lambda *_: torch.get_num_threads(), range(6), at_once=2) == [share] * 6
 
 
 def test_classes_run_at_the_same_time_and_come_back_in_order() -> None:

@@ -23,6 +23,7 @@ SEEDS = st.integers(0, 10**6)
 def screened_whatever_the_number(request: pytest.FixtureRequest) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(largest_product, "_WORTH_SCREENING", 0)
+        patch.setattr(largest_product, "_TOO_MANY", 2.0)
         patch.setattr(screening, "coarse_type", lambda: request.param)
         yield
 
@@ -91,11 +92,12 @@ def test_blocks_of_any_size_give_the_same_bits() -> None:
 def test_the_error_of_a_coarse_product_stays_within_its_bound(seed: int, dim: int, scale: float) -> None:
     vectors, others = near_ties(seed, 20, 20, dim, 1.0)
     vectors, others = vectors.abs() * scale, others.abs()  # of one sign: rounding errors cannot cancel
-    products, norms = Screen(others, Scratch()).products(vectors)
-    exact = vectors @ others.T
-    bound = relative_error(others) * norms
+    screen = Screen(torch.cat([others, -others]), Scratch())  # whose mean is zero
+    products, norms = screen.products(vectors)
+    exact = vectors @ screen.others.T
+    bound = relative_error(screen.others) * norms
     error = (products.double() - exact).abs()
-    assert bool((error <= bound + UNIT_ROUNDOFF * (exact + bound)).all())
+    assert bool((error <= bound + UNIT_ROUNDOFF * (exact.abs() + bound)).all())
 
 
 def test_a_screen_leaves_few_products_of_vectors_that_differ() -> None:
@@ -104,6 +106,27 @@ def test_a_screen_leaves_few_products_of_vectors_that_differ() -> None:
     row, _ = Screen(others, Scratch())(vectors)
     assert row.bincount().tolist().count(0) == 0
     assert len(row) <= 4 * 300
+
+
+def test_what_all_others_have_in_common_opens_no_window() -> None:
+    generator = torch.Generator().manual_seed(6)
+    draw = torch.randn(700, 512, generator=generator, dtype=torch.float64)
+    vectors = F.normalize(draw[:300], dim=1)
+    others = F.normalize(F.normalize(draw[300:], dim=1) + 3 * F.normalize(draw[:1], dim=1), dim=1)
+    row, column = Screen(others, Scratch())(vectors)
+    kept = torch.zeros(300, 400, dtype=torch.bool).index_put_((row, column), torch.tensor(True))
+    assert kept.gather(1, plain(vectors, others, None)[0][:, None]).all()
+    assert len(row) <= 4 * 300
+
+
+def test_where_much_stays_all_is_decided_in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors, others = near_ties(7, 30, 40, 64, 1e-7)
+    pairs = LargestProduct(others)(vectors)
+    monkeypatch.setattr(largest_product, "_TOO_MANY", 0.1)
+    monkeypatch.setattr(LargestProduct, "_of_pairs", None)
+    direct = LargestProduct(others)(vectors)
+    assert torch.equal(direct[0], pairs[0])
+    torch.testing.assert_close(direct[1], pairs[1], atol=1e-15, rtol=0)
 
 
 @given(seed=SEEDS, size=st.integers(1, 20), num_others=st.integers(1, 20), dim=st.integers(1, 40))
