@@ -72,7 +72,7 @@ def as_it_is(task: TrainingTask) -> Iterator[None]:
 
 def in_bfloat16(task: TrainingTask) -> Iterator[None]:
     """The student in bfloat16 as ``--trainer.precision bf16-mixed`` has it; the teacher keeps float32."""
-    return bare_training(_Bfloat16(_student(task)), _teacher(task), _passes(task))
+    return bare_training(InBfloat16(_student(task)), _teacher(task), _passes(task))
 
 
 def compiled(task: TrainingTask) -> Iterator[None]:
@@ -146,12 +146,19 @@ VARIANTS: dict[str, Callable[[TrainingTask], Iterator[None]]] = {
 }
 
 
-class _Bfloat16(nn.Module):
+class InBfloat16(nn.Module):
+    """A network whose products autocast takes in bfloat16; its logits are float32.
+
+    Args:
+        network: From images to logits.
+    """
+
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, images: Tensor) -> Tensor:
+        """Logits (B, C) of images (B, 3, H, W)."""
         with torch.autocast(images.device.type, torch.bfloat16):
             logits: Tensor = self.network(images)
         return logits.float()

@@ -1,6 +1,6 @@
 """Leaves out what cannot be the largest inner product, at the cost of a coarse product of all.
 
-The type is bfloat16 where `coarse_type` knows that it takes half of float32's time, and float32 elsewhere.
+The type is bfloat16 where `coarse_type` knows that it is faster, and float32 elsewhere.
 The error of a coarse product has a bound (Higham, "Accuracy and Stability of Numerical Algorithms", 2nd
 edition, section 3.1), so that only what comes within that bound of the largest coarse one can be the largest
 in float64.
@@ -74,7 +74,7 @@ class Screen:
         window += 2 * UNIT_ROUNDOFF * (largest.abs() + window)  # two products are rounded, the floor as well
         floor = (largest - window).clamp_(min=_LOWEST).float()
         stays = self._scratch("stays", tuple(products.shape), torch.bool).numpy()
-        # NumPy compares in half of PyTorch's time, and finds what is true in a quarter
+        # NumPy compares, and finds what is true, in less time than PyTorch
         np.greater_equal(products.numpy(), floor.numpy(), out=stays)
         flat = torch.from_numpy(np.flatnonzero(stays))
         row = flat // products.shape[1]

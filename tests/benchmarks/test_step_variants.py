@@ -38,6 +38,15 @@ def test_stacked_students_learn_what_each_learns_alone(task: TrainingTask) -> No
         assert (found - task.new_student().eval()(images)).abs().max() > 1e-2
 
 
+def test_the_student_in_bfloat16_is_one(task: TrainingTask) -> None:
+    images = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    plain = task.new_student().eval()
+    logits = step_variants.InBfloat16(plain)(images)
+    assert logits.dtype == torch.float32
+    assert torch.equal(logits, logits.bfloat16().float())
+    torch.testing.assert_close(logits, plain(images), atol=0.05, rtol=0.05)
+
+
 def test_each_variant_is_compared(task: TrainingTask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(step_variants.VARIANTS, "compiled")  # takes a compiler, and its time
     result = measure(task, rounds=1)
