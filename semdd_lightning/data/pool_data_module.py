@@ -36,8 +36,8 @@ class PoolDataModule(ImageDataModule):
         ipc: images per class to choose.
         num_classes: number of classes, also given to the model.
         image_size: pixels a side of training images, also given to the model.
-        sampler: how to choose: a short name (two_stage, random, relevance, separability, quality, k_center,
-            herding, facility_location) or a sampler with arguments.
+        sampler: how to choose: a short name (`semdd select --help` lists them), the path of a class, or a
+            sampler with arguments.
         selection_seed: seed of samplers that draw.
         test: test split; it is looked at only by ``test`` and ``predict``.
         validation: validation split, never the test split; it also serves the check of a teacher.
@@ -57,8 +57,8 @@ class PoolDataModule(ImageDataModule):
         evaluation_view: what of a real image is looked at: cropped resizes its shorter side to
             ``image_size // 7 * 8`` and cuts the centre (RDED, SRe2L), whole resizes it to ``image_size``
             (Minimax Diffusion).
-        reference: real images that samplers with ``prototypes: image`` or ``both`` take the class means of,
-            and that the audit compares with; none takes the pool itself.
+        reference: real images of the same classes, for samplers and scores that compare with these, and
+            for the audit.
         cache_dir: where the pool's index and the embeddings are kept; none takes SEMDD_CACHE or the user's
             cache folder.
         storage: where chosen images live; auto takes the first of device, host, disk that fits.

@@ -8,13 +8,19 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from torch import Tensor
 
 from semdd_lightning.audit import Audit
 from semdd_lightning.export import Manifest, selection_table, write_subset
 from semdd_lightning.pools import Pool
 from semdd_lightning.prior import PoolEmbeddings
-from semdd_lightning.selection import METRICS, Embeddings, Selection, SubsetStatistics, class_report
+from semdd_lightning.selection import (
+    METRICS,
+    Embeddings,
+    ReferenceEmbeddings,
+    Selection,
+    SubsetStatistics,
+    class_report,
+)
 
 
 @dataclass(frozen=True)
@@ -96,19 +102,19 @@ class PoolSelection:
 
 
 def sampler_embeddings(
-    pool: Pool, embeddings: PoolEmbeddings, reference_prototypes: Tensor | None = None
+    pool: Pool, embeddings: PoolEmbeddings, reference: ReferenceEmbeddings | None = None
 ) -> Embeddings:
     """What a sampler sees of an embedded pool.
 
     Args:
         pool: the pool.
         embeddings: its embeddings.
-        reference_prototypes: prototypes (C, d) out of reference images, if there are any.
+        reference: real images of the same classes, if there are any.
     """
     return Embeddings(
         image_embeddings=embeddings.image_embeddings,
         labels=torch.from_numpy(pool.labels),
         text_prototypes=embeddings.text_prototypes,
         logit_scale=embeddings.logit_scale,
-        reference_prototypes=reference_prototypes,
+        reference=reference,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from semdd_lightning.errors import ClassListError, TooFewImagesError
 from semdd_lightning.pools import Pool, PoolReader
 from semdd_lightning.pools.index import index_images
 from semdd_lightning.prior import PoolEmbeddings
-from semdd_lightning.selection import image_prototypes
+from semdd_lightning.selection import ReferenceEmbeddings
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,10 +37,9 @@ class ReferenceImages:
         """Class of each image in the pool's order, (R,)."""
         return torch.from_numpy(self.images.labels)
 
-    @cached_property
-    def prototypes(self) -> Tensor:
-        """Unit vectors (C, d): the mean of each class."""
-        return image_prototypes(self.embeddings.image_embeddings, self.labels, len(self.images.registry))
+    def for_samplers(self) -> ReferenceEmbeddings:
+        """What samplers and scores see of them."""
+        return ReferenceEmbeddings(self.embeddings.image_embeddings, self.labels)
 
 
 def embed_reference(

@@ -49,8 +49,8 @@ def select(
         ipc: images per class.
         sampler: a sampler or the short name of one with its defaults.
         seed: selection seed, used by samplers that draw.
-        reference: real images that a sampler's ``prototypes: image`` or ``both`` are taken from; none takes
-            them from the pool.
+        reference: real images of the same classes, for samplers and scores that compare with these; the audit
+            looks at them too.
         device: where images are encoded; the first GPU if there is one, else the CPU.
         cache_dir: where the pool's index and the embeddings are kept; none takes ``SEMDD_CACHE`` or the
             user's cache folder.
@@ -94,11 +94,11 @@ def select(
             found = audit_classes(images, embeddings, real, at_most=AUTOMATIC)
             apply_policy(images, found, audit)
     with watch.measure("select"):
-        seen = sampler_embeddings(images, embeddings, None if real is None else real.prototypes)
+        seen = sampler_embeddings(images, embeddings, None if real is None else real.for_samplers())
         selection = sampler.select(seen, ipc, seed)
     _report(sampler, selection, embeddings)
     manifest = Manifest(
-        **_components(pool, prior, sampler, reference, cache_dir),
+        **_components(pool, prior, sampler.resolved(ipc), reference, cache_dir),
         sampler_name=sampler.name,
         ipc=ipc,
         selection_seed=seed,
@@ -132,14 +132,12 @@ def embeddings_digest(embeddings: Embeddings) -> str:
         embeddings: the embedded pool.
     """
     digest = hashlib.sha256()
-    for vectors in (
-        embeddings.image_embeddings,
-        embeddings.text_prototypes,
-        embeddings.reference_prototypes,
-    ):
-        if vectors is not None:
-            digest.update(f"{tuple(vectors.shape)} {vectors.dtype}\n".encode())
-            digest.update(vectors.cpu().contiguous().numpy().data)  # a view: a large pool is not copied
+    seen = [embeddings.image_embeddings, embeddings.text_prototypes]
+    if embeddings.reference is not None:
+        seen.append(embeddings.reference.image_embeddings)
+    for vectors in seen:
+        digest.update(f"{tuple(vectors.shape)} {vectors.dtype}\n".encode())
+        digest.update(vectors.cpu().contiguous().numpy().data)  # a view: a large pool is not copied
     return digest.hexdigest()
 
 

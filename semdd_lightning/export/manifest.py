@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, is_dataclass
+from importlib import import_module
 from inspect import isabstract
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -80,7 +81,7 @@ def describe(component: object) -> dict[str, Any]:
         raise RunError(msg)
     kind = type(component)
     return {
-        "class_path": f"{kind.__module__}.{kind.__qualname__}",
+        "class_path": _public_path(f"{kind.__module__}.{kind.__qualname__}"),
         "init_args": json.loads(json.dumps(asdict(component), default=_plain)),
     }
 
@@ -103,6 +104,8 @@ def build_component(description: dict[str, Any], base: Callable[..., Component])
     try:
         if isabstract(kind):
             parser.add_subclass_arguments(kind, "component", required=True)
+            if isinstance(description.get("class_path"), str):
+                description = {**description, "class_path": _public_path(description["class_path"])}
             config = parser.parse_object({"component": description})
         else:
             parser.add_class_arguments(kind, "component")
@@ -140,6 +143,19 @@ def read_manifest(directory: Path) -> Manifest:
     except (ValueError, KeyError, TypeError) as error:
         msg = f"Expected a manifest in {found[0]}, found something else ({error}); make the selection again."
         raise RunError(msg) from error
+
+
+def _public_path(class_path: str) -> str:
+    """The path of a class in the package that offers it: files inside a package move, and manifests stay.
+
+    >>> _public_path("semdd_lightning.selection.two_stage.TwoStage")
+    'semdd_lightning.selection.TwoStage'
+    """
+    root, *parts = class_path.split(".")
+    if root != __name__.partition(".")[0] or len(parts) < 3:
+        return class_path
+    package = f"{root}.{parts[0]}"
+    return f"{package}.{parts[-1]}" if hasattr(import_module(package), parts[-1]) else class_path
 
 
 def _arguments(description: dict[str, Any], base: type) -> dict[str, Any]:

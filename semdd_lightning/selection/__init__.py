@@ -1,33 +1,49 @@
 """Choosing images: scores, samplers and the record of a selection. Tensors in, tensors out."""
 
-from semdd_lightning.selection.baselines import Quality, Random, Relevance, Separability
-from semdd_lightning.selection.embeddings import (
-    Embeddings,
-    PrototypeSource,
-    class_prototypes,
-    image_prototypes,
+from semdd_lightning.selection.embeddings import ClassifierOutputs, Embeddings, ReferenceEmbeddings
+from semdd_lightning.selection.normalization import Normalization, normalize
+from semdd_lightning.selection.picks import ClassPool, Picks
+from semdd_lightning.selection.pool_scorer import PoolScorer
+from semdd_lightning.selection.prototypes import PrototypeSource, class_prototypes, image_prototypes
+from semdd_lightning.selection.quality import QualityRule
+from semdd_lightning.selection.quality_sampler import (
+    FilteringSampler,
+    QualitySampler,
+    candidate_count,
+    semantic_filter,
 )
-from semdd_lightning.selection.geometric import (
+from semdd_lightning.selection.sampler import Sampler
+from semdd_lightning.selection.samplers import (
+    SAMPLERS,
     FacilityLocation,
     Herding,
     KCenter,
+    Quality,
+    Random,
+    Relevance,
+    Separability,
+    TwoStage,
+    TwoStageClassic,
+    build_sampler,
+    dynamic_diversity,
     facility_location,
     herding,
     k_center,
+    sampler_kind,
+    sampler_names,
 )
-from semdd_lightning.selection.normalization import Normalization, normalize
-from semdd_lightning.selection.picks import ClassPool, Picks
-from semdd_lightning.selection.quality import ImageScores, QualityRule, score_images
-from semdd_lightning.selection.registry import SAMPLERS, build_sampler
-from semdd_lightning.selection.sampler import Sampler
 from semdd_lightning.selection.scores import (
-    DiversityMode,
+    SCORES,
+    ClassImages,
+    Score,
     SeparabilityMode,
+    build_score,
     class_relevance,
     class_separability,
-    set_diversity,
+    score_names,
 )
 from semdd_lightning.selection.selection import Selection
+from semdd_lightning.selection.set_diversity import DiversityMode, set_diversity
 from semdd_lightning.selection.statistics import (
     METRICS,
     SubsetStatistics,
@@ -35,37 +51,40 @@ from semdd_lightning.selection.statistics import (
     selection_report,
     subset_statistics,
 )
-from semdd_lightning.selection.two_stage import (
-    TwoStage,
-    candidate_count,
-    dynamic_diversity,
-    semantic_filter,
-)
 
 __all__ = [
     "METRICS",
     "SAMPLERS",
+    "SCORES",
+    "ClassImages",
     "ClassPool",
+    "ClassifierOutputs",
     "DiversityMode",
     "Embeddings",
     "FacilityLocation",
+    "FilteringSampler",
     "Herding",
-    "ImageScores",
     "KCenter",
     "Normalization",
     "Picks",
+    "PoolScorer",
     "PrototypeSource",
     "Quality",
     "QualityRule",
+    "QualitySampler",
     "Random",
+    "ReferenceEmbeddings",
     "Relevance",
     "Sampler",
+    "Score",
     "Selection",
     "Separability",
     "SeparabilityMode",
     "SubsetStatistics",
     "TwoStage",
+    "TwoStageClassic",
     "build_sampler",
+    "build_score",
     "candidate_count",
     "class_prototypes",
     "class_relevance",
@@ -77,7 +96,9 @@ __all__ = [
     "image_prototypes",
     "k_center",
     "normalize",
-    "score_images",
+    "sampler_kind",
+    "sampler_names",
+    "score_names",
     "selection_report",
     "semantic_filter",
     "set_diversity",

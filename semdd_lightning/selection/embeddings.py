@@ -1,20 +1,89 @@
-"""What a sampler sees of a pool: image embeddings, labels and one prototype per class."""
+"""What a sampler sees of a pool: image embeddings, labels, text prototypes, and what stands beside them."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
 
-PrototypeSource = Literal["text", "image", "both"]
-
 _NORM_TOLERANCE = 1e-2  # wide enough for bfloat16 vectors, narrow enough to catch a forgotten normalisation
 _CHECK_ROWS = 2048
+
+
+@dataclass(frozen=True, eq=False)
+class ClassifierOutputs:
+    """What a classifier says of some images, as probabilities over the classes.
+
+    Args:
+        own: Probability of the image's own class ``(n,)``, float64.
+        largest: Largest probability ``(n,)``, float64.
+        predicted: Class that has it ``(n,)``, int64.
+    """
+
+    own: Tensor
+    largest: Tensor
+    predicted: Tensor
+
+    def rows(self, index: Tensor) -> ClassifierOutputs:
+        """The outputs for some of the images.
+
+        Args:
+            index: Rows ``(m,)``, int64.
+        """
+        return ClassifierOutputs(self.own[index], self.largest[index], self.predicted[index])
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceEmbeddings:
+    """Real images of the pool's classes, embedded by the same prior.
+
+    Args:
+        image_embeddings: Unit vectors ``(R, d)``.
+        labels: Class index of each image ``(R,)``, int64, in the pool's class order.
+        classifier: What a classifier says of them; None without one.
+    """
+
+    image_embeddings: Tensor
+    labels: Tensor
+    classifier: ClassifierOutputs | None = None
+
+    def by_class(self, num_classes: int) -> list[ReferenceEmbeddings]:
+        """The images of each class by themselves.
+
+        Args:
+            num_classes: Number of classes C.
+        """
+        vectors, labels, outputs = self.image_embeddings, self.labels.cpu(), self.classifier
+        return [
+            ReferenceEmbeddings(
+                vectors[rows.to(vectors.device)],
+                labels[rows],
+                None if outputs is None else outputs.rows(rows),
+            )
+            for rows in rows_by_class(labels, num_classes)
+        ]
+
+    def check(self, text_prototypes: Tensor) -> None:
+        """Check that they belong to the pool's classes.
+
+        Args:
+            text_prototypes: One unit vector per class ``(C, d)``.
+
+        Raises:
+            SelectionError: If shapes, norms or labels do not fit.
+        """
+        _check_unit_rows("reference images", self.image_embeddings)
+        check_labels(self.labels, len(self.image_embeddings), len(text_prototypes))
+        if self.image_embeddings.shape[1] != text_prototypes.shape[1]:
+            msg = (
+                f"Expected reference images of dimension {text_prototypes.shape[1]} like the text "
+                f"prototypes', found {self.image_embeddings.shape[1]}; embed them with the same prior."
+            )
+            raise SelectionError(msg)
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +95,8 @@ class Embeddings:
         labels: Class index of each image ``(N,)``, int64, in [0, C).
         text_prototypes: One unit vector per class ``(C, d)``.
         logit_scale: Factor from cosines to logits, the exponential already applied; > 0.
-        reference_prototypes: One unit vector per class ``(C, d)`` from the images of a reference set, as
-            `image_prototypes` gives them; where absent, image prototypes are the class means of the pool.
+        reference: Real images of the same classes; None where there are none.
+        classifier: What a classifier says of the pool's images; None without one.
 
     Raises:
         SelectionError: If shapes, dtypes, norms or labels are not as above.
@@ -37,12 +106,13 @@ class Embeddings:
     labels: Tensor
     text_prototypes: Tensor
     logit_scale: float = 100.0
-    reference_prototypes: Tensor | None = None
+    reference: ReferenceEmbeddings | None = None
+    classifier: ClassifierOutputs | None = None
 
     def __post_init__(self) -> None:
         _check_unit_rows("image_embeddings", self.image_embeddings)
         _check_unit_rows("text_prototypes", self.text_prototypes)
-        _check_labels(self.labels, len(self.image_embeddings), self.num_classes)
+        check_labels(self.labels, len(self.image_embeddings), self.num_classes)
         dim, prototype_dim = self.image_embeddings.shape[1], self.text_prototypes.shape[1]
         if dim != prototype_dim:
             msg = (
@@ -50,15 +120,14 @@ class Embeddings:
                 "embed images and prompts with the same prior."
             )
             raise SelectionError(msg)
-        if self.reference_prototypes is not None:
-            _check_unit_rows("reference_prototypes", self.reference_prototypes)
-            if self.reference_prototypes.shape != self.text_prototypes.shape:
-                msg = (
-                    f"Expected reference_prototypes of shape {tuple(self.text_prototypes.shape)} like the "
-                    f"text prototypes', found {tuple(self.reference_prototypes.shape)}; embed the reference "
-                    "set with the same prior, in the classes of the pool."
-                )
-                raise SelectionError(msg)
+        if self.reference is not None:
+            self.reference.check(self.text_prototypes)
+        if self.classifier is not None and len(self.classifier.own) != self.num_images:
+            msg = (
+                f"Expected a classifier's outputs for {self.num_images} images, found "
+                f"{len(self.classifier.own)}; classify this pool."
+            )
+            raise SelectionError(msg)
         if not (math.isfinite(self.logit_scale) and self.logit_scale > 0):
             msg = (
                 f"Expected logit_scale to be finite and > 0, found {self.logit_scale}; pass the exponential."
@@ -108,73 +177,6 @@ def as_float64(vectors: Tensor) -> Tensor:
     return vectors.detach().to("cpu", torch.float64)
 
 
-def image_prototypes(image_embeddings: Tensor, labels: Tensor, num_classes: int) -> Tensor:
-    """Normalised class means of image embeddings, float64 ``(C, d)``.
-
-    Args:
-        image_embeddings: Unit vectors ``(M, d)`` of the pool or of a reference set.
-        labels: Class index of each image ``(M,)``.
-        num_classes: Number of classes C; each needs at least one image.
-
-    Raises:
-        SelectionError: If a class has no image, or its mean is the zero vector.
-
-    >>> z = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
-    >>> image_prototypes(z, torch.tensor([0, 0, 1]), 2).round(decimals=4).tolist()
-    [[0.7071, 0.7071], [0.0, 1.0]]
-    """
-    _check_labels(labels, len(image_embeddings), num_classes)
-    means = torch.zeros(num_classes, image_embeddings.shape[1], dtype=torch.float64)
-    for class_index, rows in enumerate(rows_by_class(labels, num_classes)):
-        if len(rows) == 0:
-            msg = (
-                f"Expected at least 1 image of class {class_index} for its image prototype, found 0; "
-                "add images or use prototypes='text'."
-            )
-            raise SelectionError(msg)
-        means[class_index] = as_float64(image_embeddings[rows.to(image_embeddings.device)]).mean(dim=0)
-    return _normalized(means, "image")
-
-
-def class_prototypes(embeddings: Embeddings, source: PrototypeSource = "text") -> Tensor:
-    """The prototypes ``(C, d)`` in float64 that class scores are taken against.
-
-    Args:
-        embeddings: The embedded pool.
-        source: ``text``: the text prototypes; ``image``: the reference prototypes where given, else
-            normalised class means of the pool's image embeddings; ``both``: the normalised sum of the two.
-
-    Raises:
-        SelectionError: If a prototype cannot be formed, or the source is unknown.
-    """
-    text = as_float64(embeddings.text_prototypes)
-    if source == "text":
-        return text
-    if embeddings.reference_prototypes is not None:
-        image = as_float64(embeddings.reference_prototypes)
-    else:
-        image = image_prototypes(embeddings.image_embeddings, embeddings.labels, embeddings.num_classes)
-    if source == "image":
-        return image
-    if source == "both":
-        return _normalized(text + image, "summed")
-    msg = f"Expected prototypes to be one of text, image, both, found {source!r}; choose one of them."
-    raise SelectionError(msg)
-
-
-def _normalized(vectors: Tensor, kind: str) -> Tensor:
-    norms = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
-    degenerate = torch.nonzero(norms[:, 0] < 1e-9)
-    if len(degenerate):
-        msg = (
-            f"Expected {kind} prototypes with a direction, found the zero vector for class "
-            f"{int(degenerate[0])}; use prototypes='text'."
-        )
-        raise SelectionError(msg)
-    unit: Tensor = vectors / norms
-    return unit
-
-
 def _check_unit_rows(name: str, vectors: Tensor) -> None:
     if vectors.ndim != 2 or 0 in vectors.shape or not vectors.is_floating_point():
         msg = (
@@ -194,7 +196,17 @@ def _check_unit_rows(name: str, vectors: Tensor) -> None:
             raise SelectionError(msg)
 
 
-def _check_labels(labels: Tensor, num_images: int, num_classes: int) -> None:
+def check_labels(labels: Tensor, num_images: int, num_classes: int) -> None:
+    """Refuse labels that are not one class index per image.
+
+    Args:
+        labels: Class index of each image.
+        num_images: Number of images.
+        num_classes: Number of classes C.
+
+    Raises:
+        SelectionError: If type, shape or a value is wrong.
+    """
     if labels.dtype != torch.int64 or labels.shape != (num_images,):
         msg = (
             f"Expected labels to be int64 of shape ({num_images},), found {labels.dtype} of shape "

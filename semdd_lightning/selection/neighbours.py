@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from semdd_lightning.selection.blocks import DEFAULT_CHUNK, row_chunks
 from semdd_lightning.selection.largest_product import LargestProduct
-from semdd_lightning.selection.scores import DEFAULT_CHUNK, row_chunks
 from semdd_lightning.selection.scratch import Scratch
 
 

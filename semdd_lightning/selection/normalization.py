@@ -11,8 +11,8 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
+from semdd_lightning.selection.checks import check_choice
 from semdd_lightning.selection.embeddings import as_float64
-from semdd_lightning.selection.scores import check_choice
 from semdd_lightning.selection.ties import DECIMALS
 
 Normalization = Literal["minmax", "zscore", "rank"]

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
 
+from semdd_lightning.selection.scores import ClassImages
 
-@dataclass(frozen=True, eq=False)
-class ClassPool:
-    """The images of one class, in path order, everything on the CPU in float64.
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ClassPool(ClassImages):
+    """The images of one class, in path order, with their scores; a sampler may keep it.
 
     Args:
-        class_index: Index of the class.
-        rows: Pool rows of its images ``(n_c,)``, ascending, int64.
-        image_embeddings: Unit vectors ``(n_c, d)``, valid until the thread is shown its next class.
-        class_relevance: r ``(n_c,)``.
-        class_separability: s ``(n_c,)``; None if there is one class only.
-        predicted: Zero-shot class index ``(n_c,)``, int64.
+        rows: Pool rows of the images ``(n_c,)``, ascending, int64.
+        predicted: Zero-shot class index, that of the nearest text prototype ``(n_c,)``, int64.
+        scores: By name, scores ``(n_c,)``: relevance, separability where there are several classes, those
+            that quality is made of, and what the sampler asks for.
         quality: q ``(n_c,)`` by the sampler's rule.
     """
 
-    class_index: int
     rows: Tensor
-    image_embeddings: Tensor
-    class_relevance: Tensor
-    class_separability: Tensor | None
     predicted: Tensor
+    scores: Mapping[str, Tensor]
     quality: Tensor
-
-    def __len__(self) -> int:
-        return len(self.rows)
 
 
 @dataclass(frozen=True, eq=False)

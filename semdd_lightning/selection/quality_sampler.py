@@ -1,28 +1,30 @@
-"""What samplers share that choose by stage-1 quality with parameters of their own."""
+"""What samplers share that choose by quality, and those that filter by it first."""
 
 from __future__ import annotations
 
-from semdd_lightning.selection.embeddings import PrototypeSource
-from semdd_lightning.selection.normalization import Normalization
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from torch import Tensor
+
+from semdd_lightning.errors import SelectionError
+from semdd_lightning.selection.checks import require_several_classes
+from semdd_lightning.selection.decimals import ceil_of_product
+from semdd_lightning.selection.picks import ClassPool
 from semdd_lightning.selection.quality import QualityRule
 from semdd_lightning.selection.sampler import Sampler
-from semdd_lightning.selection.scores import SeparabilityMode, require_several_classes
+from semdd_lightning.selection.ties import ranking
 
 
-class QualitySampler(Sampler):
-    """A sampler whose parameters hold a `QualityRule`; subclasses declare them with their defaults."""
-
-    separability_weight: float
-    separability_mode: SeparabilityMode
-    normalization: Normalization
-    prototypes: PrototypeSource
+@dataclass(frozen=True, kw_only=True)
+class QualitySampler(QualityRule, Sampler):
+    """A sampler that has the parameters of a `QualityRule`, and is one."""
 
     @property
     def quality_rule(self) -> QualityRule:
         """Quality by this sampler's parameters."""
-        return QualityRule(
-            self.separability_weight, self.separability_mode, self.normalization, self.prototypes
-        )
+        return self
 
     def check(self, num_classes: int, ipc: int) -> None:
         """Check that there are classes to separate.
@@ -32,8 +34,138 @@ class QualitySampler(Sampler):
             ipc: Images per class.
 
         Raises:
-            SelectionError: If separability is asked for with one class.
+            SelectionError: If a score asks for several classes where there is one.
         """
         super().check(num_classes, ipc)
-        if self.separability_weight > 0:
+        if "several_classes" in self.rule_needs:
             require_several_classes(num_classes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilteringSampler(QualitySampler):
+    """A sampler that keeps candidates by quality first, and picks among them.
+
+    Parameters are those of `QualityRule`, and:
+
+    Args:
+        candidate_ratio: Candidates kept by stage 1 for each image picked, >= 1; ``auto``: 2 up to 10 images
+            per class, 3 from 50 on, between them by the logarithm.
+        candidates_per_class: Number of candidates of a class, >= ipc, in place of the ratio.
+
+    Raises:
+        SelectionError: If a value is out of range.
+    """
+
+    candidate_ratio: float | Literal["auto"] = "auto"
+    candidates_per_class: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        ratio = self.candidate_ratio
+        if ratio != "auto" and not (_is_number(ratio) and math.isfinite(ratio) and ratio >= 1):
+            msg = (
+                f"Expected candidate_ratio to be auto, or finite and at least 1, found {ratio!r}; "
+                "1 keeps exactly the images of highest quality."
+            )
+            raise SelectionError(msg)
+        if self.candidates_per_class is not None and self.candidates_per_class < 1:
+            msg = (
+                f"Expected candidates_per_class to be at least 1, found {self.candidates_per_class}; "
+                "choose a count of at least ipc, or leave it out."
+            )
+            raise SelectionError(msg)
+
+    def check(self, num_classes: int, ipc: int) -> None:
+        """Check that there are candidates enough.
+
+        Args:
+            num_classes: Number of classes C.
+            ipc: Images per class.
+
+        Raises:
+            SelectionError: If there are fewer candidates than ``ipc``, or one class where several are needed.
+        """
+        super().check(num_classes, ipc)
+        if self.candidates_per_class is not None and self.candidates_per_class < ipc:
+            msg = (
+                f"Expected candidates_per_class to be at least ipc = {ipc}, found "
+                f"{self.candidates_per_class}; raise it or lower ipc."
+            )
+            raise SelectionError(msg)
+
+    def resolved(self, ipc: int) -> FilteringSampler:
+        """The sampler with a number for the ratio.
+
+        Args:
+            ipc: Images per class, >= 1.
+        """
+        if self.candidate_ratio != "auto":
+            return self
+        return replace(self, candidate_ratio=between_10_and_50(ipc, 2.0, 3.0))
+
+    def candidates(self, pool: ClassPool, ipc: int) -> tuple[Tensor, Tensor]:
+        """Stage 1 of one class.
+
+        Args:
+            pool: The images of the class.
+            ipc: Images that will be picked.
+
+        Returns:
+            As `semantic_filter`.
+        """
+        ratio = self.resolved(ipc).candidate_ratio
+        kept = candidate_count(len(pool), ipc, float(ratio), self.candidates_per_class)
+        return semantic_filter(pool.quality, kept)
+
+
+def between_10_and_50(ipc: int, few: float, many: float) -> float:
+    """A value for few images per class up to 10, one for many from 50 on, and between them by the logarithm.
+
+    Args:
+        ipc: Images per class, >= 1.
+        few: Value for 10 or fewer.
+        many: Value for 50 or more.
+
+    >>> [round(between_10_and_50(ipc, 2.0, 3.0), 2) for ipc in (1, 10, 20, 50, 200)]
+    [2.0, 2.0, 2.43, 3.0, 3.0]
+    """
+    share = min(max(math.log(ipc / 10) / math.log(5), 0.0), 1.0)
+    return few + (many - few) * share
+
+
+def candidate_count(num_images: int, ipc: int, ratio: float, count: int | None = None) -> int:
+    """Number of candidates K that stage 1 keeps of a class: min(n_c, ceil(ratio * ipc)), or min(n_c, count).
+
+    Args:
+        num_images: Images of the class n_c.
+        ipc: Images per class.
+        ratio: Candidates per image kept, >= 1.
+        count: Candidates per class given directly; the ratio is then unused.
+
+    >>> candidate_count(1000, 50, ratio=2.2)
+    110
+    """
+    return min(num_images, ceil_of_product(ratio, ipc) if count is None else count)
+
+
+def semantic_filter(quality: Tensor, kept: int) -> tuple[Tensor, Tensor]:
+    """Stage 1: the images of highest quality, and the ranking they came from.
+
+    Args:
+        quality: q of the images of one class ``(n_c,)``.
+        kept: Number of candidates K, in [1, n_c].
+
+    Returns:
+        Positions of the candidates, ascending ``(K,)``, and all positions from best to worst ``(n_c,)``.
+
+    >>> import torch
+    >>> candidates, order = semantic_filter(torch.tensor([0.1, 0.9, 0.5], dtype=torch.float64), 2)
+    >>> candidates.tolist(), order.tolist()
+    ([1, 2], [1, 2, 0])
+    """
+    order = ranking(quality)
+    return order[:kept].sort().values, order
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -10,11 +10,14 @@ import torch
 from torch import Tensor
 
 from semdd_lightning.errors import SelectionError, TooFewImagesError
-from semdd_lightning.selection.class_threads import CLASSES_AT_ONCE, affordable, map_classes
+from semdd_lightning.selection.checks import require_several_classes
+from semdd_lightning.selection.class_threads import CLASSES_AT_ONCE
 from semdd_lightning.selection.embeddings import Embeddings
 from semdd_lightning.selection.picks import ClassPool, Picks
-from semdd_lightning.selection.quality import PoolScorer, QualityRule
-from semdd_lightning.selection.scores import require_several_classes
+from semdd_lightning.selection.pool_scorer import PoolScorer, map_pool
+from semdd_lightning.selection.quality import QualityRule
+from semdd_lightning.selection.scores import Need
+from semdd_lightning.selection.scores.score import needed
 from semdd_lightning.selection.selection import Selection
 from semdd_lightning.selection.table import TableBuilder
 
@@ -24,10 +27,19 @@ class Sampler(ABC):
 
     A sampler is a frozen dataclass of its parameters and implements `pick`; it holds no state, and the same
     embeddings, ipc and seed give the same choice on any machine.
+
+    Attributes:
+        name: Its short name.
+        meaning: One line that says what it chooses.
+        uses: Names of the scores that `pick` looks at, beside relevance, separability and those of quality.
+        needs: What it cannot choose without.
+        classes_at_once: Classes that are picked from at the same time, at most.
     """
 
     name: ClassVar[str]
-    needs_separability: ClassVar[bool] = False
+    meaning: ClassVar[str]
+    uses: ClassVar[tuple[str, ...]] = ()
+    needs: ClassVar[frozenset[Need]] = frozenset()
     classes_at_once: ClassVar[int] = CLASSES_AT_ONCE
 
     @property
@@ -48,8 +60,16 @@ class Sampler(ABC):
         if ipc < 1:
             msg = f"Expected ipc to be at least 1, found {ipc}; choose how many images a class keeps."
             raise SelectionError(msg)
-        if self.needs_separability:
+        if "several_classes" in self.needs:
             require_several_classes(num_classes)
+
+    def resolved(self, ipc: int) -> Sampler:
+        """The sampler with numbers for what depends on the images per class.
+
+        Args:
+            ipc: Images per class, >= 1.
+        """
+        return self
 
     def select(self, embeddings: Embeddings, ipc: int, seed: int = 0) -> Selection:
         """Choose ``ipc`` images of every class.
@@ -68,20 +88,22 @@ class Sampler(ABC):
             msg = f"Expected seed to be at least 0, found {seed}; pass a non-negative integer."
             raise SelectionError(msg)
         _check_counts(embeddings.counts(), ipc)
-        rule = self.quality_rule
-        if embeddings.num_classes == 1:  # checked above: this sampler does not ask for separability
+        sampler, rule = self.resolved(ipc), self.quality_rule
+        if embeddings.num_classes == 1 and rule.scores is None:  # checked above: it asks for no separability
             rule = replace(rule, separability_weight=0.0)
-        scorer, table = PoolScorer(embeddings, rule), TableBuilder(embeddings.labels)
+        for need in rule.rule_needs | self.needs:
+            if need != "several_classes":
+                needed(getattr(embeddings, need), need, self.name)
+        scorer = PoolScorer(embeddings, rule, ipc, self.uses)
+        table = TableBuilder(embeddings.labels, scorer.score_names)
 
         def choose(class_index: int, rows: Tensor) -> Tensor:
             pool = scorer.class_pool(class_index, rows)
-            picks = self.pick(pool, ipc, seed)
+            picks = sampler.pick(pool, ipc, seed)
             table.add(pool, picks)
             return rows[picks.order]
 
-        class_rows = embeddings.class_rows()
-        at_once = min(self.classes_at_once, affordable(class_rows, embeddings.image_embeddings.shape[1]))
-        chosen = map_classes(choose, class_rows, at_once)
+        chosen = map_pool(choose, embeddings, self.classes_at_once)
         return Selection(torch.cat(chosen), ipc, embeddings.num_classes, table.build())
 
     @abstractmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
-from semdd_lightning.selection.baselines import random_positions
 from semdd_lightning.selection.embeddings import Embeddings, as_float64
 from semdd_lightning.selection.neighbours import coverage
-from semdd_lightning.selection.quality import ImageScores, QualityRule, score_images
+from semdd_lightning.selection.pool_scorer import PoolScorer, map_pool
+from semdd_lightning.selection.quality import QualityRule
+from semdd_lightning.selection.samplers.random import random_positions
+from semdd_lightning.selection.scores import ClassRelevance, ClassSeparability
 from semdd_lightning.selection.selection import Selection
 
 METRICS = ("zero_shot_accuracy", "mean_relevance", "mean_margin", "mean_pairwise_distance", "coverage")
@@ -57,6 +60,46 @@ class SubsetStatistics:
         return pd.DataFrame({"class_index": np.arange(len(self.num_images)), **columns})
 
 
+@dataclass(frozen=True, eq=False)
+class ZeroShotScores:
+    """What the text prototypes say of every image of a pool.
+
+    Args:
+        relevance: Cosine to the own text prototype ``(N,)``, float64.
+        margin: Lead of the own text prototype over the next ``(N,)``, float64; NaN with one class.
+        predicted: Class of the nearest text prototype ``(N,)``, int64.
+    """
+
+    relevance: Tensor
+    margin: Tensor
+    predicted: Tensor
+
+
+def zero_shot_scores(embeddings: Embeddings) -> ZeroShotScores:
+    """Scores of a whole pool under its text prototypes.
+
+    Args:
+        embeddings: The embedded pool; classes may be empty.
+    """
+    scorer = PoolScorer(embeddings, QualityRule(prototypes="text", separability_weight=0.0), ipc=1)
+    relevance, margin = torch.full((2, embeddings.num_images), torch.nan, dtype=torch.float64)
+    predicted = torch.empty(embeddings.num_images, dtype=torch.int64)
+
+    def score(class_index: int, rows: Tensor) -> tuple[Mapping[str, Tensor], Tensor] | None:
+        if len(rows) == 0:
+            return None
+        pool = scorer.class_pool(class_index, rows)
+        return pool.scores, pool.predicted  # and nothing else: a class's vectors are many
+
+    # entered here: a thread does not inherit the inference mode in which these tensors may have been made
+    for rows, found in zip(embeddings.class_rows(), map_pool(score, embeddings), strict=True):
+        if found is not None:
+            scores, predicted[rows] = found
+            relevance[rows] = scores[ClassRelevance.name]
+            margin[rows] = scores.get(ClassSeparability.name, margin[rows])
+    return ZeroShotScores(relevance, margin, predicted)
+
+
 def mean_pairwise_distance(image_embeddings: Tensor) -> float:
     """Mean of 1 - cosine over all distinct pairs, in O(m * d); NaN for fewer than two images.
 
@@ -77,20 +120,20 @@ def mean_pairwise_distance(image_embeddings: Tensor) -> float:
 
 
 def subset_statistics(
-    embeddings: Embeddings, indices: Tensor, scores: ImageScores | None = None
+    embeddings: Embeddings, indices: Tensor, scores: ZeroShotScores | None = None
 ) -> SubsetStatistics:
     """Statistics of some images of the pool, under the text prototypes.
 
     Args:
         embeddings: The embedded pool.
         indices: Pool rows of the subset ``(m,)``, int64, distinct.
-        scores: Scores of the pool by the default rule, if they are known already.
+        scores: Zero-shot scores of the pool, if they are known already.
 
     Raises:
         SelectionError: If an index repeats or lies outside the pool.
     """
     member = _membership(indices, embeddings.num_images)
-    scores = score_images(embeddings, QualityRule()) if scores is None else scores
+    scores = zero_shot_scores(embeddings) if scores is None else scores
     columns: dict[str, list[float]] = {name: [] for name in METRICS}
     counts = []
     for class_index, rows in enumerate(embeddings.class_rows()):
@@ -98,10 +141,9 @@ def subset_statistics(
         chosen = rows[positions]
         counts.append(len(chosen))
         vectors = as_float64(embeddings.image_embeddings[rows.to(embeddings.image_embeddings.device)])
-        margin = scores.class_separability
         columns["zero_shot_accuracy"].append(float((scores.predicted[chosen] == class_index).double().mean()))
-        columns["mean_relevance"].append(float(scores.class_relevance[chosen].mean()))
-        columns["mean_margin"].append(float("nan") if margin is None else float(margin[chosen].mean()))
+        columns["mean_relevance"].append(float(scores.relevance[chosen].mean()))
+        columns["mean_margin"].append(float(scores.margin[chosen].mean()))
         columns["mean_pairwise_distance"].append(mean_pairwise_distance(vectors[positions]))
         columns["coverage"].append(coverage(vectors, positions))
     arrays = {name: np.array(values, dtype=np.float64) for name, values in columns.items()}
@@ -159,7 +201,7 @@ def _compared_sets(embeddings: Embeddings, selection: Selection, seed: int) -> d
         "selection": selection.indices,
         "random": torch.cat(drawn),
     }
-    scores = score_images(embeddings, QualityRule())
+    scores = zero_shot_scores(embeddings)
     return {name: subset_statistics(embeddings, indices, scores) for name, indices in subsets.items()}
 
 

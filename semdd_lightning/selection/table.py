@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 import torch
@@ -10,8 +12,10 @@ from torch import Tensor
 
 from semdd_lightning.selection.neighbours import nearest_selected
 from semdd_lightning.selection.picks import ClassPool, Picks
+from semdd_lightning.selection.scores import ClassRelevance, ClassSeparability
 from semdd_lightning.selection.scratch import Scratch
 
+BASIC_SCORES = (ClassRelevance.name, ClassSeparability.name)
 STAGES = ("selected", "candidate", "filtered")
 _SELECTED, _CANDIDATE, _FILTERED = range(3)
 _NOT_PICKED = "candidate, not picked"
@@ -22,15 +26,15 @@ class TableBuilder:
 
     Args:
         labels: Class index of each pool image ``(N,)``.
+        scores: Names of the scores that classes report; relevance and separability have a column always.
     """
 
-    def __init__(self, labels: Tensor) -> None:
+    def __init__(self, labels: Tensor, scores: Iterable[str]) -> None:
         num_images = len(labels)
         self._scratch = Scratch()
         self._labels = labels.cpu().numpy()
         self._predicted = np.zeros(num_images, dtype=np.int64)
-        self._relevance = _nan(num_images)
-        self._separability = _nan(num_images)
+        self._scores = {name: _nan(num_images) for name in dict.fromkeys((*BASIC_SCORES, *scores))}
         self._quality = _nan(num_images)
         self._rank = np.zeros(num_images, dtype=np.int64)  # 0 stands for NA until the table is built
         self._step = np.zeros(num_images, dtype=np.int64)
@@ -50,9 +54,8 @@ class TableBuilder:
         """
         rows = pool.rows.numpy()
         self._predicted[rows] = pool.predicted.numpy()
-        self._relevance[rows] = pool.class_relevance.numpy()
-        if pool.class_separability is not None:
-            self._separability[rows] = pool.class_separability.numpy()
+        for name, values in pool.scores.items():
+            self._scores[name][rows] = values.numpy()
         self._quality[rows] = pool.quality.numpy()
         if picks.ranking is not None:
             self._add_stage1(rows, picks.ranking.numpy(), picks.kept)
@@ -72,8 +75,7 @@ class TableBuilder:
             {
                 "label": self._labels,
                 "predicted": self._predicted,
-                "class_relevance": self._relevance,
-                "class_separability": self._separability,
+                **self._scores,
                 "quality": self._quality,
                 "candidate": self._stage != _FILTERED,
                 "stage1_rank": _nullable(self._rank, self._rank == 0),

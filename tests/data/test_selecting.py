@@ -19,7 +19,7 @@ from semdd_lightning.export.manifest import build_component, read_manifest
 from semdd_lightning.pools import ClassFolders, PoolReader
 from semdd_lightning.pools.digits import DIGIT_NAMES, GeneratedDigits
 from semdd_lightning.prior import OpenClipPrior, embed_pool
-from semdd_lightning.selection import Embeddings, TwoStage, image_prototypes, selection_report
+from semdd_lightning.selection import Embeddings, ReferenceEmbeddings, TwoStage, selection_report
 
 
 def test_selecting_is_indexing_embedding_and_sampling(coloured_pool: Path, tiny_clip_dir: Path) -> None:
@@ -153,18 +153,18 @@ def reference(coloured_pool: Path, tmp_path: Path) -> ClassFolders:
 def test_prototypes_are_those_of_the_reference_images(
     coloured_pool: Path, tiny_clip_dir: Path, reference: ClassFolders
 ) -> None:
-    prior, sampler = OpenClipPrior(str(tiny_clip_dir)), TwoStage(prototypes="image")
+    prior, sampler = OpenClipPrior(str(tiny_clip_dir)), TwoStage(prototypes="reference")
     pool = ClassFolders(coloured_pool)
     selected = select(pool, prior, 2, sampler, reference=reference, device="cpu")
     z = selected.embeddings.image_embeddings
     labels = torch.from_numpy(selected.pool.labels)
     first = torch.tensor([int(Path(path).stem) < 3 for path in selected.pool.paths])
     seen = sampler_embeddings(
-        selected.pool, selected.embeddings, image_prototypes(z[first], labels[first], 3)
+        selected.pool, selected.embeddings, ReferenceEmbeddings(z[first], labels[first])
     )
     expected = sampler.select(seen, 2)
     assert selected.selection.digest == expected.digest
-    alone = select(pool, prior, 2, sampler, device="cpu")
+    alone = select(pool, prior, 2, TwoStage(prototypes="image"), device="cpu")
     assert alone.selection.scores["class_relevance"].tolist() != (
         selected.selection.scores["class_relevance"].tolist()
     )
@@ -212,7 +212,10 @@ def test_the_digest_sees_every_last_bit() -> None:
     whole = Embeddings(z, torch.tensor([0, 1, 1]), t)
     bit = z.clone()
     bit[0, 0] = torch.nextafter(bit[0, 0], torch.tensor(2.0))
-    others = [replace(whole, image_embeddings=bit), replace(whole, reference_prototypes=t)]
+    others = [
+        replace(whole, image_embeddings=bit),
+        replace(whole, reference=ReferenceEmbeddings(t, torch.tensor([0, 1]))),
+    ]
     digests = {embeddings_digest(embeddings) for embeddings in (whole, *others)}
     assert len(digests) == 3
     assert embeddings_digest(replace(whole, image_embeddings=z.clone())) in digests

@@ -87,7 +87,7 @@ def test_a_prior_as_a_config_gives_it() -> None:
 def test_a_description_is_what_configs_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert describe(ClassFolders(Path("pool"))) == {
-        "class_path": "semdd_lightning.pools.class_folders.ClassFolders",
+        "class_path": "semdd_lightning.pools.ClassFolders",
         "init_args": {"path": str(tmp_path / "pool"), "classes": None, "class_names": None},
     }
 

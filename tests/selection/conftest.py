@@ -13,7 +13,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from semdd_lightning.selection import Embeddings
+from semdd_lightning.selection import Embeddings, ReferenceEmbeddings
 
 Array = NDArray[Any]
 
@@ -38,11 +38,14 @@ def make_embeddings(
         for class_index in range(len(counts)):
             rows = np.flatnonzero(labels == class_index)
             vectors[rows[len(rows) // 2 :]] = vectors[rows[: len(rows) - len(rows) // 2]]
+    real_labels = np.repeat(np.arange(len(counts)), (3, *(1 + index for index in range(1, len(counts)))))
+    real = unit(0.7 * prototypes[real_labels] + 0.2 * rng.normal(size=(len(real_labels), dim)))
     return Embeddings(
         torch.from_numpy(vectors).to(dtype),
         torch.from_numpy(labels),
         torch.from_numpy(prototypes).to(dtype),
         logit_scale=20.0,
+        reference=ReferenceEmbeddings(torch.from_numpy(real).to(dtype), torch.from_numpy(real_labels)),
     )
 
 
@@ -88,38 +91,85 @@ class Reference:
     def best(self, values: dict[int, float]) -> int:
         return min(values, key=lambda i: (-round(float(values[i]), 9), i))
 
+    def quality(
+        self,
+        embeddings: Embeddings,
+        prototypes: Array,
+        separability_weight: float = 0.5,
+        separability_mode: str = "margin",
+        normalization: str = "minmax",
+    ) -> Array:
+        z, y = embeddings.image_embeddings.double().numpy(), embeddings.labels.numpy()
+        r = self.relevance(z, y, prototypes)
+        s = self.separability(z, y, prototypes, separability_mode, embeddings.logit_scale)
+        q, w = np.zeros(len(z)), separability_weight
+        for c in range(len(prototypes)):
+            rows = np.flatnonzero(y == c)
+            q[rows] = (1 - w) * self.normalize(r[rows], normalization)
+            q[rows] += w * self.normalize(s[rows], normalization)
+        return q
+
+    def prototypes(
+        self,
+        embeddings: Embeddings,
+        source: str,
+        ipc: int = 1,
+        share: str = "0.5",
+        text_weight: float = 0.0,
+        rule: dict[str, Any] | None = None,
+    ) -> Array:
+        z, y = embeddings.image_embeddings.double().numpy(), embeddings.labels.numpy()
+        t = embeddings.text_prototypes.double().numpy()
+        if source == "text":
+            return t
+        if source == "refined":
+            q, refined = self.quality(embeddings, t, **(rule or {})), []
+            for c in range(len(t)):
+                rows = [int(i) for i in np.flatnonzero(y == c)]
+                count = max(math.ceil(Fraction(share) * len(rows)), min(len(rows), ipc))
+                best = sorted(rows, key=lambda i: (-round(float(q[i]), 9), i))[:count]
+                refined.append(unit(unit(z[best].mean(axis=0)) + text_weight * t[c]))
+            return np.stack(refined)
+        images, labels = z, y
+        if embeddings.reference is not None and source in ("reference", "both"):
+            images = embeddings.reference.image_embeddings.double().numpy()
+            labels = embeddings.reference.labels.numpy()
+        image = np.stack([unit(images[labels == c].mean(axis=0)) for c in range(len(t))])
+        return unit(t + image) if source == "both" else image
+
+    def by_quality(self, rows: list[int], quality: Array) -> list[int]:
+        return sorted(rows, key=lambda i: (-round(float(quality[i]), 9), i))
+
     def two_stage(
         self,
         embeddings: Embeddings,
         ipc: int,
-        ratio: str = "3.0",
+        ratio: str = "2",
         separability_weight: float = 0.5,
-        diversity_weight: float = 0.5,
+        diversity_weight: float = 0.2,
         separability_mode: str = "margin",
         diversity_mode: str = "nearest",
         normalization: str = "minmax",
-        prototypes: str = "text",
+        prototypes: str = "refined",
+        refined_share: str = "0.5",
+        text_weight: float = 0.0,
     ) -> tuple[list[int], list[float], set[int]]:
         z, y = embeddings.image_embeddings.double().numpy(), embeddings.labels.numpy()
-        t = self.prototypes(z, y, embeddings.text_prototypes.double().numpy(), prototypes)
-        r = self.relevance(z, y, t)
-        s = self.separability(z, y, t, separability_mode, embeddings.logit_scale)
+        rule: dict[str, Any] = {
+            "separability_weight": separability_weight,
+            "separability_mode": separability_mode,
+            "normalization": normalization,
+        }
+        p = self.prototypes(embeddings, prototypes, ipc, refined_share, text_weight, rule)
+        quality = self.quality(embeddings, p, **rule)
         chosen_rows, values, candidate_rows = [], [], set()
-        for c in range(len(t)):
+        for c in range(len(p)):
             rows = [int(i) for i in range(len(z)) if y[i] == c]
-            w = separability_weight
-            q = (1 - w) * self.normalize(r[rows], normalization) + w * self.normalize(s[rows], normalization)
-            quality = dict(zip(rows, q, strict=True))
             kept = min(len(rows), math.ceil(Fraction(ratio) * ipc))
-            by_quality = sorted(rows, key=lambda i: (-round(float(quality[i]), 9), i))
-            candidates = sorted(by_quality[:kept])
+            candidates = sorted(self.by_quality(rows, quality)[:kept])
             candidate_rows |= set(candidates)
             normalized = dict(
-                zip(
-                    candidates,
-                    self.normalize(np.array([quality[i] for i in candidates]), normalization),
-                    strict=True,
-                )
+                zip(candidates, self.normalize(quality[candidates], normalization), strict=True)
             )
             picked = [self.best({i: quality[i] for i in candidates})]
             values.append(normalized[picked[0]])
@@ -136,15 +186,6 @@ class Reference:
                 values.append(value[picked[-1]])
             chosen_rows += picked
         return chosen_rows, values, candidate_rows
-
-    def prototypes(
-        self, z: Array, y: Array, t: Array, source: str, reference: tuple[Array, Array] | None = None
-    ) -> Array:
-        if source == "text":
-            return t
-        images, labels = (z, y) if reference is None else reference
-        image = np.stack([unit(images[labels == c].mean(axis=0)) for c in range(len(t))])
-        return image if source == "image" else unit(t + image)
 
     def k_center(self, z: Array, ipc: int) -> list[int]:
         mean = z.mean(axis=0)

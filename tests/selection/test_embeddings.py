@@ -1,68 +1,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 from semdd_lightning.errors import SelectionError
-from semdd_lightning.selection import (
-    Embeddings,
-    PrototypeSource,
-    QualityRule,
-    class_prototypes,
-    image_prototypes,
-    score_images,
-)
+from semdd_lightning.selection import ClassifierOutputs, Embeddings, ReferenceEmbeddings
 
-Reference = Any  # the class of that name in conftest.py, which tests cannot import
 Z = torch.eye(3)
 Y = torch.tensor([0, 1, 1])
 T = torch.eye(3)[:2]
 
 
-@pytest.mark.parametrize("source", ["text", "image", "both"])
-def test_prototypes_match_the_reference(
-    reference: Reference, make_pool: Callable[..., Embeddings], source: PrototypeSource
-) -> None:
-    pool = make_pool(1)
-    expected = reference.prototypes(
-        pool.image_embeddings.numpy(), pool.labels.numpy(), pool.text_prototypes.numpy(), source
-    )
-    np.testing.assert_allclose(class_prototypes(pool, source).numpy(), expected, atol=1e-12)
-
-
-@pytest.mark.parametrize("source", ["text", "image", "both"])
-def test_prototypes_of_a_reference_set_stand_in_for_the_means_of_the_pool(
-    reference: Reference, make_pool: Callable[..., Embeddings], source: PrototypeSource
-) -> None:
-    pool, other = make_pool(1), make_pool(2, counts=(4, 1, 7))
-    given = image_prototypes(other.image_embeddings, other.labels, 3)
-    with_reference = replace(pool, reference_prototypes=given)
-    z, y, t = pool.image_embeddings.numpy(), pool.labels.numpy(), pool.text_prototypes.numpy()
-    expected = reference.prototypes(z, y, t, source, (other.image_embeddings.numpy(), other.labels.numpy()))
-    np.testing.assert_allclose(class_prototypes(with_reference, source).numpy(), expected, atol=1e-12)
-    scores = score_images(with_reference, QualityRule(prototypes=source))
-    np.testing.assert_allclose(scores.class_relevance, reference.relevance(z, y, expected), atol=1e-12)
-    own = replace(pool, reference_prototypes=image_prototypes(pool.image_embeddings, pool.labels, 3))
-    assert torch.equal(class_prototypes(own, source), class_prototypes(pool, source))
-
-
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("reference", "message"),
     [
-        (2 * T, "reference_prototypes to hold finite unit vectors, found norm 2 in row 0"),
-        (Z, r"reference_prototypes of shape \(2, 3\) like the text prototypes', found \(3, 3\)"),
-        (torch.eye(2), r"reference_prototypes of shape \(2, 3\) .* found \(2, 2\)"),
-        (T[0], r"reference_prototypes to be a non-empty floating tensor .* found shape \(3,\)"),
+        (
+            ReferenceEmbeddings(2 * T, Y[:2]),
+            "reference images to hold finite unit vectors, found norm 2 in row 0",
+        ),
+        (ReferenceEmbeddings(torch.eye(2), Y[:2]), "reference images of dimension 3 .* found 2"),
+        (ReferenceEmbeddings(Z, Y + 1), r"labels in \[0, 2\), found values from 1 to 2"),
+        (ReferenceEmbeddings(Z, Y[:2]), r"labels to be int64 of shape \(3,\)"),
     ],
 )
-def test_malformed_reference_prototypes_are_refused(given: torch.Tensor, message: str) -> None:
+def test_malformed_reference_images_are_refused(reference: ReferenceEmbeddings, message: str) -> None:
     with pytest.raises(SelectionError, match=message):
-        Embeddings(Z, Y, T, reference_prototypes=given)
+        Embeddings(Z, Y, T, reference=reference)
+
+
+def test_a_classifier_says_something_of_every_image() -> None:
+    outputs = ClassifierOutputs(torch.ones(2), torch.ones(2), Y[:2])
+    with pytest.raises(SelectionError, match="a classifier's outputs for 3 images, found 2"):
+        Embeddings(Z, Y, T, classifier=outputs)
 
 
 def test_class_rows_partition_the_pool_in_order(make_pool: Callable[..., Embeddings]) -> None:
@@ -99,15 +70,3 @@ def test_malformed_embeddings_are_refused(
 ) -> None:
     with pytest.raises(SelectionError, match=message):
         Embeddings(vectors, labels, prototypes, scale)
-
-
-def test_prototypes_that_cannot_be_formed_are_refused() -> None:
-    with pytest.raises(SelectionError, match="at least 1 image of class 2 for its image prototype, found 0"):
-        image_prototypes(Z, Y, 3)
-    opposite = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
-    with pytest.raises(
-        SelectionError, match="image prototypes with a direction, found the zero vector for class 0"
-    ):
-        image_prototypes(opposite, torch.tensor([0, 0]), 1)
-    with pytest.raises(SelectionError, match="prototypes to be one of text, image, both, found 'x'"):
-        class_prototypes(Embeddings(Z, Y, T), "x")  # type: ignore[arg-type]

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -18,11 +17,12 @@ from semdd_lightning.selection import (
     Normalization,
     PrototypeSource,
     QualityRule,
+    Random,
     SeparabilityMode,
+    TwoStage,
     class_relevance,
     class_separability,
     normalize,
-    score_images,
     set_diversity,
 )
 
@@ -88,27 +88,24 @@ def test_ranks_ignore_differences_below_the_comparison_precision() -> None:
 
 def test_scores_are_float64_whatever_the_embeddings_are(make_pool: MakePool) -> None:
     pool = make_pool(4, dtype=torch.float16)
-    scores = score_images(pool, QualityRule())
-    assert scores.class_relevance.dtype == torch.float64
+    scores = TwoStage(prototypes="text").select(pool, 2).scores
     z, y, t = pool.image_embeddings.double(), pool.labels, pool.text_prototypes.double()
-    torch.testing.assert_close(scores.class_relevance, class_relevance(z, y, t))
+    np.testing.assert_allclose(scores["class_relevance"], class_relevance(z, y, t), atol=1e-12)
 
 
-@pytest.mark.parametrize("source", ["text", "image", "both"])
-def test_score_images_agrees_with_the_single_scores(
+@pytest.mark.parametrize("source", get_args(PrototypeSource))
+def test_the_table_agrees_with_the_single_scores(
     reference: Reference, make_pool: MakePool, source: PrototypeSource
 ) -> None:
     pool = make_pool(5)
-    z, y = pool.image_embeddings.numpy(), pool.labels.numpy()
-    text = pool.text_prototypes.numpy()
-    t = reference.prototypes(z, y, text, source)
-    scores = score_images(pool, QualityRule(prototypes=source, separability_mode="mean"), chunk=4)
-    np.testing.assert_allclose(scores.class_relevance, reference.relevance(z, y, t), atol=1e-12)
-    assert scores.class_separability is not None
+    z, y, text = pool.image_embeddings.numpy(), pool.labels.numpy(), pool.text_prototypes.numpy()
+    p = reference.prototypes(pool, source, 4, rule={"separability_mode": "mean"})
+    scores = TwoStage(prototypes=source, separability_mode="mean").select(pool, 4).scores
+    np.testing.assert_allclose(scores["class_relevance"], reference.relevance(z, y, p), atol=1e-12)
     np.testing.assert_allclose(
-        scores.class_separability, reference.separability(z, y, t, "mean", 20.0), atol=1e-12
+        scores["class_separability"], reference.separability(z, y, p, "mean", 20.0), atol=1e-12
     )
-    assert scores.predicted.tolist() == (z @ text.T).argmax(axis=1).tolist()
+    assert scores["predicted"].tolist() == (z @ text.T).argmax(axis=1).tolist()
 
 
 def test_equal_prototypes_are_named(make_pool: MakePool) -> None:
@@ -132,24 +129,11 @@ def test_prototypes_are_equal_from_one_cosine_on(make_pool: MakePool, cosine: fl
     assert len(caught) == (cosine > 1 - 1e-6)
 
 
-def test_equal_image_prototypes_are_named_where_they_count(make_pool: MakePool) -> None:
-    pool = make_pool(6, counts=(5, 5, 5))
-    t = pool.text_prototypes[[0, 1, 1]]
-    alike = replace(pool, text_prototypes=t, reference_prototypes=t)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        score_images(alike, QualityRule())  # the prior has said it, by name
-        score_images(pool, QualityRule(prototypes="image"))
-    for source in ("image", "both"):
-        with pytest.warns(UserWarning, match="equal ones for classes 1 and 2: scores"):
-            score_images(alike, QualityRule(prototypes=source))
-
-
 def test_one_class_has_no_separability(make_pool: MakePool) -> None:
     pool = make_pool(7, counts=(5,))
     with pytest.raises(SelectionError, match="at least 2 classes for class separability, found 1; set"):
         class_separability(pool.image_embeddings, pool.labels, pool.text_prototypes)
-    assert score_images(pool, QualityRule()).class_separability is None
+    assert Random().select(pool, 2).scores["class_separability"].isna().all()
 
 
 def test_wrong_arguments_are_refused(make_pool: MakePool) -> None:

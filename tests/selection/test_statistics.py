@@ -65,7 +65,7 @@ def test_the_report_compares_four_sets(make_pool: MakePool) -> None:
     assert report.index.tolist() == ["pool", "candidates", "selection", "random"]
     assert report.index.name == "set"
     assert list(report.columns) == ["num_images", *METRICS]
-    assert report["num_images"].tolist() == [55, 24, 8, 8]
+    assert report["num_images"].tolist() == [55, 16, 8, 8]
     drawn = subset_statistics(pool, Random().select(pool, 4, seed=7).indices).overall()
     assert report.loc["random", list(METRICS)].to_dict() == pytest.approx(drawn)
     assert report.loc["pool", "coverage"] == 1.0

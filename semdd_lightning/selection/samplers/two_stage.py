@@ -6,66 +6,25 @@ The two stages are those of "SAS: Semantic-aware Sampling for Generative Dataset
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
-from typing import Any, ClassVar, get_args
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, cast, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from semdd_lightning.errors import SelectionError
-from semdd_lightning.selection.embeddings import PrototypeSource
+from semdd_lightning.selection.checks import check_choice, check_share
 from semdd_lightning.selection.normalization import Normalization, normalize, normalize_array
 from semdd_lightning.selection.picks import ClassPool, Picks
-from semdd_lightning.selection.quality import check_weight
-from semdd_lightning.selection.quality_sampler import QualitySampler
-from semdd_lightning.selection.scores import DiversityMode, SeparabilityMode, check_choice
-from semdd_lightning.selection.ties import first_best, ranking
+from semdd_lightning.selection.prototypes import PrototypeSource
+from semdd_lightning.selection.quality_sampler import FilteringSampler, between_10_and_50
+from semdd_lightning.selection.set_diversity import DiversityMode
+from semdd_lightning.selection.ties import first_best
 
 _MATRIX_RATIO = 8  # candidates a pick; beyond, most of a matrix of all candidates would be left unused
 _MATRIX_ROWS = 4096  # 128 MiB
-
-
-def candidate_count(num_images: int, ipc: int, ratio: float = 3.0, count: int | None = None) -> int:
-    """Number of candidates K that stage 1 keeps of a class: min(n_c, ceil(ratio * ipc)), or min(n_c, count).
-
-    The product is taken in decimal arithmetic: in binary, 2.2 * 50 would be a little more than 110.
-
-    Args:
-        num_images: Images of the class n_c.
-        ipc: Images per class.
-        ratio: Candidates per image kept, >= 1.
-        count: Candidates per class given directly; the ratio is then unused.
-
-    >>> candidate_count(1000, 50, ratio=2.2)
-    110
-    """
-    if count is not None:
-        return min(num_images, count)
-    wanted = (Decimal(str(ratio)) * ipc).to_integral_value(rounding=ROUND_CEILING)
-    return min(num_images, int(wanted))
-
-
-def semantic_filter(quality: Tensor, kept: int) -> tuple[Tensor, Tensor]:
-    """Stage 1: the images of highest quality, and the ranking they came from.
-
-    Args:
-        quality: q of the images of one class ``(n_c,)``.
-        kept: Number of candidates K, in [1, n_c].
-
-    Returns:
-        Positions of the candidates, ascending ``(K,)``, and all positions from best to worst ``(n_c,)``.
-
-    >>> candidates, order = semantic_filter(torch.tensor([0.1, 0.9, 0.5], dtype=torch.float64), 2)
-    >>> candidates.tolist(), order.tolist()
-    ([1, 2], [1, 2, 0])
-    """
-    order = ranking(quality)
-    return order[:kept].sort().values, order
 
 
 def dynamic_diversity(
@@ -140,70 +99,48 @@ def _similarities(image_embeddings: Tensor, ipc: int) -> Callable[[int], NDArray
     return lambda picked: torch.mv(image_embeddings, image_embeddings[picked]).numpy()
 
 
-@dataclass(frozen=True)
-class TwoStage(QualitySampler):
+@dataclass(frozen=True, kw_only=True)
+class TwoStage(FilteringSampler):
     """Semantic-aware sampling: keep the images that show their class best, pick a diverse set among them.
 
+    Parameters are those of `FilteringSampler`, and:
+
     Args:
-        candidate_ratio: Candidates kept by stage 1 for each image picked, >= 1.
-        candidates_per_class: Number of candidates of a class, >= ipc, in place of the ratio.
-        separability_weight: Weight of separability against relevance in stage 1, in [0, 1].
-        diversity_weight: Weight of diversity against quality in stage 2, in [0, 1].
-        separability_mode: ``margin`` (to the next class), ``mean`` (to all others) or ``posterior``.
+        diversity_weight: Weight of diversity against quality in stage 2, in [0, 1]; ``auto``: 0.2 up to 10
+            images per class, 0.5 from 50 on, between them by the logarithm.
         diversity_mode: ``nearest`` (to the nearest picked image) or ``mean`` (to all picked images).
-        normalization: ``minmax``, ``zscore`` or ``rank``: how scores are made comparable within a class.
-        prototypes: ``text`` (prompts), ``image`` (class means of a reference set, else the pool) or ``both``.
 
     Raises:
         SelectionError: If a value is out of range.
     """
 
     name: ClassVar[str] = "two_stage"
+    meaning: ClassVar[str] = "the best by quality, a diverse set of them"
 
-    candidate_ratio: float = 3.0
-    candidates_per_class: int | None = None
-    separability_weight: float = 0.5
-    diversity_weight: float = 0.5
-    separability_mode: SeparabilityMode = "margin"
+    diversity_weight: float | Literal["auto"] = "auto"
     diversity_mode: DiversityMode = "nearest"
-    normalization: Normalization = "minmax"
-    prototypes: PrototypeSource = "text"
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.candidate_ratio) and self.candidate_ratio >= 1):
-            msg = (
-                f"Expected candidate_ratio to be finite and at least 1, found {self.candidate_ratio}; "
-                "1 keeps exactly the images of highest quality."
-            )
-            raise SelectionError(msg)
-        if self.candidates_per_class is not None and self.candidates_per_class < 1:
-            msg = (
-                f"Expected candidates_per_class to be at least 1, found {self.candidates_per_class}; "
-                "choose a count of at least ipc, or leave it out."
-            )
-            raise SelectionError(msg)
-        check_weight("diversity_weight", self.diversity_weight)
+        super().__post_init__()
+        if self.diversity_weight != "auto":
+            check_share("diversity_weight", self.diversity_weight)
         check_choice("diversity_mode", self.diversity_mode, get_args(DiversityMode))
-        _ = self.quality_rule  # its constructor checks the other parameters
 
-    def check(self, num_classes: int, ipc: int) -> None:
-        """Check that there are classes to separate and candidates enough.
+    @staticmethod
+    def classic() -> TwoStageClassic:
+        """The defaults of the first release."""
+        return TwoStageClassic()
+
+    def resolved(self, ipc: int) -> TwoStage:
+        """The sampler with numbers for ratio and weight.
 
         Args:
-            num_classes: Number of classes C.
-            ipc: Images per class.
-
-        Raises:
-            SelectionError: If separability is asked for with one class, or there are fewer candidates than
-                ``ipc``.
+            ipc: Images per class, >= 1.
         """
-        super().check(num_classes, ipc)
-        if self.candidates_per_class is not None and self.candidates_per_class < ipc:
-            msg = (
-                f"Expected candidates_per_class to be at least ipc = {ipc}, found "
-                f"{self.candidates_per_class}; raise it or lower ipc."
-            )
-            raise SelectionError(msg)
+        filtering = cast("TwoStage", super().resolved(ipc))
+        if self.diversity_weight != "auto":
+            return filtering
+        return replace(filtering, diversity_weight=between_10_and_50(ipc, 0.2, 0.5))
 
     def pick(self, pool: ClassPool, ipc: int, seed: int) -> Picks:
         """Filter and pick the images of one class.
@@ -213,14 +150,25 @@ class TwoStage(QualitySampler):
             ipc: Images to pick.
             seed: Without effect.
         """
-        kept = candidate_count(len(pool), ipc, self.candidate_ratio, self.candidates_per_class)
-        candidates, order = semantic_filter(pool.quality, kept)
+        candidates, order = self.candidates(pool, ipc)
         picked, values = dynamic_diversity(
             pool.image_embeddings[candidates],
             pool.quality[candidates],
             ipc,
-            self.diversity_weight,
+            float(self.resolved(ipc).diversity_weight),
             self.diversity_mode,
             self.normalization,
         )
-        return Picks(candidates[picked], values, ranking=order, kept=kept)
+        return Picks(candidates[picked], values, ranking=order, kept=len(candidates))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoStageClassic(TwoStage):
+    """Two-stage sampling with the defaults of the first release: text prototypes, ratio 3, diversity 0.5."""
+
+    name: ClassVar[str] = "two_stage_classic"
+    meaning: ClassVar[str] = "two_stage with the defaults of the first release"
+
+    candidate_ratio: float | Literal["auto"] = 3.0
+    diversity_weight: float | Literal["auto"] = 0.5
+    prototypes: PrototypeSource = "text"

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -11,14 +10,12 @@ from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection import (
     Embeddings,
     Quality,
-    QualityRule,
     Random,
     Relevance,
     Sampler,
     Separability,
-    TwoStage,
 )
-from semdd_lightning.selection.baselines import random_positions
+from semdd_lightning.selection.samplers import random_positions
 
 MakePool = Callable[..., Embeddings]
 
@@ -27,11 +24,11 @@ MakePool = Callable[..., Embeddings]
     ("sampler", "column"),
     [
         (Relevance(), "class_relevance"),
-        (Relevance("image"), "class_relevance"),
+        (Relevance(prototypes="image"), "class_relevance"),
         (Separability(), "class_separability"),
-        (Separability("posterior", "both"), "class_separability"),
+        (Separability(separability_mode="posterior", prototypes="both"), "class_separability"),
         (Quality(), "quality"),
-        (Quality(0.2, "mean", "rank"), "quality"),
+        (Quality(separability_weight=0.2, separability_mode="mean", normalization="rank"), "quality"),
     ],
 )
 @pytest.mark.parametrize("duplicates", [False, True])
@@ -89,18 +86,9 @@ def test_one_class_has_nothing_to_be_separated_from(make_pool: MakePool, sampler
         sampler.select(make_pool(7, counts=(5,)), 2)
 
 
-def test_parameters_of_quality_keep_their_names_and_order() -> None:
-    shared = ["separability_weight", "separability_mode", "normalization", "prototypes"]
-    assert list(asdict(Quality())) == shared
-    assert [name for name in asdict(TwoStage()) if name in shared] == shared
-    assert TwoStage(separability_weight=0.2, prototypes="both").quality_rule == QualityRule(
-        0.2, prototypes="both"
-    )
-
-
 def test_one_class_by_quality_is_relevance(make_pool: MakePool) -> None:
     pool = make_pool(8, counts=(9,))
-    by_quality = Quality(separability_weight=0.0).select(pool, 3)
+    by_quality = Quality(separability_weight=0.0, prototypes="text").select(pool, 3)
     assert by_quality.digest == Relevance().select(pool, 3).digest
 
 

@@ -1,4 +1,4 @@
-"""Samplers that look at the image embeddings of a class alone: k-center, herding, facility location."""
+"""Greedy facility location on the image embeddings of a class."""
 
 from __future__ import annotations
 
@@ -19,67 +19,6 @@ from semdd_lightning.selection.ties import DECIMALS, first_best
 _FIRST_LOOK, _LARGEST_LOOK = 32, 512
 _KEPT_BLOCKS = 3
 _TIE = 2 * 10.0**-DECIMALS  # gains that round to one decision value, with room for the last bits
-
-
-def k_center(image_embeddings: Tensor, ipc: int) -> Picks:
-    """Greedy farthest point: each pick is the image farthest (1 - cosine) from all picked before.
-
-    Gonzalez, "Clustering to minimize the maximum intercluster distance", 1985; as a core set: Sener and
-    Savarese, arXiv 1708.00489. The first pick is the image nearest the class mean, its value the product with
-    that mean; later values are the distances to the nearest pick.
-
-    Args:
-        image_embeddings: Unit vectors of one class ``(n_c, d)``, float64.
-        ipc: Images to pick, <= n_c.
-
-    >>> z = torch.tensor([[0.6, 0.8], [0.8, 0.6], [1.0, 0.0]], dtype=torch.float64)
-    >>> k_center(z, 2).order.tolist()
-    [1, 2]
-    """
-    centrality = image_embeddings @ image_embeddings.mean(dim=0)
-    picked = first_best(centrality)
-    order, values = [picked], [float(centrality[picked])]
-    distance = torch.full_like(centrality, torch.inf)
-    for _ in range(1, ipc):
-        distance = torch.minimum(distance, 1 - image_embeddings @ image_embeddings[picked])
-        distance[picked] = -torch.inf
-        picked = first_best(distance)
-        order.append(picked)
-        values.append(float(distance[picked]))
-    return _picks(order, values)
-
-
-def herding(image_embeddings: Tensor, ipc: int) -> Picks:
-    """Mean matching without replacement: each pick brings the mean of the picks closest to the class mean.
-
-    Welling, "Herding dynamical weights to learn", 2009; as exemplar selection: Rebuffi et al., arXiv
-    1611.07725. The value is the squared distance between the two means after the pick.
-
-    Args:
-        image_embeddings: Unit vectors of one class ``(n_c, d)``, float64.
-        ipc: Images to pick, <= n_c.
-
-    >>> z = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.8, 0.6]], dtype=torch.float64)
-    >>> herding(z, 2).order.tolist()
-    [2, 0]
-    """
-    mean = image_embeddings.mean(dim=0)
-    squared_norms = image_embeddings.square().sum(dim=1)
-    total = torch.zeros_like(mean)
-    taken = torch.zeros(len(image_embeddings), dtype=torch.bool)
-    order, values = [], []
-    for size in range(1, ipc + 1):
-        # || mean - (total + z) / size ||^2, expanded so that a step is one product with the class
-        residual = mean - total / size
-        distance = (
-            residual.square().sum() - 2 / size * (image_embeddings @ residual) + squared_norms / size**2
-        )
-        picked = first_best(-distance.masked_fill(taken, torch.inf))
-        taken[picked] = True
-        total = total + image_embeddings[picked]
-        order.append(picked)
-        values.append(float(distance[picked]))
-    return _picks(order, values)
 
 
 def facility_location(image_embeddings: Tensor, ipc: int, block: int = 2048) -> Picks:
@@ -126,7 +65,7 @@ def facility_location(image_embeddings: Tensor, ipc: int, block: int = 2048) -> 
         values.append(float(bounds[picked]))
         torch.maximum(nearest, cosines(torch.tensor([picked]))[0], out=nearest)
         bounds[picked] = -torch.inf
-    return _picks(order, values)
+    return Picks(torch.tensor(order), torch.tensor(values, dtype=torch.float64))
 
 
 class _Cosines:
@@ -145,44 +84,6 @@ class _Cosines:
         return torch.index_select(self._matrix, 0, rows, out=memory)
 
 
-def _picks(order: list[int], values: list[float]) -> Picks:
-    return Picks(torch.tensor(order), torch.tensor(values, dtype=torch.float64))
-
-
-@dataclass(frozen=True)
-class KCenter(Sampler):
-    """Greedy farthest point on the image embeddings, starting nearest the class mean."""
-
-    name: ClassVar[str] = "k_center"
-
-    def pick(self, pool: ClassPool, ipc: int, seed: int) -> Picks:
-        """Pick centres of one class.
-
-        Args:
-            pool: The images of the class.
-            ipc: Images to pick.
-            seed: Without effect.
-        """
-        return k_center(pool.image_embeddings, ipc)
-
-
-@dataclass(frozen=True)
-class Herding(Sampler):
-    """Mean matching without replacement: the picks' mean follows the class mean."""
-
-    name: ClassVar[str] = "herding"
-
-    def pick(self, pool: ClassPool, ipc: int, seed: int) -> Picks:
-        """Herd one class.
-
-        Args:
-            pool: The images of the class.
-            ipc: Images to pick.
-            seed: Without effect.
-        """
-        return herding(pool.image_embeddings, ipc)
-
-
 @dataclass(frozen=True)
 class FacilityLocation(Sampler):
     """Greedy facility location: the picks that represent all images of the class best.
@@ -195,6 +96,7 @@ class FacilityLocation(Sampler):
     """
 
     name: ClassVar[str] = "facility_location"
+    meaning: ClassVar[str] = "those that represent all images of the class"
     # a class may take 300 MiB, and its products are large enough for all cores
     classes_at_once: ClassVar[int] = 1
 

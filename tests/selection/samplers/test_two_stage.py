@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -19,11 +21,14 @@ from semdd_lightning.selection import (
     PrototypeSource,
     SeparabilityMode,
     TwoStage,
+    build_sampler,
     candidate_count,
     dynamic_diversity,
-    sampler,
 )
-from semdd_lightning.selection.quality import PoolScorer
+from semdd_lightning.selection import (
+    sampler as sampler_module,
+)
+from semdd_lightning.selection.pool_scorer import PoolScorer
 
 MakePool = Callable[..., Embeddings]
 Reference = Any  # the class of that name in conftest.py, which tests cannot import
@@ -54,11 +59,19 @@ def test_agrees_with_the_literal_transcription(
     pool = make_pool(seed, duplicates=duplicates)
     ipc, ratio = int(rng.integers(1, 6)), float(rng.choice([1.0, 1.7, 3.0]))
     w_sep, w_div = (float(w) for w in rng.choice([0.0, 0.3, 0.5, 1.0], 2))
-    selection = TwoStage(
-        ratio, None, w_sep, w_div, separability, diversity, normalization, prototypes
-    ).select(pool, ipc)
+    share, w_text = float(rng.choice([0.2, 0.5, 1.0])), float(rng.choice([0.0, 1.0]))
+    shared: dict[str, Any] = {
+        "separability_weight": w_sep,
+        "diversity_weight": w_div,
+        "separability_mode": separability,
+        "diversity_mode": diversity,
+        "normalization": normalization,
+        "prototypes": prototypes,
+        "text_weight": w_text,
+    }
+    selection = TwoStage(candidate_ratio=ratio, refined_share=share, **shared).select(pool, ipc)
     indices, values, candidates = reference.two_stage(
-        pool, ipc, str(ratio), w_sep, w_div, separability, diversity, normalization, prototypes
+        pool, ipc, str(ratio), refined_share=str(share), **shared
     )
     assert selection.indices.tolist() == indices
     assert set(np.flatnonzero(selection.scores["candidate"])) == candidates
@@ -71,7 +84,8 @@ def test_agrees_with_the_transcription_for_any_weights(
     reference: Reference, make_pool: MakePool, seed: int, ipc: int, w_div: float, w_sep: float
 ) -> None:
     pool = make_pool(seed, counts=(8, 10), dtype=torch.float32)
-    selection = TwoStage(1.5, separability_weight=w_sep, diversity_weight=w_div).select(pool, ipc)
+    sampler = TwoStage(candidate_ratio=1.5, separability_weight=w_sep, diversity_weight=w_div)
+    selection = sampler.select(pool, ipc)
     assert selection.indices.tolist() == reference.two_stage(pool, ipc, "1.5", w_sep, w_div)[0]
 
 
@@ -83,7 +97,7 @@ def test_chunk_size_changes_nothing(
     pool = make_pool(seed, duplicates=duplicates)
     expected = TwoStage().select(pool, ipc)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sampler, "PoolScorer", functools.partial(PoolScorer, chunk=chunk))
+        patch.setattr(sampler_module, "PoolScorer", functools.partial(PoolScorer, chunk=chunk))
         chunked = TwoStage().select(pool, ipc)
     assert chunked.digest == expected.digest
 
@@ -93,8 +107,8 @@ def test_chunk_size_changes_nothing(
 def test_listing_order_changes_nothing(make_pool: MakePool, seed: int, ipc: int) -> None:
     pool = make_pool(seed)
     permutation = torch.from_numpy(np.random.default_rng(seed).permutation(pool.num_images))
-    shuffled = Embeddings(
-        pool.image_embeddings[permutation], pool.labels[permutation], pool.text_prototypes, pool.logit_scale
+    shuffled = replace(
+        pool, image_embeddings=pool.image_embeddings[permutation], labels=pool.labels[permutation]
     )
     found = permutation[TwoStage().select(shuffled, ipc).indices]
     assert found.tolist() == TwoStage().select(pool, ipc).indices.tolist()
@@ -136,9 +150,11 @@ def test_a_smaller_selection_is_a_prefix(
     make_pool: MakePool, seed: int, ipc: int, mode: DiversityMode
 ) -> None:
     pool = make_pool(seed)
-    whole = TwoStage(candidates_per_class=9, diversity_mode=mode).select(pool, ipc)
+    # refined prototypes of 0.8 of a class are of more than ipc images, and so the same for any of these
+    sampler = TwoStage(candidates_per_class=9, diversity_weight=0.4, diversity_mode=mode, refined_share=0.8)
+    whole = sampler.select(pool, ipc)
     for smaller in range(1, ipc):
-        part = TwoStage(candidates_per_class=9, diversity_mode=mode).select(pool, smaller)
+        part = sampler.select(pool, smaller)
         for class_index in range(3):
             expected = whole.class_indices(class_index)[:smaller]
             assert part.class_indices(class_index).tolist() == expected.tolist()
@@ -193,15 +209,18 @@ def test_one_class_works_without_separability(make_pool: MakePool) -> None:
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"candidate_ratio": 0.9}, "candidate_ratio to be finite and at least 1, found 0.9"),
-        ({"candidate_ratio": float("inf")}, "candidate_ratio to be finite and at least 1, found inf"),
+        ({"candidate_ratio": 0.9}, "candidate_ratio to be auto, or finite and at least 1, found 0.9"),
+        (
+            {"candidate_ratio": float("inf")},
+            "candidate_ratio to be auto, or finite and at least 1, found inf",
+        ),
         ({"candidates_per_class": 0}, "candidates_per_class to be at least 1, found 0"),
         ({"separability_weight": -0.1}, r"separability_weight to be in \[0, 1\], found -0.1"),
         ({"diversity_weight": 1.1}, r"diversity_weight to be in \[0, 1\], found 1.1"),
         ({"separability_mode": "x"}, "separability_mode to be one of margin, mean, posterior, found 'x'"),
         ({"diversity_mode": "x"}, "diversity_mode to be one of nearest, mean, found 'x'"),
         ({"normalization": "x"}, "normalization to be one of minmax, zscore, rank, found 'x'"),
-        ({"prototypes": "x"}, "prototypes to be one of text, image, both, found 'x'"),
+        ({"prototypes": "x"}, "prototypes to be one of text, image, reference, both, refined, found 'x'"),
     ],
 )
 def test_wrong_parameters_are_refused(parameters: dict[str, Any], message: str) -> None:
@@ -214,3 +233,41 @@ def test_fewer_candidates_than_ipc_are_refused(make_pool: MakePool) -> None:
         SelectionError, match="candidates_per_class to be at least ipc = 5, found 4; raise it"
     ):
         TwoStage(candidates_per_class=4).select(make_pool(1), 5)
+
+
+def test_auto_moves_from_few_to_many_images_by_the_logarithm() -> None:
+    found = {ipc: TwoStage().resolved(ipc) for ipc in (1, 10, 22, 50, 500)}
+    assert {ipc: (s.candidate_ratio, s.diversity_weight) for ipc, s in found.items() if ipc != 22} == {
+        1: (2.0, 0.2),
+        10: (2.0, 0.2),
+        50: (3.0, 0.5),
+        500: (3.0, 0.5),
+    }
+    share = math.log(2.2) / math.log(5)
+    assert found[22].candidate_ratio == pytest.approx(2 + share)
+    assert found[22].diversity_weight == pytest.approx(0.2 + 0.3 * share)
+    given = TwoStage(candidate_ratio=1.5, diversity_weight=0.7)
+    assert given.resolved(50) == given
+
+
+@settings(deadline=None, max_examples=15)
+@given(seed=SEEDS, ipc=st.integers(1, 10))
+def test_auto_is_its_resolved_numbers(make_pool: MakePool, seed: int, ipc: int) -> None:
+    pool = make_pool(seed)
+    assert TwoStage().select(pool, ipc).digest == TwoStage().resolved(ipc).select(pool, ipc).digest
+
+
+def test_classic_is_the_first_release(reference: Reference, make_pool: MakePool) -> None:
+    pool = make_pool(9)
+    expected = reference.two_stage(pool, 3, "3", 0.5, 0.5, prototypes="text")[0]
+    assert TwoStage.classic().select(pool, 3).indices.tolist() == expected
+    assert build_sampler("two_stage_classic") == TwoStage.classic()
+
+
+def test_refined_prototypes_hold_at_least_ipc_images(make_pool: MakePool) -> None:
+    """With all of a class kept, refined prototypes are the class means."""
+    pool = make_pool(10, counts=(6, 6))
+    sampler = TwoStage(refined_share=0.1)
+    assert sampler.select(pool, 6).scores["class_relevance"].tolist() == pytest.approx(
+        TwoStage(prototypes="image").select(pool, 6).scores["class_relevance"].tolist()
+    )

@@ -1,0 +1,87 @@
+"""Finds a score or sampler by short name, by class path, or in an installed package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from inspect import isabstract
+from typing import TypeVar
+
+from semdd_lightning.errors import SelectionError
+
+T = TypeVar("T")
+
+
+def names_in(group: str, own: Mapping[str, type[T]]) -> list[str]:
+    """All short names: those of this package, then those of installed packages.
+
+    Args:
+        group: Entry-point group, as ``semdd_lightning.samplers``.
+        own: The registry of this package, which wins where names are the same.
+    """
+    return [*own, *sorted(point.name for point in entry_points(group=group) if point.name not in own)]
+
+
+def find_kind(name: str, what: str, group: str, own: Mapping[str, type[T]], base: type[T]) -> type[T]:
+    """The class that a name stands for.
+
+    Args:
+        name: A short name, or the path of a class, as ``my_package.MySampler``.
+        what: What is looked for, as in the error: ``sampler`` or ``score``.
+        group: Entry-point group of installed packages.
+        own: The registry of this package.
+        base: What the class has to derive from.
+
+    Raises:
+        SelectionError: If there is no such name, or it is none of these.
+    """
+    if name in own:
+        return own[name]
+    points = [point for point in entry_points(group=group) if point.name == name]
+    if not points and "." not in name:
+        msg = (
+            f"Expected a {what} out of {', '.join(names_in(group, own))}, found {name!r}; choose one of "
+            f"these names, or give the path of a class, as my_package.My{what.capitalize()}."
+        )
+        raise SelectionError(msg)
+    try:
+        kind = points[0].load() if points else _import(name)
+    except Exception as error:  # whatever the foreign module does when it is imported
+        msg = (
+            f"Expected {name!r} to be the path of a {what}, found that it cannot be imported ({error}); "
+            "correct the path, and run where Python finds the module."
+        )
+        raise SelectionError(msg) from error
+    if not (isinstance(kind, type) and issubclass(kind, base)) or isabstract(kind):
+        msg = (
+            f"Expected {name!r} to be a class that derives from {base.__module__}.{base.__name__} and has "
+            f"all its methods, found {kind!r}; see docs/extending.md."
+        )
+        raise SelectionError(msg)
+    return kind
+
+
+def make(kind: type[T], what: str) -> T:
+    """An instance with default parameters.
+
+    Args:
+        kind: The class.
+        what: ``sampler`` or ``score``, for the error.
+
+    Raises:
+        SelectionError: If it has parameters without default.
+    """
+    try:
+        return kind()
+    except TypeError as error:
+        msg = (
+            f"Expected the {what} {kind.__name__} to have defaults for all parameters, found: {error}; give "
+            "it with arguments, as class_path and init_args."
+        )
+        raise SelectionError(msg) from error
+
+
+def _import(path: str) -> object:
+    module, _, name = path.replace(":", ".").rpartition(".")
+    return getattr(import_module(module), name)

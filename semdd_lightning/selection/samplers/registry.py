@@ -1,0 +1,66 @@
+"""The short names of the samplers: the only place where they stand."""
+
+from __future__ import annotations
+
+from semdd_lightning.selection.extensions import find_kind, make, names_in
+from semdd_lightning.selection.sampler import Sampler
+from semdd_lightning.selection.samplers.facility_location import FacilityLocation
+from semdd_lightning.selection.samplers.herding import Herding
+from semdd_lightning.selection.samplers.k_center import KCenter
+from semdd_lightning.selection.samplers.quality import Quality
+from semdd_lightning.selection.samplers.random import Random
+from semdd_lightning.selection.samplers.relevance import Relevance
+from semdd_lightning.selection.samplers.separability import Separability
+from semdd_lightning.selection.samplers.two_stage import TwoStage, TwoStageClassic
+
+GROUP = "semdd_lightning.samplers"
+
+SAMPLERS: dict[str, type[Sampler]] = {
+    sampler.name: sampler
+    for sampler in (
+        TwoStage,
+        TwoStageClassic,
+        Random,
+        Relevance,
+        Separability,
+        Quality,
+        KCenter,
+        Herding,
+        FacilityLocation,
+    )
+}
+"""Samplers of this package by name, in the order in which help and documentation show them."""
+
+
+def sampler_names() -> list[str]:
+    """All short names, those of installed packages included."""
+    return names_in(GROUP, SAMPLERS)
+
+
+def build_sampler(sampler: str | Sampler) -> Sampler:
+    """A sampler with default parameters; a sampler is passed through.
+
+    Args:
+        sampler: A short name out of `sampler_names`, the path of a class, or a sampler.
+
+    Raises:
+        SelectionError: If there is no such sampler.
+
+    >>> build_sampler("two_stage").name
+    'two_stage'
+    """
+    if isinstance(sampler, Sampler):
+        return sampler
+    return make(sampler_kind(sampler), "sampler")
+
+
+def sampler_kind(name: str) -> type[Sampler]:
+    """The class of a sampler.
+
+    Args:
+        name: A short name out of `sampler_names`, or the path of a class.
+
+    Raises:
+        SelectionError: If there is no such sampler.
+    """
+    return find_kind(name, "sampler", GROUP, SAMPLERS, Sampler)  # type: ignore[type-abstract]

@@ -1,0 +1,31 @@
+"""Difficulty: how little a classifier believes in an image's class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from semdd_lightning.selection.scores.score import ClassImages, Need, Score, needed
+
+
+@dataclass(frozen=True)
+class Difficulty(Score):
+    """1 - p(true class) of a classifier.
+
+    That of "Difficulty Guided Sampling" (DGS, arXiv 2507.03331), which takes torchvision's ResNet-50.
+    """
+
+    name: ClassVar[str] = "difficulty"
+    meaning: ClassVar[str] = "the classifier does not see the class"
+    value_range: ClassVar[str] = "[0, 1]"
+    needs: ClassVar[frozenset[Need]] = frozenset({"classifier"})
+
+    def __call__(self, images: ClassImages) -> Tensor:
+        """Probabilities of all other classes together ``(n_c,)``.
+
+        Args:
+            images: The images of one class, with a classifier's outputs.
+        """
+        return 1 - needed(images.classifier, "classifier", self.name).own

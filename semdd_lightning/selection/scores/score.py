@@ -1,0 +1,98 @@
+"""What a score is: a number for every image of a class that does not depend on what is chosen."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Literal, TypeVar
+
+from torch import Tensor
+
+from semdd_lightning.errors import SelectionError
+from semdd_lightning.selection.embeddings import ClassifierOutputs
+
+T = TypeVar("T")
+
+Need = Literal["several_classes", "reference", "classifier"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ClassImages:
+    """The images of one class, in path order, as scores see them; everything on the CPU, floats in float64.
+
+    Args:
+        class_index: Index of the class.
+        image_embeddings: Unit vectors ``(n_c, d)``.
+        own: Cosine to the prototype of the class ``(n_c,)``.
+        rival: Largest cosine to the prototype of another class ``(n_c,)``; minus infinity for one class.
+        prototypes: Unit vectors that ``own`` and ``rival`` are taken against ``(C, d)``.
+        text_prototypes: Unit vectors of the prompts ``(C, d)``.
+        logit_scale: Factor from image-text cosines to logits.
+        reference: Unit vectors of real images of the class ``(m, d)``; None without a reference set.
+        classifier: What a classifier says of the images; None without one.
+        reference_classifier: The same of the reference images; None without one.
+    """
+
+    class_index: int
+    image_embeddings: Tensor
+    own: Tensor
+    rival: Tensor
+    prototypes: Tensor
+    text_prototypes: Tensor
+    logit_scale: float
+    reference: Tensor | None = None
+    classifier: ClassifierOutputs | None = None
+    reference_classifier: ClassifierOutputs | None = None
+
+    def __len__(self) -> int:
+        return len(self.own)
+
+
+class Score(ABC):
+    """A number for every image of a class.
+
+    A score is a frozen dataclass of its parameters. Stage 1 normalises it within the class, so that only
+    order and spacing count; larger is better there.
+
+    Attributes:
+        name: Its short name, which is a column of the score table as well.
+        meaning: One line that says what a large value tells.
+        value_range: The values it can take, in words.
+        needs: What it cannot be computed without.
+    """
+
+    name: ClassVar[str]
+    meaning: ClassVar[str]
+    value_range: ClassVar[str]
+    needs: ClassVar[frozenset[Need]] = frozenset()
+
+    @abstractmethod
+    def __call__(self, images: ClassImages) -> Tensor:
+        """The score of the images of one class ``(n_c,)``, float64; called from several threads.
+
+        Args:
+            images: The images of the class; what `needs` names is there.
+        """
+
+
+_ASK = {
+    "reference": "give real images of the classes as the reference set",
+    "classifier": "give a classifier",
+}
+
+
+def needed(given: T | None, need: Need, asked_by: str) -> T:
+    """What a score or sampler cannot do without.
+
+    Args:
+        given: The thing, or None.
+        need: What it is: ``reference`` or ``classifier``.
+        asked_by: Name of the score or sampler.
+
+    Raises:
+        SelectionError: If it is not there.
+    """
+    if given is None:
+        msg = f"Expected a {need} for {asked_by}, found none; {_ASK[need]}, or choose without it."
+        raise SelectionError(msg)
+    return given
