@@ -2,7 +2,7 @@
 
     python -m benchmarks.evidence.pools cifar10 pools
 
-CIFAR-10 lies in class folders, ``train/<class>/NNNN.jpg`` and ``test/<class>/NNNN.jpg``. What is made, per class:
+CIFAR-10 lies in folders ``train/<class>/NNNN.jpg`` and ``test/<class>/NNNN.jpg``. What is made, per class:
 
 - ``cifar10_400``: the training images 4000 to 4399, which the prior used there has not been trained on;
 - ``cifar10_noisy``: 60 of these, 20 images of other classes, and 20 that are blurred, noised or nearly blank;
@@ -24,7 +24,9 @@ FIRST, LAST, END = 4000, 4400, 5000
 
 def main() -> None:
     """Make all three folders."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("cifar10", type=Path, help="folder with train/<class>/NNNN.jpg")
     parser.add_argument("out", type=Path, help="where the folders are made")
     options = parser.parse_args()
