@@ -13,7 +13,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from semdd_lightning.selection import Embeddings, ReferenceEmbeddings
+from semdd_lightning.selection import ClassifierOutputs, Embeddings, ReferenceEmbeddings
 
 Array = NDArray[Any]
 
@@ -40,13 +40,26 @@ def make_embeddings(
             vectors[rows[len(rows) // 2 :]] = vectors[rows[: len(rows) - len(rows) // 2]]
     real_labels = np.repeat(np.arange(len(counts)), (3, *(1 + index for index in range(1, len(counts)))))
     real = unit(0.7 * prototypes[real_labels] + 0.2 * rng.normal(size=(len(real_labels), dim)))
+    head = prototypes + 0.2 * rng.normal(size=prototypes.shape)  # a classifier that is no CLIP
     return Embeddings(
         torch.from_numpy(vectors).to(dtype),
         torch.from_numpy(labels),
         torch.from_numpy(prototypes).to(dtype),
         logit_scale=20.0,
-        reference=ReferenceEmbeddings(torch.from_numpy(real).to(dtype), torch.from_numpy(real_labels)),
+        reference=ReferenceEmbeddings(
+            torch.from_numpy(real).to(dtype),
+            torch.from_numpy(real_labels),
+            classify(real, real_labels, head),
+        ),
+        classifier=classify(vectors, labels, head),
     )
+
+
+def classify(vectors: Array, labels: Array, head: Array) -> ClassifierOutputs:
+    odds = np.exp(6 * vectors @ head.T)
+    probabilities = torch.from_numpy(odds / odds.sum(axis=1, keepdims=True))
+    largest, predicted = probabilities.max(dim=1)
+    return ClassifierOutputs(probabilities[torch.arange(len(labels)), labels], largest, predicted)
 
 
 @dataclass(frozen=True)
