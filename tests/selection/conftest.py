@@ -153,6 +153,16 @@ class Reference:
     def by_quality(self, rows: list[int], quality: Array) -> list[int]:
         return sorted(rows, key=lambda i: (-round(float(quality[i]), 9), i))
 
+    def candidates(self, embeddings: Embeddings, ipc: int, ratio: str) -> list[tuple[list[int], list[int]]]:
+        """Rows of each class, and those of its candidates, by the default rule."""
+        quality = self.quality(embeddings, self.prototypes(embeddings, "refined", ipc))
+        found = []
+        for c in range(embeddings.num_classes):
+            rows = [int(i) for i in np.flatnonzero(embeddings.labels.numpy() == c)]
+            kept = min(len(rows), math.ceil(Fraction(ratio) * ipc))
+            found.append((rows, sorted(self.by_quality(rows, quality)[:kept])))
+        return found
+
     def two_stage(
         self,
         embeddings: Embeddings,
@@ -199,6 +209,20 @@ class Reference:
                 values.append(value[picked[-1]])
             chosen_rows += picked
         return chosen_rows, values, candidate_rows
+
+    def kernel(self, a: Array, b: Array, tau: float) -> float:
+        return math.exp(-(1 - float(np.dot(a, b))) / tau)
+
+    def bandwidth(self, z: Array, ipc: int) -> float:
+        n, distances = len(z), []
+        for i in range(n):
+            others = sorted(1 - float(np.dot(z[i], z[j])) for j in range(n) if j != i)
+            distances.append(others[min(math.ceil(n / ipc), n - 1) - 1])
+        return float(np.median(distances))
+
+    def typicality(self, z: Array, i: int) -> float:
+        cosines = sorted((float(np.dot(z[i], z[j])) for j in range(len(z)) if j != i), reverse=True)
+        return sum(cosines[:5]) / len(cosines[:5])
 
     def k_center(self, z: Array, ipc: int) -> list[int]:
         mean = z.mean(axis=0)

@@ -29,7 +29,8 @@ _LOWEST_BOTTOM = 1e-4  # in place of a bottom of 0, which has no logarithm
 def log_edges(ordered: Floats, bottom_offset: int, top_offset: Counts) -> Floats:
     """Where ten bins of log(d / bottom) / log(top / bottom) meet, as logarithms of d ``(..., 9)``.
 
-    Values beyond bottom and top are in the first and the last bin, as clipped ones are.
+    Values beyond bottom and top are in the first and the last bin, as clipped ones are; where the two are
+    equal these are the only bins.
 
     Args:
         ordered: Difficulties of a class, ascending ``(n,)``.
