@@ -91,9 +91,7 @@ class Sampler(ABC):
         sampler, rule = self.resolved(ipc), self.quality_rule
         if embeddings.num_classes == 1 and rule.scores is None:  # checked above: it asks for no separability
             rule = replace(rule, separability_weight=0.0)
-        for need in rule.rule_needs | self.needs:
-            if need != "several_classes":
-                needed(getattr(embeddings, need), need, self.name)
+        _check_needs(embeddings, rule.rule_needs | self.needs, self.name)
         scorer = PoolScorer(embeddings, rule, ipc, self.uses)
         table = TableBuilder(embeddings.labels, scorer.score_names)
 
@@ -115,6 +113,22 @@ class Sampler(ABC):
             ipc: Images to pick, >= 1.
             seed: Seed of the whole selection, >= 0; mix it with the class index before drawing.
         """
+
+
+def _check_needs(embeddings: Embeddings, needs: frozenset[Need], asked_by: str) -> None:
+    if "classifier" in needs:
+        needed(embeddings.classifier, "classifier", asked_by)
+    if "reference" in needs:
+        real = needed(embeddings.reference, "reference", asked_by)
+        counts = torch.bincount(real.labels.cpu(), minlength=embeddings.num_classes)
+        empty = torch.nonzero(counts == 0)[:, 0]
+        if len(empty):
+            others = f" ({len(empty) - 1} more classes have none)" if len(empty) > 1 else ""
+            msg = (
+                f"Expected reference images of every class for {asked_by}, found none of class "
+                f"{int(empty[0])}{others}; add real images of it, or choose without a reference."
+            )
+            raise SelectionError(msg)
 
 
 def _check_counts(counts: Tensor, ipc: int) -> None:

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from semdd_lightning.selection.extensions import find_kind, make, names_in
 from semdd_lightning.selection.sampler import Sampler
+from semdd_lightning.selection.samplers.cao2 import CaO2
+from semdd_lightning.selection.samplers.coverage import Coverage
+from semdd_lightning.selection.samplers.difficulty import DifficultyGuided
+from semdd_lightning.selection.samplers.dpp import Dpp
 from semdd_lightning.selection.samplers.facility_location import FacilityLocation
+from semdd_lightning.selection.samplers.filtered_random import FilteredRandom
 from semdd_lightning.selection.samplers.herding import Herding
 from semdd_lightning.selection.samplers.k_center import KCenter
 from semdd_lightning.selection.samplers.quality import Quality
 from semdd_lightning.selection.samplers.random import Random
+from semdd_lightning.selection.samplers.reference_herding import ReferenceHerding
 from semdd_lightning.selection.samplers.relevance import Relevance
 from semdd_lightning.selection.samplers.separability import Separability
 from semdd_lightning.selection.samplers.two_stage import TwoStage, TwoStageClassic
+from semdd_lightning.selection.samplers.typical_clusters import TypicalClusters
+from semdd_lightning.selection.samplers.typicality import MostTypical
 
 GROUP = "semdd_lightning.samplers"
 
@@ -21,12 +29,20 @@ SAMPLERS: dict[str, type[Sampler]] = {
         TwoStage,
         TwoStageClassic,
         Random,
+        FilteredRandom,
         Relevance,
         Separability,
         Quality,
+        MostTypical,
         KCenter,
         Herding,
         FacilityLocation,
+        Coverage,
+        TypicalClusters,
+        ReferenceHerding,
+        Dpp,
+        DifficultyGuided,
+        CaO2,
     )
 }
 """Samplers of this package by name, in the order in which help and documentation show them."""
