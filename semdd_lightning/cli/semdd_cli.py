@@ -159,6 +159,7 @@ class SemddCLI(LightningCLI):
         shown = trainer_config["enable_progress_bar"] is not False
         self.trainer_defaults["callbacks"] = [
             *([ProgressBar()] if shown else []),
+            self.record.seen,
             self.record,
             PredictionWriter(self.record),
             *([LastCheckpoint(directory)] if trainer_config["enable_checkpointing"] is not False else []),
