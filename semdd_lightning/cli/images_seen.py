@@ -37,9 +37,8 @@ class ImagesSeen(Callback):
         seen = self.images.get(split, 0)
         if seen == size:
             return None
-        limit = LIMITS[split]
-        overfits = split == "validation" and trainer.state.fn == "fit" and trainer.overfit_batches > 0
-        limit, value = ("overfit_batches", trainer.overfit_batches) if overfits else (limit, getattr(trainer, limit))
+        limit = "overfit_batches" if split == "validation" and trainer.overfit_batches > 0 else LIMITS[split]
+        value = getattr(trainer, limit)
         because = "" if value == 1.0 and isinstance(value, float) else f": {limit}={value}"
         return f"{VERBS[split]} {seen} of {size} images{because}"
 

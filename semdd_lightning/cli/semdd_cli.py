@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from argparse import ArgumentError
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from semdd_lightning.cli.configs import config_name, packaged_configs, read_config, without_configs
 from semdd_lightning.cli.last_checkpoint import LastCheckpoint
+from semdd_lightning.cli.links import LINKS, check_links, full_name
+from semdd_lightning.cli.parser_messages import check_variables, refusal
 from semdd_lightning.cli.options import flatten
 from semdd_lightning.cli.predictions import PredictionWriter
 from semdd_lightning.cli.protocol_changes import beyond, protocol_changes
@@ -22,7 +25,6 @@ from semdd_lightning.cli.protocols import Protocol, read_protocol, resolve_proto
 from semdd_lightning.cli.run_directory import claim_directory, create_run_directory, write_versions
 from semdd_lightning.cli.run_record import RunRecord
 from semdd_lightning.data import ImageDataModule
-from semdd_lightning.data.pass_counts import epochs_of
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.export import write_text
 from semdd_lightning.freed_memory import keep_freed_memory
@@ -71,8 +73,8 @@ class SemddCLI(LightningCLI):
 
     def __init__(self, words: list[str]) -> None:
         self.words = words
-        environment = {"default_env": True, "env_prefix": "SEMDD"}
-        commands = {name: {**environment, "description": text} for name, text in DESCRIPTIONS.items()}
+        shared = {"default_env": True, "env_prefix": "SEMDD", "exit_on_error": False}
+        commands = {name: {**shared, "description": text} for name, text in DESCRIPTIONS.items()}
         super().__init__(
             ClassifierModule,
             ImageDataModule,
@@ -82,7 +84,7 @@ class SemddCLI(LightningCLI):
             auto_configure_optimizers=False,  # it would be built over student and teacher alike
             seed_everything_default=0,
             trainer_defaults={"num_sanity_val_steps": 0, "enable_model_summary": False},
-            parser_kwargs={"prog": "semdd", **environment, **commands},
+            parser_kwargs={"prog": "semdd", **shared, **commands},
             args=words,
         )
 
@@ -101,18 +103,18 @@ class SemddCLI(LightningCLI):
             default=None,
             help="The evaluation protocol, which a config of protocols/ holds.",
         )
-        parser.link_arguments("data.init_args.num_classes", "model.init_args.num_classes")
-        parser.link_arguments("data.init_args.image_size", "model.init_args.image_size")
-        parser.link_arguments("seed_everything", "data.init_args.augmentation_seed", compute_fn=int)
-        parser.link_arguments(
-            ("data.init_args.passes", "data.init_args.passes_per_epoch"),
-            "trainer.max_epochs",
-            compute_fn=epochs_of,
-        )
+        for target, link in LINKS.items():
+            parser.link_arguments(tuple(map(full_name, link.sources)), full_name(target), link.compute)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Resolve what a protocol makes of ipc, classes and student, then parse."""
-        super().parse_arguments(parser, resolve_protocol(self.words))
+        words = resolve_protocol(self.words)
+        check_links(words, os.environ)
+        check_variables(words[0], (action.dest for action in self._parser(words[0])._actions), os.environ)
+        try:
+            super().parse_arguments(parser, words)
+        except ArgumentError as error:
+            raise ConfigError(refusal(words[0], str(error))) from error
 
     def before_instantiate_classes(self) -> None:
         """Make the run directory and write the config, on one rank, before anything can fail."""

@@ -19,7 +19,7 @@ from semdd_lightning.data.class_matching import class_mapping
 from semdd_lightning.data.image_sets import ImageSet
 from semdd_lightning.data.labelled_images import LabelledImages
 from semdd_lightning.data.loaders import EvaluationBatch, EvaluationLoader, PassLoader, TrainingIndices
-from semdd_lightning.data.pass_counts import check_replay, epochs_of
+from semdd_lightning.data.pass_counts import check_replay, whole_epoch
 from semdd_lightning.data.passes import PassPlanner
 from semdd_lightning.data.storage import ImageStore, Storage, evaluation_view, square, store_images
 from semdd_lightning.errors import ClassListError, ConfigError
@@ -42,7 +42,8 @@ class ImageDataModule(LightningDataModule):
         predict: images for ``predict``; none takes the test split.
         batch_size: global batch size, over all devices; clamped to the number of images.
         passes: visits to every training image in the whole training.
-        passes_per_epoch: passes that make one Lightning epoch; must divide ``passes``.
+        passes_per_epoch: passes that make one Lightning epoch, at most: the largest number that divides
+            ``passes`` is taken.
         augmentation: what happens to a training image.
         augmentation_seed: seed of order, augmentation and mixing.
         mixing_group: images that share partners and one mixing; none takes batch_size. Labels stored for one
@@ -88,7 +89,6 @@ class ImageDataModule(LightningDataModule):
                 f"{passes}, {passes_per_epoch}, {evaluation_batch_size}; raise what is below."
             )
             raise ConfigError(msg)
-        epochs_of(passes, passes_per_epoch)
         check_replay(passes, mixing_group, distinct_passes)
         self.train = train
         self.test = test
@@ -98,7 +98,7 @@ class ImageDataModule(LightningDataModule):
         self.image_size = image_size
         self.batch_size = batch_size
         self.passes = passes
-        self.passes_per_epoch = passes_per_epoch
+        self.passes_per_epoch = whole_epoch(passes, passes_per_epoch)
         self.augmentation = augmentation
         self.augmentation_seed = augmentation_seed
         self.mixing_group = mixing_group

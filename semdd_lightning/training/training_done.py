@@ -100,7 +100,7 @@ def _reasons(trainer: Trainer, *, limited: bool) -> list[str]:
         if isinstance(callback, Timer):
             remaining = callback.time_remaining()
             found += ["max_time"] if remaining is not None and remaining <= 0 else []
-        elif isinstance(callback, EarlyStopping) and callback.wait_count >= callback.patience:
+        elif isinstance(callback, EarlyStopping) and _stopped(callback):
             found.append(f"EarlyStopping on {callback.monitor}")
     if trainer.interrupted:
         found.append("interrupted")
@@ -109,3 +109,9 @@ def _reasons(trainer: Trainer, *, limited: bool) -> list[str]:
     if not found and trainer.current_epoch == trainer.max_epochs:
         found.append(f"max_epochs={trainer.max_epochs}")
     return found
+
+
+def _stopped(callback: EarlyStopping) -> bool:
+    """Whether it did; before Lightning 2.6 a stop in the first epoch can be told by its patience alone."""
+    said = getattr(callback, "stopping_reason_message", None)
+    return said is not None or callback.stopped_epoch > 0 or callback.wait_count >= callback.patience
