@@ -52,7 +52,7 @@ def run(command: str, words: list[str]) -> int:
     for config in configs:
         read_data_arguments(config)
     _check_overrides(overrides)
-    _check_samplers(samplers)
+    _check_cells(samplers, seeds)
     _check_labels(configs, overrides)
     directory = _directory(options.out, configs, [command, *words])
     cells = []
@@ -87,11 +87,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _check_samplers(samplers: list[str]) -> None:
+def _check_cells(samplers: list[str], seeds: list[int]) -> None:
+    from semdd_lightning.data.seeds import check_seed
     from semdd_lightning.selection import build_sampler
 
     for name in samplers:
         build_sampler(name)
+    for seed in seeds:
+        check_seed("--seeds", seed)
 
 
 def _check_overrides(overrides: list[str]) -> None:

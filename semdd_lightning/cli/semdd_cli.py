@@ -15,6 +15,7 @@ from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from semdd_lightning.cli.configs import config_name, packaged_configs, read_config, without_configs
+from semdd_lightning.cli.failure import failures_told
 from semdd_lightning.cli.last_checkpoint import LastCheckpoint
 from semdd_lightning.cli.links import LINKS, check_links, full_name
 from semdd_lightning.cli.parser_messages import check_variables, refusal
@@ -25,12 +26,16 @@ from semdd_lightning.cli.protocols import Protocol, read_protocol, resolve_proto
 from semdd_lightning.cli.run_directory import claim_directory, create_run_directory, write_versions
 from semdd_lightning.cli.run_record import RunRecord
 from semdd_lightning.data import ImageDataModule
+from semdd_lightning.data.seeds import check_seed
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.export import write_text
 from semdd_lightning.freed_memory import keep_freed_memory
 from semdd_lightning.training import ClassifierModule
 
 logger = logging.getLogger(__name__)
+
+
+NAMED = ("strategy", "plugins", "profiler", "accelerator")  # of the trainer, in code of their own
 
 
 def _packaged(folder: str) -> str:
@@ -73,6 +78,7 @@ class SemddCLI(LightningCLI):
 
     def __init__(self, words: list[str]) -> None:
         self.words = words
+        self.directory: Path | None = None  # of the run, on the rank that keeps its record
         shared = {"default_env": True, "env_prefix": "SEMDD", "exit_on_error": False}
         commands = {name: {**shared, "description": text} for name, text in DESCRIPTIONS.items()}
         super().__init__(
@@ -119,7 +125,7 @@ class SemddCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Make the run directory and write the config, on one rank, before anything can fail."""
         self._check_checkpoint()
-        directory = self._new_run_directory() if _is_first_process() else None
+        self.directory = directory = self._new_run_directory() if _is_first_process() else None
         overrides = without_configs(self.words[1:])
         protocol = self._get(self.config, "protocol.name")
         self.record = RunRecord(
@@ -139,6 +145,28 @@ class SemddCLI(LightningCLI):
         write_versions(directory, self.words)
         if protocol is not None:
             self._compare_with_protocol(read_config(directory / "config.yaml"))
+
+    def instantiate_classes(self) -> None:
+        """Build everything; what the config names from elsewhere may fail already here."""
+        with failures_told(self.directory, built=True):
+            super().instantiate_classes()
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Run the command; what the config names from elsewhere may fail in any hook."""
+        trainer = self._get(self.config_init, "trainer")
+        given = [trainer[name] for name in NAMED]
+        named = [part for value in given for part in (value if isinstance(value, list) else [value])]
+        with failures_told(self.directory, named):
+            super()._run_subcommand(subcommand)
+
+    def _set_seed(self) -> None:
+        """Seed every generator; the augmentation's is the same, also where it was drawn only now."""
+        seed = self._get(self.config, "seed_everything")
+        check_seed("seed_everything", seed)
+        super()._set_seed()
+        if seed is True:
+            drawn = self._get(self.config, "seed_everything")
+            self.config[f"{self.subcommand}.{full_name('data.augmentation_seed')}"] = drawn
 
     def _compare_with_protocol(self, saved: dict[str, Any]) -> None:
         """Say where the experiment is not that of its protocol, now and in the result."""

@@ -21,6 +21,7 @@ from semdd_lightning.data.labelled_images import LabelledImages
 from semdd_lightning.data.loaders import EvaluationBatch, EvaluationLoader, PassLoader, TrainingIndices
 from semdd_lightning.data.pass_counts import check_replay, whole_epoch
 from semdd_lightning.data.passes import PassPlanner
+from semdd_lightning.data.seeds import check_seed
 from semdd_lightning.data.storage import ImageStore, Storage, evaluation_view, square, store_images
 from semdd_lightning.errors import ClassListError, ConfigError
 
@@ -90,6 +91,8 @@ class ImageDataModule(LightningDataModule):
             )
             raise ConfigError(msg)
         check_replay(passes, mixing_group, distinct_passes)
+        check_seed("augmentation_seed", augmentation_seed)
+        check_seed("replay_seed", 0 if replay_seed is None else replay_seed)
         self.train = train
         self.test = test
         self.validation = validation
