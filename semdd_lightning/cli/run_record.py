@@ -86,6 +86,12 @@ class RunResult:
     seconds: dict[str, float] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def leaves_choice(self) -> bool:
+        """Whether the pool holds more images than were chosen: else every sampler chooses the same."""
+        images = [self.selection.get(subset, {}).get("num_images") for subset in ("pool", "selection")]
+        return images[0] is None or images[0] != images[1]
+
     def print_table(self) -> None:
         """Print the table and the next command to try; nothing on ranks that keep no record."""
         if self.directory is not None:
@@ -173,8 +179,10 @@ class RunRecord(Callback):
         if wrong:
             msg = f"Expected finite metrics, found {wrong}; lower the learning rate or look at the images."
             raise RunError(msg)
-        if isinstance(data, PoolDataModule) and data.selected is not None and data.selected.audit is not None:
-            self.result.audit = audit_outcome(data.selected.pool, data.selected.audit)
+        if isinstance(data, PoolDataModule) and data.selected is not None:
+            later = getattr(trainer.lightning_module, "audit", None)  # the teacher's vote beside CLIP's
+            audit = later or data.selected.audit
+            self.result.audit = None if audit is None else audit_outcome(data.selected.pool, audit)
         self.result.environment = environment()
         write_json(self.directory / "result.json", asdict(self.result))
 
@@ -233,6 +241,8 @@ def next_commands(result: RunResult) -> list[str]:
     verify = f"semdd verify {directory}"
     if (seed := result.replay_seed) is not None:  # stored labels are those of one selection alone
         return [f"semdd fit {configs} --seed_everything {seed + 1} --data.replay_seed {seed}", verify]
+    if not result.leaves_choice:
+        return [verify]
     rival = "random" if result.sampler != "random" else "two_stage"
     return [
         f"semdd compare {configs} --samplers {result.sampler} {rival} --seeds 0 1 2",

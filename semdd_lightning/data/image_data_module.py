@@ -111,6 +111,7 @@ class ImageDataModule(LightningDataModule):
         self.evaluation_view: Literal["cropped", "whole"] = evaluation_view
         self.storage: Storage | Literal["auto"] = storage
         self.num_workers = num_workers
+        self._asked: str = "fit"  # the stage of the last setup, for who has no trainer
         self._registry: ClassRegistry | None = None
         self._stores: dict[str, ImageStore] = {}
         self._schedule: PassPlanner | None = None
@@ -194,6 +195,7 @@ class ImageDataModule(LightningDataModule):
 
     def setup(self, stage: str) -> None:
         """Decode what the stage needs and put it where it fits."""
+        self._asked = stage
         if stage == "fit" and "train" not in self._stores:
             self._store_training_images(self._training_images())
         if stage == "validate" or (stage == "fit" and self.validation is not None):
@@ -261,7 +263,7 @@ class ImageDataModule(LightningDataModule):
     @property
     def _stage(self) -> str:
         state = None if self.trainer is None else self.trainer.state.fn
-        return "fit" if state is None else state.value
+        return self._asked if state is None else state.value
 
     def _splits_of_stage(self) -> tuple[ImageSet | None, ...]:
         """The splits that will be looked at; after training, the student is tested."""
