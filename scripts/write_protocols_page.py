@@ -54,7 +54,8 @@ The headline is always the accuracy after the last pass. Peer habits that change
 by default, and a result names those that were on (`quirks`): `half_cosine`, a cosine that stops at half the
 learning rate; `statistics_twice`, a second update of BatchNorm's statistics in each step;
 `teacher_batch_statistics`, a teacher whose BatchNorm takes the statistics of each batch that it labels;
-`best_of_N`, the highest of N tests, beside the headline. Where a peer's paper and public code differ, the code counts.
+`best_of_N`, the highest of N tests, beside the headline. Where a peer's paper and public code differ, the
+code counts.
 
 In the tables, `imagewoof` stands for ImageNet's subsets of ten classes, and `-` for what the peer's code has
 no value for.

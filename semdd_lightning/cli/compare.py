@@ -31,7 +31,7 @@ are compared on the same initial students. A sampler that the config spells out 
 Further options go to every run: semdd compare --config cifar10.yaml ... --data.ipc 50
 
 An interrupted comparison goes on when the same command is given again with its directory as --out: finished
-runs are read, not run again, unless they were made with other versions or from another pool than there is now.
+runs are read, not run again, unless they were made with other versions or from another pool than now.
 """
 SET_HERE = {  # option of a run -> what compare has in its place
     "--seed_everything": "--seeds",
@@ -214,7 +214,7 @@ def _run_cell(
     result = run_experiment(words)
     if "test_top1" not in result.metrics:
         found = "; ".join(result.cut_short) or "none"
-        msg = f"Expected a test to compare by, found {found}; give data.test an image set, and let it be tested."
+        msg = f"Expected a test to compare by, found {found}; give data.test an image set, and test it."
         raise ConfigError(msg)
     return asdict(result)
 

@@ -21,6 +21,7 @@ from semdd_lightning.errors import ConfigError, SemddError
 
 FILE_NAME = "failure.txt"
 OURS = "semdd_lightning"
+LIGHTNING = "Lightning"
 SHELL = f"{OURS}.cli."  # commands call Lightning; what fails right below them is not theirs
 EXTENSIONS = (Callback, Logger, Profiler, Accelerator)
 AROUND = (Optimizer, LRScheduler, Strategy, Precision, LayerSync, CheckpointIO, ClusterEnvironment)
@@ -64,7 +65,11 @@ def _explained(error: BaseException, named: Sequence[object], *, built: bool) ->
     if who is None:
         return None
     found = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    return ConfigError(f"Expected {who} to work in this run, found {found}; correct its arguments or leave it out.")
+    if who == LIGHTNING:
+        return ConfigError(f"Expected a config that Lightning can run here, found {found}")
+    return ConfigError(
+        f"Expected {who} to work in this run, found {found}; correct its arguments or leave it out."
+    )
 
 
 def _who_failed(frames: Sequence[FrameType], named: Sequence[object], otherwise: str | None) -> str | None:
@@ -80,4 +85,4 @@ def _who_failed(frames: Sequence[FrameType], named: Sequence[object], otherwise:
         if module.startswith(SHELL):
             break
     in_lightning = frames and str(frames[0].f_globals.get("__name__")).startswith("lightning")
-    return "what the config asks of Lightning" if in_lightning else otherwise
+    return LIGHTNING if in_lightning else otherwise

@@ -10,11 +10,11 @@ NOISE = ("Does not validate", "Subtypes:", "Errors:", "- Expected a <class 'None
 
 
 def refusal(command: str, message: str) -> str:
-    """The parser's message as one sentence, without what it tried in vain.
+    r"""The parser's message as one sentence, without what it tried in vain.
 
     Example:
-        >>> refusal("fit", "Parser key \"data\":\\n  Errors:\\n    - Option 'x' is not accepted\\n  Given value: 1")
-        'Expected options as `semdd fit --help` has them, found: Parser key "data": Option \'x\' is not accepted'
+        >>> refusal("fit", "Key 'data':\n  Errors:\n    - 'x' is not accepted\n  Given value: 1")
+        "Expected options as `semdd fit --help` has them, found: Key 'data': 'x' is not accepted"
     """
     lines = [line.strip() for line in message.splitlines()]
     told = " ".join(line.removeprefix("- ") for line in lines if not line.startswith(NOISE))
@@ -38,7 +38,7 @@ def check_variables(command: str, options: Iterable[str], environment: Mapping[s
     if unread:
         name = unread[0].removeprefix(prefix).replace("__", ".").lower()
         msg = (
-            f"Expected variables {prefix}... that name an option, found {', '.join(unread)}, which nothing would "
-            f"read; give --{name}, or the whole part in a variable, as {prefix}DATA."
+            f"Expected variables {prefix}... that name an option, found {', '.join(unread)}, which nothing "
+            f"would read; give --{name}, or the whole part in a variable, as {prefix}DATA."
         )
         raise ConfigError(msg)

@@ -192,10 +192,14 @@ class RunRecord(Callback):
         result.evaluated = dict(self.seen.images)
         if done is not None:
             result.passes, result.training = done.passes, asdict(done)
-            result.measured = {split: done.moment(steps or done.steps) for split, steps in self.seen.steps.items()}
+            result.measured = {
+                split: done.moment(steps or done.steps) for split, steps in self.seen.steps.items()
+            }
         asked = {"fit": "test", "validate": "validation"}.get(result.command, result.command)
         sizes = data.split_sizes()
-        splits = [split for split in LIMITS if split in self.seen.images or (split == asked and split in sizes)]
+        splits = [
+            split for split in LIMITS if split in self.seen.images or (split == asked and split in sizes)
+        ]
         found = [self.seen.shortfall(split, sizes[split], trainer) for split in splits]
         result.cut_short = [text for text in (done and done.shortfall, *found) if text]
         self._keep_best(trainer)

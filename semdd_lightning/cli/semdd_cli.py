@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from argparse import ArgumentError
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ from semdd_lightning.cli.configs import config_name, packaged_configs, read_conf
 from semdd_lightning.cli.failure import failures_told
 from semdd_lightning.cli.last_checkpoint import LastCheckpoint
 from semdd_lightning.cli.links import LINKS, check_links, full_name
-from semdd_lightning.cli.parser_messages import check_variables, refusal
 from semdd_lightning.cli.options import flatten
+from semdd_lightning.cli.parser_messages import check_variables, refusal
 from semdd_lightning.cli.predictions import PredictionWriter
+from semdd_lightning.cli.progress_lines import ProgressLines
 from semdd_lightning.cli.protocol_changes import beyond, protocol_changes
 from semdd_lightning.cli.protocols import Protocol, read_protocol, resolve_protocol
 from semdd_lightning.cli.run_directory import claim_directory, create_run_directory, write_versions
@@ -186,9 +188,10 @@ class SemddCLI(LightningCLI):
         kwargs["default_root_dir"] = directory
         trainer_config = self._get(self.config_init, "trainer")
         kwargs["check_val_every_n_epoch"] = _epochs_between_validations(trainer_config)
-        shown = trainer_config["enable_progress_bar"] is not False
+        shown = trainer_config["enable_progress_bar"] is not False and sys.stdout.isatty()
+        kwargs["enable_progress_bar"] = shown
         self.trainer_defaults["callbacks"] = [
-            *([ProgressBar()] if shown else []),
+            ProgressBar() if shown else ProgressLines(),
             self.record.seen,
             self.record,
             PredictionWriter(self.record),

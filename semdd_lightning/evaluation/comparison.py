@@ -97,8 +97,8 @@ def comparison_table(cells: Sequence[Cell], baseline: str) -> pd.DataFrame:
     if 0 < len(short) < len(cells):
         names = ", ".join(f"{cell.sampler} with seed {cell.seed}" for cell in short)
         msg = (
-            f"Expected full runs, found {names} cut short ({short[0].cut_short[0]}) beside full ones; run these "
-            "to their end, or make a table of each."
+            f"Expected full runs, found {names} cut short ({short[0].cut_short[0]}) beside full ones; run "
+            "these to their end, or make a table of each."
         )
         raise ConfigError(msg)
     runs = pd.DataFrame([vars(cell) for cell in cells])

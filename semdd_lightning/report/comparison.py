@@ -23,8 +23,8 @@ def print_comparison(
         table: what `comparison_table` returns.
         baseline: the sampler that differences are taken to.
         directory: where the runs lie.
-        measured: ``protocol``, ``quirks`` and ``protocol_changes`` of the runs, where there is a protocol, and
-            what ``cut_short`` each of them, where something did.
+        measured: ``protocol``, ``quirks`` and ``protocol_changes`` of the runs, where there is a protocol,
+            and what ``cut_short`` each of them, where something did.
     """
     console = Console()
     labels = KINDS.get(str(table["labels"].iloc[0]), "unknown")

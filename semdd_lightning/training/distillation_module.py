@@ -133,8 +133,8 @@ class DistillationModule(ClassifierModule):
         teacher.use_batch_statistics()
         if self.trainer.world_size > 1:
             logger.warning(
-                "teacher_batch_statistics: each of the %d processes takes the statistics of its own part of the "
-                "batch; the labels depend on their number",
+                "teacher_batch_statistics: each of the %d processes takes the statistics of its own part of "
+                "the batch; the labels depend on their number",
                 self.trainer.world_size,
             )
 

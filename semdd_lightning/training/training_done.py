@@ -45,7 +45,11 @@ class TrainingDone:
         if self.passes * of_pass != self.steps - self.steps % of_pass or steps % of_pass:
             return f"after {steps} of {self.planned_steps} steps"
         passes = steps // of_pass
-        return "after the last pass" if steps == self.planned_steps else f"after pass {passes} of {self.planned_passes}"
+        return (
+            "after the last pass"
+            if steps == self.planned_steps
+            else f"after pass {passes} of {self.planned_passes}"
+        )
 
     @property
     def shortfall(self) -> str | None:

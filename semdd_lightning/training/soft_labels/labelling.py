@@ -49,7 +49,8 @@ def header_of(
     """
     num_images = data.schedule.num_images
     return StoreHeader(
-        made_for=made_for(data, static=static) | (labelled_in_batches(data, on=True) if batch_statistics else {}),
+        made_for=made_for(data, static=static)
+        | (labelled_in_batches(data, on=True) if batch_statistics else {}),
         teacher=teacher,
         label_format=label_format,
         num_images=num_images,

@@ -178,8 +178,8 @@ class StaticLabels(SoftLabels):
         """Build the teacher, refuse one at chance level, and let it label every chosen image."""
         if request.batch_statistics:
             msg = (
-                "Expected teacher_batch_statistics to be off with StaticLabels, found it on; an image that is "
-                "labelled once belongs to no batch."
+                "Expected teacher_batch_statistics to be off with StaticLabels, found it on; an image "
+                "that is labelled once belongs to no batch."
             )
             raise LabelError(msg)
         frozen, card, audit = checked_teacher(self.teacher, request.context, request.data, request.device)

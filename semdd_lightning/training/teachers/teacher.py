@@ -95,7 +95,7 @@ class FrozenTeacher:
         self.device = device
 
     def use_batch_statistics(self) -> None:
-        """Let BatchNorm take the statistics of each batch, as in training; its running ones stay as they are."""
+        """Let BatchNorm take the statistics of each batch, as in training; its running ones stay."""
         for layer in self.network.modules():
             if isinstance(layer, _BatchNorm):
                 layer.train()
