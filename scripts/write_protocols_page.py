@@ -52,8 +52,10 @@ config, but there is no published number to compare it with.
 
 The headline is always the accuracy after the last pass. Peer habits that change a number are switches, off
 by default, and a result names those that were on (`quirks`): `half_cosine`, a cosine that stops at half the
-learning rate; `statistics_twice`, a second update of BatchNorm's statistics in each step; `best_of_N`, the
-highest of N tests, beside the headline. Where a peer's paper and public code differ, the code counts.
+learning rate; `statistics_twice`, a second update of BatchNorm's statistics in each step;
+`teacher_batch_statistics`, a teacher whose BatchNorm takes the statistics of each batch that it labels;
+`best_of_N`, the highest of N tests, beside the headline. Where a peer's paper and public code differ, the
+code counts.
 
 In the tables, `imagewoof` stands for ImageNet's subsets of ten classes, and `-` for what the peer's code has
 no value for.
@@ -210,7 +212,8 @@ def _batches(found: dict[str, Any]) -> str:
 
 def _habits(found: dict[str, Any]) -> str:
     habits = ["`half_cosine`"] if found.get("model.schedule.stretch") == 2 else []
-    habits += ["`statistics_twice`"] if found.get("model.statistics_twice") else []
+    switches = ("statistics_twice", "teacher_batch_statistics")
+    habits += [f"`{switch}`" for switch in switches if found.get(f"model.{switch}")]
     for callback in found["trainer.callbacks"] or []:
         options = callback["init_args"]
         every = "hundredth of the passes" if options["every"] is None else f"{options['every']} passes"

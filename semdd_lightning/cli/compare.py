@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from semdd_lightning.cli.configs import find_config, read_data_arguments
+from semdd_lightning.cli.made_with import made_otherwise
 from semdd_lightning.cli.options import options_of
 from semdd_lightning.cli.run_directory import (
     claim_directory,
@@ -30,7 +31,7 @@ are compared on the same initial students. A sampler that the config spells out 
 Further options go to every run: semdd compare --config cifar10.yaml ... --data.ipc 50
 
 An interrupted comparison goes on when the same command is given again with its directory as --out: finished
-runs are read, not run again.
+runs are read, not run again, unless they were made with other versions or from another pool than now.
 """
 SET_HERE = {  # option of a run -> what compare has in its place
     "--seed_everything": "--seeds",
@@ -52,7 +53,7 @@ def run(command: str, words: list[str]) -> int:
     for config in configs:
         read_data_arguments(config)
     _check_overrides(overrides)
-    _check_samplers(samplers)
+    _check_cells(samplers, seeds)
     _check_labels(configs, overrides)
     directory = _directory(options.out, configs, [command, *words])
     cells = []
@@ -87,11 +88,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _check_samplers(samplers: list[str]) -> None:
+def _check_cells(samplers: list[str], seeds: list[int]) -> None:
+    from semdd_lightning.data.seeds import check_seed
     from semdd_lightning.selection import build_sampler
 
     for name in samplers:
         build_sampler(name)
+    for seed in seeds:
+        check_seed("--seeds", seed)
 
 
 def _check_overrides(overrides: list[str]) -> None:
@@ -168,22 +172,33 @@ def _cell(configs: list[Path], sampler: str, seed: int, directory: Path, overrid
     cell_directory = directory / f"{sampler}-seed{seed}"
     result = _read_json(cell_directory / "result.json")
     if "test_top1" not in result.get("metrics", {}):
-        _set_aside(cell_directory)
+        _set_aside(cell_directory, "unfinished")
+        result = _run_cell(configs, sampler, seed, cell_directory, overrides)
+    elif (change := made_otherwise(cell_directory, result)) is not None:
+        _set_aside(cell_directory, "older", f": {change}")
         result = _run_cell(configs, sampler, seed, cell_directory, overrides)
     metrics, labels = result["metrics"], (result.get("labels") or {}).get("kind")
-    return Cell(sampler, seed, metrics["test_top1"], metrics.get("test_top5"), str(cell_directory), labels)
+    return Cell(
+        sampler,
+        seed,
+        metrics["test_top1"],
+        metrics.get("test_top5"),
+        str(cell_directory),
+        labels,
+        tuple(result.get("cut_short", ())),
+    )
 
 
-def _set_aside(directory: Path) -> None:
-    """Keep what an interrupted run left, under another name."""
+def _set_aside(directory: Path, what: str, why: str = "") -> None:
+    """Keep an unfinished or older run under another name."""
     if not directory.exists():
         return
-    name = f"{directory.name}.unfinished"
+    name = f"{directory.name}.{what}"
     taken = {path.name for path in directory.parent.iterdir()}
     names = chain([name], (f"{name}.{number}" for number in count(1)))
     aside = next(free for free in names if free not in taken)
     directory.rename(directory.with_name(aside))
-    logger.warning("An unfinished run is kept as %s and run anew.", directory.with_name(aside))
+    logger.warning("An %s run is kept as %s and run anew%s.", what, directory.with_name(aside), why)
 
 
 def _run_cell(
@@ -198,7 +213,8 @@ def _run_cell(
         words.append(f"--data.init_args.sampler={sampler}")
     result = run_experiment(words)
     if "test_top1" not in result.metrics:
-        msg = "Expected a test split to compare on, found none; give data.test an image set."
+        found = "; ".join(result.cut_short) or "none"
+        msg = f"Expected a test to compare by, found {found}; give data.test an image set, and test it."
         raise ConfigError(msg)
     return asdict(result)
 
@@ -229,6 +245,7 @@ def _print(cells: list[Any], baseline: str, directory: Path) -> None:
     write_text(directory / "comparison.csv", table.to_csv())
     result = _read_json(Path(cells[-1].directory) / "result.json")
     measured = {key: result.get(key) for key in ("protocol", "quirks", "protocol_changes")}  # alike in all
+    measured["cut_short"] = sorted({text for cell in cells for text in cell.cut_short})
     samplers = json.loads(table.to_json(orient="index"))
     write_json(directory / "comparison.json", {**measured, "samplers": samplers})
     print_comparison(table, baseline, directory, measured)

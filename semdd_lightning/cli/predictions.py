@@ -52,7 +52,7 @@ class PredictionWriter(BasePredictionWriter):
         parts = [directory / PART.format(rank=rank) for rank in range(world_size)]
         table = pd.concat([pd.read_parquet(part) for part in parts]).sort_values("row", ignore_index=True)
         if paths is not None:
-            table.insert(1, "path", paths)
+            table.insert(1, "path", [paths[row] for row in table["row"]])
         table.to_csv(directory / "predictions.csv", index=False)
         for part in parts:
             part.unlink()

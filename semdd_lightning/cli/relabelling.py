@@ -82,6 +82,12 @@ class RelabelCLI(SemddCLI):
                 "that names the teacher itself."
             )
             raise ConfigError(msg)
+        if self.options.static and self.distillation.teacher_batch_statistics:
+            msg = (
+                "Expected teacher_batch_statistics to be off for one label an image, found it on; give "
+                "--model.teacher_batch_statistics false, or store the labels of every pass."
+            )
+            raise ConfigError(msg)
         self.label_format = label_format(self.options, self.pool_data, self.distillation)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401 - as Lightning has it
@@ -150,6 +156,7 @@ class _Labelling(Callback):
                 card,
                 self.cli.label_format,
                 static=options.static,
+                batch_statistics=module.teacher_batch_statistics,
                 environment=versions,
             )
             try:

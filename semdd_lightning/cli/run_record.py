@@ -11,13 +11,14 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from semdd_lightning.cli.images_seen import LIMITS, ImagesSeen
 from semdd_lightning.cli.run_directory import environment, from_here
 from semdd_lightning.data import ImageDataModule, PoolDataModule
 from semdd_lightning.data.audit_record import audit_outcome
 from semdd_lightning.errors import RunError
 from semdd_lightning.export import write_json
 from semdd_lightning.report import print_run_table, statistics_record, write_contact_sheet
-from semdd_lightning.training import BestOfEvaluations, StoredLabels
+from semdd_lightning.training import BestOfEvaluations, StoredLabels, TrainingDone, training_done
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,12 @@ class RunResult:
         overrides: options given beside the configs.
         sampler: short name of the sampler; none without a selection.
         ipc: images per class.
-        passes: passes over the chosen images.
+        passes: whole passes over the chosen images that the student was trained; where an old student is
+            evaluated, by its checkpoint.
+        training: steps and passes, done and planned, and what ended it, as `TrainingDone` has them; none
+            where nobody knows.
+        cut_short: what makes this no full run, one sentence each: training that ended early, splits that
+            were not seen whole. Empty where all was done.
         student: short name or class of the student.
         protocol: name of the evaluation protocol; none without one.
         protocol_changes: its options that have another value here (``option``, ``protocol``, ``used``).
@@ -42,9 +48,11 @@ class RunResult:
         labels: what the student learnt from: ``kind`` (hard, online, static or stored), of stored ones also
             ``static``, ``format``, ``passes`` and ``bytes``; none without training.
         replay_seed: seed that the stored labels were drawn with; none where a teacher labelled.
-        best: the highest of several tests, as some peers report it; the headline is ``test_top1``.
-        metrics: accuracies in [0, 1] after the last pass, as ``test_top1``.
+        best: the highest of several tests, as some peers report it, and all of them by pass; the headline is
+            ``test_top1``.
+        metrics: accuracies in [0, 1], as ``test_top1``; none of a trial, ``fast_dev_run``.
         evaluated: images that each split's accuracy was measured on.
+        measured: when that was, in words, as ``after the last pass``.
         encoded: images encoded by CLIP in this run, by rank 0; the others came from the cache.
         selection: statistics of pool, candidates, selection and a random subset of the same size.
         audit: what the pool's classes looked like; none where that was not looked at.
@@ -59,6 +67,8 @@ class RunResult:
     sampler: str | None = None
     ipc: int | None = None
     passes: int | None = None
+    training: dict[str, Any] | None = None
+    cut_short: list[str] = field(default_factory=list)
     student: str | None = None
     protocol: str | None = None
     protocol_changes: list[dict[str, Any]] = field(default_factory=list)
@@ -66,14 +76,21 @@ class RunResult:
     teacher: dict[str, Any] | None = None
     labels: dict[str, Any] | None = None
     replay_seed: int | None = None
-    best: dict[str, float] | None = None
+    best: dict[str, Any] | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     evaluated: dict[str, int] = field(default_factory=dict)
+    measured: dict[str, str] = field(default_factory=dict)
     encoded: int | None = None
     selection: dict[str, dict[str, float | None]] = field(default_factory=dict)
     audit: dict[str, Any] | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def leaves_choice(self) -> bool:
+        """Whether the pool holds more images than were chosen: else every sampler chooses the same."""
+        images = [self.selection.get(subset, {}).get("num_images") for subset in ("pool", "selection")]
+        return images[0] is None or images[0] != images[1]
 
     def print_table(self) -> None:
         """Print the table and the next command to try; nothing on ranks that keep no record."""
@@ -104,6 +121,9 @@ class RunRecord(Callback):
         self.directory = directory
         place = None if directory is None else str(directory)
         self.result = RunResult(command, configs, place, overrides, protocol=protocol)
+        self.seen = ImagesSeen()
+        self._trained: TrainingDone | None = None
+        self._quirks: list[str] = []
         self._started = 0.0
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -112,7 +132,6 @@ class RunRecord(Callback):
         data = trainer.datamodule  # type: ignore[attr-defined]
         if stage != "fit" or not trainer.is_global_zero or self.directory is None:
             return
-        self.result.passes = data.passes
         self.result.student = getattr(pl_module, "network_name", None) or _class_name(pl_module)
         self.result.labels = getattr(pl_module, "label_record", None)
         if isinstance(getattr(pl_module, "teacher", None), StoredLabels):
@@ -129,11 +148,8 @@ class RunRecord(Callback):
         self.result.seconds["train"] = time.perf_counter() - self._started
         self._keep_metrics(trainer)
         self.result.teacher = getattr(pl_module, "teacher_card", None)
-        self.result.quirks = list(getattr(pl_module, "quirks", []))
-        for callback in trainer.callbacks:  # type: ignore[attr-defined]
-            if isinstance(callback, BestOfEvaluations) and callback.best is not None:
-                self.result.best = callback.best
-                self.result.quirks.append(callback.quirk)
+        self.result.quirks = self._quirks = list(getattr(pl_module, "quirks", []))
+        self._trained = training_done(trainer, trainer.datamodule)  # type: ignore[attr-defined]
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Test time begins."""
@@ -145,8 +161,9 @@ class RunRecord(Callback):
         self._keep_metrics(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keep validation accuracies of ``semdd validate``."""
-        self._keep_metrics(trainer)
+        """Keep validation accuracies, unless they are of a trial before training."""
+        if not trainer.sanity_checking:
+            self._keep_metrics(trainer)
 
     def write_result(self, trainer: Trainer) -> None:
         """Write ``result.json``.
@@ -155,18 +172,46 @@ class RunRecord(Callback):
             RunError: if an accuracy is not a finite number.
         """
         data = trainer.datamodule  # type: ignore[attr-defined]
-        if isinstance(data, ImageDataModule):
-            self.result.evaluated = data.split_sizes()
+        self._say_what_was_done(trainer, data)
         if not trainer.is_global_zero or self.directory is None:
             return
         wrong = {name: value for name, value in self.result.metrics.items() if not math.isfinite(value)}
         if wrong:
             msg = f"Expected finite metrics, found {wrong}; lower the learning rate or look at the images."
             raise RunError(msg)
-        if isinstance(data, PoolDataModule) and data.selected is not None and data.selected.audit is not None:
-            self.result.audit = audit_outcome(data.selected.pool, data.selected.audit)
+        if isinstance(data, PoolDataModule) and data.selected is not None:
+            later = getattr(trainer.lightning_module, "audit", None)  # the teacher's vote beside CLIP's
+            audit = later or data.selected.audit
+            self.result.audit = None if audit is None else audit_outcome(data.selected.pool, audit)
         self.result.environment = environment()
         write_json(self.directory / "result.json", asdict(self.result))
+
+    def _say_what_was_done(self, trainer: Trainer, data: ImageDataModule) -> None:
+        """Passes, images and words of the result, by what the trainer did and not by what was asked."""
+        result, done = self.result, self._trained or getattr(trainer.lightning_module, "trained", None)
+        result.evaluated = dict(self.seen.images)
+        if done is not None:
+            result.passes, result.training = done.passes, asdict(done)
+            result.measured = {
+                split: done.moment(steps or done.steps) for split, steps in self.seen.steps.items()
+            }
+        asked = {"fit": "test", "validate": "validation"}.get(result.command, result.command)
+        sizes = data.split_sizes()
+        splits = [
+            split for split in LIMITS if split in self.seen.images or (split == asked and split in sizes)
+        ]
+        found = [self.seen.shortfall(split, sizes[split], trainer) for split in splits]
+        result.cut_short = [text for text in (done and done.shortfall, *found) if text]
+        self._keep_best(trainer)
+        if trainer.fast_dev_run:
+            result.cut_short = [f"a trial without an accuracy: fast_dev_run={trainer.fast_dev_run}"]
+            result.metrics, result.best = {}, None
+
+    def _keep_best(self, trainer: Trainer) -> None:
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, BestOfEvaluations) and callback.best is not None:
+                self.result.best = callback.best
+                self.result.quirks = [*self._quirks, callback.quirk]
 
     def _keep_metrics(self, trainer: Trainer) -> None:
         for name, value in trainer.callback_metrics.items():
@@ -200,6 +245,8 @@ def next_commands(result: RunResult) -> list[str]:
     verify = f"semdd verify {directory}"
     if (seed := result.replay_seed) is not None:  # stored labels are those of one selection alone
         return [f"semdd fit {configs} --seed_everything {seed + 1} --data.replay_seed {seed}", verify]
+    if not result.leaves_choice:
+        return [verify]
     rival = "random" if result.sampler != "random" else "two_stage"
     return [
         f"semdd compare {configs} --samplers {result.sampler} {rival} --seeds 0 1 2",

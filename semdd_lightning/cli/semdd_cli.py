@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
+from argparse import ArgumentError
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +16,28 @@ from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from semdd_lightning.cli.configs import config_name, packaged_configs, read_config, without_configs
+from semdd_lightning.cli.failure import failures_told
 from semdd_lightning.cli.last_checkpoint import LastCheckpoint
+from semdd_lightning.cli.links import LINKS, check_links, full_name
 from semdd_lightning.cli.options import flatten
+from semdd_lightning.cli.parser_messages import check_variables, refusal
 from semdd_lightning.cli.predictions import PredictionWriter
+from semdd_lightning.cli.progress_lines import ProgressLines
 from semdd_lightning.cli.protocol_changes import beyond, protocol_changes
 from semdd_lightning.cli.protocols import Protocol, read_protocol, resolve_protocol
 from semdd_lightning.cli.run_directory import claim_directory, create_run_directory, write_versions
 from semdd_lightning.cli.run_record import RunRecord
 from semdd_lightning.data import ImageDataModule
-from semdd_lightning.data.pass_counts import epochs_of
+from semdd_lightning.data.seeds import check_seed
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.export import write_text
 from semdd_lightning.freed_memory import keep_freed_memory
 from semdd_lightning.training import ClassifierModule
 
 logger = logging.getLogger(__name__)
+
+
+NAMED = ("strategy", "plugins", "profiler", "accelerator")  # of the trainer, in code of their own
 
 
 def _packaged(folder: str) -> str:
@@ -71,8 +80,9 @@ class SemddCLI(LightningCLI):
 
     def __init__(self, words: list[str]) -> None:
         self.words = words
-        environment = {"default_env": True, "env_prefix": "SEMDD"}
-        commands = {name: {**environment, "description": text} for name, text in DESCRIPTIONS.items()}
+        self.directory: Path | None = None  # of the run, on the rank that keeps its record
+        shared = {"default_env": True, "env_prefix": "SEMDD", "exit_on_error": False}
+        commands = {name: {**shared, "description": text} for name, text in DESCRIPTIONS.items()}
         super().__init__(
             ClassifierModule,
             ImageDataModule,
@@ -82,7 +92,7 @@ class SemddCLI(LightningCLI):
             auto_configure_optimizers=False,  # it would be built over student and teacher alike
             seed_everything_default=0,
             trainer_defaults={"num_sanity_val_steps": 0, "enable_model_summary": False},
-            parser_kwargs={"prog": "semdd", **environment, **commands},
+            parser_kwargs={"prog": "semdd", **shared, **commands},
             args=words,
         )
 
@@ -101,23 +111,23 @@ class SemddCLI(LightningCLI):
             default=None,
             help="The evaluation protocol, which a config of protocols/ holds.",
         )
-        parser.link_arguments("data.init_args.num_classes", "model.init_args.num_classes")
-        parser.link_arguments("data.init_args.image_size", "model.init_args.image_size")
-        parser.link_arguments("seed_everything", "data.init_args.augmentation_seed", compute_fn=int)
-        parser.link_arguments(
-            ("data.init_args.passes", "data.init_args.passes_per_epoch"),
-            "trainer.max_epochs",
-            compute_fn=epochs_of,
-        )
+        for target, link in LINKS.items():
+            parser.link_arguments(tuple(map(full_name, link.sources)), full_name(target), link.compute)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Resolve what a protocol makes of ipc, classes and student, then parse."""
-        super().parse_arguments(parser, resolve_protocol(self.words))
+        words = resolve_protocol(self.words)
+        check_links(words, os.environ)
+        check_variables(words[0], (action.dest for action in self._parser(words[0])._actions), os.environ)
+        try:
+            super().parse_arguments(parser, words)
+        except ArgumentError as error:
+            raise ConfigError(refusal(words[0], str(error))) from error
 
     def before_instantiate_classes(self) -> None:
         """Make the run directory and write the config, on one rank, before anything can fail."""
         self._check_checkpoint()
-        directory = self._new_run_directory() if _is_first_process() else None
+        self.directory = directory = self._new_run_directory() if _is_first_process() else None
         overrides = without_configs(self.words[1:])
         protocol = self._get(self.config, "protocol.name")
         self.record = RunRecord(
@@ -138,6 +148,28 @@ class SemddCLI(LightningCLI):
         if protocol is not None:
             self._compare_with_protocol(read_config(directory / "config.yaml"))
 
+    def instantiate_classes(self) -> None:
+        """Build everything; what the config names from elsewhere may fail already here."""
+        with failures_told(self.directory, built=True):
+            super().instantiate_classes()
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Run the command; what the config names from elsewhere may fail in any hook."""
+        trainer = self._get(self.config_init, "trainer")
+        given = [trainer[name] for name in NAMED]
+        named = [part for value in given for part in (value if isinstance(value, list) else [value])]
+        with failures_told(self.directory, named):
+            super()._run_subcommand(subcommand)
+
+    def _set_seed(self) -> None:
+        """Seed every generator; the augmentation's is the same, also where it was drawn only now."""
+        seed = self._get(self.config, "seed_everything")
+        check_seed("seed_everything", seed)
+        super()._set_seed()
+        if seed is True:
+            drawn = self._get(self.config, "seed_everything")
+            self.config[f"{self.subcommand}.{full_name('data.augmentation_seed')}"] = drawn
+
     def _compare_with_protocol(self, saved: dict[str, Any]) -> None:
         """Say where the experiment is not that of its protocol, now and in the result."""
         protocol = read_protocol(saved, Path("config.yaml"))
@@ -156,9 +188,11 @@ class SemddCLI(LightningCLI):
         kwargs["default_root_dir"] = directory
         trainer_config = self._get(self.config_init, "trainer")
         kwargs["check_val_every_n_epoch"] = _epochs_between_validations(trainer_config)
-        shown = trainer_config["enable_progress_bar"] is not False
+        shown = trainer_config["enable_progress_bar"] is not False and sys.stdout.isatty()
+        kwargs["enable_progress_bar"] = shown
         self.trainer_defaults["callbacks"] = [
-            *([ProgressBar()] if shown else []),
+            ProgressBar() if shown else ProgressLines(),
+            self.record.seen,
             self.record,
             PredictionWriter(self.record),
             *([LastCheckpoint(directory)] if trainer_config["enable_checkpointing"] is not False else []),

@@ -44,7 +44,8 @@ class PoolDataModule(ImageDataModule):
         predict: images for ``predict``; none takes the test split.
         batch_size: global batch size, over all devices; clamped to ipc x classes.
         passes: visits to every chosen image in the whole training.
-        passes_per_epoch: passes that make one Lightning epoch; must divide ``passes``.
+        passes_per_epoch: passes that make one Lightning epoch, at most: the largest number that divides
+            ``passes`` is taken.
         augmentation: what happens to a training image.
         augmentation_seed: seed of order, augmentation and mixing.
         mixing_group: images that share partners and one mixing; none takes batch_size. Labels stored for one

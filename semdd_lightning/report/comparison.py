@@ -23,13 +23,13 @@ def print_comparison(
         table: what `comparison_table` returns.
         baseline: the sampler that differences are taken to.
         directory: where the runs lie.
-        measured: ``protocol``, ``quirks`` and ``protocol_changes`` of the runs, where there is a protocol.
+        measured: ``protocol``, ``quirks`` and ``protocol_changes`` of the runs, where there is a protocol,
+            and what ``cut_short`` each of them, where something did.
     """
     console = Console()
     labels = KINDS.get(str(table["labels"].iloc[0]), "unknown")
-    printed = Table(
-        title=f"Test accuracy after the last pass ({labels} labels), mean ± standard deviation over seeds"
-    )
+    when = "of runs that were cut short" if (measured or {}).get("cut_short") else "after the last pass"
+    printed = Table(title=f"Test accuracy {when} ({labels} labels), mean ± standard deviation over seeds")
     printed.add_column("sampler", style="bold")
     for column in ("seeds", "top-1 %", "top-5 %", f"paired difference to {baseline}, 95 % interval"):
         printed.add_column(column, justify="right")
@@ -51,6 +51,7 @@ def print_comparison(
 
 def _measured_by(measured: Mapping[str, Any]) -> dict[str, str]:
     rows = {
+        "No full runs": "; ".join(measured.get("cut_short") or []),
         "Protocol": measured.get("protocol") or "",
         "As the peer's code": ", ".join(measured.get("quirks") or []),
         "Unlike the protocol": changes_in_words(measured.get("protocol_changes") or []),

@@ -152,9 +152,9 @@ def _run_rows(result: Mapping[str, Any]) -> dict[str, str]:
     rows = {label: str(result[key]) for label, key in named.items() if result.get(key) is not None}
     if result.get("labels"):
         rows["labels"] = _labels(result["labels"])
-    rows |= dict(
-        _metric(name, value, result["evaluated"]) for name, value in sorted(result["metrics"].items())
-    )
+    if result.get("cut_short"):
+        rows["no full run"] = "; ".join(result["cut_short"])
+    rows |= dict(_metric(name, value, result) for name, value in sorted(result["metrics"].items()))
     if result.get("best"):
         rows["best test top-1"] = _best(result["best"])
     if result.get("quirks"):
@@ -180,14 +180,15 @@ def _labels(labels: Mapping[str, Any]) -> str:
     return f"{kind}: {passes}, {labels['format']}, {readable_size(labels['bytes'])}"
 
 
-def _metric(name: str, value: float, evaluated: Mapping[str, int]) -> tuple[str, str]:
+def _metric(name: str, value: float, result: Mapping[str, Any]) -> tuple[str, str]:
     split, _, measure = name.partition("_")
     label = {"val": "validation", "test": "test", "train": "training"}.get(split, split)
     if measure == "loss":
         return f"{label} loss", f"{value:.4f}"
-    count = evaluated.get("validation" if split == "val" else split)
-    images = f" on {count:,} images" if count is not None else ""
-    return f"{label} {measure.replace('top', 'top-')}", f"{value:.2%} after the last pass{images}"
+    key = "validation" if split == "val" else split
+    count, when = result["evaluated"].get(key), result["measured"].get(key)
+    words = [f"{value:.2%}", when, None if count is None else f"on {count:,} images"]
+    return f"{label} {measure.replace('top', 'top-')}", " ".join(word for word in words if word)
 
 
 def _best(best: Mapping[str, float]) -> str:
