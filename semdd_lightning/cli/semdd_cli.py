@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +15,23 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from semdd_lightning.cli.configs import config_name, packaged_configs, read_config, without_configs
+from semdd_lightning.cli.configs import (
+    config_name,
+    named_configs,
+    packaged_configs,
+    read_config,
+    without_configs,
+)
+from semdd_lightning.cli.going_on import CHECKPOINT, checkpoints, command_of, keep_newest
 from semdd_lightning.cli.last_checkpoint import LastCheckpoint
 from semdd_lightning.cli.options import flatten
+from semdd_lightning.cli.ownership import Claim, claim_new
 from semdd_lightning.cli.predictions import PredictionWriter
 from semdd_lightning.cli.protocol_changes import beyond, protocol_changes
 from semdd_lightning.cli.protocols import Protocol, read_protocol, resolve_protocol
-from semdd_lightning.cli.run_directory import claim_directory, create_run_directory, write_versions
+from semdd_lightning.cli.run_directory import from_here, write_versions
 from semdd_lightning.cli.run_record import RunRecord
+from semdd_lightning.cli.stopping import current
 from semdd_lightning.data import ImageDataModule
 from semdd_lightning.data.pass_counts import epochs_of
 from semdd_lightning.errors import ConfigError
@@ -74,18 +85,19 @@ class SemddCLI(LightningCLI):
         self.words = words
         environment = {"default_env": True, "env_prefix": "SEMDD"}
         commands = {name: {**environment, "description": text} for name, text in DESCRIPTIONS.items()}
-        super().__init__(
-            ClassifierModule,
-            ImageDataModule,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            save_config_callback=None,  # written before anything can fail, see before_instantiate_classes
-            auto_configure_optimizers=False,  # it would be built over student and teacher alike
-            seed_everything_default=0,
-            trainer_defaults={"num_sanity_val_steps": 0, "enable_model_summary": False},
-            parser_kwargs={"prog": "semdd", **environment, **commands},
-            args=words,
-        )
+        with ExitStack() as self.claimed:  # the run's directory, finished or left for who goes on with it
+            super().__init__(
+                ClassifierModule,
+                ImageDataModule,
+                subclass_mode_model=True,
+                subclass_mode_data=True,
+                save_config_callback=None,  # written before anything can fail, see before_instantiate_classes
+                auto_configure_optimizers=False,  # it would be built over student and teacher alike
+                seed_everything_default=0,
+                trainer_defaults={"num_sanity_val_steps": 0, "enable_model_summary": False},
+                parser_kwargs={"prog": "semdd", **environment, **commands},
+                args=words,
+            )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add where the run goes, and link what data, model and trainer must agree on."""
@@ -94,7 +106,10 @@ class SemddCLI(LightningCLI):
             "--run.name", type=str | None, default=None, help="Group; none: the config's name."
         )
         parser.add_argument(
-            "--run.directory", type=Path | None, default=None, help="Exactly this new directory."
+            "--run.directory",
+            type=Path | None,
+            default=None,
+            help="Exactly this directory, new or left unfinished by this very command, which then goes on.",
         )
         parser.add_argument(
             "--protocol",
@@ -118,26 +133,64 @@ class SemddCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Make the run directory and write the config, on one rank, before anything can fail."""
         self._check_checkpoint()
-        directory = self._new_run_directory() if _is_first_process() else None
-        overrides = without_configs(self.words[1:])
+        directory = self._claim_directory() if is_first_process() else None
         protocol = self._get(self.config, "protocol.name")
-        self.record = RunRecord(
-            directory, self.subcommand or "fit", self._config_names(), overrides, protocol
-        )
+        goes_on = self._go_on(directory)
+        words = command_of(directory) if directory is not None and goes_on else self.words
+        configs = named_configs(words) if goes_on else self._configs()
+        names = [config_name(Path(path)) for path in configs]
+        overrides = without_configs(words[1:])
+        self.record = RunRecord(directory, self.subcommand or "fit", names, overrides, protocol)
         if directory is None:
+            current().said = None
             return
-        parser, config = self._parser(self.subcommand), self.config[self.subcommand]
-        resolved = config.clone()
-        resolved["trainer.check_val_every_n_epoch"] = _epochs_between_validations(config["trainer"])
-        write_text(
-            directory / "resolved.yaml", parser.dump(resolved, skip_unset=False, skip_link_targets=False)
-        )
-        again = config.clone()  # a second run of this config makes a second directory beside the first
-        again["run.directory"], again["run.name"] = None, self._run_name()
-        write_text(directory / "config.yaml", parser.dump(again, skip_unset=False))
-        write_versions(directory, self.words)
+        if self.subcommand == "fit":
+            current().said = f"`semdd resume {shlex.quote(str(from_here(directory)))}` goes on."
+        if not goes_on:
+            write_versions(directory, self.words)
+            for name, text in self._config_files().items():
+                write_text(directory / name, text)
         if protocol is not None:
             self._compare_with_protocol(read_config(directory / "config.yaml"))
+
+    def _claim_directory(self) -> Path:
+        wanted = self._get(self.config, "run.directory")
+        claim = (
+            claim_new(Path(self._get(self.config, "run.root")).absolute(), self._run_name())
+            if wanted is None
+            else Claim(Path(wanted).absolute())
+        )
+        self.claimed.enter_context(claim)
+        if not self._same_as_in(claim.directory) or keep_newest(claim.directory) is None:
+            claim.clear()
+        return claim.directory
+
+    def _same_as_in(self, directory: Path) -> bool:
+        """Whether a directory holds what this command began, or is gone on with from itself alone."""
+        if self.words == ["fit", f"--config={directory / 'config.yaml'}", f"--run.directory={directory}"]:
+            return True
+        file = directory / "config.yaml"
+        return file.is_file() and file.read_text(encoding="utf-8") == self._config_files()["config.yaml"]
+
+    def _go_on(self, claimed: Path | None) -> bool:
+        """Whether the directory holds the state of this training, which is then loaded; on every rank."""
+        wanted = self._get(self.config, "run.directory")
+        directory = Path(wanted).absolute() if claimed is None and wanted is not None else claimed
+        if self.subcommand != "fit" or directory is None or not checkpoints(directory):
+            return False
+        self.config[self.subcommand]["ckpt_path"] = str(directory / CHECKPOINT)
+        return True
+
+    def _config_files(self) -> dict[str, str]:
+        """The config with all that follows from it, and as one that makes the run again."""
+        parser, config = self._parser(self.subcommand), self.config[self.subcommand]
+        resolved, again = config.clone(), config.clone()
+        resolved["trainer.check_val_every_n_epoch"] = _epochs_between_validations(config["trainer"])
+        again["run.directory"], again["run.name"] = None, self._run_name()  # beside the first, when run again
+        return {
+            "resolved.yaml": parser.dump(resolved, skip_unset=False, skip_link_targets=False),
+            "config.yaml": parser.dump(again, skip_unset=False),
+        }
 
     def _compare_with_protocol(self, saved: dict[str, Any]) -> None:
         """Say where the experiment is not that of its protocol, now and in the result."""
@@ -204,20 +257,14 @@ class SemddCLI(LightningCLI):
             )
             raise ConfigError(msg)
 
-    def _config_names(self) -> list[str]:
-        return [config_name(Path(str(path))) for path in self._get(self.config, "config") or []]
-
-    def _new_run_directory(self) -> Path:
-        wanted = self._get(self.config, "run.directory")
-        if wanted is not None:
-            return claim_directory(Path(wanted).absolute())
-        return create_run_directory(Path(self._get(self.config, "run.root")).absolute(), self._run_name())
+    def _configs(self) -> list[str]:
+        return [str(path) for path in self._get(self.config, "config") or []]
 
     def _run_name(self) -> str:
-        return self._get(self.config, "run.name") or Path(next(iter(self._config_names()), "run")).stem
+        return self._get(self.config, "run.name") or Path(next(iter(self._configs()), "run")).stem
 
 
-def _is_first_process() -> bool:
+def is_first_process() -> bool:
     """Whether this is the one process of all nodes that makes the run's directory.
 
     Where Lightning starts the processes, each node's first believes to be rank 0 until the trainer tells it.

@@ -190,6 +190,7 @@ class ClassifierModule(LightningModule):
         history = training_history(self.trainer, data, evaluated)
         own = {"training_images": data.training_digest, "averaged": self.averaged is not None}
         checkpoint["semdd"] = card | own | history
+        checkpoint["epoch_losses"] = list(self._epoch_losses)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of other classes, or to go on training on other images.
@@ -211,6 +212,7 @@ class ClassifierModule(LightningModule):
                 "give the config.yaml of the run that wrote it."
             )
             raise ConfigError(msg)
+        self._epoch_losses = checkpoint.get("epoch_losses", []) if resumes else []
 
     # ------------------------------------------------------------------ evaluation
 
