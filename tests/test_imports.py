@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": {"export", "pools", "prior", "selection", "audit", "datasets", "classes", "errors"},
     "training": {"models", "prior", "data", "audit", "atomic", "classes", "errors"},
     "evaluation": {"data", "training", "errors"},
-    "report": {"selection", "audit", "pools", "errors"},
+    "report": {"selection", "audit", "pools", "atomic", "errors"},
     "cli": {"*"},
     "__main__": {"cli"},
     "__init__": set(),

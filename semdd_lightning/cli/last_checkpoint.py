@@ -17,6 +17,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.environments import SLURMEnvironment
 
 from semdd_lightning.cli.going_on import CHECKPOINT
+from semdd_lightning.cli.metrics_file import MetricsFile, Row, rows_so_far
 from semdd_lightning.cli.stopping import current
 
 SECONDS = 10.0  # between two checkpoints, at least
@@ -47,6 +48,8 @@ class LastCheckpoint(ModelCheckpoint):
         self._due = 0.0
         self._random: dict[str, Any] = {}
         self._metrics: dict[str, float] = {}
+        self._rows: list[Row] = []
+        self._epoch_ends = False
         self._requeue: Callable[[], None] | None = None
 
     # ------------------------------------------------------------------ when
@@ -81,7 +84,9 @@ class LastCheckpoint(ModelCheckpoint):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write it if it is time, or the last epoch."""
         last = trainer.current_epoch + 1 == trainer.max_epochs
+        self._epoch_ends = True
         self._write_if_due(trainer, pl_module, whatever_the_time=last)
+        self._epoch_ends = False
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write it where training stopped before its last epoch; nothing new is written twice."""
@@ -158,6 +163,7 @@ class LastCheckpoint(ModelCheckpoint):
         checkpoint["semdd_run"] = {
             "random": {"cpu": torch.get_rng_state(), "cuda": cuda},
             "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
+            "rows": rows_so_far(trainer, epoch_ends=self._epoch_ends),
         }
 
     def on_load_checkpoint(
@@ -168,8 +174,12 @@ class LastCheckpoint(ModelCheckpoint):
             run = checkpoint.get("semdd_run", {})
             self._random = run.get("random", {})
             self._metrics = run.get("metrics", {})
+            self._rows = run.get("rows", [])
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Metrics of the epochs before stay known, whether or not one is left to train."""
         known = {name: torch.tensor(value) for name, value in self._metrics.items()}
         trainer.callback_metrics.update(known)
+        for logger in trainer.loggers:
+            if isinstance(logger, MetricsFile):
+                logger.take_up(self._rows)

@@ -135,7 +135,7 @@ def _set_up_messages() -> None:
         ours.propagate = False
     for message in (
         ".*LightningCLI's args parameter.*",  # ours are the command line's, with configs resolved
-        ".*Checkpoint directory .* exists and is not empty.*",  # the run directory, made a moment before
+        ".*(Checkpoint|Experiment logs) directory .* exists and is not empty.*",  # the run's own
         ".*does not have many workers.*",  # images in memory need none
         ".*smaller than the logging interval.*",  # losses are logged once an epoch
         ".*Total length of `list` across ranks is zero.*",  # there need not be a validation split

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import shutil
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -105,6 +106,7 @@ class RunRecord(Callback):
         place = None if directory is None else str(directory)
         self.result = RunResult(command, configs, place, overrides, protocol=protocol)
         self._started = 0.0
+        self._trained_before = 0.0  # seconds
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Export the selection as soon as it is made."""
@@ -126,7 +128,7 @@ class RunRecord(Callback):
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Training time ends; keep the last validation accuracies."""
-        self.result.seconds["train"] = time.perf_counter() - self._started
+        self.result.seconds["train"] = self._trained_before + time.perf_counter() - self._started
         self._keep_metrics(trainer)
         self.result.teacher = getattr(pl_module, "teacher_card", None)
         self.result.quirks = list(getattr(pl_module, "quirks", []))
@@ -134,6 +136,18 @@ class RunRecord(Callback):
             if isinstance(callback, BestOfEvaluations) and callback.best is not None:
                 self.result.best = callback.best
                 self.result.quirks.append(callback.quirk)
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Note how long this took."""
+        checkpoint["trained_seconds"] = self._trained_before + time.perf_counter() - self._started
+
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Training that goes on takes as long as all its parts."""
+        self._trained_before = checkpoint.get("trained_seconds", 0.0)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Test time begins."""
@@ -179,8 +193,10 @@ class RunRecord(Callback):
         self.result.sampler, self.result.ipc = data.sampler.name, data.ipc
         self.result.encoded = selected.embeddings.encoded
         self.result.seconds.update(selected.seconds)
-        selected.export(self.directory / "subset")
-        write_contact_sheet(self.directory / "subset.png", selected.table, selected.pool)
+        if not (self.directory / "subset.png").exists():  # else this goes on; other images are refused then
+            shutil.rmtree(self.directory / "subset", ignore_errors=True)
+            selected.export(self.directory / "subset")
+            write_contact_sheet(self.directory / "subset.png", selected.table, selected.pool)
         self.result.selection = statistics_record(selected.report())
         logger.info("See what was chosen: %s", from_here(self.directory / "subset.png"))
 

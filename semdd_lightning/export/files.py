@@ -30,6 +30,7 @@ def check_output_file(path: Path) -> None:
     if path.exists() and not path.is_file():
         msg = f"Expected {path} to be a file or not there yet, found a folder or a device; give another name."
         raise RunError(msg)
+    remove_stale_files(path.absolute().parent)
 
 
 def write_text(path: Path, text: str) -> None:
