@@ -82,7 +82,7 @@ def _is_stale(temporary: Path) -> bool:
     if not marker.endswith(f".{socket.gethostname()}") or not process.isdigit():
         return False
     try:  # a number is given again, above all in containers
-        return psutil.Process(int(process)).create_time() > modified + _CLOCKS_S
+        return float(psutil.Process(int(process)).create_time()) > modified + _CLOCKS_S
     except psutil.NoSuchProcess:
         return True
     except psutil.Error:

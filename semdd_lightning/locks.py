@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from pathlib import Path
 from types import TracebackType
 from weakref import WeakSet
@@ -13,6 +14,7 @@ try:
 except ImportError:  # Windows: nobody is kept out there
     fcntl = None  # type: ignore[assignment]
 
+POLL_SECONDS = 0.2
 _held: WeakSet[Lock] = WeakSet()
 
 
@@ -51,6 +53,19 @@ class Lock:
                 _held.add(self)
             else:  # the holder before removed the file after we had opened it
                 os.close(descriptor)
+        return True
+
+    def wait(self, seconds: float) -> bool:
+        """Take it as soon as its holder gives it back or dies.
+
+        Args:
+            seconds: longest wait.
+        """
+        until = time.monotonic() + seconds
+        while not self.take():
+            if time.monotonic() > until:
+                return False
+            time.sleep(POLL_SECONDS)
         return True
 
     def give_back(self, *, keep_file: bool = False) -> None:

@@ -22,12 +22,10 @@ def checkpoints(directory: Path) -> list[Path]:
 
 def keep_newest(directory: Path) -> Path | None:
     """Let the newest state be ``last.ckpt``, and the only one; none where there is none."""
-    newest, *older = checkpoints(directory) or [None]
-    if newest is None:
-        return None
-    for path in older:
+    found = checkpoints(directory)
+    for path in found[1:]:
         path.unlink()
-    return newest.replace(directory / CHECKPOINT)
+    return found[0].replace(directory / CHECKPOINT) if found else None
 
 
 def command_of(directory: Path) -> list[str]:

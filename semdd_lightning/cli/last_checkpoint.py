@@ -12,9 +12,9 @@ from types import FrameType
 from typing import Any
 
 import torch
+from lightning.fabric.plugins.environments import SLURMEnvironment
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.plugins.environments import SLURMEnvironment
 
 from semdd_lightning.cli.going_on import CHECKPOINT
 from semdd_lightning.cli.metrics_file import MetricsFile, Row, rows_so_far
@@ -109,7 +109,7 @@ class LastCheckpoint(ModelCheckpoint):
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Have one, too, where nothing was left to train of the checkpoint that a run began with."""
         file = Path(str(self.dirpath)) / CHECKPOINT
-        begun = trainer.ckpt_path is not None and not trainer.fast_dev_run
+        begun = trainer.ckpt_path is not None and not trainer.fast_dev_run  # type: ignore[attr-defined]
         if begun and not trainer.strategy.broadcast(file.exists()):
             trainer.save_checkpoint(file)
 
@@ -159,7 +159,7 @@ class LastCheckpoint(ModelCheckpoint):
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Add what a run needs that ends with the numbers of an undisturbed one."""
-        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+        cuda = torch.cuda.get_rng_state_all() if trainer.strategy.root_device.type == "cuda" else []
         checkpoint["semdd_run"] = {
             "random": {"cpu": torch.get_rng_state(), "cuda": cuda},
             "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},

@@ -24,7 +24,7 @@ class MetricsFile(CSVLogger):
         self.rows: list[Row] = []
 
     @rank_zero_only
-    def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:  # type: ignore[override]
+    def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
         """Write a row."""
         at = {} if step is None else {"step": float(step)}
         self.rows.append({name: float(value) for name, value in metrics.items()} | at)
@@ -47,11 +47,9 @@ def rows_so_far(trainer: Trainer, *, epoch_ends: bool) -> list[Row]:
         trainer: while it fits.
         epoch_ends: whether the row of this epoch is yet to be written, as checkpoints come before it.
     """
-    (file,) = [logger for logger in trainer.loggers if isinstance(logger, MetricsFile)] or [None]
-    if file is None:
-        return []
-    if not epoch_ends:
-        return list(file.rows)
+    file = next((logger for logger in trainer.loggers if isinstance(logger, MetricsFile)), None)
+    if file is None or not epoch_ends:
+        return [] if file is None else list(file.rows)
     logged = trainer._logger_connector.metrics["log"]
     row = {name: float(value) for name, value in logged.items()}
     return [*file.rows, {**row, "epoch": trainer.current_epoch, "step": trainer.global_step - 1}]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -280,7 +280,8 @@ class ImageDataModule(LightningDataModule):
         if self.trainer is None:
             return 0
         loop = self.trainer.fit_loop
-        within = loop.epoch_progress.current.started > loop.epoch_progress.current.processed
+        epochs = cast("Any", loop.epoch_progress.current)  # of a class that Lightning types too widely
+        within = epochs.started > epochs.processed
         return loop.epoch_loop.batch_progress.current.ready if within else 0
 
     @property
