@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import warnings
@@ -126,6 +127,7 @@ class _StandardError(logging.StreamHandler[TextIO]):
 
 def _set_up_messages() -> None:
     """Our own messages to stderr, without warnings that a user can do nothing about."""
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # else stack traces where a process of many ends
     ours = logging.getLogger("semdd_lightning")
     if not any(isinstance(handler, _StandardError) for handler in ours.handlers):
         handler = _StandardError()

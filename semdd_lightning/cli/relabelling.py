@@ -91,10 +91,11 @@ class RelabelCLI(SemddCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401 - as Lightning has it
         """A trainer that labels and makes no step; devices and strategy are the config's."""
-        self.trainer_defaults["callbacks"] = [_Labelling(self)]
+        self.trainer_defaults["callbacks"] = [self.together, _Labelling(self)]
         quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
         no_steps = {"callbacks": None, "limit_train_batches": 0, "check_val_every_n_epoch": 1}
         trainer: Trainer = LightningCLI.instantiate_trainer(self, **{**kwargs, **quiet, **no_steps})
+        self.together.watch(trainer)
         return trainer
 
     def after_fit(self) -> None:

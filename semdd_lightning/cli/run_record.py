@@ -171,12 +171,12 @@ class RunRecord(Callback):
         data = trainer.datamodule  # type: ignore[attr-defined]
         if isinstance(data, ImageDataModule):
             self.result.evaluated = data.split_sizes()
-        if not trainer.is_global_zero or self.directory is None:
-            return
         wrong = {name: value for name, value in self.result.metrics.items() if not math.isfinite(value)}
-        if wrong:
+        if wrong:  # on every rank, so that none goes on to the test alone
             msg = f"Expected finite metrics, found {wrong}; lower the learning rate or look at the images."
             raise RunError(msg)
+        if not trainer.is_global_zero or self.directory is None:
+            return
         if isinstance(data, PoolDataModule) and data.selected is not None and data.selected.audit is not None:
             self.result.audit = audit_outcome(data.selected.pool, data.selected.audit)
         self.result.environment = environment()

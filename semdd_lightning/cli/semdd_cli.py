@@ -32,6 +32,7 @@ from semdd_lightning.cli.protocols import Protocol, read_protocol, resolve_proto
 from semdd_lightning.cli.run_directory import from_here, write_versions
 from semdd_lightning.cli.run_record import RunRecord
 from semdd_lightning.cli.stopping import current
+from semdd_lightning.cli.together import EndTogether
 from semdd_lightning.data import ImageDataModule
 from semdd_lightning.data.pass_counts import epochs_of
 from semdd_lightning.errors import ConfigError
@@ -85,7 +86,9 @@ class SemddCLI(LightningCLI):
         self.words = words
         environment = {"default_env": True, "env_prefix": "SEMDD"}
         commands = {name: {**environment, "description": text} for name, text in DESCRIPTIONS.items()}
+        self.together = EndTogether()
         with ExitStack() as self.claimed:  # the run's directory, finished or left for who goes on with it
+            self.claimed.push(self._tell_others)
             super().__init__(
                 ClassifierModule,
                 ImageDataModule,
@@ -98,6 +101,12 @@ class SemddCLI(LightningCLI):
                 parser_kwargs={"prog": "semdd", **environment, **commands},
                 args=words,
             )
+
+    def _tell_others(self, kind: Any, error: BaseException | None, trace: Any) -> None:  # noqa: ANN401
+        if error is not None:
+            self.together.tell(error)
+        elif hasattr(self, "trainer"):
+            self.together.part(self.trainer)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add where the run goes, and link what data, model and trainer must agree on."""
@@ -212,6 +221,7 @@ class SemddCLI(LightningCLI):
         kwargs["check_val_every_n_epoch"] = _epochs_between_validations(trainer_config)
         shown = trainer_config["enable_progress_bar"] is not False
         self.trainer_defaults["callbacks"] = [
+            self.together,
             *([ProgressBar()] if shown else []),
             self.record,
             PredictionWriter(self.record),
@@ -219,6 +229,7 @@ class SemddCLI(LightningCLI):
         ]
         trainer: Trainer = super().instantiate_trainer(**kwargs)
         write_whole_checkpoints(trainer)
+        self.together.watch(trainer)
         if trainer.strategy.root_device.type == "cpu":
             keep_freed_memory()
         return trainer
