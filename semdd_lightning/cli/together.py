@@ -12,6 +12,7 @@ from typing import Any
 
 import torch.distributed as dist
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch._C._distributed_c10d import TCPStore
 
 from semdd_lightning.cli.stopping import Stopped
 from semdd_lightning.errors import AuditError, SemddError
@@ -88,9 +89,9 @@ def _own_store() -> Any:  # noqa: ANN401 - torch types no stores
     store: Any = dist.distributed_c10d._get_default_store()
     while hasattr(store, "underlying_store"):
         store = store.underlying_store
-    if not isinstance(store, dist.TCPStore):
+    if not isinstance(store, TCPStore):
         return store
-    return dist.TCPStore(
+    return TCPStore(
         store.host, store.port, is_master=False, wait_for_workers=False, timeout=timedelta(seconds=_LINGER_S)
     )
 
