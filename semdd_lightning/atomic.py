@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import time
 import uuid
 from pathlib import Path
 
+import psutil
+
 from semdd_lightning.errors import CacheError
 
 _SUFFIX = ".tmp"
 _CERTAINLY_DEAD_S = 24 * 3600.0
+_CLOCKS_S = 2.0  # by which those of processes and files may differ
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes | memoryview) -> None:
     """Write a file so that a killed process leaves either the old file or the new one.
 
     Args:
@@ -24,8 +28,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         CacheError: If the folder cannot be written.
     """
-    name = f".{path.name}.{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex}{_SUFFIX}"
-    temporary = path.with_name(name)
+    temporary = temporary_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as stream:
@@ -43,35 +46,47 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise CacheError(msg) from error
 
 
-def remove_stale_files(folder: Path) -> None:
-    """Remove the temporary files of processes that are gone; a living process keeps its own.
+def temporary_path(path: Path) -> Path:
+    """A free name beside a file or folder that is being made; it tells who makes it.
 
     Args:
-        folder: Folder that `write_atomically` writes to.
+        path: The name that it gets when it is whole.
+    """
+    return path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex}{_SUFFIX}")
+
+
+def remove_stale_files(folder: Path) -> None:
+    """Remove the temporary files and folders of processes that are gone; a living process keeps its own.
+
+    Args:
+        folder: Folder that holds things named by `temporary_path`.
     """
     for temporary in folder.glob(f".*{_SUFFIX}"):
-        if _is_stale(temporary):
+        if not _is_stale(temporary):
+            continue
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
             temporary.unlink(missing_ok=True)
 
 
 def _is_stale(temporary: Path) -> bool:
     try:
-        age = time.time() - temporary.stat().st_mtime
+        modified = temporary.stat().st_mtime
     except FileNotFoundError:  # renamed or removed meanwhile
         return False
-    if age > _CERTAINLY_DEAD_S:
+    if time.time() - modified > _CERTAINLY_DEAD_S:
         return True
     stem = temporary.name.removesuffix(_SUFFIX)
     marker, _, process = stem.rpartition(".")[0].rpartition(".")
-    if os.name != "posix" or not marker.endswith(f".{socket.gethostname()}") or not process.isdigit():
+    if not marker.endswith(f".{socket.gethostname()}") or not process.isdigit():
         return False
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
+    try:  # a number is given again, above all in containers
+        return float(psutil.Process(int(process)).create_time()) > modified + _CLOCKS_S
+    except psutil.NoSuchProcess:
         return True
-    except PermissionError:
+    except psutil.Error:
         return False
-    return False
 
 
 def _sync_folder(folder: Path) -> None:

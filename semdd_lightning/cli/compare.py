@@ -13,12 +13,8 @@ from typing import Any
 from semdd_lightning.cli.configs import find_config, read_data_arguments
 from semdd_lightning.cli.made_with import made_otherwise
 from semdd_lightning.cli.options import options_of
-from semdd_lightning.cli.run_directory import (
-    claim_directory,
-    config_digests,
-    create_run_directory,
-    write_versions,
-)
+from semdd_lightning.cli.ownership import Claim, claim_new, is_unfinished
+from semdd_lightning.cli.run_directory import config_digests, write_versions
 from semdd_lightning.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -55,15 +51,21 @@ def run(command: str, words: list[str]) -> int:
     _check_overrides(overrides)
     _check_cells(samplers, seeds)
     _check_labels(configs, overrides)
-    directory = _directory(options.out, configs, [command, *words])
-    cells = []
-    for seed in seeds:  # seed by seed, so that an interrupted comparison is still paired
-        for sampler in samplers:
-            cells.append(_cell(configs, sampler, seed, directory, overrides))
-            logger.info("%s, seed %d: top-1 %.2f %%", sampler, seed, 100 * cells[-1].top1)
-            _write_cells(directory, cells)
-    baseline = "random" if "random" in samplers else samplers[-1]
-    _print(cells, baseline, directory)
+    words = [command, *words]
+    with _claim(options.out, configs, words) as claim:
+        if _holds_the_same(claim.directory, configs, words):
+            logger.info("Going on with the comparison in %s", claim.directory)
+        else:
+            claim.clear()
+            write_versions(claim.directory, words, configs)
+        cells = []
+        for seed in seeds:  # seed by seed, so that an interrupted comparison is still paired
+            for sampler in samplers:
+                cells.append(_cell(configs, sampler, seed, claim.directory, overrides))
+                logger.info("%s, seed %d: top-1 %.2f %%", sampler, seed, 100 * cells[-1].top1)
+                _write_cells(claim.directory, cells)
+        baseline = "random" if "random" in samplers else samplers[-1]
+        _print(cells, baseline, claim.directory)
     return 0
 
 
@@ -123,18 +125,12 @@ def _check_labels(configs: list[Path], overrides: list[str]) -> None:
         raise ConfigError(msg)
 
 
-def _directory(wanted: Path | None, configs: list[Path], words: list[str]) -> Path:
-    """A new directory, or the one where the same comparison was interrupted."""
+def _claim(wanted: Path | None, configs: list[Path], words: list[str]) -> Claim:
+    """A new directory, or that of the same comparison, interrupted or finished."""
     if wanted is None:
-        directory = create_run_directory(Path("runs").absolute(), f"{configs[0].stem}-compare")
-    else:
-        directory = wanted.expanduser().absolute()
-        if _holds_the_same(directory, configs, words):
-            logger.info("Going on with the comparison in %s", directory)
-            return directory
-        claim_directory(directory)
-    write_versions(directory, words, configs)
-    return directory
+        return claim_new(Path("runs").absolute(), f"{configs[0].stem}-compare")
+    directory = wanted.expanduser().absolute()
+    return Claim(directory, again=_holds_the_same(directory, configs, words))
 
 
 def _holds_the_same(directory: Path, configs: list[Path], words: list[str]) -> bool:
@@ -172,7 +168,8 @@ def _cell(configs: list[Path], sampler: str, seed: int, directory: Path, overrid
     cell_directory = directory / f"{sampler}-seed{seed}"
     result = _read_json(cell_directory / "result.json")
     if "test_top1" not in result.get("metrics", {}):
-        _set_aside(cell_directory, "unfinished")
+        if not is_unfinished(cell_directory):  # else its training goes on
+            _set_aside(cell_directory, "unfinished")
         result = _run_cell(configs, sampler, seed, cell_directory, overrides)
     elif (change := made_otherwise(cell_directory, result)) is not None:
         _set_aside(cell_directory, "older", f": {change}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -10,6 +12,7 @@ from importlib import import_module
 from typing import TextIO
 
 from semdd_lightning import __version__
+from semdd_lightning.cli.stopping import current, stoppable
 from semdd_lightning.errors import AuditError, SemddError
 
 COMMANDS = {
@@ -17,6 +20,7 @@ COMMANDS = {
     "validate": ("experiment", "evaluate a student on the validation split"),
     "test": ("experiment", "evaluate a student on the test split"),
     "predict": ("experiment", "write a student's class probabilities for every image as a table"),
+    "resume": ("resume", "go on with a training that was interrupted, from its directory alone"),
     "select": ("select", "choose images from a pool; needs no config and no student"),
     "pool": ("pool", "inspect: say which layout an image pool has and what it holds"),
     "audit": ("audit", "say whether the folders of a pool hold the classes they are named for"),
@@ -26,7 +30,6 @@ COMMANDS = {
 }
 BAD_INPUT = 2
 REFUSED = 3
-INTERRUPTED = 130
 
 HELP = """usage: semdd COMMAND [options]
 
@@ -59,7 +62,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status: 0, 1 for a check that failed, 2 for bad input, 3 for a pool whose classes are not
-        those of its images, 130 after Ctrl-C.
+        those of its images, 130 after Ctrl-C, 143 after SIGTERM.
     """
     words = list(sys.argv[1:] if args is None else args)
     if not words or words[0] in ("-h", "--help", "help"):
@@ -74,14 +77,24 @@ def main(args: Sequence[str] | None = None) -> int:
     if command not in COMMANDS:
         return _refuse(f"Expected one of {', '.join(COMMANDS)}, found {command!r}; see `semdd --help`.")
     _set_up_messages()
+    with stoppable() as stopping:
+        try:
+            return _run(command, words[1:])
+        except BaseException as error:  # libraries make others of a signal, as where it ended a worker
+            if isinstance(error, KeyboardInterrupt):
+                stopping.received = stopping.received or signal.SIGINT
+            if stopping.status is None:
+                raise
+        print(stopping.message, end="", file=sys.stderr)
+        return stopping.status
+
+
+def _run(command: str, words: list[str]) -> int:
     try:
-        status: int = import_module(f"semdd_lightning.cli.{COMMANDS[command][0]}").run(command, words[1:])
-    except KeyboardInterrupt:
-        print("\nInterrupted; what was finished is kept.", file=sys.stderr)
-        return INTERRUPTED
+        status: int = import_module(f"semdd_lightning.cli.{COMMANDS[command][0]}").run(command, words)
     except Exception as error:
         mendable = _mendable(error)
-        if mendable is None:
+        if mendable is None or current().received is not None:
             raise
         _refuse(f"semdd {command}: {mendable}")
         return REFUSED if isinstance(mendable, AuditError) else BAD_INPUT
@@ -114,6 +127,7 @@ class _StandardError(logging.StreamHandler[TextIO]):
 
 def _set_up_messages() -> None:
     """Our own messages to stderr, without warnings that a user can do nothing about."""
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # else stack traces where a process of many ends
     ours = logging.getLogger("semdd_lightning")
     if not any(isinstance(handler, _StandardError) for handler in ours.handlers):
         handler = _StandardError()
@@ -123,7 +137,7 @@ def _set_up_messages() -> None:
         ours.propagate = False
     for message in (
         ".*LightningCLI's args parameter.*",  # ours are the command line's, with configs resolved
-        ".*Checkpoint directory .* exists and is not empty.*",  # the run directory, made a moment before
+        ".*(Checkpoint|Experiment logs) directory .* exists and is not empty.*",  # the run's own
         ".*does not have many workers.*",  # images in memory need none
         ".*smaller than the logging interval.*",  # losses are logged once an epoch
         ".*Total length of `list` across ranks is zero.*",  # there need not be a validation split

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import shutil
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -125,6 +126,7 @@ class RunRecord(Callback):
         self._trained: TrainingDone | None = None
         self._quirks: list[str] = []
         self._started = 0.0
+        self._trained_before = 0.0  # seconds
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Export the selection as soon as it is made."""
@@ -145,11 +147,23 @@ class RunRecord(Callback):
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Training time ends; keep the last validation accuracies."""
-        self.result.seconds["train"] = time.perf_counter() - self._started
+        self.result.seconds["train"] = self._trained_before + time.perf_counter() - self._started
         self._keep_metrics(trainer)
         self.result.teacher = getattr(pl_module, "teacher_card", None)
         self.result.quirks = self._quirks = list(getattr(pl_module, "quirks", []))
         self._trained = training_done(trainer, trainer.datamodule)  # type: ignore[attr-defined]
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Note how long this took."""
+        checkpoint["trained_seconds"] = self._trained_before + time.perf_counter() - self._started
+
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Training that goes on takes as long as all its parts."""
+        self._trained_before = checkpoint.get("trained_seconds", 0.0)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Test time begins."""
@@ -173,12 +187,12 @@ class RunRecord(Callback):
         """
         data = trainer.datamodule  # type: ignore[attr-defined]
         self._say_what_was_done(trainer, data)
-        if not trainer.is_global_zero or self.directory is None:
-            return
         wrong = {name: value for name, value in self.result.metrics.items() if not math.isfinite(value)}
-        if wrong:
+        if wrong:  # on every rank, so that none goes on to the test alone
             msg = f"Expected finite metrics, found {wrong}; lower the learning rate or look at the images."
             raise RunError(msg)
+        if not trainer.is_global_zero or self.directory is None:
+            return
         if isinstance(data, PoolDataModule) and data.selected is not None:
             later = getattr(trainer.lightning_module, "audit", None)  # the teacher's vote beside CLIP's
             audit = later or data.selected.audit
@@ -224,8 +238,10 @@ class RunRecord(Callback):
         self.result.sampler, self.result.ipc = data.sampler.name, data.ipc
         self.result.encoded = selected.embeddings.encoded
         self.result.seconds.update(selected.seconds)
-        selected.export(self.directory / "subset")
-        write_contact_sheet(self.directory / "subset.png", selected.table, selected.pool)
+        if not (self.directory / "subset.png").exists():  # else this goes on; other images are refused then
+            shutil.rmtree(self.directory / "subset", ignore_errors=True)
+            selected.export(self.directory / "subset")
+            write_contact_sheet(self.directory / "subset.png", selected.table, selected.pool)
         self.result.selection = statistics_record(selected.report())
         logger.info("See what was chosen: %s", from_here(self.directory / "subset.png"))
 

@@ -5,12 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from semdd_lightning.cli.run_directory import (
-    claim_directory,
-    create_run_directory,
-    given_back_unless_filled,
-    write_versions,
-)
+from semdd_lightning.cli.ownership import Claim, claim_new
+from semdd_lightning.cli.run_directory import write_versions
 from semdd_lightning.cli.select_settings import SelectSettings, select_settings
 from semdd_lightning.pools import DiskPool
 
@@ -32,8 +28,9 @@ def run(command: str, words: list[str]) -> int:
     for reader in (settings.pool, settings.reference):
         if isinstance(reader, DiskPool):
             reader.check()
-    with given_back_unless_filled(_claim(settings, options)) as out:
-        _select(settings, options, out, [command, *words])
+    with _claim(settings, options) as claim:
+        claim.clear()
+        _select(settings, options, claim, [command, *words])
     return 0
 
 
@@ -86,19 +83,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _claim(settings: SelectSettings, options: argparse.Namespace) -> Path:
-    """The output's directory, made empty so that nobody else takes its name."""
+def _claim(settings: SelectSettings, options: argparse.Namespace) -> Claim:
+    """The output's directory, so that nobody else takes it."""
     if options.out is not None:
-        out: Path = options.out
-        claim_directory(out)
-        return out
+        return Claim(options.out)
     pool = settings.pool
     if isinstance(pool, DiskPool):
-        return create_run_directory(Path("selections"), Path(pool.path).expanduser().absolute().name)
-    return create_run_directory(Path("selections"), Path(options.config).stem)
+        return claim_new(Path("selections"), Path(pool.path).expanduser().absolute().name)
+    return claim_new(Path("selections"), Path(options.config).stem)
 
 
-def _select(settings: SelectSettings, options: argparse.Namespace, out: Path, words: list[str]) -> None:
+def _select(settings: SelectSettings, options: argparse.Namespace, claim: Claim, words: list[str]) -> None:
     from semdd_lightning.cli.devices import pick_device
     from semdd_lightning.data import select
     from semdd_lightning.export import build_component
@@ -126,9 +121,11 @@ def _select(settings: SelectSettings, options: argparse.Namespace, out: Path, wo
         cache_dir=settings.cache_dir,
         audit=settings.audit,
     )
-    chosen.export(out, link=options.link, claimed=True)
-    write_versions(out, words)
-    write_contact_sheet(out / "subset.png", chosen.table, chosen.pool)
+    out = claim.directory
+    whole = chosen.export(out / ".whole", link=options.link)
+    write_versions(whole, words)
+    write_contact_sheet(whole / "subset.png", chosen.table, chosen.pool)
+    claim.adopt(whole)
     rows = {
         "pool": f"{chosen.pool.root}: {len(chosen.pool)} usable images, {len(chosen.pool.excluded)} excluded",
         "sampler": built.name,

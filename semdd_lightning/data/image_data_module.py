@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -213,6 +213,7 @@ class ImageDataModule(LightningDataModule):
             self.schedule,
             self.passes_per_epoch,
             epoch=lambda: self.trainer.current_epoch if self.trainer is not None else 0,
+            done=self._batches_done,
             rank=rank,
             world_size=world_size,
             num_workers=self.num_workers,
@@ -278,6 +279,15 @@ class ImageDataModule(LightningDataModule):
     @property
     def _process(self) -> tuple[int, int]:
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+
+    def _batches_done(self) -> int:
+        """Batches of this epoch that a checkpoint within it counts, where training goes on from one."""
+        if self.trainer is None:
+            return 0
+        loop = self.trainer.fit_loop
+        epochs = cast("Any", loop.epoch_progress.current)  # of a class that Lightning types too widely
+        within = epochs.started > epochs.processed
+        return loop.epoch_loop.batch_progress.current.ready if within else 0
 
     @property
     def _device(self) -> torch.device:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from semdd_lightning.atomic import remove_stale_files, temporary_path, write_atomically
 from semdd_lightning.errors import RunError
 
 
@@ -31,43 +30,32 @@ def check_output_file(path: Path) -> None:
     if path.exists() and not path.is_file():
         msg = f"Expected {path} to be a file or not there yet, found a folder or a device; give another name."
         raise RunError(msg)
+    remove_stale_files(path.absolute().parent)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically: temporary name, fsync, rename."""
-    with tempfile.NamedTemporaryFile(
-        "w", dir=path.parent, prefix=f".{path.name}-", delete=False, encoding="utf-8", newline=""
-    ) as file:
-        unfinished = Path(file.name)
-        try:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-            unfinished.chmod(0o644)
-            unfinished.replace(path)
-        except BaseException:
-            unfinished.unlink(missing_ok=True)
-            raise
+    write_atomically(path, text.encode())
 
 
 @contextmanager
-def new_directory(path: Path, *, claimed: bool = False) -> Iterator[Path]:
+def new_directory(path: Path) -> Iterator[Path]:
     """Fill a temporary directory and give it its name when all went well; nothing stays otherwise.
 
     Args:
         path: the directory's name.
-        claimed: whether the caller has made an empty directory of that name to keep others away from it.
 
     Raises:
         RunError: if something with that name is there already.
     """
-    if path.exists() and not (claimed and path.is_dir() and not any(path.iterdir())):
+    if path.exists():
         raise _taken(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+    remove_stale_files(path.parent)
+    unfinished = temporary_path(path)
     try:
+        unfinished.mkdir()
         yield unfinished
-        unfinished.chmod(0o755)
         _rename(unfinished, path)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -75,8 +63,6 @@ def new_directory(path: Path, *, claimed: bool = False) -> Iterator[Path]:
 
 
 def _rename(unfinished: Path, path: Path) -> None:
-    if os.name != "posix" and path.is_dir():  # only POSIX renames over an empty directory
-        path.rmdir()
     try:
         unfinished.rename(path)
     except OSError as error:

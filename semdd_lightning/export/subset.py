@@ -55,7 +55,6 @@ def write_subset(
     report: pd.DataFrame | None = None,
     report_by_class: pd.DataFrame | None = None,
     link: bool = False,
-    claimed: bool = False,
 ) -> Path:
     """Write a selection to a new directory, all of it or nothing.
 
@@ -72,13 +71,11 @@ def write_subset(
         report: statistics over all classes, to put beside it.
         report_by_class: the same for every class.
         link: hard-link images that are files instead of copying them, where the file system can.
-        claimed: whether ``directory`` is there, empty, to keep its name for this.
 
     Raises:
-        RunError: if ``directory`` exists, and was not claimed or is not empty; or if two images would get
-            one name.
+        RunError: if ``directory`` exists, or if two images would get one name.
     """
-    with new_directory(directory, claimed=claimed) as unfinished:
+    with new_directory(directory) as unfinished:
         folders = list(zip(pool.registry.folders, export_folders(pool.registry), strict=True))
         for index in selection.indices.tolist():
             target = unfinished / IMAGES / exported_path(pool.paths[index], *folders[pool.labels[index]])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from semdd_lightning.atomic import remove_stale_files, temporary_path
 from semdd_lightning.cache import cache_root
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import DataError, PoolError
@@ -115,21 +116,21 @@ class GeneratedDigits(PoolReader):
         Raises:
             PoolError: If the folder exists but lacks images.
         """
+        remove_stale_files(self.folder.parent)
         if self.folder.exists():
             self._require_complete()
             return
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self.folder.parent, prefix=".digits-") as temporary:
-            made = (
-                Path(temporary) / "pool"
-            )  # a temporary folder is private, a pool is for all who share the cache
+        made = temporary_path(self.folder)
+        try:
             self._write(made)
-            try:
-                made.rename(self.folder)
-            except OSError:
-                if not self.folder.exists():
-                    raise
-                self._require_complete()  # another process was faster with the same images
+            made.rename(self.folder)
+        except OSError:
+            if not self.folder.exists():
+                raise
+            self._require_complete()  # another process was faster with the same images
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
 
     def check(self) -> None:
         """See that the pool is whole, or not made yet.

@@ -197,6 +197,7 @@ class ClassifierModule(LightningModule):
             "trained": asdict(training_done(self.trainer, data)),
         }
         checkpoint["semdd"] = card | own | history
+        checkpoint["epoch_losses"] = list(self._epoch_losses)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of other classes, or to go on training on other images.
@@ -220,6 +221,7 @@ class ClassifierModule(LightningModule):
             raise ConfigError(msg)
         if (trained := card.get("trained")) is not None:
             self.trained = TrainingDone(**trained)
+        self._epoch_losses = checkpoint.get("epoch_losses", []) if resumes else []
 
     # ------------------------------------------------------------------ evaluation
 

@@ -62,7 +62,7 @@ def test_help_of_fit_documents_options_and_environment(capsys: pytest.CaptureFix
         main(["fit", "--help"])
     text = capsys.readouterr().out
     assert "usage: semdd" in text
-    assert "Exactly this new directory." in text
+    assert "Exactly this directory, new or left unfinished" in " ".join(text.split())
     assert "SEMDD_FIT__RUN__ROOT" in text
     described = text[text.index("A config is one experiment") : text.index("\noptions:")]
     known = {

@@ -224,12 +224,12 @@ def test_a_failing_test_loses_no_training(
 def test_the_first_process_of_a_further_node_makes_no_directory(
     variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from semdd_lightning.cli.semdd_cli import _is_first_process
+    from semdd_lightning.cli.semdd_cli import is_first_process
 
     monkeypatch.delenv("NODE_RANK", raising=False)
     monkeypatch.delenv("GROUP_RANK", raising=False)
-    assert _is_first_process()
+    assert is_first_process()
     monkeypatch.setenv(variable, "0")
-    assert _is_first_process()
+    assert is_first_process()
     monkeypatch.setenv(variable, "1")
-    assert not _is_first_process()
+    assert not is_first_process()

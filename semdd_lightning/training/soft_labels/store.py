@@ -58,7 +58,7 @@ class LabelStore:
             found = read_header(directory)
             _refuse_other_labels(directory, found, header)
             header = dataclasses.replace(found, passes=max(found.passes, header.passes))
-        elif directory.is_dir() and any(directory.iterdir()):
+        elif directory.is_dir() and any(not entry.name.startswith(".") for entry in directory.iterdir()):
             msg = f"Expected an empty or new folder for labels at {directory}, found files; give another."
             raise LabelError(msg)
         _write(directory / HEADER, header.to_json().encode())
