@@ -11,18 +11,18 @@ from semdd_lightning.errors import RunError
 
 
 def test_what_a_dead_process_claimed_is_taken_over(tmp_path: Path) -> None:
-    (tmp_path / MARK).write_text("process 1 on another host\n")
-    (tmp_path / "half").mkdir()
-    (tmp_path / ".a.elsewhere.1.x.tmp").touch()
-    with Claim(tmp_path) as claim:
+    directory = tmp_path / "out"
+    (directory / "half").mkdir(parents=True)
+    (directory / MARK).write_text("process 1 on another host\n")
+    with Claim(directory) as claim:
         assert claim.holds_something
         claim.clear()
         assert not claim.holds_something
-        (tmp_path / "whole").touch()
-        assert is_unfinished(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["whole"]
+        (directory / "whole").touch()
+        assert is_unfinished(directory)
+    assert [path.name for path in directory.iterdir()] == ["whole"]
     with pytest.raises(RunError, match="nothing was overwritten"):
-        Claim(tmp_path)
+        Claim(directory)
 
 
 def test_what_a_living_process_fills_is_refused(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_a_failure_leaves_no_empty_directory_and_a_mark_on_others(tmp_path: Path
 
     with pytest.raises(ValueError, match="disk full"):
         fail(None)
-    assert list(tmp_path.iterdir()) == []
+    assert not (tmp_path / "out").exists()
     with pytest.raises(ValueError, match="disk full"):
         fail("file")
     assert is_unfinished(tmp_path / "out")
@@ -47,8 +47,8 @@ def test_a_failure_leaves_no_empty_directory_and_a_mark_on_others(tmp_path: Path
 
 @pytest.mark.parametrize("dear", ["last.ckpt", "passes-00000-00009.safetensors"])
 def test_what_took_long_is_not_thrown_away(tmp_path: Path, dear: str) -> None:
-    (tmp_path / MARK).touch()
     (tmp_path / "cell").mkdir()
+    (tmp_path / MARK).touch()
     (tmp_path / "cell" / dear).touch()
     with pytest.raises(RunError, match=r"`semdd resume .*` goes on with it"), Claim(tmp_path) as claim:
         claim.clear()
@@ -56,15 +56,17 @@ def test_what_took_long_is_not_thrown_away(tmp_path: Path, dear: str) -> None:
 
 
 def test_a_finished_one_that_is_opened_again_stays_finished(tmp_path: Path) -> None:
-    (tmp_path / "table").touch()
+    directory = tmp_path / "out"
+    directory.mkdir()
+    (directory / "table").touch()
 
     def fail() -> None:
-        with Claim(tmp_path, again=True):
+        with Claim(directory, again=True):
             raise ValueError("disk full")
 
     with pytest.raises(ValueError, match="disk full"):
         fail()
-    assert [path.name for path in tmp_path.iterdir()] == ["table"]
+    assert [path.name for path in directory.iterdir()] == ["table"]
 
 
 def test_new_directories_have_names_of_their_own(tmp_path: Path) -> None:
