@@ -20,9 +20,8 @@ from semdd_lightning.selection.ties import DECIMALS, first_best, ranking
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-_INNER_EDGES = (
-    np.arange(1, 10) / 10 - 0.5 * 10.0**-DECIMALS
-)  # of ten bins; what rounds to an edge is above it
+# Of ten bins; what rounds to an edge is above it.
+_INNER_EDGES = np.arange(1, 10) / 10 - 0.5 * 10.0**-DECIMALS
 _LOWEST_BOTTOM = 1e-4  # in place of a bottom of 0, which has no logarithm
 
 
@@ -56,10 +55,7 @@ def counts_between(ordered: Floats, edges: Floats) -> Counts:
         edges: Inner edges of the bins, ascending ``(..., 9)``.
     """
     below = np.searchsorted(ordered, edges, side="left")
-    pad = [(0, 0)] * (edges.ndim - 1) + [(1, 1)]
-    bounds = np.pad(below, pad, constant_values=0)
-    bounds[..., -1] = len(ordered)
-    return np.diff(bounds, axis=-1)
+    return np.diff(below, axis=-1, prepend=0, append=len(ordered))
 
 
 def balancing_offsets(ordered: Floats, ipc: int) -> tuple[int, int]:

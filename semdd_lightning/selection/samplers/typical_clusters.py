@@ -49,9 +49,10 @@ class TypicalClusters(FilteringSampler):
 
     TypiClust of "Active Learning on a Budget: Opposite Strategies Suit High and Low Budgets" (arXiv
     2202.02794), with quality. Clusters are those of k-means on all images of the class, started at the picks
-    of `facility_location`; the largest comes first, as in the paper. A cluster that holds no candidate is one
-    of images that do not show the class: the best candidates left take its place. With zscores quality below
-    the class mean is negative. Parameters are those of `FilteringSampler`.
+    of `facility_location`, which lie where images are many; the largest comes first, as in the paper. A
+    cluster that holds no candidate is one of images that do not show the class: the best candidates left take
+    its place. With zscores quality below the class mean is negative. Parameters are those of
+    `FilteringSampler`.
     """
 
     name: ClassVar[str] = "typical_clusters"
