@@ -14,7 +14,7 @@ _SUFFIX = ".tmp"
 _CERTAINLY_DEAD_S = 24 * 3600.0
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes | memoryview) -> None:
     """Write a file so that a killed process leaves either the old file or the new one.
 
     Args:

@@ -27,6 +27,7 @@ from semdd_lightning.errors import ConfigError
 from semdd_lightning.export import write_text
 from semdd_lightning.freed_memory import keep_freed_memory
 from semdd_lightning.training import ClassifierModule
+from semdd_lightning.training.checkpoint_io import write_whole_checkpoints
 
 logger = logging.getLogger(__name__)
 
@@ -164,6 +165,7 @@ class SemddCLI(LightningCLI):
             *([LastCheckpoint(directory)] if trainer_config["enable_checkpointing"] is not False else []),
         ]
         trainer: Trainer = super().instantiate_trainer(**kwargs)
+        write_whole_checkpoints(trainer)
         if trainer.strategy.root_device.type == "cpu":
             keep_freed_memory()
         return trainer
