@@ -21,7 +21,6 @@ from semdd_lightning.prior.cache import (
     FORMAT,
     SHARD_SIZE,
     CachedTensor,
-    content_key,
     describe_folder,
     shard_ranges,
 )
@@ -31,6 +30,7 @@ from semdd_lightning.prior.open_clip_prior import OpenClipPrior
 from semdd_lightning.prior.prompts import text_prototypes, warn_of_equal_prototypes
 from semdd_lightning.prior.sources import ModelSource
 from semdd_lightning.progress import image_progress
+from semdd_lightning.records import content_key
 
 _POLL_SECONDS = 0.2
 _WORTH_A_BAR = 200  # images
@@ -192,7 +192,7 @@ def _prototypes(
         describe_folder(folder, identity)
         remove_stale_files(folder)
         prototypes = text_prototypes(clip, names, identity["templates"]).cpu()
-        file.write(prototypes, logit_scale=repr(clip.logit_scale))
+        file.write(prototypes, logit_scale=clip.logit_scale)
         return prototypes, clip.logit_scale
     if content is None:
         _await_files({0: file.path}, lambda _: file.read() is not None, stall_minutes, "text prototypes")
@@ -202,9 +202,9 @@ def _prototypes(
             f"Expected {file.path} to stay in the cache, found it gone; do not clear the cache during a run."
         )
         raise CacheError(msg)
-    prototypes, metadata = content
+    prototypes, notes = content
     warn_of_equal_prototypes(names, prototypes)
-    return prototypes, float(metadata["logit_scale"])
+    return prototypes, notes["logit_scale"]
 
 
 def _await_files(

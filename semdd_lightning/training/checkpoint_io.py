@@ -10,8 +10,8 @@ import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch import Trainer
 
-from semdd_lightning.atomic import write_atomically
-from semdd_lightning.errors import CacheError, RunError
+from semdd_lightning.errors import DiskError, RunError
+from semdd_lightning.sealed import write_sealed
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -51,8 +51,8 @@ def write_checkpoint(path: Path, content: bytes | memoryview) -> None:
         RunError: if it cannot be written.
     """
     try:
-        write_atomically(path, content)
-    except CacheError as error:
+        write_sealed(path, content)
+    except DiskError as error:
         msg = (
             f"Expected to write the checkpoint {path}, found {error.__cause__}; free disk space; the same "
             "command goes on from the checkpoint before."
