@@ -16,7 +16,7 @@ from semdd_lightning.errors import DiskError
 _SUFFIX = ".tmp"
 _CERTAINLY_DEAD_S = 24 * 3600.0
 _ADVICE = {
-    "free space there": (errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+    "free disk space there": (errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
     "get leave to write there": (errno.EACCES, errno.EPERM, errno.EROFS),
     "remove what stands in its way": (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENOENT),
 }
@@ -71,7 +71,7 @@ def disk_error(error: OSError, path: Path | str) -> DiskError:
         path: What was to be written.
 
     >>> print(disk_error(OSError(errno.ENOSPC, "No space left on device"), "runs/1/last.ckpt"))
-    Expected to write runs/1/last.ckpt, found No space left on device; free space there, or give another \
+    Expected to write runs/1/last.ckpt, found No space left on device; free disk space there, or give another \
 folder (the cache's is SEMDD_CACHE).
     """
     said = error.strerror or str(error)

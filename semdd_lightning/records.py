@@ -103,14 +103,20 @@ def checked(content: Any, schema: type[Schema]) -> Schema:  # noqa: ANN401 - any
     Raises:
         ValueError: If they do not fit it.
     """
-    return _adapter(schema).validate_json(json.dumps(content))
+    try:
+        text = json.dumps(content)
+    except (TypeError, RecursionError) as error:
+        msg = f"what JSON cannot hold ({error})"
+        raise ValueError(msg) from error
+    return _adapter(schema).validate_json(text)
 
 
 def in_words(problem: Exception) -> str:
     """A problem in one line; of several that pydantic found, the first."""
     if not isinstance(problem, ValidationError):
         return str(problem) or type(problem).__name__
-    first, *others = problem.errors(include_url=False, include_context=False, include_input=False)
+    found = problem.errors(include_url=False, include_context=False, include_input=False)
+    first, *others = sorted(found, key=lambda error: error["type"] != "literal_error")  # versions lead
     place = ".".join(str(part) if isinstance(part, int) else ascii(part)[1:-1] for part in first["loc"])
     more = f" (and {len(others)} more)" if others else ""
     return f"{place or 'all of it'}: {first['msg']}{more}"

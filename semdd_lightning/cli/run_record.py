@@ -10,18 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from pydantic import ConfigDict, with_config
 
 from semdd_lightning.cli.run_directory import environment, from_here
 from semdd_lightning.data import ImageDataModule, PoolDataModule
 from semdd_lightning.data.audit_record import audit_outcome
 from semdd_lightning.errors import RunError
-from semdd_lightning.export import write_json
+from semdd_lightning.records import RECORD, read_record, write_record
 from semdd_lightning.report import print_run_table, statistics_record, write_contact_sheet
 from semdd_lightning.training import BestOfEvaluations, StoredLabels
 
 logger = logging.getLogger(__name__)
+RESULT = "result.json"
 
 
+@with_config(RECORD | ConfigDict(extra="ignore"))  # another version may say more
 @dataclass
 class RunResult:
     """What a run found, as ``result.json`` holds it.
@@ -75,11 +78,29 @@ class RunResult:
     seconds: dict[str, float] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        wrong = {name: value for name, value in self.metrics.items() if "_top" in name and not 0 <= value <= 1}
+        if wrong:
+            msg = f"Expected accuracies in [0, 1], found {wrong}; run it again."
+            raise RunError(msg)
+
     def print_table(self) -> None:
         """Print the table and the next command to try; nothing on ranks that keep no record."""
         if self.directory is not None:
             shown = {**asdict(self), "directory": str(from_here(Path(self.directory)))}
             print_run_table(shown, next_commands(self))
+
+
+def read_result(directory: Path) -> RunResult | None:
+    """The result of a run; none where there is none that can be trusted, and a warning says why."""
+    file = directory / RESULT
+    if not file.is_file():
+        return None
+    try:
+        return read_record(file, RunResult, RunError, "the run has to be made again")
+    except RunError as error:
+        logger.warning("%s", error)
+        return None
 
 
 class RunRecord(Callback):
@@ -166,7 +187,7 @@ class RunRecord(Callback):
         if isinstance(data, PoolDataModule) and data.selected is not None and data.selected.audit is not None:
             self.result.audit = audit_outcome(data.selected.pool, data.selected.audit)
         self.result.environment = environment()
-        write_json(self.directory / "result.json", asdict(self.result))
+        write_record(self.directory / RESULT, asdict(self.result))
 
     def _keep_metrics(self, trainer: Trainer) -> None:
         for name, value in trainer.callback_metrics.items():

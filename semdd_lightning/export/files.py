@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from semdd_lightning.atomic import write_atomically, writing
 from semdd_lightning.errors import RunError
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON atomically."""
+    """Write JSON atomically, for others to read; what this package reads again is a record (`write_record`)."""
     write_text(path, json.dumps(content, indent=2, default=str, allow_nan=False) + "\n")
 
 
@@ -34,20 +35,12 @@ def check_output_file(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically: temporary name, fsync, rename."""
-    with tempfile.NamedTemporaryFile(
-        "w", dir=path.parent, prefix=f".{path.name}-", delete=False, encoding="utf-8", newline=""
-    ) as file:
-        unfinished = Path(file.name)
-        try:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-            unfinished.chmod(0o644)
-            unfinished.replace(path)
-        except BaseException:
-            unfinished.unlink(missing_ok=True)
-            raise
+    """Write a text file atomically.
+
+    Raises:
+        DiskError: if it cannot be written.
+    """
+    write_atomically(path, text.encode())
 
 
 @contextmanager
@@ -60,18 +53,20 @@ def new_directory(path: Path, *, claimed: bool = False) -> Iterator[Path]:
 
     Raises:
         RunError: if something with that name is there already.
+        DiskError: if it cannot be written.
     """
     if path.exists() and not (claimed and path.is_dir() and not any(path.iterdir())):
         raise _taken(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
-    try:
-        yield unfinished
-        unfinished.chmod(0o755)
-        _rename(unfinished, path)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+        try:
+            yield unfinished
+            unfinished.chmod(0o755)
+            _rename(unfinished, path)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
 
 
 def _rename(unfinished: Path, path: Path) -> None:

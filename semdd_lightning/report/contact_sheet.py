@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import textwrap
+from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from semdd_lightning.atomic import write_atomically
 from semdd_lightning.pools import Pool, decode_image
 
 MOST_CLASSES = 20
@@ -25,8 +27,9 @@ def write_contact_sheet(path: Path, table: pd.DataFrame, pool: Pool) -> Path:
         table: score table of a selection.
         pool: the pool that the selection was made from.
     """
-    figure = draw_contact_sheet(table, pool)
-    figure.savefig(path, format="png")
+    content = BytesIO()
+    draw_contact_sheet(table, pool).savefig(content, format="png")
+    write_atomically(path, content.getbuffer())
     return path
 
 
