@@ -18,7 +18,15 @@ _CERTAINLY_DEAD_S = 24 * 3600.0
 _ADVICE = {
     "free disk space there": (errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
     "get leave to write there": (errno.EACCES, errno.EPERM, errno.EROFS),
-    "remove what stands in its way": (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENOENT),
+    "remove what stands in its way": (
+        errno.ENOTDIR,
+        errno.EEXIST,
+        errno.EISDIR,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+        errno.ENOENT,
+    ),
+    "look at the disk": (errno.EIO, errno.EMFILE, errno.ENFILE),
 }
 
 
@@ -63,12 +71,13 @@ def writing(path: Path) -> Iterator[None]:
         raise disk_error(error, path) from error
 
 
-def disk_error(error: OSError, path: Path | str) -> DiskError:
+def disk_error(error: OSError, path: Path | str, doing: str = "write") -> DiskError:
     """What the system said of a path, and what to do about it.
 
     Args:
         error: What it said.
-        path: What was to be written.
+        path: The path.
+        doing: What was to be done with it.
 
     >>> print(disk_error(OSError(errno.ENOSPC, "No space left on device"), "runs/1/last.ckpt"))
     Expected to write runs/1/last.ckpt, found No space left on device; free disk space there, or give another \
@@ -79,8 +88,15 @@ folder (the cache's is SEMDD_CACHE).
         said = f"{said}: {error.filename}"
     advice = next((advice for advice, numbers in _ADVICE.items() if error.errno in numbers), "look at the disk")
     return DiskError(
-        f"Expected to write {path}, found {said}; {advice}, or give another folder (the cache's is SEMDD_CACHE)."
+        f"Expected to {doing} {path}, found {said}; {advice}, or give another folder (the cache's is "
+        "SEMDD_CACHE)."
     )
+
+
+def is_of_disk(error: BaseException) -> bool:
+    """Whether an error is the system's word on a disk or a path, which no code of ours could have helped."""
+    known = {number for numbers in _ADVICE.values() for number in numbers} - {errno.ENOENT}
+    return isinstance(error, OSError) and error.errno in known
 
 
 def remove_stale_files(folder: Path) -> None:

@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 
 from semdd_lightning.cli.run_record import RunRecord
 from semdd_lightning.data.image_sets import UNKNOWN
+from semdd_lightning.errors import DamageError, RunError
 from semdd_lightning.export import write_text
 from semdd_lightning.sealed import SEAL_BYTES, check_seal, write_sealed
 
@@ -65,7 +66,11 @@ class PredictionWriter(BasePredictionWriter):
 
 
 def _read_part(part: Path) -> pd.DataFrame:
-    check_seal(part)  # of another node's rank, it may have come through a shared file system
+    try:
+        check_seal(part)  # of another node's rank, it may have come through a shared file system
+    except DamageError as error:
+        msg = f"Expected the predictions of a process in {part}, found {error}; give the same command again."
+        raise RunError(msg) from error
     return pd.read_parquet(BytesIO(part.read_bytes()[:-SEAL_BYTES]))
 
 

@@ -10,11 +10,11 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from semdd_lightning.cli.configs import config_name, packaged_configs, read_config, without_configs
 from semdd_lightning.cli.last_checkpoint import LastCheckpoint
+from semdd_lightning.cli.metrics_log import MetricsLog
 from semdd_lightning.cli.options import flatten
 from semdd_lightning.cli.predictions import PredictionWriter
 from semdd_lightning.cli.protocol_changes import beyond, protocol_changes
@@ -153,7 +153,7 @@ class SemddCLI(LightningCLI):
         directory = self.record.directory
         if directory is not None and loggers is not False:
             given = [] if loggers in (None, True) else loggers if isinstance(loggers, list) else [loggers]
-            kwargs["logger"] = [*given, CSVLogger(directory, name="", version="metrics")]
+            kwargs["logger"] = [*given, MetricsLog(directory)]
         kwargs["default_root_dir"] = directory
         trainer_config = self._get(self.config_init, "trainer")
         kwargs["check_val_every_n_epoch"] = _epochs_between_validations(trainer_config)
