@@ -86,7 +86,9 @@ folder (the cache's is SEMDD_CACHE).
     said = error.strerror or str(error)
     if error.filename is not None and str(error.filename) != str(path):
         said = f"{said}: {error.filename}"
-    advice = next((advice for advice, numbers in _ADVICE.items() if error.errno in numbers), "look at the disk")
+    advice = next(
+        (advice for advice, numbers in _ADVICE.items() if error.errno in numbers), "look at the disk"
+    )
     return DiskError(
         f"Expected to {doing} {path}, found {said}; {advice}, or give another folder (the cache's is "
         "SEMDD_CACHE)."

@@ -89,9 +89,7 @@ def parse_json(content: bytes | str) -> Any:  # noqa: ANN401 - any JSON
     """
     try:
         text = content if isinstance(content, str) else content.decode("utf-8")
-        return json.loads(
-            text, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite
-        )
+        return json.loads(text, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite)
     except RecursionError as error:
         msg = "JSON that nests too deep"
         raise ValueError(msg) from error
@@ -108,7 +106,8 @@ def checked(content: Any, schema: type[Schema]) -> Schema:  # noqa: ANN401 - any
     except (TypeError, RecursionError) as error:
         msg = f"what JSON cannot hold ({error})"
         raise ValueError(msg) from error
-    return _adapter(schema).validate_json(text)
+    found: Schema = _adapter(schema).validate_json(text)
+    return found
 
 
 def in_words(problem: Exception) -> str:
@@ -123,7 +122,7 @@ def in_words(problem: Exception) -> str:
 
 
 @cache
-def _adapter(schema: type[Schema]) -> TypeAdapter[Schema]:
+def _adapter(schema: type[Any]) -> TypeAdapter[Any]:
     return TypeAdapter(schema)
 
 

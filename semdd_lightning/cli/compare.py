@@ -224,7 +224,9 @@ def _print(cells: list[Any], baseline: str, directory: Path) -> None:
     table = comparison_table(cells, baseline)
     write_text(directory / "comparison.csv", table.to_csv())
     result = read_result(Path(cells[-1].directory))
-    measured = {key: getattr(result, key, None) for key in ("protocol", "quirks", "protocol_changes")}  # alike in all
+    measured = {
+        key: getattr(result, key, None) for key in ("protocol", "quirks", "protocol_changes")
+    }  # alike in all
     samplers = json.loads(table.to_json(orient="index"))
     write_json(directory / "comparison.json", {**measured, "samplers": samplers})
     print_comparison(table, baseline, directory, measured)

@@ -79,7 +79,9 @@ class RunResult:
     environment: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        wrong = {name: value for name, value in self.metrics.items() if "_top" in name and not 0 <= value <= 1}
+        wrong = {
+            name: value for name, value in self.metrics.items() if "_top" in name and not 0 <= value <= 1
+        }
         if wrong:
             msg = f"Expected accuracies in [0, 1], found {wrong}; run it again."
             raise RunError(msg)

@@ -14,7 +14,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from semdd_lightning.cli.configs import config_name, packaged_configs, read_config, without_configs
 from semdd_lightning.cli.last_checkpoint import LastCheckpoint
-from semdd_lightning.cli.metrics_log import MetricsLog
+from semdd_lightning.cli.metrics_file import MetricsFile
 from semdd_lightning.cli.options import flatten
 from semdd_lightning.cli.predictions import PredictionWriter
 from semdd_lightning.cli.protocol_changes import beyond, protocol_changes
@@ -27,7 +27,7 @@ from semdd_lightning.errors import ConfigError
 from semdd_lightning.export import write_text
 from semdd_lightning.freed_memory import keep_freed_memory
 from semdd_lightning.training import ClassifierModule
-from semdd_lightning.training.checkpoint_io import write_whole_checkpoints
+from semdd_lightning.training.checkpoint_io import read_checkpoint, write_whole_checkpoints
 
 logger = logging.getLogger(__name__)
 
@@ -115,6 +115,9 @@ class SemddCLI(LightningCLI):
         """Resolve what a protocol makes of ipc, classes and student, then parse."""
         super().parse_arguments(parser, resolve_protocol(self.words))
 
+    def _parse_ckpt_path(self) -> None:
+        """Unlike Lightning, let nothing that stands in a checkpoint change what the config says."""
+
     def before_instantiate_classes(self) -> None:
         """Make the run directory and write the config, on one rank, before anything can fail."""
         self._check_checkpoint()
@@ -153,7 +156,7 @@ class SemddCLI(LightningCLI):
         directory = self.record.directory
         if directory is not None and loggers is not False:
             given = [] if loggers in (None, True) else loggers if isinstance(loggers, list) else [loggers]
-            kwargs["logger"] = [*given, MetricsLog(directory)]
+            kwargs["logger"] = [*given, MetricsFile(directory)]
         kwargs["default_root_dir"] = directory
         trainer_config = self._get(self.config_init, "trainer")
         kwargs["check_val_every_n_epoch"] = _epochs_between_validations(trainer_config)
@@ -198,11 +201,14 @@ class SemddCLI(LightningCLI):
                 "(an untrained student is not worth a number)."
             )
             raise ConfigError(msg)
-        if path is not None and "://" not in str(path) and not Path(path).exists():
+        if path is None or "://" in str(path):
+            return
+        if not Path(path).exists():
             msg = (
                 f"Expected a checkpoint at {Path(path).absolute()}, found none; give the last.ckpt of a run."
             )
             raise ConfigError(msg)
+        read_checkpoint(Path(path), ConfigError, "give the last.ckpt of a run")
 
     def _config_names(self) -> list[str]:
         return [config_name(Path(str(path))) for path in self._get(self.config, "config") or []]

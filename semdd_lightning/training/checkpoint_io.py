@@ -18,7 +18,6 @@ from semdd_lightning.records import in_words
 from semdd_lightning.sealed import check_seal, write_sealed
 from semdd_lightning.training.checkpoint_card import require_card
 
-_NO_WEIGHTS = "no pickle of weights, or one that would run code"
 logger = logging.getLogger(__name__)
 
 
@@ -83,19 +82,29 @@ def read_checkpoint(
     try:
         if not check_seal(path):
             logger.info("%s has no digest, as checkpoints of version 0.1: damage to it cannot be seen", path)
-        found = torch.load(path, map_location=map_location, weights_only=weights_only)
-        if not isinstance(found, dict) or not isinstance(found.get("state_dict"), Mapping):
+        found = _load(path, map_location, weights_only)
+        weights = found.get("state_dict") if isinstance(found, dict) else None
+        if not isinstance(weights, Mapping) or not all(isinstance(name, str) for name in weights):
             msg = "another: it holds no state_dict"
             raise ValueError(msg)
         require_card(found.get("semdd"))
+    except (OSError, ValueError, SemddError) as problem:
+        msg = f"Expected a checkpoint of this package in {path}, found {in_words(problem)}; {advice}."
+        raise error(msg) from problem
+    return dict(found)
+
+
+def _load(path: Path, map_location: Any, weights_only: bool) -> Any:  # noqa: ANN401 - as torch has it
+    try:
+        return torch.load(path, map_location=map_location, weights_only=weights_only)
+    except OSError:
+        raise
     except pickle.UnpicklingError as problem:  # whose own words advise to let the file run code
-        msg = f"Expected a checkpoint of this package in {path}, found {_NO_WEIGHTS}; {advice}."
-        raise error(msg) from problem
-    except Exception as problem:  # a broken pickle fails in as many ways as there are bytes
-        what = in_words(problem).partition("\n")[0]
-        msg = f"Expected a checkpoint of this package in {path}, found {what}; {advice}."
-        raise error(msg) from problem
-    return found
+        msg = "no pickle of weights, or one that would run code"
+        raise ValueError(msg) from problem
+    except Exception as problem:  # a broken file fails in as many ways as there are bytes
+        msg = f"a file that torch cannot load ({str(problem).partition('. ')[0]})"
+        raise ValueError(msg) from problem
 
 
 def write_checkpoint(path: Path, content: bytes | memoryview) -> None:

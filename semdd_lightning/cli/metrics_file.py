@@ -9,7 +9,7 @@ from lightning.pytorch.loggers import CSVLogger
 from semdd_lightning.atomic import writing
 
 
-class MetricsLog(CSVLogger):
+class MetricsFile(CSVLogger):
     """Lightning's CSV logger; a disk that refuses it is named.
 
     Args:
