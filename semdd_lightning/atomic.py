@@ -79,8 +79,8 @@ def disk_error(error: OSError, path: Path | str, doing: str = "write") -> DiskEr
         path: The path.
         doing: What was to be done with it.
 
-    >>> print(disk_error(OSError(errno.ENOSPC, "No space left on device"), "runs/1/last.ckpt"))
-    Expected to write runs/1/last.ckpt, found No space left on device; free disk space there, or give another \
+    >>> print(disk_error(OSError(errno.ENOSPC, "No space left on device"), "last.ckpt"))
+    Expected to write last.ckpt, found No space left on device; free disk space there, or give another \
 folder (the cache's is SEMDD_CACHE).
     """
     said = error.strerror or str(error)

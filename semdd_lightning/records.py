@@ -106,7 +106,8 @@ def checked(content: Any, schema: type[Schema]) -> Schema:  # noqa: ANN401 - any
     except (TypeError, RecursionError) as error:
         msg = f"what JSON cannot hold ({error})"
         raise ValueError(msg) from error
-    found: Schema = _adapter(schema).validate_json(text)
+    kind: Any = schema  # mypy does not take the type of a variable for hashable
+    found: Schema = _adapter(kind).validate_json(text)
     return found
 
 

@@ -95,7 +95,7 @@ def read_tensors(path: Path, key: str) -> tuple[dict[str, Tensor], BlockNotes]:
 
 
 def tensors_digest(tensors: Mapping[str, Tensor], notes: Mapping[str, float]) -> str:
-    """SHA-256 (hex) of the bytes of tensors in the order of their names, and of notes where there are some."""
+    """SHA-256 (hex) of the bytes of tensors by name, and of notes where there are some."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)

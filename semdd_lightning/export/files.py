@@ -16,7 +16,7 @@ from semdd_lightning.errors import RunError
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON atomically, for others to read; what this package reads again is a record (`write_record`)."""
+    """Write JSON atomically, for others to read; what is read here again is a record."""
     write_text(path, json.dumps(content, indent=2, default=str, allow_nan=False) + "\n")
 
 

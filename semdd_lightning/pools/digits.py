@@ -112,7 +112,7 @@ class GeneratedDigits(PoolReader):
         for name, lowest, highest in _RANGES:
             value = getattr(self, name)
             if not lowest <= value <= highest:
-                msg = f"Expected {name} to be at least {lowest} and at most {highest}, found {value}; correct it."
+                msg = f"Expected {name} to be at least {lowest} and at most {highest}, found {value}."
                 raise PoolError(msg)
         if not (self.bandwidth > 0 and np.isfinite(self.bandwidth)):
             msg = f"Expected bandwidth to be above 0 and finite, found {self.bandwidth}; the default is 6.0."

@@ -13,8 +13,9 @@ import pytest
 
 from semdd_lightning import __version__
 from semdd_lightning.cli.main import main
-from semdd_lightning.export import read_manifest, write_json
+from semdd_lightning.export import read_manifest
 from semdd_lightning.pools.digits import GeneratedDigits, digits_split
+from semdd_lightning.records import write_record
 from semdd_lightning.selection import ClassPool, Picks, Random, TwoStage
 
 
@@ -131,7 +132,7 @@ def test_a_generated_pool_is_incomplete(workplace: Path, capsys: pytest.CaptureF
 
 def edit(directory: Path, **changes: str | None) -> None:
     """The manifest as it would be had something been otherwise."""
-    write_json(directory / "manifest.json", asdict(read_manifest(directory)) | changes)
+    write_record(directory / "manifest.json", asdict(read_manifest(directory)) | changes)
 
 
 @pytest.mark.parametrize(

@@ -158,8 +158,8 @@ class LabelStore:
             yield file
         except DamageError as error:
             msg = (
-                f"Expected whole labels of this store in {file}, found {error}; remove that file and give the "
-                "same `semdd relabel` again."
+                f"Expected whole labels of this store in {file}, found {error}; remove that file and give "
+                "the same `semdd relabel` again."
             )
             raise LabelError(msg) from error
 

@@ -139,28 +139,28 @@ def test_damage_is_found(store: LabelStore) -> None:
     whole = store.file(0).read_bytes()
     row = torch.tensor([0])
     store.file(0).write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(
-        LabelError, match=r"Expected whole labels in .*00002.safetensors, found that it cannot"
-    ):
+    with pytest.raises(LabelError, match=r"Expected whole labels .*00002.safetensors, found that it cannot"):
         LabelStore.open(store.directory).read(0, row)
     store.file(0).write_bytes(store.file(1).read_bytes())
     other = LabelStore.create(store.directory.with_name("other"), _header(teacher=OTHER_CARD))
     _write(other, [1])
     store.file(1).write_bytes(other.file(1).read_bytes())
     with pytest.raises(
-        LabelError, match=r"Expected labels of this store in .*00005.safetensors, found others"
+        LabelError, match=r"labels of this store in .*00005.safetensors, found that it belongs"
     ):
         LabelStore.open(store.directory).read(3, row)
     parts = [FORM.encode(_logits(6)[:4])]
     store.write(2, block_tensors(parts))
-    with pytest.raises(LabelError, match=r"Expected \{.*\} in .*00006.safetensors, found \{.*; remove it"):
+    with pytest.raises(
+        LabelError, match=r"00006.safetensors, found \{.*\} in place of \{.*\}; remove that file"
+    ):
         LabelStore.open(store.directory).read(6, row)
 
 
 def test_a_block_in_another_blocks_place_is_found(store: LabelStore) -> None:
     store.file(0).write_bytes(store.file(1).read_bytes())
     with pytest.raises(
-        LabelError, match=r"Expected labels of this store in .*00002.safetensors, found others"
+        LabelError, match=r"labels of this store in .*00002.safetensors, found that it belongs"
     ):
         LabelStore.open(store.directory).read(0, torch.tensor([0]))
 
@@ -172,7 +172,7 @@ def test_headers_that_cannot_be_read(tmp_path: Path, store: LabelStore) -> None:
     for broken in ("{", "[]", json.dumps({**content, "version": 99}), json.dumps({"version": 1})):
         (tmp_path / HEADER).write_text(broken)
         with pytest.raises(
-            LabelError, match=r"Expected the header of stored labels in .*, found something else"
+            LabelError, match=r"Expected .*labels.json to be whole and of its form, found .*; relabel into"
         ):
             read_header(tmp_path)
 
