@@ -18,6 +18,7 @@ from semdd_lightning.cli.options import flatten, options_of
 from semdd_lightning.cli.protocol_facts import find_facts, matches
 from semdd_lightning.cli.protocols import read_protocol, resolve_protocol
 from semdd_lightning.errors import ConfigError
+from semdd_lightning.training.soft_labels import LabelFormat, StoreHeader
 
 DATA = """
 data:

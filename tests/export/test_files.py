@@ -36,7 +36,7 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(DiskError, match="x.json, found disk full; look at the disk"):
+    with pytest.raises(DiskError, match=r"x\.json, found disk full; look at the disk"):
         write_json(tmp_path / "x.json", {"a": 1})
     assert list(tmp_path.iterdir()) == []
 

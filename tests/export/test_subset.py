@@ -79,7 +79,7 @@ def test_a_table_of_another_selection_is_refused(chosen: PoolSelection, tmp_path
         read_selection(out)
     for broken in (b"", b"PAR1", (out / "scores.parquet").read_bytes()[:-9]):
         (out / "scores.parquet").write_bytes(broken)
-        with pytest.raises(RunError, match="Expected the scores of a selection in .*; make the selection"):
+        with pytest.raises(RunError, match=r"Expected the scores of a selection in .*; make the selection"):
             read_table(out)
     table.drop(columns="stage").to_parquet(out / "scores.parquet", index=False)
     with pytest.raises(RunError, match="found no column stage"):

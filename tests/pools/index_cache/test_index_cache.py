@@ -16,7 +16,7 @@ from semdd_lightning.pools import ClassFolders, index_cache
 from semdd_lightning.pools.files import list_files
 from semdd_lightning.pools.index import index_images
 from semdd_lightning.pools.listing import FileSource
-from tests.pools.index_cache.changing_pools import Reads, described, index_table, modify, write
+from tests.pools.index_cache.changing_pools import Reads, described, index_file, index_table, modify, write
 
 
 def test_nothing_is_read_twice(root: Path, reads: Reads) -> None:

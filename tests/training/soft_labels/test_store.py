@@ -151,9 +151,7 @@ def test_damage_is_found(store: LabelStore) -> None:
         LabelStore.open(store.directory).read(3, row)
     parts = [FORM.encode(_logits(6)[:4])]
     store.write(2, block_tensors(parts))
-    with pytest.raises(
-        LabelError, match=r"00006.safetensors, found \{.*\} in place of \{.*\}; remove that file"
-    ):
+    with pytest.raises(LabelError, match=r"00006.safetensors, found \{.*\} in place of \{.*\}; remove"):
         LabelStore.open(store.directory).read(6, row)
 
 
