@@ -203,7 +203,9 @@ def test_a_student_may_be_spelled_out_by_words(configs: list[str]) -> None:
 
 
 def write_checkpoint(path: Path, network: str | None) -> str:
-    torch.save({"semdd": {"network": network}}, path)
+    spread, names = (0.5, 0.5, 0.5), ["cat", "dog"]
+    built = {"network": network, "num_classes": 2, "image_size": 8, "mean": spread, "std": spread}
+    torch.save({"state_dict": {}, "semdd": {**built, "class_names": names, "class_wnids": None}}, path)
     return str(path)
 
 

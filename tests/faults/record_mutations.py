@@ -50,7 +50,9 @@ def changed(content: bytes, random: Random) -> tuple[bytes, bool]:
     if random.random() < 0.2:
         name = random.choice(list(record)) if record else "x"
         wrong = random.choice(("NaN", "Infinity", "1e999", DEEP, '"\\u0000"', "{", "1" * 5000))
-        text = f'{{"{name}": {wrong}, {text[1:]}' if random.random() < 0.5 else text[:-1] + f', "y": {wrong}}}'
+        text = (
+            f'{{"{name}": {wrong}, {text[1:]}' if random.random() < 0.5 else text[:-1] + f', "y": {wrong}}}'
+        )
         honest = False
     return text.encode("utf-8", "surrogatepass"), honest
 

@@ -232,5 +232,7 @@ def test_a_record_in_the_place_of_another_is_refused(
         for other in records:
             if other is not record and other.file.name != record.file.name:
                 shutil.copy(other.file, record.file)
-                assert _outcome(record, meant, True, f"{other.file} as {record.file}") != "of a form that fits"
+                assert (
+                    _outcome(record, meant, True, f"{other.file} as {record.file}") != "of a form that fits"
+                )
                 record.file.write_bytes(whole)
