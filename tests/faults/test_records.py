@@ -189,7 +189,8 @@ def test_nothing_damaged_is_believed(
     whole, meant = record.file.read_bytes(), record.read()
     assert meant is not None
     generator, outcomes = random.Random(kind.__name__), Counter[str]()  # noqa: S311 - damage, no secret
-    for number in range(INPUTS):
+    inputs = INPUTS // 6 if kind in (_digits, _digits_record) else INPUTS  # these are generated each time
+    for number in range(inputs):
         json = record.file.suffix == ".json" and generator.random() < 0.7
         content, fitting = changed(whole, generator) if json else (damaged(whole, generator), False)
         record.file.write_bytes(content)
@@ -198,7 +199,7 @@ def test_nothing_damaged_is_believed(
         if not record.file.parent.is_dir():
             record.file.parent.mkdir()
     print(kind.__name__, dict(outcomes))
-    assert outcomes["refused"] + outcomes["made again"] + outcomes["meant the same"] > INPUTS // 3
+    assert outcomes["refused"] + outcomes["made again"] + outcomes["meant the same"] > inputs // 3
 
 
 def _outcome(record: Record, meant: object, seen: bool, what: str) -> str:
