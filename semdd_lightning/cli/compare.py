@@ -8,14 +8,17 @@ import logging
 from dataclasses import asdict
 from itertools import chain, count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from semdd_lightning.cli.configs import find_config, read_data_arguments
 from semdd_lightning.cli.made_with import made_otherwise
 from semdd_lightning.cli.options import options_of
 from semdd_lightning.cli.ownership import Claim, claim_new, is_unfinished
-from semdd_lightning.cli.run_directory import config_digests, write_versions
+from semdd_lightning.cli.run_directory import config_digests, read_versions, write_versions
 from semdd_lightning.errors import ConfigError
+
+if TYPE_CHECKING:  # torch, which the help can be printed without
+    from semdd_lightning.cli.run_record import RunResult
 
 logger = logging.getLogger(__name__)
 
@@ -135,12 +138,11 @@ def _claim(wanted: Path | None, configs: list[Path], words: list[str]) -> Claim:
 
 def _holds_the_same(directory: Path, configs: list[Path], words: list[str]) -> bool:
     """Whether a directory is that of the same command with the same configs, wherever it was to write."""
-    versions = _read_json(directory / "versions.json")
-    command = versions.get("command")
+    versions = read_versions(directory)
     return (
-        isinstance(command, list)
-        and _without_out(command[1:]) == _without_out(words)
-        and versions.get("configs") == config_digests(configs)
+        versions is not None
+        and _without_out(list(versions.command[1:])) == _without_out(words)
+        and versions.configs == config_digests(configs)
     )
 
 
@@ -152,29 +154,21 @@ def _without_out(words: list[str]) -> list[str]:
     return kept
 
 
-def _read_json(file: Path) -> dict[str, Any]:
-    """A JSON file's mapping; empty if there is no such file or it is none."""
-    try:
-        content = json.loads(file.read_text())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
 def _cell(configs: list[Path], sampler: str, seed: int, directory: Path, overrides: list[str]) -> Any:  # noqa: ANN401 - a Cell; importing it here would import torch for --help
     """One run of the comparison: read if it is finished, else run."""
+    from semdd_lightning.cli.run_record import read_result
     from semdd_lightning.evaluation import Cell
 
     cell_directory = directory / f"{sampler}-seed{seed}"
-    result = _read_json(cell_directory / "result.json")
-    if "test_top1" not in result.get("metrics", {}):
+    result = read_result(cell_directory)
+    if result is None or "test_top1" not in result.metrics:
         if not is_unfinished(cell_directory):  # else its training goes on
             _set_aside(cell_directory, "unfinished")
         result = _run_cell(configs, sampler, seed, cell_directory, overrides)
     elif (change := made_otherwise(cell_directory, result)) is not None:
         _set_aside(cell_directory, "older", f": {change}")
         result = _run_cell(configs, sampler, seed, cell_directory, overrides)
-    metrics, labels = result["metrics"], (result.get("labels") or {}).get("kind")
+    metrics, labels = result.metrics, (result.labels or {}).get("kind")
     return Cell(
         sampler,
         seed,
@@ -182,7 +176,7 @@ def _cell(configs: list[Path], sampler: str, seed: int, directory: Path, overrid
         metrics.get("test_top5"),
         str(cell_directory),
         labels,
-        tuple(result.get("cut_short", ())),
+        tuple(result.cut_short),
     )
 
 
@@ -200,7 +194,7 @@ def _set_aside(directory: Path, what: str, why: str = "") -> None:
 
 def _run_cell(
     configs: list[Path], sampler: str, seed: int, directory: Path, overrides: list[str]
-) -> dict[str, Any]:
+) -> RunResult:
     from semdd_lightning.cli.experiment import run_experiment
 
     words = ["fit", *(f"--config={path}" for path in configs), "--trainer.enable_progress_bar=false"]
@@ -213,7 +207,7 @@ def _run_cell(
         found = "; ".join(result.cut_short) or "none"
         msg = f"Expected a test to compare by, found {found}; give data.test an image set, and test it."
         raise ConfigError(msg)
-    return asdict(result)
+    return result
 
 
 def _spelled_out(configs: list[Path], sampler: str) -> bool:
@@ -228,20 +222,22 @@ def _spelled_out(configs: list[Path], sampler: str) -> bool:
 
 
 def _write_cells(directory: Path, cells: list[Any]) -> None:
-    from semdd_lightning.export import write_json
+    from semdd_lightning.records import write_record
 
-    write_json(directory / "cells.json", {"cells": [asdict(cell) for cell in cells]})
+    write_record(directory / "cells.json", {"cells": [asdict(cell) for cell in cells]})
 
 
 def _print(cells: list[Any], baseline: str, directory: Path) -> None:
+    from semdd_lightning.cli.run_record import read_result
     from semdd_lightning.evaluation import comparison_table
     from semdd_lightning.export import write_json, write_text
     from semdd_lightning.report import print_comparison
 
     table = comparison_table(cells, baseline)
     write_text(directory / "comparison.csv", table.to_csv())
-    result = _read_json(Path(cells[-1].directory) / "result.json")
-    measured = {key: result.get(key) for key in ("protocol", "quirks", "protocol_changes")}  # alike in all
+    result = read_result(Path(cells[-1].directory))
+    alike = ("protocol", "quirks", "protocol_changes")  # in all cells
+    measured = {key: getattr(result, key, None) for key in alike}
     measured["cut_short"] = sorted({text for cell in cells for text in cell.cut_short})
     samplers = json.loads(table.to_json(orient="index"))
     write_json(directory / "comparison.json", {**measured, "samplers": samplers})

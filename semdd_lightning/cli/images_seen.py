@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from semdd_lightning.data import EvaluationImages
+from semdd_lightning.training.training_done import overfits, steps_done
 
 LIMITS = {"validation": "limit_val_batches", "test": "limit_test_batches", "predict": "limit_predict_batches"}
 VERBS = {"validation": "validated on", "test": "tested on", "predict": "predicted"}
@@ -37,7 +38,7 @@ class ImagesSeen(Callback):
         seen = self.images.get(split, 0)
         if seen == size:
             return None
-        limit = "overfit_batches" if split == "validation" and trainer.overfit_batches > 0 else LIMITS[split]
+        limit = "overfit_batches" if split == "validation" and overfits(trainer) else LIMITS[split]
         value = getattr(trainer, limit)
         because = "" if value == 1.0 and isinstance(value, float) else f": {limit}={value}"
         return f"{VERBS[split]} {seen} of {size} images{because}"
@@ -79,4 +80,4 @@ class ImagesSeen(Callback):
     def _keep(self, split: str, trainer: Trainer) -> None:
         count = torch.tensor(self._running, device=trainer.strategy.root_device)
         self.images[split] = int(trainer.strategy.reduce(count, reduce_op="sum"))
-        self.steps[split] = trainer.fit_loop.epoch_loop.batch_progress.total.processed
+        self.steps[split] = steps_done(trainer)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from semdd_lightning.cli.run_directory import environment
 from semdd_lightning.errors import RunError, SemddError
 
+if TYPE_CHECKING:  # torch, which the help can be printed without
+    from semdd_lightning.cli.run_record import RunResult
 
-def made_otherwise(directory: Path, result: Mapping[str, Any]) -> str | None:
+
+def made_otherwise(directory: Path, result: RunResult) -> str | None:
     """How a run was made unlike a run here and now, in words; none where it would be made alike.
 
     Versions of the packages that numbers depend on are compared, and the pool's fingerprint.
@@ -19,11 +22,11 @@ def made_otherwise(directory: Path, result: Mapping[str, Any]) -> str | None:
         directory: the run's.
         result: what its ``result.json`` holds.
     """
-    there, here = _versions(result.get("environment") or {}), _versions(environment())
+    there, here = _versions(result.environment), _versions(environment())
     for name, version in here.items():
         if there.get(name) != version:
             return f"it was made with {name} {there.get(name)}, here is {version}"
-    return _other_pool(directory) if result.get("sampler") is not None else None
+    return _other_pool(directory) if result.sampler is not None else None
 
 
 def _versions(made_with: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from importlib import import_module
 from typing import TextIO
 
 from semdd_lightning import __version__
+from semdd_lightning.atomic import disk_error, is_of_disk
 from semdd_lightning.cli.stopping import current, stoppable
-from semdd_lightning.errors import AuditError, SemddError
+from semdd_lightning.errors import AuditError, DiskError, SemddError
 
 COMMANDS = {
     "fit": ("experiment", "select images from a pool, train a student on them, test it"),
@@ -30,6 +31,7 @@ COMMANDS = {
 }
 BAD_INPUT = 2
 REFUSED = 3
+PIPE_CLOSED = 141
 
 HELP = """usage: semdd COMMAND [options]
 
@@ -62,7 +64,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status: 0, 1 for a check that failed, 2 for bad input, 3 for a pool whose classes are not
-        those of its images, 130 after Ctrl-C, 143 after SIGTERM.
+        those of its images, 130 after Ctrl-C, 143 after SIGTERM, 141 where nobody reads the output any more.
     """
     words = list(sys.argv[1:] if args is None else args)
     if not words or words[0] in ("-h", "--help", "help"):
@@ -92,20 +94,36 @@ def main(args: Sequence[str] | None = None) -> int:
 def _run(command: str, words: list[str]) -> int:
     try:
         status: int = import_module(f"semdd_lightning.cli.{COMMANDS[command][0]}").run(command, words)
+        sys.stdout.flush()  # what cannot be written shall be said here, not by a dying interpreter
+    except BrokenPipeError:  # whoever read this has read enough
+        _drop_output()
+        return PIPE_CLOSED
     except Exception as error:
         mendable = _mendable(error)
         if mendable is None or current().received is not None:
             raise
+        if isinstance(mendable, DiskError):
+            _drop_output()
         _refuse(f"semdd {command}: {mendable}")
         return REFUSED if isinstance(mendable, AuditError) else BAD_INPUT
     return status
 
 
 def _mendable(error: BaseException | None) -> SemddError | None:
-    """Our error, or the one that jsonargparse wrapped while it built what a config names."""
+    """Our error, or the one that jsonargparse wrapped while it built what a config names, or the disk's."""
     while error is not None and not isinstance(error, SemddError):
+        if isinstance(error, OSError) and is_of_disk(error):
+            return disk_error(error, error.filename or "a file or the standard output", "use")
         error = error.__cause__
     return error
+
+
+def _drop_output() -> None:
+    """Let what is still to be printed go nowhere, where standard output is what failed."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _refuse(message: str) -> int:

@@ -9,11 +9,13 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from semdd_lightning.atomic import writing
+
 Row = dict[str, float]
 
 
 class MetricsFile(CSVLogger):
-    """Lightning's metrics in a file, and in memory for the checkpoint.
+    """Lightning's metrics in a file, and in memory for the checkpoint; a disk that refuses the file is named.
 
     Args:
         directory: the run directory.
@@ -38,6 +40,11 @@ class MetricsFile(CSVLogger):
             step = values.pop("step", None)
             self.log_metrics(values, None if step is None else int(step))
         self.save()
+
+    def save(self) -> None:
+        """Write what came since it was last written."""
+        with writing(Path(self.log_dir)):
+            super().save()
 
 
 def rows_so_far(trainer: Trainer, *, epoch_ends: bool) -> list[Row]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from semdd_lightning.training import training_done
+from semdd_lightning.training.training_done import steps_done, training_done
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class ProgressLines(Callback):
     ) -> None:
         """Say it, if it is time."""
         now = time.monotonic()
-        steps = trainer.fit_loop.epoch_loop.batch_progress.total.processed
+        steps = steps_done(trainer)
         if self._first is None:
             self._first = steps - 1  # of a resumed training, not 0
         if not trainer.is_global_zero or now - self._said < self.seconds:

@@ -6,13 +6,18 @@ import hashlib
 import os
 import platform
 import sys
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from semdd_lightning import __version__
-from semdd_lightning.export import write_json
+from pydantic import ConfigDict, with_config
 
+from semdd_lightning import __version__
+from semdd_lightning.errors import RunError
+from semdd_lightning.records import RECORD, read_record, write_record
+
+VERSIONS = "versions.json"
 PACKAGES = ("torch", "torchvision", "lightning", "open_clip_torch", "torchmetrics", "timm", "numpy")
 
 
@@ -32,7 +37,26 @@ def write_versions(directory: Path, words: list[str], configs: list[Path] | None
     content = {"command": ["semdd", *words], "working_directory": str(Path.cwd()), **environment()}
     if configs is not None:
         content["configs"] = config_digests(configs)
-    write_json(directory / "versions.json", content)
+    write_record(directory / VERSIONS, content)
+
+
+@with_config(RECORD | ConfigDict(extra="ignore"))
+@dataclass(frozen=True)
+class Versions:
+    """What `write_versions` wrote, as far as somebody reads it again."""
+
+    command: tuple[str, ...]
+    configs: dict[str, str] | None = None
+
+
+def read_versions(directory: Path) -> Versions | None:
+    """Command and configs of a directory; none where it says nothing of them.
+
+    Raises:
+        RunError: if what it says cannot be trusted.
+    """
+    file = directory / VERSIONS
+    return read_record(file, Versions, RunError, "give another directory") if file.is_file() else None
 
 
 def config_digests(configs: list[Path]) -> dict[str, str]:

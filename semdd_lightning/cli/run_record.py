@@ -11,19 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from pydantic import ConfigDict, with_config
 
 from semdd_lightning.cli.images_seen import LIMITS, ImagesSeen
 from semdd_lightning.cli.run_directory import environment, from_here
 from semdd_lightning.data import ImageDataModule, PoolDataModule
 from semdd_lightning.data.audit_record import audit_outcome
 from semdd_lightning.errors import RunError
-from semdd_lightning.export import write_json
+from semdd_lightning.records import RECORD, read_record, write_record
 from semdd_lightning.report import print_run_table, statistics_record, write_contact_sheet
 from semdd_lightning.training import BestOfEvaluations, StoredLabels, TrainingDone, training_done
+from semdd_lightning.training.training_done import trial_steps
 
 logger = logging.getLogger(__name__)
+RESULT = "result.json"
 
 
+@with_config(RECORD | ConfigDict(extra="ignore"))  # another version may say more
 @dataclass
 class RunResult:
     """What a run found, as ``result.json`` holds it.
@@ -87,6 +91,14 @@ class RunResult:
     seconds: dict[str, float] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        wrong = {
+            name: value for name, value in self.metrics.items() if "_top" in name and not 0 <= value <= 1
+        }
+        if wrong:
+            msg = f"Expected accuracies in [0, 1], found {wrong}; run it again."
+            raise RunError(msg)
+
     @property
     def leaves_choice(self) -> bool:
         """Whether the pool holds more images than were chosen: else every sampler chooses the same."""
@@ -98,6 +110,18 @@ class RunResult:
         if self.directory is not None:
             shown = {**asdict(self), "directory": str(from_here(Path(self.directory)))}
             print_run_table(shown, next_commands(self))
+
+
+def read_result(directory: Path) -> RunResult | None:
+    """The result of a run; none where there is none that can be trusted, and a warning says why."""
+    file = directory / RESULT
+    if not file.is_file():
+        return None
+    try:
+        return read_record(file, RunResult, RunError, "the run has to be made again")
+    except RunError as error:
+        logger.warning("%s", error)
+        return None
 
 
 class RunRecord(Callback):
@@ -198,7 +222,7 @@ class RunRecord(Callback):
             audit = later or data.selected.audit
             self.result.audit = None if audit is None else audit_outcome(data.selected.pool, audit)
         self.result.environment = environment()
-        write_json(self.directory / "result.json", asdict(self.result))
+        write_record(self.directory / RESULT, asdict(self.result))
 
     def _say_what_was_done(self, trainer: Trainer, data: ImageDataModule) -> None:
         """Passes, images and words of the result, by what the trainer did and not by what was asked."""
@@ -217,8 +241,8 @@ class RunRecord(Callback):
         found = [self.seen.shortfall(split, sizes[split], trainer) for split in splits]
         result.cut_short = [text for text in (done and done.shortfall, *found) if text]
         self._keep_best(trainer)
-        if trainer.fast_dev_run:
-            result.cut_short = [f"a trial without an accuracy: fast_dev_run={trainer.fast_dev_run}"]
+        if trial := trial_steps(trainer):
+            result.cut_short = [f"a trial without an accuracy: fast_dev_run={trial}"]
             result.metrics, result.best = {}, None
 
     def _keep_best(self, trainer: Trainer) -> None:

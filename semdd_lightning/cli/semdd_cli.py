@@ -45,7 +45,7 @@ from semdd_lightning.errors import ConfigError
 from semdd_lightning.export import write_text
 from semdd_lightning.freed_memory import keep_freed_memory
 from semdd_lightning.training import ClassifierModule
-from semdd_lightning.training.checkpoint_io import write_whole_checkpoints
+from semdd_lightning.training.checkpoint_io import read_checkpoint, write_whole_checkpoints
 
 logger = logging.getLogger(__name__)
 
@@ -148,6 +148,9 @@ class SemddCLI(LightningCLI):
             super().parse_arguments(parser, words)
         except ArgumentError as error:
             raise ConfigError(refusal(words[0], str(error))) from error
+
+    def _parse_ckpt_path(self) -> None:
+        """Unlike Lightning, let nothing that stands in a checkpoint change what the config says."""
 
     def before_instantiate_classes(self) -> None:
         """Make the run directory and write the config, on one rank, before anything can fail."""
@@ -296,11 +299,14 @@ class SemddCLI(LightningCLI):
                 "(an untrained student is not worth a number)."
             )
             raise ConfigError(msg)
-        if path is not None and "://" not in str(path) and not Path(path).exists():
+        if path is None or "://" in str(path):
+            return
+        if not Path(path).exists():
             msg = (
                 f"Expected a checkpoint at {Path(path).absolute()}, found none; give the last.ckpt of a run."
             )
             raise ConfigError(msg)
+        read_checkpoint(Path(path), ConfigError, "give the last.ckpt of a run")
 
     def _configs(self) -> list[str]:
         return [str(path) for path in self._get(self.config, "config") or []]

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from semdd_lightning.atomic import remove_stale_files, temporary_path, write_atomically
+from semdd_lightning.atomic import remove_stale_files, temporary_path, write_atomically, writing
 from semdd_lightning.errors import RunError
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON atomically."""
+    """Write JSON atomically, for others to read; what is read here again is a record."""
     write_text(path, json.dumps(content, indent=2, default=str, allow_nan=False) + "\n")
 
 
@@ -34,7 +34,11 @@ def check_output_file(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically: temporary name, fsync, rename."""
+    """Write a text file atomically.
+
+    Raises:
+        DiskError: if it cannot be written.
+    """
     write_atomically(path, text.encode())
 
 
@@ -47,19 +51,21 @@ def new_directory(path: Path) -> Iterator[Path]:
 
     Raises:
         RunError: if something with that name is there already.
+        DiskError: if it cannot be written.
     """
     if path.exists():
         raise _taken(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    remove_stale_files(path.parent)
-    unfinished = temporary_path(path)
-    try:
-        unfinished.mkdir()
-        yield unfinished
-        _rename(unfinished, path)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_stale_files(path.parent)
+        unfinished = temporary_path(path)
+        try:
+            unfinished.mkdir()
+            yield unfinished
+            _rename(unfinished, path)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
 
 
 def _rename(unfinished: Path, path: Path) -> None:

@@ -20,7 +20,6 @@ from semdd_lightning.prior.cache import (
     FORMAT,
     SHARD_SIZE,
     CachedTensor,
-    content_key,
     describe_folder,
 )
 from semdd_lightning.prior.loaded_clip import LoadedClip
@@ -28,6 +27,7 @@ from semdd_lightning.prior.open_clip_prior import OpenClipPrior
 from semdd_lightning.prior.prompts import text_prototypes, warn_of_equal_prototypes
 from semdd_lightning.prior.shards import Shards, complete_shards, stalled
 from semdd_lightning.prior.sources import ModelSource
+from semdd_lightning.records import content_key
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,9 +150,9 @@ def _prototypes(
             content = file.read() if file.path.is_file() else None
             if content is None:
                 return _new_prototypes(file, identity, load())
-    prototypes, metadata = content
+    prototypes, notes = content
     warn_of_equal_prototypes(names, prototypes)
-    return prototypes, float(metadata["logit_scale"])
+    return prototypes, notes["logit_scale"]
 
 
 def _new_prototypes(
@@ -160,5 +160,5 @@ def _new_prototypes(
 ) -> tuple[Tensor, float]:
     remove_stale_files(file.path.parent)
     prototypes = text_prototypes(clip, identity["names"], identity["templates"]).cpu()
-    file.write(prototypes, logit_scale=repr(clip.logit_scale))
+    file.write(prototypes, logit_scale=clip.logit_scale)
     return prototypes, clip.logit_scale

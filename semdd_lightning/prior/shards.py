@@ -17,11 +17,12 @@ from semdd_lightning.atomic import remove_stale_files
 from semdd_lightning.errors import CacheError
 from semdd_lightning.locks import POLL_SECONDS, Lock
 from semdd_lightning.pools import Pool
-from semdd_lightning.prior.cache import CachedTensor, content_key, describe_folder, shard_ranges
+from semdd_lightning.prior.cache import CachedTensor, describe_folder, shard_ranges
 from semdd_lightning.prior.encoding import encode_shards
 from semdd_lightning.prior.loaded_clip import LoadedClip
 from semdd_lightning.prior.open_clip_prior import OpenClipPrior
 from semdd_lightning.progress import image_progress
+from semdd_lightning.records import content_key
 
 _WORTH_A_BAR = 200  # images
 _log = logging.getLogger(__name__)

@@ -27,10 +27,9 @@ def write_contact_sheet(path: Path, table: pd.DataFrame, pool: Pool) -> Path:
         table: score table of a selection.
         pool: the pool that the selection was made from.
     """
-    figure = draw_contact_sheet(table, pool)
     content = BytesIO()
-    figure.savefig(content, format="png")
-    write_atomically(path, content.getvalue())
+    draw_contact_sheet(table, pool).savefig(content, format="png")
+    write_atomically(path, content.getbuffer())
     return path
 
 

@@ -29,7 +29,7 @@ from semdd_lightning.training.checkpoint_card import checkpoint_card, class_orde
 from semdd_lightning.training.history import training_history
 from semdd_lightning.training.losses import mixed_label_loss
 from semdd_lightning.training.schedules import CosineLR, ScheduleFactory, fused, parameter_groups
-from semdd_lightning.training.training_done import TrainingDone, training_done
+from semdd_lightning.training.training_done import TrainingDone, training_done, trial_steps
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +136,7 @@ class ClassifierModule(LightningModule):
     def on_fit_start(self) -> None:
         """The command line links epochs to passes; a trainer made by hand may disagree."""
         data, epochs = self._data, self.trainer.max_epochs
-        if epochs != data.passes // data.passes_per_epoch and not self.trainer.fast_dev_run:
+        if epochs != data.passes // data.passes_per_epoch and not trial_steps(self.trainer):
             logger.warning(
                 "Expected max_epochs %d for %d passes at %d an epoch, found %s; the schedule counts passes",
                 data.passes // data.passes_per_epoch,

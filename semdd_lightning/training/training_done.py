@@ -73,8 +73,7 @@ def training_done(trainer: Trainer, data: ImageDataModule) -> TrainingDone:
         trainer: a trainer that fits or has fitted.
         data: its data module, after ``setup('fit')``.
     """
-    loop = trainer.fit_loop.epoch_loop
-    steps, of_pass = loop.batch_progress.total.processed, len(data.schedule.batches)
+    steps, of_pass = steps_done(trainer), len(data.schedule.batches)
     of_epoch = int(trainer.num_training_batches) if steps else of_pass  # fewer where batches are limited
     epochs, begun = divmod(steps, of_epoch)
     done = TrainingDone(
@@ -89,13 +88,41 @@ def training_done(trainer: Trainer, data: ImageDataModule) -> TrainingDone:
     return TrainingDone(**{**vars(done), "ended_by": ", ".join(reasons) or None})
 
 
+def steps_done(trainer: Trainer) -> int:
+    """Training batches that a trainer has been through, those before it was resumed included.
+
+    Args:
+        trainer: a trainer that fits or has fitted.
+    """
+    done: int = trainer.fit_loop.epoch_loop.batch_progress.total.processed  # type: ignore[attr-defined]
+    return done
+
+
+def trial_steps(trainer: Trainer) -> int | bool:
+    """What ``fast_dev_run`` was set to; false for a run that is none.
+
+    Args:
+        trainer: any trainer.
+    """
+    return trainer.fast_dev_run  # type: ignore[attr-defined, no-any-return] # set where mypy does not look
+
+
+def overfits(trainer: Trainer) -> bool:
+    """Whether ``overfit_batches`` is on.
+
+    Args:
+        trainer: any trainer.
+    """
+    return trainer.overfit_batches > 0  # type: ignore[attr-defined, no-any-return]
+
+
 def _reasons(trainer: Trainer, *, limited: bool) -> list[str]:
     """Every setting that has cut a training short."""
-    if trainer.fast_dev_run:
-        return [f"fast_dev_run={trainer.fast_dev_run}"]
+    if trial := trial_steps(trainer):
+        return [f"fast_dev_run={trial}"]
     found = []
     if limited or trainer.limit_train_batches == 0:
-        overfit = trainer.overfit_batches > 0
+        overfit = overfits(trainer)
         name = "overfit_batches" if overfit else "limit_train_batches"
         found.append(f"{name}={getattr(trainer, name)}")
     if 0 <= trainer.max_steps <= trainer.global_step:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from semdd_lightning.errors import RunError, SemddError
+from semdd_lightning.errors import DiskError, RunError
 from semdd_lightning.export import new_directory, write_json, write_text
 
 
@@ -36,7 +36,7 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(SemddError, match="disk full"):
+    with pytest.raises(DiskError, match=r"x\.json, found disk full; look at the disk"):
         write_json(tmp_path / "x.json", {"a": 1})
     assert list(tmp_path.iterdir()) == []
 

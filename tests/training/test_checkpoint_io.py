@@ -6,11 +6,13 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.plugins.io import AsyncCheckpointIO, TorchCheckpointIO
+from torch import Tensor
 
 from semdd_lightning.errors import RunError
 from semdd_lightning.training.checkpoint_io import AtomicCheckpointIO, write_whole_checkpoints
@@ -27,13 +29,26 @@ def disk_of(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+def checkpoint_of(weight: Tensor) -> dict[str, Any]:
+    card = {
+        "network": "conv3",
+        "num_classes": 2,
+        "image_size": 8,
+        "mean": (0.5, 0.5, 0.5),
+        "std": (0.5, 0.5, 0.5),
+        "class_names": ["cat", "dog"],
+        "class_wnids": None,
+    }
+    return {"state_dict": {"network.weight": weight}, "semdd": card}
+
+
 def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", "/dev/shm")  # noqa: S108 - another file system
     file, checkpoints = tmp_path / "last.ckpt", AtomicCheckpointIO()
-    checkpoints.save_checkpoint({"step": torch.tensor(1)}, file)
+    checkpoints.save_checkpoint(checkpoint_of(torch.ones(1)), file)
     with disk_of(10_000), pytest.raises(RunError, match=r"write the checkpoint .*last\.ckpt, found"):
-        checkpoints.save_checkpoint({"step": torch.arange(10_000)}, file)
-    assert checkpoints.load_checkpoint(file)["step"] == 1
+        checkpoints.save_checkpoint(checkpoint_of(torch.arange(10_000)), file)
+    assert checkpoints.load_checkpoint(file)["state_dict"]["network.weight"] == 1
     assert list(tmp_path.iterdir()) == [file]
 
 

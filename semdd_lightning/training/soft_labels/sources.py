@@ -118,7 +118,7 @@ class StoredLabels(SoftLabels):
     def check(self, request: LabelRequest) -> None:
         """See that all labels are there, fit the loss, and are of what the config draws."""
         store, data = self._store(), request.data
-        store.require_complete()
+        store.require_whole()
         header = store.header
         header.label_format.require_fit(request.loss, request.temperature)
         if request.loss == "mse" and header.label_format.precision == "int8":
