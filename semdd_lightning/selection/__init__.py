@@ -30,7 +30,9 @@ from semdd_lightning.selection.samplers import (
     herding,
     k_center,
     sampler_kind,
+    sampler_meanings,
     sampler_names,
+    sampler_word,
 )
 from semdd_lightning.selection.scores import (
     SCORES,
@@ -40,6 +42,7 @@ from semdd_lightning.selection.scores import (
     build_score,
     class_relevance,
     class_separability,
+    score_meanings,
     score_names,
 )
 from semdd_lightning.selection.selection import Selection
@@ -97,7 +100,10 @@ __all__ = [
     "k_center",
     "normalize",
     "sampler_kind",
+    "sampler_meanings",
     "sampler_names",
+    "sampler_word",
+    "score_meanings",
     "score_names",
     "selection_report",
     "semantic_filter",
