@@ -28,6 +28,7 @@ PROTOCOLS = {  # in the order of the page, with the data set that shows its reci
     "edc": "imagenet1k",
     "minimax": "imagewoof",
     "dcbench": "cifar10",
+    "hard": "cifar10",
 }
 DATA = ("cifar10", "cifar100", "tinyimagenet", "imagewoof", "imagenet100", "imagenet1k")
 IPCS = (1, 10, 20, 50, 100)
@@ -41,7 +42,7 @@ semdd fit --config imagewoof.yaml --config protocols/minimax.yaml --data.pool.pa
 ```
 
 The data set's config owns the pool, the classes, the splits, the student and the teacher of soft labels; the
-protocol owns the recipe, and replaces the student where it trains on hard labels. What depends on images per
+protocol owns the recipe, and replaces the student where it trains on hard labels (but `hard` keeps it). What depends on images per
 class, classes, image size, student or teacher is settled before the run begins: `--print_config` and the
 run's `config.yaml` show the values. Used again for another ipc, student or mixing, that config is settled
 anew. Precision, devices and storage are the machine's, and no part of a protocol.
@@ -76,7 +77,7 @@ def section(name: str, data: str) -> str:
     file = packaged_configs() / "protocols" / f"{name}.yaml"
     text = file.read_text()
     protocol = read_protocol(yaml.safe_load(text), file)
-    lines = [f"## {name}", "", *said(text), f"Source: `{protocol.source}`, for {covered(protocol)}.", ""]
+    lines = [f"## {name}", "", *said(text), f"Source: `{protocol.source}`, for {covered(protocol) or 'anything'}.", ""]
     lines += [f"Shown for `{data}.yaml` at 10 images a class:", ""]
     rows = recipe(experiment(name, data, 10))
     lines += ["| | |", "|---|---|", *(f"| {row} | {text} |" for row, text in rows.items()), ""]
@@ -211,7 +212,7 @@ def _batches(found: dict[str, Any]) -> str:
 def _habits(found: dict[str, Any]) -> str:
     habits = ["`half_cosine`"] if found.get("model.schedule.stretch") == 2 else []
     habits += ["`statistics_twice`"] if found.get("model.statistics_twice") else []
-    for callback in found["trainer.callbacks"] or []:
+    for callback in found.get("trainer.callbacks") or []:
         options = callback["init_args"]
         every = "hundredth of the passes" if options["every"] is None else f"{options['every']} passes"
         after = f" after {options['after']:.0%} of all" if options["after"] else ""

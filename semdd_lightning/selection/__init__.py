@@ -54,6 +54,7 @@ from semdd_lightning.selection.statistics import (
     selection_report,
     subset_statistics,
 )
+from semdd_lightning.selection.table import score_columns
 
 __all__ = [
     "METRICS",
@@ -103,6 +104,7 @@ __all__ = [
     "sampler_meanings",
     "sampler_names",
     "sampler_word",
+    "score_columns",
     "score_meanings",
     "score_names",
     "selection_report",
