@@ -8,6 +8,7 @@ What is filled stands between ``<!-- NAME -->`` and ``<!-- end -->``. A test com
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -46,10 +47,7 @@ def score_table() -> list[str]:
 
 
 def sampler_table() -> list[str]:
-    """Every sampler: what it chooses, its parameters and defaults, what it needs.
-
-    Parameters of quality and of the filter, where they have the usual defaults, are named once below.
-    """
+    """Every sampler: what it chooses, its parameters, what it needs; shared parameters stand below, once."""
     rows = [
         f"| `{name}` | {kind.meaning} | {_parameters(kind)} | {_needs(kind.needs)} |"
         for name, kind in SAMPLERS.items()
@@ -68,24 +66,21 @@ def sampler_table() -> list[str]:
 def sampler_list() -> list[str]:
     """The README's item about samplers."""
     names = ", ".join(f"`{name}`" for name in SAMPLERS)
-    return [
-        f"- **Samplers**: {names}",
-        "  ([docs/method.md](docs/method.md)), or [your own](docs/extending.md). Same cached embeddings, same "
-        "answer: on any machine, any number of ranks.",
-    ]
+    text = (
+        f"- **Samplers**: {names} ([docs/method.md](docs/method.md)), or [your own](docs/extending.md). Same "
+        "cached embeddings, same answer: on any machine, any number of ranks."
+    )
+    return textwrap.wrap(text, width=118, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _parameters(kind: type[Sampler]) -> str:
-    """Own parameters and those with other defaults; shared ones by the group's name."""
-    known, words = _defaults(kind), []
-    for base, word in ((QualityRule, "quality"), (FilteringSampler, "filter")):
-        if issubclass(kind, base):
-            words.append(f"of {word}")
-    shared = _defaults(FilteringSampler)
-    inherited = shared if issubclass(kind, FilteringSampler) else _defaults(QualityRule)
-    usual = inherited if issubclass(kind, QualityRule) else {}
-    own = {name: value for name, value in known.items() if name not in usual or usual[name] != value}
-    return "; ".join([*words, *([_listed(own)] if own else [])]) or "-"
+    """Groups that it shares, its own parameters, and those of a group that have another default in it."""
+    groups = {"quality": QualityRule, "the filter": FilteringSampler}
+    shared = {word: base for word, base in groups.items() if issubclass(kind, base)}
+    usual = {name: value for base in shared.values() for name, value in _defaults(base).items()}
+    unset = object()
+    own = {name: value for name, value in _defaults(kind).items() if usual.get(name, unset) != value}
+    return "; ".join([*(f"of {word}" for word in shared), *([_listed(own)] if own else [])]) or "-"
 
 
 def _defaults(kind: type[Any]) -> dict[str, Any]:

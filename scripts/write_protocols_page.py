@@ -42,10 +42,10 @@ semdd fit --config imagewoof.yaml --config protocols/minimax.yaml --data.pool.pa
 ```
 
 The data set's config owns the pool, the classes, the splits, the student and the teacher of soft labels; the
-protocol owns the recipe, and replaces the student where it trains on hard labels (but `hard` keeps it). What depends on images per
-class, classes, image size, student or teacher is settled before the run begins: `--print_config` and the
-run's `config.yaml` show the values. Used again for another ipc, student or mixing, that config is settled
-anew. Precision, devices and storage are the machine's, and no part of a protocol.
+protocol owns the recipe, and replaces the student where it trains on hard labels, unless it names none, as
+`hard`. What depends on images per class, classes, image size, student or teacher is settled before the run
+begins: `--print_config` and the run's `config.yaml` show the values. Used again for another ipc, student or
+mixing, that config is settled anew. Precision, devices and storage are the machine's, and no part of a protocol.
 
 Any option goes over a protocol's; the table and `result.json` (`protocol_changes`) then name it beside the
 protocol's value. Outside of what the peer's code covers, a run says so before it begins: it goes on by the
@@ -77,7 +77,13 @@ def section(name: str, data: str) -> str:
     file = packaged_configs() / "protocols" / f"{name}.yaml"
     text = file.read_text()
     protocol = read_protocol(yaml.safe_load(text), file)
-    lines = [f"## {name}", "", *said(text), f"Source: `{protocol.source}`, for {covered(protocol) or 'anything'}.", ""]
+    lines = [
+        f"## {name}",
+        "",
+        *said(text),
+        f"Source: `{protocol.source}`, for {covered(protocol) or 'anything'}.",
+        "",
+    ]
     lines += [f"Shown for `{data}.yaml` at 10 images a class:", ""]
     rows = recipe(experiment(name, data, 10))
     lines += ["| | |", "|---|---|", *(f"| {row} | {text} |" for row, text in rows.items()), ""]

@@ -32,6 +32,7 @@ PROTOCOLS = {  # protocol -> the data set that it is tried on
     "edc": "imagenette",
     "minimax": "imagewoof",
     "dcbench": "cifar10",
+    "hard": "quickstart",
 }
 CUSTOM = ("tabby cat", "golden retriever", "school bus")
 
