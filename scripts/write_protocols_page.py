@@ -45,7 +45,8 @@ The data set's config owns the pool, the classes, the splits, the student and th
 protocol owns the recipe, and replaces the student where it trains on hard labels, unless it names none, as
 `hard`. What depends on images per class, classes, image size, student or teacher is settled before the run
 begins: `--print_config` and the run's `config.yaml` show the values. Used again for another ipc, student or
-mixing, that config is settled anew. Precision, devices and storage are the machine's, and no part of a protocol.
+mixing, that config is settled anew. Precision, devices and storage are the machine's, and no part of a
+protocol.
 
 Any option goes over a protocol's; the table and `result.json` (`protocol_changes`) then name it beside the
 protocol's value. Outside of what the peer's code covers, a run says so before it begins: it goes on by the

@@ -6,7 +6,7 @@ import argparse
 
 
 class ParserWithChoices(argparse.ArgumentParser):
-    """A parser whose help ends with all samplers and scores; they are looked up, with torch, only for that."""
+    """A parser whose help ends with all samplers and scores, looked up, with torch, only for that."""
 
     def format_help(self) -> str:
         """The help, and the lists behind it."""

@@ -34,6 +34,7 @@ Further options go to every run: semdd compare --config cifar10.yaml ... --data.
 An interrupted comparison goes on when the same command is given again with its directory as --out: finished
 runs are read, not run again.
 """
+_NO_FILE_NAME = re.compile(r"[^\w.-]")  # an installed sampler may have any name
 SET_HERE = {  # option of a run -> what compare has in its place
     "--seed_everything": "--seeds",
     "--data.selection_seed": "--seeds",
@@ -170,7 +171,7 @@ def _cell(configs: list[Path], sampler: str, seed: int, directory: Path, overrid
     """One run of the comparison: read if it is finished, else run."""
     from semdd_lightning.evaluation import Cell
 
-    cell_directory = directory / f"{re.sub(r'[^\w.-]', '_', sampler)}-seed{seed}"
+    cell_directory = directory / f"{_NO_FILE_NAME.sub('_', sampler)}-seed{seed}"
     result = _read_json(cell_directory / "result.json")
     if "test_top1" not in result.get("metrics", {}):
         _set_aside(cell_directory)

@@ -72,7 +72,7 @@ def sampler_description(
         given = str(given)
     if isinstance(given, str) and (not given or "{" in given):
         msg = (
-            f"Expected a sampler as a name, or as class_path and init_args, found {given!r}; give for example "
+            f"Expected a sampler as a name, or as class_path and init_args, found {given!r}; for example "
             '--sampler \'{"class_path": "TwoStage", "init_args": {"candidate_ratio": 4}}\'.'
         )
         raise ConfigError(msg)
@@ -100,8 +100,8 @@ def described_sampler(description: str | dict[str, Any]) -> Sampler:
     for name in parameters:
         if name not in known:
             msg = (
-                f"Expected parameters of the sampler {kind.name} ({', '.join(known) or 'it has none'}), found "
-                f"{name}; correct the name."
+                f"Expected parameters of the sampler {kind.name} ({', '.join(known) or 'it has none'}), "
+                f"found {name}; correct the name."
             )
             raise ConfigError(msg)
     try:
@@ -112,5 +112,8 @@ def described_sampler(description: str | dict[str, Any]) -> Sampler:
             cause = cause.__cause__
         if cause is not None:
             raise cause from None
-        msg = f"Expected values that the sampler {kind.name} takes, found {parameters}: {error.__cause__}"
+        msg = (
+            f"Expected values that the sampler {kind.name} takes, found {parameters}; correct what is said "
+            f"here: {error.__cause__}"
+        )
         raise ConfigError(msg) from error

@@ -82,7 +82,7 @@ def find_kind(name: str, what: str, group: str, own: Mapping[str, type[T]], base
     if name in known:
         return known[name]
     points = [point for point in entry_points(group=group) if point.name == name]
-    if not points and "." not in name:
+    if not points and not {".", ":"} & set(name):
         msg = (
             f"Expected a {what} out of {', '.join(names_in(group, own))}, found {name!r}; choose one of "
             f"these names, or give the path of a class, as my_package.My{what.capitalize()}."
@@ -96,10 +96,11 @@ def find_kind(name: str, what: str, group: str, own: Mapping[str, type[T]], base
             "correct the path, and run where Python finds the module."
         )
         raise SelectionError(msg) from error
-    if not (isinstance(kind, type) and issubclass(kind, base)) or isabstract(kind) or not is_dataclass(kind):
+    is_one = isinstance(kind, type) and issubclass(kind, base)
+    if not is_one or isabstract(kind) or not is_dataclass(kind):
         msg = (
-            f"Expected {name!r} to be a dataclass that derives from {base.__module__}.{base.__name__} and has "
-            f"all its methods, found {kind!r}; see docs/extending.md."
+            f"Expected {name!r} to be a dataclass that derives from {base.__module__}.{base.__name__} and "
+            f"has all its methods, found {kind!r}; see docs/extending.md."
         )
         raise SelectionError(msg)
     if own.get(kind.name, kind) is not kind:

@@ -109,7 +109,8 @@ def score_columns(table: pd.DataFrame) -> list[str]:
     Args:
         table: The table of a selection, with further columns perhaps.
 
-    >>> score_columns(pd.DataFrame({"predicted": [0], "mine": [0.5], "class_separability": [np.nan], "quality": 0}))
+    >>> columns = {"predicted": [0], "mine": [0.5], "class_separability": [np.nan], "quality": [0.1]}
+    >>> score_columns(pd.DataFrame(columns))
     ['mine']
     """
     behind = table.loc[:, "predicted":"quality"].columns[1:-1]  # type: ignore[misc]

@@ -12,6 +12,7 @@ from semdd_lightning.cli.sampler_options import described_sampler, sampler_descr
 from semdd_lightning.errors import ConfigError, SelectionError
 from semdd_lightning.selection import Random, TwoStage
 
+POSTERIOR = ["--sampler.scores.posterior", "1"]
 SPELLED_OUT = {"class_path": "TwoStage", "init_args": {"candidate_ratio": 4, "diversity_weight": 0.1}}
 
 
@@ -34,18 +35,30 @@ def built(*words: str, of_config: Any = None) -> object:  # noqa: ANN401 - what 
             SPELLED_OUT,
             TwoStage(candidate_ratio=4.0, diversity_weight="auto"),
         ),
-        (["--sampler", "two_stage", "--sampler.candidates_per_class", "9"], SPELLED_OUT, TwoStage(candidates_per_class=9)),
-        (["--sampler", json.dumps(SPELLED_OUT)], "random", TwoStage(candidate_ratio=4.0, diversity_weight=0.1)),
-        (["--sampler", "{class_path: two_stage}", "--sampler.init_args.text_weight", "1"], None, TwoStage(text_weight=1.0)),
+        (
+            ["--sampler", "two_stage", "--sampler.candidates_per_class", "9"],
+            SPELLED_OUT,
+            TwoStage(candidates_per_class=9),
+        ),
+        (
+            ["--sampler", json.dumps(SPELLED_OUT)],
+            "random",
+            TwoStage(candidate_ratio=4.0, diversity_weight=0.1),
+        ),
+        (
+            ["--sampler", "{class_path: two_stage}", "--sampler.init_args.text_weight", "1"],
+            None,
+            TwoStage(text_weight=1.0),
+        ),
         (["--sampler", "semdd_lightning.selection.TwoStage"], None, TwoStage()),
         (["--sampler.scores", "{typicality: 1}"], None, TwoStage(scores={"typicality": 1.0})),
         (
-            ["--sampler.scores.semdd_lightning.selection.scores.Typicality=2", "--sampler.scores.posterior", "1"],
+            ["--sampler.scores.semdd_lightning.selection.scores.Typicality=2", *POSTERIOR],
             None,
             TwoStage(scores={"semdd_lightning.selection.scores.Typicality": 2.0, "posterior": 1.0}),
         ),
     ],
-)  # fmt: skip
+)
 def test_what_is_asked_for_is_built(words: list[str], of_config: Any, expected: object) -> None:  # noqa: ANN401
     assert built(*words, of_config=of_config) == expected
 

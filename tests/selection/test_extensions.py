@@ -46,7 +46,7 @@ class First(Sampler):
     And nothing else.
     """
     def pick(self, pool, ipc, seed):
-        return Picks(torch.arange(ipc), torch.zeros(ipc))
+        return Picks(torch.arange(ipc), torch.zeros(ipc, dtype=torch.float64))
 
 @dataclass(frozen=True)
 class Needy(First):
@@ -149,7 +149,7 @@ def test_installed_samplers_are_listed_and_built(tmp_path: Path) -> None:
     for broken in ("lost", "leaving"):
         assert meanings[broken].startswith(f"cannot be used: Expected '{broken}' to be the path of a sampler")
     assert type(build_sampler("first")).__name__ == "First"
-    with pytest.raises(SelectionError, match="out of two_stage, .*, first, leaving, lost, found 'last'"):
+    with pytest.raises(SelectionError, match=r"out of two_stage, .*, first, leaving, lost, found 'last'"):
         build_sampler("last")
     assert all(score_meanings().values())
 
@@ -194,7 +194,7 @@ class Odd(Score):
     [
         (None, "found NoneType"),
         (torch.zeros(3), r"found shape \(3,\)"),
-        (torch.full((12,), torch.nan), "some that are not finite"),
+        (torch.full((12,), torch.nan), "found some that are not finite"),
     ],
 )
 def test_a_score_is_a_finite_number_for_every_image(
