@@ -219,7 +219,7 @@ def _batches(found: dict[str, Any]) -> str:
 def _habits(found: dict[str, Any]) -> str:
     habits = ["`half_cosine`"] if found.get("model.schedule.stretch") == 2 else []
     habits += ["`statistics_twice`"] if found.get("model.statistics_twice") else []
-    for callback in found.get("trainer.callbacks") or []:
+    for callback in found["trainer.callbacks"] or []:
         options = callback["init_args"]
         every = "hundredth of the passes" if options["every"] is None else f"{options['every']} passes"
         after = f" after {options['after']:.0%} of all" if options["after"] else ""
