@@ -28,6 +28,7 @@ PROTOCOLS = {  # in the order of the page, with the data set that shows its reci
     "edc": "imagenet1k",
     "minimax": "imagewoof",
     "dcbench": "cifar10",
+    "hard": "cifar10",
 }
 DATA = ("cifar10", "cifar100", "tinyimagenet", "imagewoof", "imagenet100", "imagenet1k")
 IPCS = (1, 10, 20, 50, 100)
@@ -41,10 +42,11 @@ semdd fit --config imagewoof.yaml --config protocols/minimax.yaml --data.pool.pa
 ```
 
 The data set's config owns the pool, the classes, the splits, the student and the teacher of soft labels; the
-protocol owns the recipe, and replaces the student where it trains on hard labels. What depends on images per
-class, classes, image size, student or teacher is settled before the run begins: `--print_config` and the
-run's `config.yaml` show the values. Used again for another ipc, student or mixing, that config is settled
-anew. Precision, devices and storage are the machine's, and no part of a protocol.
+protocol owns the recipe, and replaces the student where it trains on hard labels, unless it names none, as
+`hard`. What depends on images per class, classes, image size, student or teacher is settled before the run
+begins: `--print_config` and the run's `config.yaml` show the values. Used again for another ipc, student or
+mixing, that config is settled anew. Precision, devices and storage are the machine's, and no part of a
+protocol.
 
 Any option goes over a protocol's; the table and `result.json` (`protocol_changes`) then name it beside the
 protocol's value. Outside of what the peer's code covers, a run says so before it begins: it goes on by the
@@ -78,7 +80,13 @@ def section(name: str, data: str) -> str:
     file = packaged_configs() / "protocols" / f"{name}.yaml"
     text = file.read_text()
     protocol = read_protocol(yaml.safe_load(text), file)
-    lines = [f"## {name}", "", *said(text), f"Source: `{protocol.source}`, for {covered(protocol)}.", ""]
+    lines = [
+        f"## {name}",
+        "",
+        *said(text),
+        f"Source: `{protocol.source}`, for {covered(protocol) or 'anything'}.",
+        "",
+    ]
     lines += [f"Shown for `{data}.yaml` at 10 images a class:", ""]
     rows = recipe(experiment(name, data, 10))
     lines += ["| | |", "|---|---|", *(f"| {row} | {text} |" for row, text in rows.items()), ""]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import re
 from dataclasses import asdict
 from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from semdd_lightning.cli.choices_help import ParserWithChoices
 from semdd_lightning.cli.configs import find_config, read_data_arguments
 from semdd_lightning.cli.made_with import made_otherwise
 from semdd_lightning.cli.options import options_of
@@ -32,6 +34,7 @@ Further options go to every run: semdd compare --config cifar10.yaml ... --data.
 An interrupted comparison goes on when the same command is given again with its directory as --out: finished
 runs are read, not run again, unless they were made with other versions or from another pool than now.
 """
+_NO_FILE_NAME = re.compile(r"[^\w.-]")  # an installed sampler may have any name
 SET_HERE = {  # option of a run -> what compare has in its place
     "--seed_everything": "--seeds",
     "--data.selection_seed": "--seeds",
@@ -46,13 +49,13 @@ SET_HERE = {  # option of a run -> what compare has in its place
 def run(command: str, words: list[str]) -> int:
     """Run every cell, then print and write the table."""
     options, overrides = _parser().parse_known_args(words)
-    samplers = list(dict.fromkeys(options.samplers))
     seeds = list(dict.fromkeys(options.seeds))
     configs = [find_config(name) for name in options.config]
     for config in configs:
         read_data_arguments(config)
     _check_overrides(overrides)
-    _check_cells(samplers, seeds)
+    samplers = _distinct(options.samplers)
+    _check_seeds(seeds)
     _check_labels(configs, overrides)
     words = [command, *words]
     with _claim(options.out, configs, words) as claim:
@@ -73,7 +76,7 @@ def run(command: str, words: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = ParserWithChoices(
         prog="semdd compare",
         description="Train students on what several samplers choose, over several seeds, and compare them.",
         epilog=EPILOG,
@@ -82,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--config", required=True, action="append", help="config of `semdd fit`; may repeat")
     parser.add_argument(
-        "--samplers", required=True, nargs="+", help="short names, as two_stage random k_center"
+        "--samplers", required=True, nargs="+", help="names out of those below, or paths of classes"
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="seeds (default 0 1 2)")
     parser.add_argument(
@@ -93,14 +96,22 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _check_cells(samplers: list[str], seeds: list[int]) -> None:
+def _check_seeds(seeds: list[int]) -> None:
     from semdd_lightning.data.seeds import check_seed
-    from semdd_lightning.selection import build_sampler
 
-    for name in samplers:
-        build_sampler(name)
     for seed in seeds:
         check_seed("--seeds", seed)
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Each sampler once, by the first of its names; those of this package by their short names."""
+    from semdd_lightning.selection import SAMPLERS, build_sampler
+
+    kinds: dict[type, str] = {}
+    for name in names:
+        kind = type(build_sampler(name))
+        kinds.setdefault(kind, kind.name if SAMPLERS.get(kind.name) is kind else name)
+    return list(kinds.values())
 
 
 def _check_overrides(overrides: list[str]) -> None:
@@ -159,7 +170,7 @@ def _cell(configs: list[Path], sampler: str, seed: int, directory: Path, overrid
     from semdd_lightning.cli.run_record import read_result
     from semdd_lightning.evaluation import Cell
 
-    cell_directory = directory / f"{sampler}-seed{seed}"
+    cell_directory = directory / f"{_NO_FILE_NAME.sub('_', sampler)}-seed{seed}"
     result = read_result(cell_directory)
     if result is None or "test_top1" not in result.metrics:
         if not is_unfinished(cell_directory):  # else its training goes on
@@ -212,13 +223,13 @@ def _run_cell(
 
 def _spelled_out(configs: list[Path], sampler: str) -> bool:
     """Whether the last config that names a sampler gives this one with arguments, which are kept."""
-    from semdd_lightning.selection import SAMPLERS
+    from semdd_lightning.selection import sampler_kind
 
     given: Any = None
     for path in configs:
         given = read_data_arguments(path).get("sampler", given)
-    class_path = given.get("class_path", "") if isinstance(given, dict) else ""
-    return str(class_path).rpartition(".")[2] == SAMPLERS[sampler].__name__
+    class_path = given.get("class_path") if isinstance(given, dict) else None
+    return class_path is not None and sampler_kind(str(class_path)) is sampler_kind(sampler)
 
 
 def _write_cells(directory: Path, cells: list[Any]) -> None:

@@ -79,6 +79,8 @@ def main(args: Sequence[str] | None = None) -> int:
     if command not in COMMANDS:
         return _refuse(f"Expected one of {', '.join(COMMANDS)}, found {command!r}; see `semdd --help`.")
     _set_up_messages()
+    if "" not in sys.path:
+        sys.path.append("")  # classes of one's own in the working directory; what is installed comes first
     with stoppable() as stopping:
         try:
             return _run(command, words[1:])

@@ -96,19 +96,28 @@ def config_places(words: Sequence[str]) -> list[tuple[Path, int]]:
     return places
 
 
-def given_option(words: Sequence[str]) -> dict[str, Any]:
-    """The option that the first word names, by its dotted name, without ``init_args``."""
+def parse_value(text: str) -> Any:  # noqa: ANN401 - whatever YAML can say
+    """The value that a word of the command line gives an option, read as YAML.
+
+    Example:
+        >>> parse_value("0.3"), parse_value("{typicality: 1}"), parse_value("[")
+        (0.3, {'typicality': 1}, '[')
+    """
     import yaml
 
-    name, equals, text = words[0][2:].partition("=")
-    if not equals:
-        text = words[1] if len(words) > 1 else ""
     try:
-        value = yaml.safe_load(text)
+        return yaml.safe_load(text)
     except yaml.YAMLError:
-        value = text  # what it means is for the parser to say
-    return flatten({name.replace(".init_args", "").rstrip("+"): value})
+        return text  # what it means is for the parser to say
 
 
 def _short(class_path: object) -> str:
     return str(class_path).rpartition(".")[2]
+
+
+def given_option(words: Sequence[str]) -> dict[str, Any]:
+    """The option that the first word names, by its dotted name, without ``init_args``."""
+    name, equals, text = words[0][2:].partition("=")
+    if not equals:
+        text = words[1] if len(words) > 1 else ""
+    return flatten({name.replace(".init_args", "").rstrip("+"): parse_value(text)})

@@ -20,6 +20,7 @@ from semdd_lightning.data.audit_record import audit_outcome
 from semdd_lightning.errors import RunError
 from semdd_lightning.records import RECORD, read_record, write_record
 from semdd_lightning.report import print_run_table, statistics_record, write_contact_sheet
+from semdd_lightning.selection import sampler_word
 from semdd_lightning.training import BestOfEvaluations, StoredLabels, TrainingDone, training_done
 from semdd_lightning.training.training_done import trial_steps
 
@@ -37,7 +38,7 @@ class RunResult:
         configs: names of the config files.
         directory: the run directory.
         overrides: options given beside the configs.
-        sampler: short name of the sampler; none without a selection.
+        sampler: short name of the sampler, or the path of its class; none without a selection.
         ipc: images per class.
         passes: whole passes over the chosen images that the student was trained; where an old student is
             evaluated, by its checkpoint.
@@ -259,7 +260,7 @@ class RunRecord(Callback):
         selected = data.selected
         if selected is None or self.directory is None:
             return
-        self.result.sampler, self.result.ipc = data.sampler.name, data.ipc
+        self.result.sampler, self.result.ipc = sampler_word(type(data.sampler)), data.ipc
         self.result.encoded = selected.embeddings.encoded
         self.result.seconds.update(selected.seconds)
         if not (self.directory / "subset.png").exists():  # else this goes on; other images are refused then

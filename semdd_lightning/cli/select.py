@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from semdd_lightning.cli.choices_help import ParserWithChoices
 from semdd_lightning.cli.ownership import Claim, claim_new
 from semdd_lightning.cli.run_directory import write_versions
+from semdd_lightning.cli.sampler_options import described_sampler, split_sampler_words
 from semdd_lightning.cli.select_settings import SelectSettings, select_settings
 from semdd_lightning.pools import DiskPool
 
 EPILOG = """examples:
   semdd select my_pool --ipc 10 --prior ViT-B-32-quickgelu:openai --out chosen
   semdd select my_pool --ipc 50 --prior my_clip/ --classes classes.txt --sampler k_center
+  semdd select my_pool --ipc 50 --prior my_clip/ --sampler two_stage --sampler.diversity_weight 0.4
   semdd select --config quickstart.yaml --ipc 5     the pool and prior of an experiment's config
 
 The pool may have any layout that `semdd pool inspect` knows. --out receives the chosen images in class
@@ -23,8 +26,9 @@ with scores, stage and reason.
 
 def run(command: str, words: list[str]) -> int:
     """Parse, check the pool and claim the output before torch is imported, select, write, print."""
-    options = _parser().parse_args(words)
-    settings = select_settings(options)
+    rest, parameters = split_sampler_words(words)
+    options = _parser().parse_args(rest)
+    settings = select_settings(options, parameters)
     for reader in (settings.pool, settings.reference):
         if isinstance(reader, DiskPool):
             reader.check()
@@ -35,7 +39,7 @@ def run(command: str, words: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = ParserWithChoices(
         prog="semdd select",
         description="Choose images per class from a pool, scored by a CLIP model.",
         epilog=EPILOG,
@@ -52,8 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--sampler",
-        help="two_stage (default), random, relevance, separability, quality, k_center, herding, "
-        "facility_location",
+        help="one of those below (default two_stage), the path of a class, or class_path and init_args as "
+        "JSON; --sampler.PARAMETER VALUE sets one of its parameters (docs/method.md)",
     )
     parser.add_argument(
         "--classes",
@@ -100,13 +104,12 @@ def _select(settings: SelectSettings, options: argparse.Namespace, claim: Claim,
     from semdd_lightning.pools import PoolReader
     from semdd_lightning.prior import OpenClipPrior, parse_prior
     from semdd_lightning.report import print_selection_table, statistics_record, write_contact_sheet
-    from semdd_lightning.selection import Sampler, build_sampler
 
     device = pick_device(options.device)
-    pool, prior, sampler, reference = settings.pool, settings.prior, settings.sampler, settings.reference
+    pool, prior, reference = settings.pool, settings.prior, settings.reference
     reader = build_component(pool, PoolReader) if isinstance(pool, dict) else pool
     real = build_component(reference, PoolReader) if isinstance(reference, dict) else reference
-    built = build_component(sampler, Sampler) if isinstance(sampler, dict) else build_sampler(sampler)
+    built = described_sampler(settings.sampler)
     reader.prepare()
     if real is not None:
         real.prepare()

@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 
+from semdd_lightning.cli.choices_help import ParserWithChoices
 from semdd_lightning.cli.configs import (
     config_name,
     named_configs,
@@ -84,6 +85,10 @@ class ProgressBar(RichProgressBar):
         return metrics
 
 
+class _Parser(ParserWithChoices, LightningArgumentParser):
+    """Lightning's, with samplers and scores in its help."""
+
+
 class SemddCLI(LightningCLI):
     """LightningCLI whose runs own a directory and end in a table.
 
@@ -108,6 +113,7 @@ class SemddCLI(LightningCLI):
                 auto_configure_optimizers=False,  # it would be built over student and teacher alike
                 seed_everything_default=0,
                 trainer_defaults={"num_sanity_val_steps": 0, "enable_model_summary": False},
+                parser_class=_Parser,
                 parser_kwargs={"prog": "semdd", **shared, **commands},
                 args=words,
             )

@@ -69,6 +69,7 @@ def select(
     """
     watch, sampler = Stopwatch(), build_sampler(sampler)
     _check(pool, prior, sampler, ipc, reference)
+    made_from = _components(pool, prior, sampler.resolved(ipc), reference, cache_dir)
     embed = partial(
         embed_pool,
         prior=prior,
@@ -98,7 +99,7 @@ def select(
         selection = sampler.select(seen, ipc, seed)
     _report(sampler, selection, embeddings)
     manifest = Manifest(
-        **_components(pool, prior, sampler.resolved(ipc), reference, cache_dir),
+        **made_from,
         sampler_name=sampler.name,
         ipc=ipc,
         selection_seed=seed,

@@ -42,7 +42,9 @@ from semdd_lightning.selection.samplers import (
     kernel_coverage,
     reference_herding,
     sampler_kind,
+    sampler_meanings,
     sampler_names,
+    sampler_word,
 )
 from semdd_lightning.selection.scores import (
     SCORES,
@@ -52,6 +54,7 @@ from semdd_lightning.selection.scores import (
     build_score,
     class_relevance,
     class_separability,
+    score_meanings,
     score_names,
 )
 from semdd_lightning.selection.selection import Selection
@@ -63,6 +66,7 @@ from semdd_lightning.selection.statistics import (
     selection_report,
     subset_statistics,
 )
+from semdd_lightning.selection.table import score_columns
 
 __all__ = [
     "METRICS",
@@ -121,7 +125,11 @@ __all__ = [
     "normalize",
     "reference_herding",
     "sampler_kind",
+    "sampler_meanings",
     "sampler_names",
+    "sampler_word",
+    "score_columns",
+    "score_meanings",
     "score_names",
     "selection_report",
     "semantic_filter",

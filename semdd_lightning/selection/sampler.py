@@ -13,7 +13,8 @@ from semdd_lightning.errors import SelectionError, TooFewImagesError
 from semdd_lightning.selection.checks import require_several_classes
 from semdd_lightning.selection.class_threads import CLASSES_AT_ONCE
 from semdd_lightning.selection.embeddings import Embeddings
-from semdd_lightning.selection.picks import ClassPool, Picks
+from semdd_lightning.selection.extensions import Named
+from semdd_lightning.selection.picks import ClassPool, Picks, check_picks
 from semdd_lightning.selection.pool_scorer import PoolScorer, map_pool
 from semdd_lightning.selection.quality import QualityRule
 from semdd_lightning.selection.scores import Need
@@ -22,22 +23,18 @@ from semdd_lightning.selection.selection import Selection
 from semdd_lightning.selection.table import TableBuilder
 
 
-class Sampler(ABC):
+class Sampler(Named, ABC):
     """Chooses ``ipc`` images per class out of an embedded pool, each class by itself.
 
     A sampler is a frozen dataclass of its parameters and implements `pick`; it holds no state, and the same
     embeddings, ipc and seed give the same choice on any machine.
 
     Attributes:
-        name: Its short name.
-        meaning: One line that says what it chooses.
         uses: Names of the scores that `pick` looks at, beside relevance, separability and those of quality.
         needs: What it cannot choose without.
         classes_at_once: Classes that are picked from at the same time, at most.
     """
 
-    name: ClassVar[str]
-    meaning: ClassVar[str]
     uses: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[frozenset[Need]] = frozenset()
     classes_at_once: ClassVar[int] = CLASSES_AT_ONCE
@@ -98,6 +95,7 @@ class Sampler(ABC):
         def choose(class_index: int, rows: Tensor) -> Tensor:
             pool = scorer.class_pool(class_index, rows)
             picks = sampler.pick(pool, ipc, seed)
+            check_picks(picks, len(pool), ipc, self.name)
             table.add(pool, picks)
             return rows[picks.order]
 

@@ -11,7 +11,14 @@ from semdd_lightning.selection.samplers.k_center import KCenter, k_center
 from semdd_lightning.selection.samplers.quality import Quality
 from semdd_lightning.selection.samplers.random import Random, random_positions
 from semdd_lightning.selection.samplers.reference_herding import ReferenceHerding, reference_herding
-from semdd_lightning.selection.samplers.registry import SAMPLERS, build_sampler, sampler_kind, sampler_names
+from semdd_lightning.selection.samplers.registry import (
+    SAMPLERS,
+    build_sampler,
+    sampler_kind,
+    sampler_meanings,
+    sampler_names,
+    sampler_word,
+)
 from semdd_lightning.selection.samplers.relevance import Relevance
 from semdd_lightning.selection.samplers.separability import Separability
 from semdd_lightning.selection.samplers.two_stage import TwoStage, TwoStageClassic, dynamic_diversity
@@ -48,5 +55,7 @@ __all__ = [
     "random_positions",
     "reference_herding",
     "sampler_kind",
+    "sampler_meanings",
     "sampler_names",
+    "sampler_word",
 ]

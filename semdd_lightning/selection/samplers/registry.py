@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from semdd_lightning.selection.extensions import find_kind, make, names_in
+from semdd_lightning.selection.extensions import find_kind, make, meanings_in, names_in
 from semdd_lightning.selection.sampler import Sampler
 from semdd_lightning.selection.samplers.cao2 import CaO2
 from semdd_lightning.selection.samplers.coverage import Coverage
@@ -51,6 +51,23 @@ SAMPLERS: dict[str, type[Sampler]] = {
 def sampler_names() -> list[str]:
     """All short names, those of installed packages included."""
     return names_in(GROUP, SAMPLERS)
+
+
+def sampler_meanings() -> dict[str, str]:
+    """All short names, those of installed packages included, each with what the sampler chooses."""
+    return meanings_in(GROUP, "sampler", SAMPLERS, Sampler)  # type: ignore[type-abstract]
+
+
+def sampler_word(kind: type[Sampler]) -> str:
+    """What names a sampler wherever one can be named: its short name if it is one here, else its path.
+
+    Args:
+        kind: The class of the sampler.
+
+    >>> sampler_word(TwoStage)
+    'two_stage'
+    """
+    return kind.name if SAMPLERS.get(kind.name) is kind else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def build_sampler(sampler: str | Sampler) -> Sampler:
