@@ -24,7 +24,8 @@ def unit_rows(vectors: Tensor) -> Tensor:
     Args:
         vectors: Vectors ``(n, d)``, float64, none of them zero.
     """
-    return vectors / torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
+    unit: Tensor = vectors / torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
+    return unit
 
 
 def kernel(vectors: Tensor, others: Tensor, bandwidth: float) -> Tensor:
