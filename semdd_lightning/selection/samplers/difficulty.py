@@ -73,8 +73,8 @@ def balancing_offsets(ordered: Floats, ipc: int) -> tuple[int, int]:
     with np.errstate(divide="ignore"):
         logarithms, original = np.log(ordered), counts_between(ordered, _INNER_EDGES) / len(ordered)
         costs = []
-        for bottom in offsets:
-            found = counts_between(logarithms, log_edges(ordered, int(bottom), offsets)) / len(ordered)
+        for bottom in range(len(offsets)):
+            found = counts_between(logarithms, log_edges(ordered, bottom, offsets)) / len(ordered)
             # what depends on the offsets in the two divergences, whose weights are equal
             costs.append(-((original + 0.1) * np.log(found)).sum(axis=-1))
     best = first_best(-np.concatenate(costs))
