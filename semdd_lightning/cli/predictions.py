@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 
 from semdd_lightning.cli.run_record import RunRecord
 from semdd_lightning.data.image_sets import UNKNOWN
+from semdd_lightning.export import write_csv
 
 logger = logging.getLogger(__name__)
 PART = "predictions-{rank}.parquet"
@@ -53,7 +54,7 @@ class PredictionWriter(BasePredictionWriter):
         table = pd.concat([pd.read_parquet(part) for part in parts]).sort_values("row", ignore_index=True)
         if paths is not None:
             table.insert(1, "path", paths)
-        table.to_csv(directory / "predictions.csv", index=False)
+        write_csv(directory / "predictions.csv", table)
         for part in parts:
             part.unlink()
         logger.info("Probabilities of %d images: %s", len(table), directory / "predictions.csv")

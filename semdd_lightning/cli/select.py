@@ -12,6 +12,7 @@ from semdd_lightning.cli.run_directory import (
     write_versions,
 )
 from semdd_lightning.cli.select_settings import SelectSettings, select_settings
+from semdd_lightning.names import command
 from semdd_lightning.pools import DiskPool
 
 EPILOG = """examples:
@@ -137,5 +138,5 @@ def _select(settings: SelectSettings, options: argparse.Namespace, out: Path, wo
         "seconds": ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in chosen.seconds.items()),
         "written to": str(out),
     }
-    next_commands = [f"semdd verify {out}", f"look at {out / 'subset.png'}"]
+    next_commands = [command("semdd", "verify", out), f"look at {command(out / 'subset.png')}"]
     print_selection_table("semdd select", rows, statistics_record(chosen.report()), next_commands)
