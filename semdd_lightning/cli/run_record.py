@@ -196,7 +196,9 @@ def next_commands(result: RunResult) -> list[str]:
     if result.sampler is None:
         checkpoint = directory / "last.ckpt"
         return (
-            [f"use it as a teacher: CheckpointTeacher with path {command(checkpoint)}"] if checkpoint.exists() else []
+            [f"use it as a teacher: CheckpointTeacher with path {command(checkpoint)}"]
+            if checkpoint.exists()
+            else []
         )
     verify = command("semdd", "verify", directory)
     if (seed := result.replay_seed) is not None:  # stored labels are those of one selection alone

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from semdd_lightning.cli.pool_options import add_pool_options
 from semdd_lightning.cli.run_directory import (
     claim_directory,
     create_run_directory,
@@ -48,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "pool", nargs="?", type=Path, help="folder of class folders, or a pool of any other known layout"
     )
-    parser.add_argument("--layout", help="name of the pool's layout (default: recognise it)")
+    add_pool_options(parser)
     parser.add_argument("--ipc", type=int, help="images per class to choose")
     parser.add_argument(
         "--prior",

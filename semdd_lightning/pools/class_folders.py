@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from semdd_lightning.classes import ClassRegistry, resolve_classes
+from semdd_lightning.classes.registry import some_of
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.files import find_images, is_image_name, is_pool_folder, list_files, printable
 from semdd_lightning.pools.listing import Listing
 from semdd_lightning.pools.reader import DiskPool
+from semdd_lightning.pools.splits import are_splits, one_to_choose_from
 
 _log = logging.getLogger(__name__)
 
@@ -48,8 +50,16 @@ class ClassFolders(DiskPool):
         Args:
             default: Classes to read the folders by where the reader has no class list of its own.
         """
-        folders = class_folder_names(require_folder(self._existing()))
-        return resolve_classes(folders, self._class_list(default))
+        root = require_folder(self._existing())
+        folders, listed = class_folder_names(root), self._class_list(default)
+        if listed is None and are_splits(folders):
+            advice = one_to_choose_from(folders)
+            msg = (
+                f"Expected class folders in {root}, found splits: {some_of(folders)}; give one split"
+                f"{'' if advice is None else f', as {root / advice}'}, or a class list if these are classes."
+            )
+            raise PoolError(msg)
+        return resolve_classes(folders, listed)
 
     def listing(self, registry: ClassRegistry | None = None) -> Listing:
         """Every image file of the classes, at any depth below its class folder."""

@@ -46,9 +46,9 @@ def folder_table(record: Mapping[str, Any]) -> Table:
     """
     folders = record["folders"]
     faulty = sum(folder["verdict"] != "ok" for folder in folders)
-    shown = folders[: max(_FOLDERS, faulty)]
+    listed = folders[: max(_FOLDERS, faulty)]
     title = "Folders, the most suspect first"
-    table = Table(title=title if len(shown) == len(folders) else f"{title}: {len(shown)} of {len(folders)}")
+    table = Table(title=title if len(listed) == len(folders) else f"{title}: {len(listed)} of {len(folders)}")
     for column in ("folder", "class"):
         table.add_column(column, overflow="fold")
     for column in ("agreement", "real images"):
@@ -56,7 +56,7 @@ def folder_table(record: Mapping[str, Any]) -> Table:
     table.add_column("resembles", overflow="fold")
     table.add_column("share", justify="right")
     table.add_column("verdict")
-    for folder in shown:
+    for folder in listed:
         expected = folder["reference_agreement"]
         colour = _COLOURS[folder["verdict"]]
         table.add_row(
@@ -78,7 +78,9 @@ def _rows(record: Mapping[str, Any]) -> dict[str, str | Text]:
         "class order": Text("\n").join(_order(order) for order in record["order"]),
     }
     if not record["prior_knows_classes"]:
-        rows["CLIP"] = plain("cannot tell these classes apart: that nothing is found proves nothing", "yellow")
+        rows["CLIP"] = plain(
+            "cannot tell these classes apart: that nothing is found proves nothing", "yellow"
+        )
     rows["single images"] = _examples(
         [f"{i['path']} ({i['class']}): looks like {i['looks_like']}" for i in record["images"]]
     )

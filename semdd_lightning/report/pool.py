@@ -44,7 +44,9 @@ def pool_rows(found: PoolInspection) -> dict[str, str]:
         "classes": f"{len(counts):,}: {_some(_class_labels(found))}",
         "usable images": f"{sum(counts):,}",
         "images a class": f"{min(counts):,} at least, median {np.median(counts):,g}, {max(counts):,} at most",
-        "fewer than the median": _some([f"{shown(name)}: {count}" for name, count in found.short_classes.items()]),
+        "fewer than the median": _some(
+            [f"{shown(name)}: {count}" for name, count in found.short_classes.items()]
+        ),
         "image sizes": _counted(found.image_sizes),
         "formats": _counted(found.formats),
         "bytes": readable_size(found.bytes),

@@ -13,7 +13,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from semdd_lightning.errors import PoolError
-from semdd_lightning.pools.stated_labels import StatedLabels, folder_names, labels_from_column
+from semdd_lightning.pools.stated_labels import (
+    StatedLabels,
+    folder_names,
+    labels_from_column,
+    numbers_or_texts,
+    read_as_folders,
+)
 from semdd_lightning.pools.strings import Strings
 from semdd_lightning.pools.tars.labels import LabelFinder, LabelKind
 from semdd_lightning.pools.tars.members import TarMembers, read_members
@@ -103,8 +109,11 @@ def index_shards(root: Path, shards: Sequence[Path], layout: TarLayout) -> TarIn
     texts = joined_columns([of_shard.labels for of_shard in rows])
     if kind == "folder":
         labels = labels_from_column(pa.chunked_array([texts.column]), f"the folders of {root}")
+        read_as_folders(labels.names, None, labels.place)
     else:
-        labels = labels_from_column(_as_numbers(texts), f"the .{kind} members of {root}")
+        labels = labels_from_column(
+            numbers_or_texts(pa.chunked_array([texts.column])), f"the .{kind} members of {root}"
+        )
     return _in_path_order(shards, rows, labels)
 
 
@@ -137,13 +146,6 @@ def _in_path_order(shards: Sequence[Path], rows: Sequence[TarRows], labels: Stat
         flaws=np.concatenate([of_shard.flaws for of_shard in rows])[order],
         samples=samples,
     )
-
-
-def _as_numbers(texts: Strings) -> pa.ChunkedArray:
-    """The column as whole numbers, which stand for class indices, if all of it is."""
-    numbers = pc.all(pc.match_substring_regex(texts.column, "^-?[0-9]{1,18}$")).as_py()
-    column = pa.chunked_array([texts.column])
-    return column.cast(pa.int64()) if numbers else column
 
 
 def _refuse_equal_paths(shards: Sequence[Path], paths: Strings, shard_of: NDArray[np.int64]) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from semdd_lightning.classes.registry import some_of
 from semdd_lightning.errors import PoolError
+from semdd_lightning.pools.splits import split_of
 
 _RANGE_OR_LIST = re.compile(r"\{(?:([0-9]+)\.\.([0-9]+)|([^{}]*,[^{}]*))\}")
-_SPLIT_WORD = re.compile(r"(?<![a-z])(train|val|valid|validation|test)(?![a-z])")
 _COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 
@@ -117,7 +117,7 @@ def _shards_in(folder: Path) -> tuple[Path, ...]:
         found = some_of(names) or "an empty folder"
         msg = f"Expected {folder} to hold tar shards, found none ({found}); correct the path."
         raise PoolError(msg)
-    words = sorted({word for name in shards for word in _SPLIT_WORD.findall(name.lower())})
+    words = sorted({word for name in shards if (word := split_of(name)) is not None})
     if len(words) > 1:
         msg = (
             f"Expected the shards of one split in {folder}, found those of {' and '.join(words)}; give a "
