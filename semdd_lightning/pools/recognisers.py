@@ -11,7 +11,7 @@ from semdd_lightning.pools.files import is_image_name
 from semdd_lightning.pools.merged_folders import numbered_alike
 from semdd_lightning.pools.seen import Seen, first_members, look
 from semdd_lightning.pools.splits import are_splits, folder_split, shared_classes
-from semdd_lightning.pools.tars.shards import inside_tar
+from semdd_lightning.pools.tars.shards import inside_tar, is_compressed_tar
 
 Recogniser = Callable[[Path], str | None]
 
@@ -110,6 +110,8 @@ def tar_shards(path: Path) -> str | None:
         seen = look(path)
         shards = seen.with_suffix(".tar", ".tar.gz", ".tgz")
         return f"{len(shards)} tar files ({some_of(shards)})" if shards and not seen.folders else None
+    if is_compressed_tar(path):
+        return "a compressed tar"
     members = first_members(path)
     labels = [member.name for member in members if member.suffix.lower() in (".cls", ".json", ".txt")]
     images = any(is_image_name(member.name) for member in members)

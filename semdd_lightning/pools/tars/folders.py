@@ -119,6 +119,6 @@ def _no_classes(places: set[tuple[str, ...]], base: tuple[str, ...], where: str)
         )
     return (
         f"Expected a class for every image of {where}, found neither labels (.cls or .json members beside "
-        "the images) nor class folders; make the tar with one of them, or ask for `labels: txt` where .txt "
-        "members hold the class."
+        "the images) nor class folders; make the tar with one of them, or ask for `labels: txt` (--reader "
+        "labels=txt) where .txt members hold the class."
     )

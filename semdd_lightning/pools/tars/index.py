@@ -99,6 +99,9 @@ def index_shards(root: Path, shards: Sequence[Path], layout: TarLayout) -> TarIn
         )
         raise PoolError(msg)
     kind = layout.labels or _labels_found(members)
+    if kind == "folder" and layout.labels is None:
+        for of_shard in members:
+            _refuse_dots(of_shard, root)
     if kind == "folder":
         rows = rows_by_folder(root, members, layout.below)
     else:
@@ -127,6 +130,21 @@ def _labels_found(members: Sequence[TarMembers]) -> LabelKind:
             if (sample_keys(of_shard.images).positions(Strings(telling)) >= 0).any():
                 return kind
     return "folder"
+
+
+def _refuse_dots(members: TarMembers, root: Path) -> None:
+    """Say why a label beside an image of the same name is none, before folders are taken for classes."""
+    if members.dotted is None:
+        return
+    stem = members.dotted.rpartition(".")[0]
+    if pc.any(pc.starts_with(members.images.column, f"{stem}.")).as_py():
+        msg = (
+            f"Expected no dots before the ending of a label in {root}, found {members.dotted!r}: WebDataset "
+            "ends the name of a sample at the first dot, so that this label is of no image. Make the tar "
+            "again with other characters there, or give labels: folder (--reader labels=folder) if the "
+            "folders are the classes."
+        )
+        raise PoolError(msg)
 
 
 def _in_path_order(shards: Sequence[Path], rows: Sequence[TarRows], labels: StatedLabels) -> TarIndex:

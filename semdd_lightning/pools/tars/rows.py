@@ -163,7 +163,7 @@ def _refuse_several_images(shard: Path, images: Strings, keys: Strings) -> None:
         found = [name for name in images if name.startswith(start)][:3]
         msg = (
             f"Expected one image in every sample of {shard}, found {' and '.join(found)}; name the ending of "
-            f"the one to take, as `image: {found[0].removeprefix(start)}`."
+            f"the one to take, as `image: {found[0].removeprefix(start)}` (--reader image=ENDING)."
         )
         raise PoolError(msg)
 
@@ -174,7 +174,7 @@ def _refuse_missing_labels(shard: Path, images: Strings, label_of: NDArray[np.in
         msg = (
             f"Expected a .{kind} member with a class beside every image of {shard}, found none for "
             f"{len(missing)} of {len(images)}, as {images[int(missing[0])]!r}; complete the samples, or say "
-            "where the class stands (labels, label_key)."
+            "where the class stands (--reader labels=..., --reader label_key=...)."
         )
         raise PoolError(msg)
 
