@@ -54,6 +54,27 @@ def claim_directory(directory: Path) -> Path:
     return directory
 
 
+def require_outside(directory: Path, pool: object) -> None:
+    """Refuse an output folder inside the pool, where it would be taken for a class of it from then on.
+
+    Args:
+        directory: where output goes.
+        pool: where the pool lies, if anywhere.
+
+    Raises:
+        RunError: if it lies in the pool's folder.
+    """
+    if not isinstance(pool, str | Path):
+        return
+    root = Path(pool).expanduser().resolve()
+    if root.is_dir() and directory.expanduser().resolve().is_relative_to(root):
+        msg = (
+            f"Expected a folder for the output outside of the pool {root}, found {directory} in it, which "
+            "would be read as a part of the pool; give another."
+        )
+        raise RunError(msg)
+
+
 @contextmanager
 def given_back_unless_filled(directory: Path) -> Iterator[Path]:
     """Remove a claimed directory when the work for it fails, unless something lies in it."""

@@ -10,6 +10,7 @@ from semdd_lightning.cli.run_directory import (
     claim_directory,
     create_run_directory,
     given_back_unless_filled,
+    require_outside,
     write_versions,
 )
 from semdd_lightning.cli.select_settings import SelectSettings, select_settings
@@ -90,11 +91,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _claim(settings: SelectSettings, options: argparse.Namespace) -> Path:
     """The output's directory, made empty so that nobody else takes its name."""
+    pool = settings.pool
+    place = pool.path if isinstance(pool, DiskPool) else pool.get("init_args", {}).get("path")
+    require_outside(options.out or Path("selections"), place)
     if options.out is not None:
         out: Path = options.out
         claim_directory(out)
         return out
-    pool = settings.pool
     if isinstance(pool, DiskPool):
         return create_run_directory(Path("selections"), Path(pool.path).expanduser().absolute().name)
     return create_run_directory(Path("selections"), Path(options.config).stem)
@@ -114,9 +117,6 @@ def _select(settings: SelectSettings, options: argparse.Namespace, out: Path, wo
     reader = build_component(pool, PoolReader) if isinstance(pool, dict) else pool
     real = build_component(reference, PoolReader) if isinstance(reference, dict) else reference
     built = build_component(sampler, Sampler) if isinstance(sampler, dict) else build_sampler(sampler)
-    reader.prepare()
-    if real is not None:
-        real.prepare()
     chosen = select(
         reader,
         parse_prior(prior) if isinstance(prior, str) else build_component(prior, OpenClipPrior),

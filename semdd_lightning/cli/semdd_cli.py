@@ -19,7 +19,12 @@ from semdd_lightning.cli.options import flatten
 from semdd_lightning.cli.predictions import PredictionWriter
 from semdd_lightning.cli.protocol_changes import beyond, protocol_changes
 from semdd_lightning.cli.protocols import Protocol, read_protocol, resolve_protocol
-from semdd_lightning.cli.run_directory import claim_directory, create_run_directory, write_versions
+from semdd_lightning.cli.run_directory import (
+    claim_directory,
+    create_run_directory,
+    require_outside,
+    write_versions,
+)
 from semdd_lightning.cli.run_record import RunRecord
 from semdd_lightning.data import ImageDataModule
 from semdd_lightning.data.pass_counts import epochs_of
@@ -207,9 +212,16 @@ class SemddCLI(LightningCLI):
 
     def _new_run_directory(self) -> Path:
         wanted = self._get(self.config, "run.directory")
+        root = self._get(self.config, "run.root") if wanted is None else wanted
+        require_outside(Path(root), self._pool_path())
         if wanted is not None:
             return claim_directory(Path(wanted).absolute())
         return create_run_directory(Path(self._get(self.config, "run.root")).absolute(), self._run_name())
+
+    def _pool_path(self) -> object:
+        """Where the pool lies, if it lies anywhere."""
+        pool = self._get(self.config, "data.init_args.pool")
+        return None if pool is None else pool.get("init_args.path") if "init_args" in pool else None
 
     def _run_name(self) -> str:
         return self._get(self.config, "run.name") or Path(next(iter(self._config_names()), "run")).stem

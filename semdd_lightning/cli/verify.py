@@ -93,9 +93,6 @@ def _select_again(manifest: Manifest) -> PoolSelection:
 
     pool = build_component(manifest.pool, PoolReader)
     reference = None if manifest.reference is None else build_component(manifest.reference, PoolReader)
-    for reader in (pool, reference):
-        if reader is not None:
-            reader.prepare()
     return select(
         pool,
         build_component(manifest.prior, OpenClipPrior),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -13,7 +14,7 @@ from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.layouts import AUTO
 from semdd_lightning.pools.listing import Listing
-from semdd_lightning.pools.reader import DiskPool
+from semdd_lightning.pools.reader import DiskPool, PoolReader
 from semdd_lightning.pools.sniffing import FoundLayout, sniff
 
 _log = logging.getLogger(__name__)
@@ -96,6 +97,23 @@ class AnyPool(DiskPool):
     def listing(self, registry: ClassRegistry | None = None) -> Listing:
         """Every image, as the layout's reader lists it."""
         return self.reader().listing(registry)
+
+
+def as_reader(pool: object) -> PoolReader:
+    """A reader as it is; a path as a pool of any layout.
+
+    Args:
+        pool: What a user gave as a pool.
+
+    Raises:
+        PoolError: If it is neither.
+    """
+    if isinstance(pool, PoolReader):
+        return pool
+    if isinstance(pool, str | Path):
+        return AnyPool(Path(pool))
+    msg = f"Expected a pool's reader or its path, found {pool!r}; give AnyPool(path), or another reader."
+    raise PoolError(msg)
 
 
 def _with_settings(reader: DiskPool, settings: Mapping[str, Any]) -> DiskPool:

@@ -19,7 +19,7 @@ from semdd_lightning.selection.normalization import Normalization, normalize
 from semdd_lightning.selection.picks import ClassPool, Picks
 from semdd_lightning.selection.quality import ImageScores, QualityRule, score_images
 from semdd_lightning.selection.registry import SAMPLERS, build_sampler
-from semdd_lightning.selection.sampler import Sampler
+from semdd_lightning.selection.sampler import Sampler, whole_number
 from semdd_lightning.selection.scores import (
     DiversityMode,
     SeparabilityMode,
@@ -82,4 +82,5 @@ __all__ = [
     "semantic_filter",
     "set_diversity",
     "subset_statistics",
+    "whole_number",
 ]

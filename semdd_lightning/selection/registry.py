@@ -37,7 +37,7 @@ def build_sampler(sampler: str | Sampler) -> Sampler:
     """
     if isinstance(sampler, Sampler):
         return sampler
-    if sampler not in SAMPLERS:
+    if not isinstance(sampler, str) or sampler not in SAMPLERS:
         msg = (
             f"Expected a sampler out of {', '.join(SAMPLERS)}, found {sampler!r}; choose one of these names."
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
+from operator import index
 from typing import ClassVar
 
 import torch
@@ -45,9 +46,7 @@ class Sampler(ABC):
         Raises:
             SelectionError: If the sampler cannot work with these numbers.
         """
-        if ipc < 1:
-            msg = f"Expected ipc to be at least 1, found {ipc}; choose how many images a class keeps."
-            raise SelectionError(msg)
+        whole_number("ipc", ipc, at_least=1)
         if self.needs_separability:
             require_several_classes(num_classes)
 
@@ -64,9 +63,7 @@ class Sampler(ABC):
             TooFewImagesError: If a class has fewer than ``ipc`` images.
         """
         self.check(embeddings.num_classes, ipc)
-        if seed < 0:
-            msg = f"Expected seed to be at least 0, found {seed}; pass a non-negative integer."
-            raise SelectionError(msg)
+        ipc, seed = whole_number("ipc", ipc, at_least=1), whole_number("seed", seed, at_least=0)
         _check_counts(embeddings.counts(), ipc)
         rule = self.quality_rule
         if embeddings.num_classes == 1:  # checked above: this sampler does not ask for separability
@@ -93,6 +90,30 @@ class Sampler(ABC):
             ipc: Images to pick, >= 1.
             seed: Seed of the whole selection, >= 0; mix it with the class index before drawing.
         """
+
+
+def whole_number(name: str, value: object, *, at_least: int) -> int:
+    """A count or a seed as a Python integer, whatever integer type it has.
+
+    Args:
+        name: What it is, for the message.
+        value: What a user gave.
+        at_least: The smallest that makes sense.
+
+    Raises:
+        SelectionError: If it is no whole number, or a smaller one.
+
+    >>> whole_number("ipc", torch.tensor(2), at_least=1)
+    2
+    """
+    try:
+        number = None if isinstance(value, bool) else index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = None
+    if number is None or number < at_least:
+        msg = f"Expected {name} to be at least {at_least}, found {value!r}; give a whole number."
+        raise SelectionError(msg)
+    return number
 
 
 def _check_counts(counts: Tensor, ipc: int) -> None:
