@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pandas as pd
@@ -23,4 +24,4 @@ def write_csv(path: Path, table: pd.DataFrame, *, index: bool = False) -> None:
         if not pd.api.types.is_numeric_dtype(columns[name]):
             columns[name] = columns[name].map(lambda value: cell(value) if isinstance(value, str) else value)
     columns = columns.rename(columns=lambda name: cell(str(name)))
-    write_text(path, columns.to_csv(index=False))
+    write_text(path, columns.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC))  # a bare \r ends a row
