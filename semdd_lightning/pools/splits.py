@@ -58,12 +58,13 @@ def split_of(path: str) -> str | None:
 
 
 def are_splits(folders: Iterable[str]) -> bool:
-    """Whether folders are splits by their names: several of them are called so.
+    """Whether folders are splits by their names: several of them are called so, or all that there are.
 
-    >>> are_splits(["dev", "training_set", "notes"]), are_splits(["bullet train", "test tube", "train"])
-    (True, False)
+    >>> are_splits(["dev", "training_set"]), are_splits(["train"]), are_splits(["train", "test tube"])
+    (True, True, False)
     """
-    return len({folder_split(name) for name in folders} - {None}) > 1
+    words = [folder_split(name) for name in folders]
+    return len(set(words) - {None}) > 1 or (bool(words) and None not in words)
 
 
 def shared_classes(inside: Mapping[str, Collection[str]]) -> list[str]:

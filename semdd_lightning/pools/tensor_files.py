@@ -6,6 +6,7 @@ import logging
 import re
 import zipfile
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -17,6 +18,7 @@ from semdd_lightning.classes.registry import some_of
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.arrays import channels_first, is_array_like, num_dimensions, to_array
 from semdd_lightning.pools.saved_arrays import STAND_INS
+from semdd_lightning.pools.stamps import file_stamp
 
 _log = logging.getLogger(__name__)
 
@@ -115,7 +117,20 @@ def _refuse_bomb(path: Path) -> None:
                 raise PoolError(msg)
 
 
+@lru_cache(maxsize=16)
+def _damaged_record(path: Path, stamp: tuple[int, ...]) -> str | None:
+    """The first record of an archive with another checksum than it should have: torch does not look."""
+    with zipfile.ZipFile(path) as archive:
+        return archive.testzip()
+
+
 def _load_torch(path: Path) -> Any:  # noqa: ANN401 - whatever was saved
+    if zipfile.is_zipfile(path):
+        _refuse_bomb(path)
+        damaged = _damaged_record(path, tuple(file_stamp(path).tolist()))
+        if damaged is not None:
+            msg = f"that {damaged} in it does not fit its checksum"
+            raise ValueError(msg)
     import torch  # takes a second to import, needed only here
 
     with torch.serialization.safe_globals(STAND_INS):

@@ -88,7 +88,22 @@ def change_a_value(files: Files, rng: np.random.Generator) -> Files:
     name = texts[int(rng.integers(len(texts)))]
     lines = files[name].split(b"\n")
     row = int(rng.integers(len(lines)))
-    values = [None, True, [], {}, 1e300, -1, 0.5, "", "a" * 300, "\x00", "../x.png", 10**30, "1", "01"]
+    values: list[object] = [
+        None,
+        True,
+        [],
+        {},
+        1e300,
+        -1,
+        0.5,
+        "",
+        "a" * 300,
+        "\x00",
+        "../x.png",
+        10**30,
+        "1",
+        "01",
+    ]
     try:
         record = json.loads(lines[row])
         key = sorted(record)[int(rng.integers(len(record)))]

@@ -114,3 +114,12 @@ def test_the_name_of_a_result_says_its_data_set(
         assert np.array_equal(image, pixels[label])
     names = tuple(map(str, range(10))) if data_set is None else DATASETS[data_set].registry.names
     assert reader.registry().names == names
+
+
+def test_a_flipped_bit_in_a_tensor_file_is_found(tmp_path: Path) -> None:
+    torch.save({"images": IMAGES, "labels": torch.from_numpy(CLASSES)}, tmp_path / "f.pt")
+    content = bytearray((tmp_path / "f.pt").read_bytes())
+    content[content.index(IMAGES.numpy().tobytes()) + 3] ^= 64  # of an exponent
+    (tmp_path / "f.pt").write_bytes(content)
+    with pytest.raises(PoolError, match="does not fit its checksum; copy or make the file again"):
+        TensorFile(tmp_path / "f.pt").check()

@@ -117,6 +117,7 @@ def test_the_more_specific_layout_is_preferred(files: list[str], layout: str, tm
         ),
         (["training_set/1.png", "Test/2.png"], "give one split, as .*/training_set"),
         (["dev/cat/1.png", "eval/cat/1.png"], "give one split, as .*/dev"),
+        (["train/1.png", "train/2.png"], "train, found no folders and 2 loose image files"),
         (["1.png", "2.png"], r"no folders and 2 loose image files .*; put the images of each class"),
         (["a.pt", "b.pt"], "2 other files .*; name one file of images, as .*/b.pt"),
         (["notes.txt"], "no folders and 1 other files .*; correct the path or name the layout"),
