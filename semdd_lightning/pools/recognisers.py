@@ -224,6 +224,8 @@ def class_folders(path: Path) -> str | None:
     sampled = seen.sampled()
     if (len(seen.folders) == 1 and flat_split(sampled[0])) or shared_folders(path, seen.folders):
         return None
+    if len(seen.folders) == 1 and metadata_folder(sampled[0].path):  # a split, whatever it is called
+        return None
     direct = [f"{inside.path.name}/{inside.images[0]}" for inside in sampled if inside.images]
     if direct:
         return f"{len(seen.folders)} folders with images as {direct[0]}"

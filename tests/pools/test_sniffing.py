@@ -88,6 +88,7 @@ def test_a_layout_that_is_asked_for_is_taken(tmp_path: Path) -> None:
         (["train-000.tar", "train-001.tar"], "webdataset"),
         (["a.parquet", "b.parquet", "README.md"], "parquet"),
         (["metadata.csv", "a.png"], "huggingface_folder"),
+        (["part-x/metadata.jsonl", "part-x/a.png"], "huggingface_folder"),
         (["x.pt", "log.txt"], "tensors"),
     ],
 )
