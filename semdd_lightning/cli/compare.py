@@ -241,11 +241,11 @@ def _write_cells(directory: Path, cells: list[Any]) -> None:
 def _print(cells: list[Any], baseline: str, directory: Path) -> None:
     from semdd_lightning.cli.run_record import read_result
     from semdd_lightning.evaluation import comparison_table
-    from semdd_lightning.export import write_json, write_text
+    from semdd_lightning.export import write_csv, write_json
     from semdd_lightning.report import print_comparison
 
     table = comparison_table(cells, baseline)
-    write_text(directory / "comparison.csv", table.to_csv())
+    write_csv(directory / "comparison.csv", table, index=True)
     result = read_result(Path(cells[-1].directory))
     alike = ("protocol", "quirks", "protocol_changes")  # in all cells
     measured = {key: getattr(result, key, None) for key in alike}

@@ -49,7 +49,8 @@ def failures_told(
         told = error if isinstance(error, SemddError) else _explained(error, named, built=built)
         if directory is not None and directory.is_dir():
             text = "".join(traceback.format_exception(error))
-            (directory / FILE_NAME).write_text(f"{told or error!r}\n\n{text}", encoding="utf-8")
+            said = repr(error) if told is None else str(told)
+            (directory / FILE_NAME).write_text(f"{said}\n\n{text}", encoding="utf-8")
         if told is None or told is error:
             raise
         raise told from error

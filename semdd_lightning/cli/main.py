@@ -15,6 +15,7 @@ from semdd_lightning import __version__
 from semdd_lightning.atomic import disk_error, is_of_disk
 from semdd_lightning.cli.stopping import current, stoppable
 from semdd_lightning.errors import AuditError, DiskError, SemddError
+from semdd_lightning.names import shown_message
 
 COMMANDS = {
     "fit": ("experiment", "select images from a pool, train a student on them, test it"),
@@ -67,6 +68,8 @@ def main(args: Sequence[str] | None = None) -> int:
         those of its images, 130 after Ctrl-C, 143 after SIGTERM, 141 where nobody reads the output any more.
     """
     words = list(sys.argv[1:] if args is None else args)
+    if args is None:  # a process of our own, whose warnings are for a user and not for a test
+        warnings.showwarning = _show_warning
     if not words or words[0] in ("-h", "--help", "help"):
         width = max(map(len, COMMANDS))
         lines = "\n".join(f"  {name:<{width}}  {what}" for name, (_, what) in COMMANDS.items())
@@ -129,12 +132,43 @@ def _drop_output() -> None:
 
 
 def _refuse(message: str) -> int:
-    print(message, file=sys.stderr)
+    print(shown_message(message), file=sys.stderr)
     return BAD_INPUT
 
 
-class _StandardError(logging.StreamHandler[TextIO]):
-    """Writes to what is standard error now, not to what it was when the handler was made."""
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """What a warning says, without the file and line of a library, which say nothing to a user."""
+    if _is_new(str(message)):
+        print(shown_message(f"Warning: {message}"), file=sys.stderr if file is None else file)
+
+
+_said: set[str] = set()
+
+
+def _is_new(message: str) -> bool:
+    """Whether this command has not said it yet: a pool is looked at several times before it is used."""
+    new = message not in _said
+    _said.add(message)
+    return new
+
+
+class _Messages(logging.StreamHandler[TextIO]):
+    """Writes each message once, to what is standard error now and not when the handler was made."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the message is new."""
+        return _is_new(record.getMessage())
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The message, harmless whatever names are in it."""
+        return shown_message(record.getMessage())
 
     @property
     def stream(self) -> TextIO:
@@ -149,12 +183,11 @@ def _set_up_messages() -> None:
     """Our own messages to stderr, without warnings that a user can do nothing about."""
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # else stack traces where a process of many ends
     ours = logging.getLogger("semdd_lightning")
-    if not any(isinstance(handler, _StandardError) for handler in ours.handlers):
-        handler = _StandardError()
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        ours.addHandler(handler)
+    if not any(isinstance(handler, _Messages) for handler in ours.handlers):
+        ours.addHandler(_Messages())
         ours.setLevel(logging.INFO)
         ours.propagate = False
+    _said.clear()
     for message in (
         ".*LightningCLI's args parameter.*",  # ours are the command line's, with configs resolved
         ".*(Checkpoint|Experiment logs) directory .* exists and is not empty.*",  # the run's own

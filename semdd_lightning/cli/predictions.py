@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 from semdd_lightning.cli.run_record import RunRecord
 from semdd_lightning.data.image_sets import UNKNOWN
 from semdd_lightning.errors import DamageError, RunError
-from semdd_lightning.export import write_text
+from semdd_lightning.export import write_csv
 from semdd_lightning.sealed import SEAL_BYTES, check_seal, write_sealed
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class PredictionWriter(BasePredictionWriter):
         table = pd.concat([_read_part(part) for part in parts]).sort_values("row", ignore_index=True)
         if paths is not None:
             table.insert(1, "path", [paths[row] for row in table["row"]])
-        write_text(directory / "predictions.csv", table.to_csv(index=False))
+        write_csv(directory / "predictions.csv", table)
         for part in parts:
             part.unlink()
         logger.info("Probabilities of %d images: %s", len(table), directory / "predictions.csv")

@@ -21,6 +21,27 @@ VERSIONS = "versions.json"
 PACKAGES = ("torch", "torchvision", "lightning", "open_clip_torch", "torchmetrics", "timm", "numpy")
 
 
+def require_outside(directory: Path, pool: object) -> None:
+    """Refuse an output folder inside the pool, where it would be taken for a class of it from then on.
+
+    Args:
+        directory: where output goes.
+        pool: where the pool lies, if anywhere.
+
+    Raises:
+        RunError: if it lies in the pool's folder.
+    """
+    if not isinstance(pool, str | Path):
+        return
+    root = Path(pool).expanduser().resolve()
+    if root.is_dir() and directory.expanduser().resolve().is_relative_to(root):
+        msg = (
+            f"Expected a folder for the output outside of the pool {root}, found {directory} in it, which "
+            "would be read as a part of the pool; give another."
+        )
+        raise RunError(msg)
+
+
 def from_here(path: Path) -> Path:
     """The path as one would type it in the working directory."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -18,6 +18,7 @@ from semdd_lightning.cli.run_directory import environment, from_here
 from semdd_lightning.data import ImageDataModule, PoolDataModule
 from semdd_lightning.data.audit_record import audit_outcome
 from semdd_lightning.errors import RunError
+from semdd_lightning.names import command
 from semdd_lightning.records import RECORD, read_record, write_record
 from semdd_lightning.report import print_run_table, statistics_record, write_contact_sheet
 from semdd_lightning.selection import sampler_word
@@ -277,22 +278,23 @@ def next_commands(result: RunResult) -> list[str]:
         return []
     directory = from_here(Path(result.directory))
     names = [str(directory / "config.yaml")] if result.overrides else result.configs
-    configs = " ".join(f"--config {name}" for name in names)
+    configs = [word for name in names for word in ("--config", Path(name))]
     if result.sampler is None:
         checkpoint = directory / "last.ckpt"
         return (
-            [f"use it as a teacher: CheckpointTeacher with path {checkpoint}"] if checkpoint.exists() else []
+            [f"use it as a teacher: CheckpointTeacher with path {command(checkpoint)}"]
+            if checkpoint.exists()
+            else []
         )
-    verify = f"semdd verify {directory}"
+    verify = command("semdd", "verify", directory)
     if (seed := result.replay_seed) is not None:  # stored labels are those of one selection alone
-        return [f"semdd fit {configs} --seed_everything {seed + 1} --data.replay_seed {seed}", verify]
+        seeds = ["--seed_everything", seed + 1, "--data.replay_seed", seed]
+        return [command("semdd", "fit", *configs, *seeds), verify]
     if not result.leaves_choice:
         return [verify]
     rival = "random" if result.sampler != "random" else "two_stage"
-    return [
-        f"semdd compare {configs} --samplers {result.sampler} {rival} --seeds 0 1 2",
-        verify,
-    ]
+    samplers = ["--samplers", result.sampler, rival, "--seeds", 0, 1, 2]
+    return [command("semdd", "compare", *configs, *samplers), verify]
 
 
 def _class_name(module: LightningModule) -> str:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from semdd_lightning.cli.choices_help import ParserWithChoices
 from semdd_lightning.cli.ownership import Claim, claim_new
-from semdd_lightning.cli.run_directory import write_versions
+from semdd_lightning.cli.pool_options import add_pool_options
+from semdd_lightning.cli.run_directory import require_outside, write_versions
 from semdd_lightning.cli.sampler_options import described_sampler, split_sampler_words
 from semdd_lightning.cli.select_settings import SelectSettings, select_settings
+from semdd_lightning.names import command
 from semdd_lightning.pools import DiskPool
 
 EPILOG = """examples:
@@ -48,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "pool", nargs="?", type=Path, help="folder of class folders, or a pool of any other known layout"
     )
-    parser.add_argument("--layout", help="name of the pool's layout (default: recognise it)")
+    add_pool_options(parser)
     parser.add_argument("--ipc", type=int, help="images per class to choose")
     parser.add_argument(
         "--prior",
@@ -89,9 +91,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _claim(settings: SelectSettings, options: argparse.Namespace) -> Claim:
     """The output's directory, so that nobody else takes it."""
+    pool = settings.pool
+    place = pool.path if isinstance(pool, DiskPool) else pool.get("init_args", {}).get("path")
+    require_outside(options.out or Path("selections"), place)
     if options.out is not None:
         return Claim(options.out)
-    pool = settings.pool
     if isinstance(pool, DiskPool):
         return claim_new(Path("selections"), Path(pool.path).expanduser().absolute().name)
     return claim_new(Path("selections"), Path(options.config).stem)
@@ -110,9 +114,6 @@ def _select(settings: SelectSettings, options: argparse.Namespace, claim: Claim,
     reader = build_component(pool, PoolReader) if isinstance(pool, dict) else pool
     real = build_component(reference, PoolReader) if isinstance(reference, dict) else reference
     built = described_sampler(settings.sampler)
-    reader.prepare()
-    if real is not None:
-        real.prepare()
     chosen = select(
         reader,
         parse_prior(prior) if isinstance(prior, str) else build_component(prior, OpenClipPrior),
@@ -137,5 +138,5 @@ def _select(settings: SelectSettings, options: argparse.Namespace, claim: Claim,
         "seconds": ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in chosen.seconds.items()),
         "written to": str(out),
     }
-    next_commands = [f"semdd verify {out}", f"look at {out / 'subset.png'}"]
+    next_commands = [command("semdd", "verify", out), f"look at {command(out / 'subset.png')}"]
     print_selection_table("semdd select", rows, statistics_record(chosen.report()), next_commands)

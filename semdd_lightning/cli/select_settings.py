@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semdd_lightning.cli.configs import find_config, read_data_arguments
+from semdd_lightning.cli.pool_options import pool_of, pool_words
 from semdd_lightning.cli.sampler_options import sampler_description
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.pools import AnyPool, ClassFolders, DiskPool
-from semdd_lightning.pools.layouts import AUTO
 
 if TYPE_CHECKING:  # torch, which is not needed to refuse bad options
     from semdd_lightning.data.auditing import AuditPolicy
@@ -53,12 +53,13 @@ def select_settings(options: argparse.Namespace, parameters: dict[str, Any]) -> 
         ConfigError: if something needed is nowhere, or stands in the config as something else.
     """
     data = read_data_arguments(find_config(options.config)) if options.config else {}
-    for name in ("classes", "layout"):
-        if options.pool is None and getattr(options, name) is not None:
-            msg = f"Expected --{name} together with a pool, found --config's pool; put it into the config."
-            raise ConfigError(msg)
+    of_pool = [] if options.classes is None else ["--classes"]
+    of_pool += [word for word in pool_words(options) if word.startswith("--")]
+    if options.pool is None and of_pool:
+        msg = f"Expected {of_pool[0]} together with a pool, found --config's pool; put it into the config."
+        raise ConfigError(msg)
     pool = (
-        AnyPool(options.pool, options.classes, layout=options.layout or AUTO)
+        pool_of(options.pool, options.classes, options)
         if options.pool is not None
         else _reader(_of_type(data, "pool", dict))
     )

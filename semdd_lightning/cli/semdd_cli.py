@@ -36,7 +36,7 @@ from semdd_lightning.cli.predictions import PredictionWriter
 from semdd_lightning.cli.progress_lines import ProgressLines
 from semdd_lightning.cli.protocol_changes import beyond, protocol_changes
 from semdd_lightning.cli.protocols import Protocol, read_protocol, resolve_protocol
-from semdd_lightning.cli.run_directory import from_here, write_versions
+from semdd_lightning.cli.run_directory import from_here, require_outside, write_versions
 from semdd_lightning.cli.run_record import RunRecord
 from semdd_lightning.cli.stopping import current
 from semdd_lightning.cli.together import EndTogether
@@ -85,7 +85,7 @@ class ProgressBar(RichProgressBar):
         return metrics
 
 
-class _Parser(ParserWithChoices, LightningArgumentParser):
+class _Parser(ParserWithChoices, LightningArgumentParser):  # type: ignore[misc] # both have format_help
     """Lightning's, with samplers and scores in its help."""
 
 
@@ -205,6 +205,7 @@ class SemddCLI(LightningCLI):
 
     def _claim_directory(self) -> Path:
         wanted = self._get(self.config, "run.directory")
+        require_outside(Path(wanted or self._get(self.config, "run.root")), self._pool_path())
         claim = (
             claim_new(Path(self._get(self.config, "run.root")).absolute(), self._run_name())
             if wanted is None
@@ -316,6 +317,11 @@ class SemddCLI(LightningCLI):
 
     def _configs(self) -> list[str]:
         return [str(path) for path in self._get(self.config, "config") or []]
+
+    def _pool_path(self) -> object:
+        """Where the pool lies, if it lies anywhere."""
+        pool = self._get(self.config, "data.init_args.pool")
+        return None if pool is None else pool.get("init_args.path") if "init_args" in pool else None
 
     def _run_name(self) -> str:
         return self._get(self.config, "run.name") or Path(next(iter(self._configs()), "run")).stem

@@ -18,10 +18,10 @@ from semdd_lightning.data.reference_images import check_reference
 from semdd_lightning.data.selecting import Stopwatch, select
 from semdd_lightning.data.storage import Storage
 from semdd_lightning.datasets import with_imagenet_names
-from semdd_lightning.errors import ConfigError, PoolError, RunError
-from semdd_lightning.pools import Pool, PoolReader
-from semdd_lightning.prior import OpenClipPrior
-from semdd_lightning.selection import Sampler, build_sampler
+from semdd_lightning.errors import PoolError, RunError
+from semdd_lightning.pools import Pool, PoolReader, as_reader
+from semdd_lightning.prior import OpenClipPrior, as_prior
+from semdd_lightning.selection import Sampler, build_sampler, whole_number
 
 
 class PoolDataModule(ImageDataModule):
@@ -116,15 +116,12 @@ class PoolDataModule(ImageDataModule):
             storage=storage,
             num_workers=num_workers,
         )
-        if ipc < 1:
-            msg = f"Expected ipc of at least 1, found {ipc}; ask for one image per class or more."
-            raise ConfigError(msg)
-        self.pool = pool
-        self.prior = prior
-        self.ipc = ipc
+        self.pool = as_reader(pool)
+        self.prior = as_prior(prior)
+        self.ipc = whole_number("ipc", ipc, at_least=1)
         self.sampler = build_sampler(sampler)
-        self.selection_seed = selection_seed
-        self.reference = reference
+        self.selection_seed = whole_number("selection_seed", selection_seed, at_least=0)
+        self.reference = None if reference is None else as_reader(reference)
         self.cache_dir = cache_dir
         self.audit: AuditPolicy = audit
         self.selected: PoolSelection | None = None

@@ -14,26 +14,26 @@ from typing import Any
 
 import torch
 
-from semdd_lightning.data.auditing import AUTOMATIC, AuditPolicy, apply_policy, audit_classes
+from semdd_lightning.data.auditing import AUTOMATIC, AuditPolicy, apply_policy, audit_classes, check_policy
 from semdd_lightning.data.pool_selection import PoolSelection, sampler_embeddings
 from semdd_lightning.data.reference_images import check_reference, embed_reference
 from semdd_lightning.datasets import with_imagenet_names
 from semdd_lightning.export import Manifest, describe
-from semdd_lightning.pools import Pool, PoolReader, require_images_per_class
-from semdd_lightning.prior import OpenClipPrior, PoolEmbeddings, embed_pool
-from semdd_lightning.selection import Embeddings, Sampler, Selection, build_sampler
+from semdd_lightning.pools import Pool, PoolReader, as_reader, require_images_per_class
+from semdd_lightning.prior import OpenClipPrior, PoolEmbeddings, as_prior, embed_pool
+from semdd_lightning.selection import Embeddings, Sampler, Selection, build_sampler, whole_number
 
 logger = logging.getLogger(__name__)
 
 
 def select(
-    pool: PoolReader,
-    prior: OpenClipPrior,
+    pool: PoolReader | Path | str,
+    prior: OpenClipPrior | str,
     ipc: int,
     sampler: str | Sampler = "two_stage",
     seed: int = 0,
     *,
-    reference: PoolReader | None = None,
+    reference: PoolReader | Path | str | None = None,
     device: torch.device | str | None = None,
     cache_dir: Path | None = None,
     rank: int = 0,
@@ -44,8 +44,8 @@ def select(
     """Choose ``ipc`` images a class from a pool.
 
     Args:
-        pool: how to read the pool.
-        prior: the CLIP model that scores it.
+        pool: how to read the pool, or where it lies.
+        prior: the CLIP model that scores it, or its name as `semdd select --prior` takes it.
         ipc: images per class.
         sampler: a sampler or the short name of one with its defaults.
         seed: selection seed, used by samplers that draw.
@@ -67,7 +67,15 @@ def select(
         SelectionError: if the sampler cannot work with these numbers.
         PriorError: if the CLIP model cannot be had as described.
     """
-    watch, sampler = Stopwatch(), build_sampler(sampler)
+    watch, sampler, pool, prior = Stopwatch(), build_sampler(sampler), as_reader(pool), as_prior(prior)
+    reference = None if reference is None else as_reader(reference)
+    cache_dir = None if cache_dir is None else Path(cache_dir)
+    ipc, seed = whole_number("ipc", ipc, at_least=1), whole_number("seed", seed, at_least=0)
+    check_policy(audit)
+    if images is None and world_size == 1:  # several processes have had it prepared by one of them
+        pool.prepare()
+        if reference is not None:
+            reference.prepare()
     _check(pool, prior, sampler, ipc, reference)
     made_from = _components(pool, prior, sampler.resolved(ipc), reference, cache_dir)
     embed = partial(

@@ -14,6 +14,7 @@ import pandas as pd
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import RunError
 from semdd_lightning.export.class_folders import export_folders, exported_path
+from semdd_lightning.export.csv_files import write_csv
 from semdd_lightning.export.files import new_directory
 from semdd_lightning.export.manifest import FILE_NAME, Manifest, read_manifest
 from semdd_lightning.pools import Pool
@@ -91,11 +92,11 @@ def write_subset(
         (unfinished / TABLE).write_bytes(content.getbuffer())
         manifest = replace(manifest, table_digest=sha256(content.getbuffer()).hexdigest())
         picked = table[table["stage"] == "selected"].sort_values(["label", "step"])
-        picked.to_csv(unfinished / "chosen.csv", index=False)
+        write_csv(unfinished / "chosen.csv", picked)
         if report is not None:
-            report.to_csv(unfinished / "report.csv")
+            write_csv(unfinished / "report.csv", report, index=True)
         if report_by_class is not None:
-            report_by_class.to_csv(unfinished / "report_by_class.csv", index=False)
+            write_csv(unfinished / "report_by_class.csv", report_by_class)
         write_record(unfinished / FILE_NAME, asdict(manifest))
     return directory
 

@@ -124,6 +124,23 @@ class OpenClipPrior:
         return text_prototypes(clip, self.prompt_names(registry), self.templates())
 
 
+def as_prior(prior: object) -> OpenClipPrior:
+    """A prior as it is; a name or a folder as `parse_prior` takes it.
+
+    Args:
+        prior: What a user gave as a prior.
+
+    Raises:
+        PriorError: If it is neither.
+    """
+    if isinstance(prior, OpenClipPrior):
+        return prior
+    if isinstance(prior, str | Path):
+        return parse_prior(str(prior))
+    msg = f"Expected a CLIP model or its name, found {prior!r}; give OpenClipPrior(...) or MODEL:TAG."
+    raise PriorError(msg)
+
+
 def parse_prior(text: str) -> OpenClipPrior:
     """A prior out of one word of a command line.
 

@@ -11,7 +11,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from semdd_lightning.report.tables import KINDS, changes_in_words
+from semdd_lightning.report.tables import KINDS, changes_in_words, plain, print_plain
 
 
 def print_comparison(
@@ -35,7 +35,7 @@ def print_comparison(
         printed.add_column(column, justify="right")
     for sampler, row in table.iterrows():
         printed.add_row(
-            str(sampler),
+            plain(sampler),
             str(int(row["n"])),
             _spread(row["top1_mean"], row["top1_std"]),
             "-" if math.isnan(row["top5_mean"]) else f"{100 * row['top5_mean']:.2f}",
@@ -43,8 +43,8 @@ def print_comparison(
         )
     console.print(printed)
     for label, text in _measured_by(measured or {}).items():
-        console.print(f"{label}: {text}", highlight=False, soft_wrap=True, markup=False)
-    console.print(f"Runs, cells.json and comparison.csv: {directory}", highlight=False, soft_wrap=True)
+        print_plain(console, f"{label}: {text}")
+    print_plain(console, f"Runs, cells.json and comparison.csv: {directory}")
     if int(table["n"].min()) < 5:
         console.print("Few seeds make wide intervals; five or more say more: --seeds 0 1 2 3 4")
 

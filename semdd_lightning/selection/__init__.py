@@ -12,7 +12,7 @@ from semdd_lightning.selection.quality_sampler import (
     candidate_count,
     semantic_filter,
 )
-from semdd_lightning.selection.sampler import Sampler
+from semdd_lightning.selection.sampler import Sampler, whole_number
 from semdd_lightning.selection.samplers import (
     SAMPLERS,
     CaO2,
@@ -135,4 +135,5 @@ __all__ = [
     "semantic_filter",
     "set_diversity",
     "subset_statistics",
+    "whole_number",
 ]

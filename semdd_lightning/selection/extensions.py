@@ -7,7 +7,7 @@ from dataclasses import is_dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
 from inspect import isabstract
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 from semdd_lightning.errors import SelectionError
 
@@ -78,6 +78,9 @@ def find_kind(name: str, what: str, group: str, own: Mapping[str, type[T]], base
     Raises:
         SelectionError: If there is no such name, or it is none of these.
     """
+    if not isinstance(name, str):
+        msg = f"Expected a {what} or the name of one, found {name!r}; give a name, as {next(iter(own))}."
+        raise SelectionError(msg)
     known = {kind.__name__: kind for kind in own.values()} | dict(own)
     if name in known:
         return known[name]
@@ -89,7 +92,7 @@ def find_kind(name: str, what: str, group: str, own: Mapping[str, type[T]], base
         )
         raise SelectionError(msg)
     try:
-        kind = points[0].load() if points else _import(name)
+        kind: Any = points[0].load() if points else _import(name)
     except (Exception, SystemExit) as error:  # whatever the foreign module does when it is imported
         msg = (
             f"Expected {name!r} to be the path of a {what}, found that it cannot be imported ({error}); "
@@ -103,13 +106,14 @@ def find_kind(name: str, what: str, group: str, own: Mapping[str, type[T]], base
             f"has all its methods, found {kind!r}; see docs/extending.md."
         )
         raise SelectionError(msg)
-    if own.get(kind.name, kind) is not kind:
+    found = cast("type[T]", kind)
+    if own.get(found.name, found) is not found:
         msg = (
-            f"Expected {name!r} to have a name of its own, found {kind.name!r}, which is a {what} of this "
+            f"Expected {name!r} to have a name of its own, found {found.name!r}, which is a {what} of this "
             "package; give the class another name."
         )
         raise SelectionError(msg)
-    return kind
+    return found
 
 
 def make(kind: type[T], what: str) -> T:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
+from operator import index
 from typing import ClassVar
 
 import torch
@@ -54,9 +55,7 @@ class Sampler(Named, ABC):
         Raises:
             SelectionError: If the sampler cannot work with these numbers.
         """
-        if ipc < 1:
-            msg = f"Expected ipc to be at least 1, found {ipc}; choose how many images a class keeps."
-            raise SelectionError(msg)
+        whole_number("ipc", ipc, at_least=1)
         if "several_classes" in self.needs:
             require_several_classes(num_classes)
 
@@ -81,9 +80,7 @@ class Sampler(Named, ABC):
             TooFewImagesError: If a class has fewer than ``ipc`` images.
         """
         self.check(embeddings.num_classes, ipc)
-        if seed < 0:
-            msg = f"Expected seed to be at least 0, found {seed}; pass a non-negative integer."
-            raise SelectionError(msg)
+        ipc, seed = whole_number("ipc", ipc, at_least=1), whole_number("seed", seed, at_least=0)
         _check_counts(embeddings.counts(), ipc)
         sampler, rule = self.resolved(ipc), self.quality_rule
         if embeddings.num_classes == 1 and rule.scores is None:  # checked above: it asks for no separability
@@ -127,6 +124,30 @@ def _check_needs(embeddings: Embeddings, needs: frozenset[Need], asked_by: str) 
                 f"{int(empty[0])}{others}; add real images of it, or choose without a reference."
             )
             raise SelectionError(msg)
+
+
+def whole_number(name: str, value: object, *, at_least: int) -> int:
+    """A count or a seed as a Python integer, whatever integer type it has.
+
+    Args:
+        name: What it is, for the message.
+        value: What a user gave.
+        at_least: The smallest that makes sense.
+
+    Raises:
+        SelectionError: If it is no whole number, or a smaller one.
+
+    >>> whole_number("ipc", torch.tensor(2), at_least=1)
+    2
+    """
+    try:
+        number = None if isinstance(value, bool) else index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = None
+    if number is None or number < at_least:
+        msg = f"Expected {name} to be at least {at_least}, found {value!r}; give a whole number."
+        raise SelectionError(msg)
+    return number
 
 
 def _check_counts(counts: Tensor, ipc: int) -> None:
