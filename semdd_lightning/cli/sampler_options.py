@@ -78,7 +78,7 @@ def sampler_description(
         raise ConfigError(msg)
     if not parameters:
         return given
-    described = {"class_path": given} if isinstance(given, str) else given
+    described: dict[str, Any] = {"class_path": given} if isinstance(given, str) else given
     return {**described, "init_args": {**(described.get("init_args") or {}), **parameters}}
 
 

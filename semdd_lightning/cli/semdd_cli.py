@@ -63,7 +63,7 @@ class ProgressBar(RichProgressBar):
         return metrics
 
 
-class _Parser(ParserWithChoices, LightningArgumentParser):
+class _Parser(ParserWithChoices, LightningArgumentParser):  # type: ignore[misc]  # its format_help() takes more
     """Lightning's, with samplers and scores in its help."""
 
 

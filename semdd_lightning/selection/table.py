@@ -113,7 +113,7 @@ def score_columns(table: pd.DataFrame) -> list[str]:
     >>> score_columns(pd.DataFrame(columns))
     ['mine']
     """
-    behind = table.loc[:, "predicted":"quality"].columns[1:-1]  # type: ignore[misc]
+    behind = table.loc[:, "predicted":"quality"].columns[1:-1]
     return [name for name in behind if table[name].notna().any()]
 
 
