@@ -109,11 +109,11 @@ def find_kind(name: str, what: str, group: str, own: Mapping[str, type[T]], base
     kind = cast("type[T]", found)
     if own.get(kind.name, kind) is not kind:
         msg = (
-            f"Expected {name!r} to have a name of its own, found {found.name!r}, which is a {what} of this "
+            f"Expected {name!r} to have a name of its own, found {kind.name!r}, which is a {what} of this "
             "package; give the class another name."
         )
         raise SelectionError(msg)
-    return found
+    return kind
 
 
 def make(kind: type[T], what: str) -> T:
