@@ -34,7 +34,7 @@ IMAGENET = 1_281_167
 CLASSES = 1_000
 BAR = 1 / 1.3
 _SCAN = "semdd_lightning.pools.files._image_entries"
-_ENCODE = "semdd_lightning.prior.embedding.encode_shards"
+_ENCODE = "semdd_lightning.prior.shards.encode_shards"
 _LONG_AGO_NS = 1_600_000_000_000_000_000
 
 
@@ -177,7 +177,7 @@ def made_up_files(images: int, classes: int) -> Callable[..., Iterator[MadeUpFil
         classes: Classes, whose folders share the images out.
     """
 
-    def scan(folder: Path, _: object) -> Iterator[MadeUpFile]:
+    def scan(folder: Path, *_: object) -> Iterator[MadeUpFile]:
         name, number = folder.name, int(folder.name.lstrip("n"))
         for image in range(number, images, classes):
             yield MadeUpFile(f"{folder}/{name}_{image // classes}.JPEG", size=100_000 + image)

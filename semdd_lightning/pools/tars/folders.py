@@ -45,10 +45,12 @@ def folder_of_classes(parents: Mapping[str, int], below: str | None, where: str)
         if not inside:
             raise PoolError(_no_classes(places, base, where))
         shared = _shared_folders(counts, base, inside)
-        if shared or are_splits(inside):
-            raise PoolError(_several_pools(inside, base, len(shared), where))
         holding = any((*base, folder) in places for folder in inside)
         only = (*base, *inside) if len(inside) == 1 else None
+        # a lone split with class folders in it is gone down, as any lone folder, but for the test split
+        alone = only is not None and _subfolders(places, only) and one_to_choose_from(inside) is not None
+        if shared or (are_splits(inside) and not alone):
+            raise PoolError(_several_pools(inside, base, len(shared), where))
         if below is not None or (holding and not (only and _subfolders(places, only))):
             return "/".join(base)
         if holding or only is None:
