@@ -32,7 +32,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "selection": {"errors"},
     "models": {"errors"},
     "export": {"pools", "classes", "selection", "errors"},
-    "data": {"export", "pools", "prior", "selection", "audit", "datasets", "classes", "errors"},
+    "data": {
+        *("export", "pools", "prior", "selection", "audit", "datasets", "classes"),
+        *("cache", "progress", "threads", "errors"),
+    },
     "training": {"models", "prior", "data", "audit", "atomic", "classes", "errors"},
     "evaluation": {"data", "training", "errors"},
     "report": {"selection", "audit", "pools", "errors"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from semdd_lightning.cli.run_directory import (
     claim_directory,
@@ -13,6 +14,9 @@ from semdd_lightning.cli.run_directory import (
 )
 from semdd_lightning.cli.select_settings import SelectSettings, select_settings
 from semdd_lightning.pools import DiskPool
+
+if TYPE_CHECKING:  # torch, which is not needed to refuse bad options
+    from semdd_lightning.data import Classifier
 
 EPILOG = """examples:
   semdd select my_pool --ipc 10 --prior ViT-B-32-quickgelu:openai --out chosen
@@ -70,6 +74,12 @@ def _parser() -> argparse.ArgumentParser:
         help="real images of the same classes, for a sampler with prototypes: image or both, and the audit",
     )
     parser.add_argument(
+        "--classifier",
+        metavar="NAME",
+        help="a network for samplers and scores that ask one: torchvision/resnet50, timm/NAME, "
+        "either with :FILE of its weights, or a checkpoint of `semdd fit`",
+    )
+    parser.add_argument(
         "--audit",
         choices=("refuse", "warn", "off"),
         help="what to do where images do not show the classes of their folders (default refuse)",
@@ -122,6 +132,7 @@ def _select(settings: SelectSettings, options: argparse.Namespace, out: Path, wo
         built,
         settings.seed,
         reference=real,
+        classifier=None if settings.classifier is None else _classifier(settings.classifier),
         device=device,
         cache_dir=settings.cache_dir,
         audit=settings.audit,
@@ -139,3 +150,11 @@ def _select(settings: SelectSettings, options: argparse.Namespace, out: Path, wo
     }
     next_commands = [f"semdd verify {out}", f"look at {out / 'subset.png'}"]
     print_selection_table("semdd select", rows, statistics_record(chosen.report()), next_commands)
+
+
+def _classifier(asked: str | dict[str, Any]) -> Classifier:
+    from semdd_lightning.data import Classifier
+    from semdd_lightning.export import build_component
+    from semdd_lightning.training.teachers import parse_teacher  # by which teachers have short names too
+
+    return parse_teacher(asked) if isinstance(asked, str) else build_component(asked, Classifier)

@@ -31,6 +31,7 @@ class SelectSettings:
         cache_dir: where embeddings are kept; none takes the usual place.
         reference: reader of real images of the same classes, or its description.
         audit: what to do where images do not show the classes of their folders.
+        classifier: the network that samplers and scores ask, in short words, or its description.
     """
 
     pool: DiskPool | dict[str, Any]
@@ -41,6 +42,7 @@ class SelectSettings:
     cache_dir: Path | None
     reference: DiskPool | dict[str, Any] | None
     audit: AuditPolicy
+    classifier: str | dict[str, Any] | None
 
 
 def select_settings(options: argparse.Namespace) -> SelectSettings:
@@ -91,6 +93,7 @@ def select_settings(options: argparse.Namespace) -> SelectSettings:
             else _reader(_of_type(data, "reference", dict))
         ),
         audit=_audit_policy(options.audit or _of_type(data, "audit", str)),
+        classifier=options.classifier or _of_type(data, "classifier", str, dict),
     )
 
 

@@ -84,7 +84,7 @@ def verify(directory: Path) -> Verdict:
 
 
 def _select_again(manifest: Manifest) -> PoolSelection:
-    from semdd_lightning.data import select
+    from semdd_lightning.data import Classifier, select
     from semdd_lightning.export import build_component
     from semdd_lightning.pools import PoolReader
     from semdd_lightning.prior import OpenClipPrior
@@ -95,6 +95,7 @@ def _select_again(manifest: Manifest) -> PoolSelection:
     for reader in (pool, reference):
         if reader is not None:
             reader.prepare()
+    classifier = None if manifest.classifier is None else build_component(manifest.classifier, Classifier)
     return select(
         pool,
         build_component(manifest.prior, OpenClipPrior),
@@ -102,6 +103,7 @@ def _select_again(manifest: Manifest) -> PoolSelection:
         build_component(manifest.sampler, Sampler),
         manifest.selection_seed,
         reference=reference,
+        classifier=classifier,
         cache_dir=None if manifest.cache_dir is None else Path(manifest.cache_dir),
         audit="off",  # whatever was chosen then is chosen again
     )
@@ -121,6 +123,8 @@ def _other_inputs(manifest: Manifest, again: PoolSelection) -> list[str]:
         found.append("The text prototypes have changed since: CLIP's weights or the prompts.")
     if now.reference_key != manifest.reference_key:
         found.append("The reference images, or the CLIP that embeds them, have changed since.")
+    if not found and now.classifier_key != manifest.classifier_key:
+        found.append("The classifier has changed since: its network or its weights.")
     if not found and now.embeddings_digest != manifest.embeddings_digest:
         found.append(
             "Pool and CLIP are the same, but the embeddings were encoded again with other last bits, as "

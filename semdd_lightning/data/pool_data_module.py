@@ -10,12 +10,14 @@ import torch
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data.auditing import AuditPolicy
 from semdd_lightning.data.augmentation import Augmentation
+from semdd_lightning.data.classifier import Classifier, ClassifierContext
+from semdd_lightning.data.classifying import usual_side
 from semdd_lightning.data.image_data_module import ImageDataModule
 from semdd_lightning.data.image_sets import ImageSet
 from semdd_lightning.data.labelled_images import LabelledImages, pool_images
 from semdd_lightning.data.pool_selection import PoolSelection
 from semdd_lightning.data.reference_images import check_reference
-from semdd_lightning.data.selecting import Stopwatch, select
+from semdd_lightning.data.selecting import Stopwatch, check_needs, select
 from semdd_lightning.data.storage import Storage
 from semdd_lightning.datasets import with_imagenet_names
 from semdd_lightning.errors import ConfigError, PoolError, RunError
@@ -59,6 +61,8 @@ class PoolDataModule(ImageDataModule):
             (Minimax Diffusion).
         reference: real images of the same classes, for samplers and scores that compare with these, and
             for the audit.
+        classifier: a network that tells the classes apart, as any teacher, for samplers and scores that ask
+            one.
         cache_dir: where the pool's index and the embeddings are kept; none takes SEMDD_CACHE or the user's
             cache folder.
         storage: where chosen images live; auto takes the first of device, host, disk that fits.
@@ -90,6 +94,7 @@ class PoolDataModule(ImageDataModule):
         evaluation_batch_size: int = 500,
         evaluation_view: Literal["cropped", "whole"] = "cropped",
         reference: PoolReader | None = None,
+        classifier: Classifier | None = None,
         cache_dir: Path | None = None,
         storage: Storage | Literal["auto"] = "auto",
         num_workers: int = 4,
@@ -124,6 +129,7 @@ class PoolDataModule(ImageDataModule):
         self.sampler = build_sampler(sampler)
         self.selection_seed = selection_seed
         self.reference = reference
+        self.classifier = classifier
         self.cache_dir = cache_dir
         self.audit: AuditPolicy = audit
         self.selected: PoolSelection | None = None
@@ -147,6 +153,7 @@ class PoolDataModule(ImageDataModule):
             self.pool.prepare()
             self.pool.check()
             self.sampler.check(len(self.registry), self.ipc)
+            check_needs(self.sampler, self.reference, self.classifier)
             if self.reference is not None:
                 self.reference.prepare()
                 check_reference(self.reference, self.registry)
@@ -160,6 +167,10 @@ class PoolDataModule(ImageDataModule):
             self._indexed = self.pool.read(self.cache_dir)
             if self.reference is not None:
                 self.reference.read(self.cache_dir)
+        if self.classifier is not None:  # fetched by one process of a node, for all of them
+            size = usual_side(self._indexed)
+            with torch.random.fork_rng(devices=[]):
+                self.classifier.build_whole(ClassifierContext(self.registry, size, self.prior))
 
     def _find_registry(self) -> ClassRegistry:
         try:
@@ -182,6 +193,7 @@ class PoolDataModule(ImageDataModule):
             self.selection_seed,
             device=torch.device("cpu") if trainer is None else trainer.strategy.root_device,
             reference=self.reference,
+            classifier=self.classifier,
             cache_dir=self.cache_dir,
             rank=rank,
             world_size=world_size,

@@ -15,6 +15,7 @@ from semdd_lightning.pools import Pool
 from semdd_lightning.prior import PoolEmbeddings
 from semdd_lightning.selection import (
     METRICS,
+    ClassifierOutputs,
     Embeddings,
     ReferenceEmbeddings,
     Selection,
@@ -102,7 +103,10 @@ class PoolSelection:
 
 
 def sampler_embeddings(
-    pool: Pool, embeddings: PoolEmbeddings, reference: ReferenceEmbeddings | None = None
+    pool: Pool,
+    embeddings: PoolEmbeddings,
+    reference: ReferenceEmbeddings | None = None,
+    classifier: ClassifierOutputs | None = None,
 ) -> Embeddings:
     """What a sampler sees of an embedded pool.
 
@@ -110,6 +114,7 @@ def sampler_embeddings(
         pool: the pool.
         embeddings: its embeddings.
         reference: real images of the same classes, if there are any.
+        classifier: what a classifier says of the pool, if there is one.
     """
     return Embeddings(
         image_embeddings=embeddings.image_embeddings,
@@ -117,4 +122,5 @@ def sampler_embeddings(
         text_prototypes=embeddings.text_prototypes,
         logit_scale=embeddings.logit_scale,
         reference=reference,
+        classifier=classifier,
     )

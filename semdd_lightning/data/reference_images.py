@@ -17,7 +17,7 @@ from semdd_lightning.errors import ClassListError, TooFewImagesError
 from semdd_lightning.pools import Pool, PoolReader
 from semdd_lightning.pools.index import index_images
 from semdd_lightning.prior import PoolEmbeddings
-from semdd_lightning.selection import ReferenceEmbeddings
+from semdd_lightning.selection import ClassifierOutputs, ReferenceEmbeddings
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,10 +27,12 @@ class ReferenceImages:
     Attributes:
         images: the images, labelled in the pool's class order.
         embeddings: their embeddings.
+        classifier: what a classifier says of them, if there is one.
     """
 
     images: Pool
     embeddings: PoolEmbeddings
+    classifier: ClassifierOutputs | None = None
 
     @property
     def labels(self) -> Tensor:
@@ -39,7 +41,7 @@ class ReferenceImages:
 
     def for_samplers(self) -> ReferenceEmbeddings:
         """What samplers and scores see of them."""
-        return ReferenceEmbeddings(self.embeddings.image_embeddings, self.labels)
+        return ReferenceEmbeddings(self.embeddings.image_embeddings, self.labels, self.classifier)
 
 
 def embed_reference(

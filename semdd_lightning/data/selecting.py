@@ -15,13 +15,16 @@ from typing import Any
 import torch
 
 from semdd_lightning.data.auditing import AUTOMATIC, AuditPolicy, apply_policy, audit_classes
+from semdd_lightning.data.classifier import Classifier, ClassifierContext
+from semdd_lightning.data.classifying import PoolClassifier, usual_side
 from semdd_lightning.data.pool_selection import PoolSelection, sampler_embeddings
 from semdd_lightning.data.reference_images import check_reference, embed_reference
 from semdd_lightning.datasets import with_imagenet_names
 from semdd_lightning.export import Manifest, describe
 from semdd_lightning.pools import Pool, PoolReader, require_images_per_class
 from semdd_lightning.prior import OpenClipPrior, PoolEmbeddings, embed_pool
-from semdd_lightning.selection import Embeddings, Sampler, Selection, build_sampler
+from semdd_lightning.selection import ClassifierOutputs, Embeddings, Sampler, Selection, build_sampler
+from semdd_lightning.selection.scores.score import Need, needed
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +37,7 @@ def select(
     seed: int = 0,
     *,
     reference: PoolReader | None = None,
+    classifier: Classifier | None = None,
     device: torch.device | str | None = None,
     cache_dir: Path | None = None,
     rank: int = 0,
@@ -51,6 +55,8 @@ def select(
         seed: selection seed, used by samplers that draw.
         reference: real images of the same classes, for samplers and scores that compare with these; the audit
             looks at them too.
+        classifier: a network that tells the classes apart, as any teacher, for samplers and scores that ask
+            one; the score table says what it sees.
         device: where images are encoded; the first GPU if there is one, else the CPU.
         cache_dir: where the pool's index and the embeddings are kept; none takes ``SEMDD_CACHE`` or the
             user's cache folder.
@@ -66,13 +72,15 @@ def select(
         ClassListError: if the reference images lack a class of the pool.
         SelectionError: if the sampler cannot work with these numbers.
         PriorError: if the CLIP model cannot be had as described.
+        TeacherError: if the classifier cannot be had as described, or does not fit the classes.
     """
     watch, sampler = Stopwatch(), build_sampler(sampler)
-    _check(pool, prior, sampler, ipc, reference)
+    _check(pool, prior, sampler, ipc, reference, classifier)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     embed = partial(
         embed_pool,
         prior=prior,
-        device=device or ("cuda" if torch.cuda.is_available() else "cpu"),
+        device=device,
         cache_dir=cache_dir,
         rank=rank,
         world_size=world_size,
@@ -83,26 +91,38 @@ def select(
         images = replace(images, registry=with_imagenet_names(images.registry))
         _report_excluded(images)
         require_images_per_class(images, ipc)
+    classify = None
+    if classifier is not None:  # built before the pool is embedded: what cannot be built is said first
+        context = ClassifierContext(images.registry, usual_side(images), prior)
+        classify = PoolClassifier(classifier, context, device, cache_dir, show=rank == 0)
     with watch.measure("embed"):
         embeddings = embed(images)
         real = None
         if reference is not None:
             real = embed_reference(reference, images.registry, embed, cache_dir)
+    said = None
+    if classify is not None:
+        with watch.measure("classify"):
+            said = classify(images)
+            if real is not None:
+                real = replace(real, classifier=classify(real.images).outputs)
     found = None
     if audit != "off":
         with watch.measure("audit"):
             found = audit_classes(images, embeddings, real, at_most=AUTOMATIC)
             apply_policy(images, found, audit)
     with watch.measure("select"):
-        seen = sampler_embeddings(images, embeddings, None if real is None else real.for_samplers())
+        outputs = None if said is None else said.outputs
+        seen = sampler_embeddings(images, embeddings, None if real is None else real.for_samplers(), outputs)
         selection = sampler.select(seen, ipc, seed)
-    _report(sampler, selection, embeddings)
+    _report(sampler, selection, embeddings, outputs)
     manifest = Manifest(
-        **_components(pool, prior, sampler.resolved(ipc), reference, cache_dir),
+        **_components(pool, prior, sampler.resolved(ipc), reference, classifier, cache_dir),
         sampler_name=sampler.name,
         ipc=ipc,
         selection_seed=seed,
         reference_key=None if real is None else real.embeddings.key,
+        classifier_key=None if said is None else said.key,
         embeddings_digest=embeddings_digest(seen),
         **_outcome(images, embeddings, selection),
     )
@@ -126,29 +146,59 @@ class Stopwatch:
 
 
 def embeddings_digest(embeddings: Embeddings) -> str:
-    """SHA-256 (hex) over all vectors that a sampler sees, to the last bit.
+    """SHA-256 (hex) over all numbers that a sampler sees, to the last bit.
 
     Args:
         embeddings: the embedded pool.
     """
     digest = hashlib.sha256()
     seen = [embeddings.image_embeddings, embeddings.text_prototypes]
-    if embeddings.reference is not None:
-        seen.append(embeddings.reference.image_embeddings)
+    real = embeddings.reference
+    if real is not None:
+        seen.append(real.image_embeddings)
+    for outputs in (embeddings.classifier, None if real is None else real.classifier):
+        if outputs is not None:
+            seen += [outputs.own, outputs.largest, outputs.predicted]
     for vectors in seen:
         digest.update(f"{tuple(vectors.shape)} {vectors.dtype}\n".encode())
         digest.update(vectors.cpu().contiguous().numpy().data)  # a view: a large pool is not copied
     return digest.hexdigest()
 
 
+def check_needs(sampler: Sampler, reference: PoolReader | None, classifier: Classifier | None) -> None:
+    """Refuse a sampler without what it cannot choose without, and a classifier that no manifest describes.
+
+    Args:
+        sampler: the sampler.
+        reference: the reference images, if there are any.
+        classifier: the classifier, if there is one.
+
+    Raises:
+        SelectionError: if the sampler, or a score that it weighs, needs one that is not there.
+        RunError: if the classifier is not made of plain values.
+    """
+    given: dict[Need, object] = {"reference": reference, "classifier": classifier}
+    for need in sorted(sampler.quality_rule.rule_needs | sampler.needs):
+        if need in given:
+            needed(given[need], need, sampler.name)
+    if classifier is not None:
+        describe(classifier)
+
+
 def _check(
-    pool: PoolReader, prior: OpenClipPrior, sampler: Sampler, ipc: int, reference: PoolReader | None
+    pool: PoolReader,
+    prior: OpenClipPrior,
+    sampler: Sampler,
+    ipc: int,
+    reference: PoolReader | None,
+    classifier: Classifier | None,
 ) -> None:
     """What can be known before an image is read."""
     pool.check()
     prior.check()
     registry = with_imagenet_names(pool.registry())
     sampler.check(len(registry), ipc)
+    check_needs(sampler, reference, classifier)
     if reference is not None:
         check_reference(reference, registry)
 
@@ -165,8 +215,13 @@ def _report_excluded(images: Pool) -> None:
         )
 
 
-def _report(sampler: Sampler, selection: Selection, embeddings: PoolEmbeddings) -> None:
-    """Say what was done, and whether the CLIP model knows these classes at all."""
+def _report(
+    sampler: Sampler,
+    selection: Selection,
+    embeddings: PoolEmbeddings,
+    outputs: ClassifierOutputs | None,
+) -> None:
+    """Say what was done, and whether the CLIP model and the classifier know these classes at all."""
     scores, classes = selection.scores, selection.num_classes
     logger.info(
         "%s chose %d of %d images (%d encoded now, the others came from the cache)",
@@ -175,14 +230,23 @@ def _report(sampler: Sampler, selection: Selection, embeddings: PoolEmbeddings) 
         len(scores),
         embeddings.encoded,
     )
-    right = float((scores["predicted"] == scores["label"]).mean())
-    if classes > 1 and right < min(2 / classes, (1 + 1 / classes) / 2):
-        logger.warning(
-            "CLIP puts only %.1f %% of the pool into their classes (chance: %.1f %%); its scores say little. "
-            "Check that the class names are words and belong to the folders",
-            100 * right,
-            100 / classes,
-        )
+    labels = scores["label"].to_numpy()
+    answers = {"CLIP": scores["predicted"].to_numpy()}
+    if outputs is not None:
+        answers["The classifier"] = outputs.predicted.numpy()
+    for who, predicted in answers.items():
+        right = float((predicted == labels).mean())
+        if classes > 1 and right < min(2 / classes, (1 + 1 / classes) / 2):
+            logger.warning(
+                "%s puts only %.1f %% of the pool into their classes (chance: %.1f %%); its scores say "
+                "little. Check that %s",
+                who,
+                100 * right,
+                100 / classes,
+                "the class names are words and belong to the folders"
+                if who == "CLIP"
+                else "it counts the classes in the pool's order",
+            )
 
 
 def _components(
@@ -190,6 +254,7 @@ def _components(
     prior: OpenClipPrior,
     sampler: Sampler,
     reference: PoolReader | None,
+    classifier: Classifier | None,
     cache_dir: Path | None,
 ) -> dict[str, Any]:
     """The manifest's part that says what the selection is made from."""
@@ -198,6 +263,7 @@ def _components(
         "prior": describe(prior.absolute()),
         "sampler": describe(sampler),
         "reference": None if reference is None else describe(reference),
+        "classifier": None if classifier is None else describe(classifier),
         "cache_dir": None if cache_dir is None else str(Path(cache_dir).expanduser().absolute()),
     }
 

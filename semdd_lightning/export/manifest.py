@@ -43,6 +43,8 @@ class Manifest:
         class_wnids: their wnids, if known.
         paths: chosen images, class by class, in the order they were picked.
         labels: class index of each.
+        classifier: the classifier that samplers and scores asked, if any.
+        classifier_key: key in the cache of what it said of the pool, if any.
         semdd_version: version that wrote the manifest.
         format: version of this record.
     """
@@ -67,6 +69,8 @@ class Manifest:
     class_wnids: tuple[str, ...] | None
     paths: tuple[str, ...]
     labels: tuple[int, ...]
+    classifier: dict[str, Any] | None = None
+    classifier_key: str | None = None
     semdd_version: str = __version__
     format: int = FORMAT
 

@@ -16,12 +16,12 @@ _CHECK_ROWS = 2048
 
 @dataclass(frozen=True, eq=False)
 class ClassifierOutputs:
-    """What a classifier says of some images, as probabilities over the classes.
+    """What a classifier says of some images, as probabilities over all classes that it knows.
 
     Args:
         own: Probability of the image's own class ``(n,)``, float64.
         largest: Largest probability ``(n,)``, float64.
-        predicted: Class that has it ``(n,)``, int64.
+        predicted: Class that has it ``(n,)``, int64; C or more where it is none of the C classes.
     """
 
     own: Tensor

@@ -16,10 +16,12 @@ from semdd_lightning.selection.embeddings import Embeddings
 from semdd_lightning.selection.picks import ClassPool, Picks
 from semdd_lightning.selection.pool_scorer import PoolScorer, map_pool
 from semdd_lightning.selection.quality import QualityRule
-from semdd_lightning.selection.scores import Need
+from semdd_lightning.selection.scores import Confidence, Difficulty, Need
 from semdd_lightning.selection.scores.score import needed
 from semdd_lightning.selection.selection import Selection
 from semdd_lightning.selection.table import TableBuilder
+
+_OF_A_CLASSIFIER = (Difficulty.name, Confidence.name)  # whoever gives one sees what it says
 
 
 class Sampler(ABC):
@@ -94,7 +96,8 @@ class Sampler(ABC):
         for need in rule.rule_needs | self.needs:
             if need != "several_classes":
                 needed(getattr(embeddings, need), need, self.name)
-        scorer = PoolScorer(embeddings, rule, ipc, self.uses)
+        shown = () if embeddings.classifier is None else _OF_A_CLASSIFIER
+        scorer = PoolScorer(embeddings, rule, ipc, (*self.uses, *shown))
         table = TableBuilder(embeddings.labels, scorer.score_names)
 
         def choose(class_index: int, rows: Tensor) -> Tensor:

@@ -260,3 +260,41 @@ def test_a_failed_selection_gives_its_name_back(
     with pytest.raises(OSError, match="disk full"):
         main(["select", str(digits), "--ipc=2", "--prior=digits", "--out=chosen"])
     assert list(workplace.iterdir()) == []
+
+
+# ------------------------------------------------------------------ a classifier beside CLIP
+
+
+def test_a_classifier_of_a_run_scores_and_is_verified(
+    finished: Path, digits: Path, classes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = select(digits, "--ipc=2", f"--classes={classes}", f"--classifier={finished}")
+    assert read_table(out)["difficulty"].between(0, 1).all()
+    classifier = read_manifest(out).classifier
+    assert classifier is not None
+    assert classifier["class_path"] == "semdd_lightning.training.CheckpointTeacher"
+    assert main(["verify", str(out)]) == 0
+    manifest = json.loads((out / "manifest.json").read_text())
+    (out / "manifest.json").write_text(json.dumps({**manifest, "classifier_key": "another"}))
+    assert main(["verify", str(out)]) == 1
+    assert "The classifier has changed since" in capsys.readouterr().err
+
+
+def test_a_config_gives_a_classifier_too(workplace: Path, finished: Path) -> None:
+    data: dict[str, Any] = {"pool": {"class_path": "GeneratedDigits", "init_args": {"images_per_class": 12}}}
+    data |= {"prior": {"model": "digits"}, "ipc": 2, "sampler": "two_stage"}
+    data["classifier"] = {"class_path": "CheckpointTeacher", "init_args": {"path": str(finished)}}
+    (workplace / "small.yaml").write_text(json.dumps({"data": {"init_args": data}}))
+    assert main(["select", "--config=small.yaml", "--out=out"]) == 0
+    assert "confidence" in read_table(Path("out"))
+
+
+def test_a_classifier_that_is_none_is_refused(
+    digits: Path, refused: Callable[..., str], workplace: Path
+) -> None:
+    words = ["select", str(digits), "--ipc=2", "--prior=digits", "--out=chosen"]
+    assert "torchvision/NAME, timm/NAME or a checkpoint" in refused(*words, "--classifier=resnet50")
+    assert "wnids or a teacher_index" in refused(*words, "--classifier=torchvision/resnet18")
+    (workplace / "notes.txt").write_text("no weights")
+    assert "a file that torch cannot load" in refused(*words, "--classifier=notes.txt")
+    assert not (workplace / "chosen").exists()
