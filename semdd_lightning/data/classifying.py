@@ -107,7 +107,7 @@ class PoolClassifier:
 
     def _look_at(self, images: Pool) -> ClassifierOutputs:
         own, largest, predicted = [], [], []
-        labels = torch.from_numpy(images.labels).split(_BATCH)
+        labels = torch.split(torch.from_numpy(images.labels), _BATCH)
         worth_it = self._show and len(images) > _WORTH_A_BAR
         with image_progress("Classifying images", len(images), show=worth_it) as advance:
             for pixels, of_batch in zip(self._batches(images), labels, strict=True):

@@ -12,10 +12,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import torch
 
+from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.cli.main import main
 from semdd_lightning.export import read_manifest, read_table
+from semdd_lightning.models import CIFAR_MEAN, CIFAR_STD, NormalizedNetwork, build_network
 from semdd_lightning.pools.digits import GeneratedDigits
+from semdd_lightning.training.checkpoint_card import checkpoint_card
 
 DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 
@@ -265,10 +269,22 @@ def test_a_failed_selection_gives_its_name_back(
 # ------------------------------------------------------------------ a classifier beside CLIP
 
 
+@pytest.fixture
+def run(workplace: Path) -> Path:
+    """A run directory with a checkpoint of a network that was never trained."""
+    network = NormalizedNetwork(build_network("conv3", 10, 32), 32, CIFAR_MEAN, CIFAR_STD)
+    names = tuple(DIGITS)
+    card = checkpoint_card(network, "conv3", 10, ClassRegistry(names, names))
+    state = {f"network.{name}": value for name, value in network.state_dict().items()}
+    (workplace / "run").mkdir()
+    torch.save({"semdd": card, "state_dict": state}, workplace / "run" / "last.ckpt")
+    return workplace / "run"
+
+
 def test_a_classifier_of_a_run_scores_and_is_verified(
-    finished: Path, digits: Path, classes: Path, capsys: pytest.CaptureFixture[str]
+    run: Path, digits: Path, classes: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = select(digits, "--ipc=2", f"--classes={classes}", f"--classifier={finished}")
+    out = select(digits, "--ipc=2", f"--classes={classes}", f"--classifier={run}")
     assert read_table(out)["difficulty"].between(0, 1).all()
     classifier = read_manifest(out).classifier
     assert classifier is not None
@@ -280,10 +296,10 @@ def test_a_classifier_of_a_run_scores_and_is_verified(
     assert "The classifier has changed since" in capsys.readouterr().err
 
 
-def test_a_config_gives_a_classifier_too(workplace: Path, finished: Path) -> None:
+def test_a_config_gives_a_classifier_too(workplace: Path, run: Path) -> None:
     data: dict[str, Any] = {"pool": {"class_path": "GeneratedDigits", "init_args": {"images_per_class": 12}}}
     data |= {"prior": {"model": "digits"}, "ipc": 2, "sampler": "two_stage"}
-    data["classifier"] = {"class_path": "CheckpointTeacher", "init_args": {"path": str(finished)}}
+    data["classifier"] = {"class_path": "CheckpointTeacher", "init_args": {"path": str(run)}}
     (workplace / "small.yaml").write_text(json.dumps({"data": {"init_args": data}}))
     assert main(["select", "--config=small.yaml", "--out=out"]) == 0
     assert "confidence" in read_table(Path("out"))
