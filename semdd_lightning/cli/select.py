@@ -55,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ipc", type=int, help="images per class to choose")
     parser.add_argument(
         "--prior",
-        help="CLIP: a local model directory, MODEL:TAG of open_clip, MODEL:FILE:gelu|quickgelu, or digits",
+        action="append",
+        help="CLIP: a local model directory, MODEL:TAG of open_clip, MODEL:FILE:gelu|quickgelu, or digits; "
+        "several times for several models",
     )
     parser.add_argument(
         "--sampler",
@@ -127,7 +129,10 @@ def _select(settings: SelectSettings, options: argparse.Namespace, out: Path, wo
         real.prepare()
     chosen = select(
         reader,
-        parse_prior(prior) if isinstance(prior, str) else build_component(prior, OpenClipPrior),
+        [
+            parse_prior(one) if isinstance(one, str) else build_component(one, OpenClipPrior)
+            for one in ([prior] if isinstance(prior, dict) else prior)
+        ],
         settings.ipc,
         built,
         settings.seed,

@@ -85,7 +85,7 @@ def verify(directory: Path) -> Verdict:
 
 def _select_again(manifest: Manifest) -> PoolSelection:
     from semdd_lightning.data import Classifier, select
-    from semdd_lightning.export import build_component
+    from semdd_lightning.export import build_component, build_each
     from semdd_lightning.pools import PoolReader
     from semdd_lightning.prior import OpenClipPrior
     from semdd_lightning.selection import Sampler
@@ -98,7 +98,7 @@ def _select_again(manifest: Manifest) -> PoolSelection:
     classifier = None if manifest.classifier is None else build_component(manifest.classifier, Classifier)
     return select(
         pool,
-        build_component(manifest.prior, OpenClipPrior),
+        build_each(manifest.prior, OpenClipPrior),
         manifest.ipc,
         build_component(manifest.sampler, Sampler),
         manifest.selection_seed,

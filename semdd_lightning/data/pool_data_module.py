@@ -22,7 +22,7 @@ from semdd_lightning.data.storage import Storage
 from semdd_lightning.datasets import with_imagenet_names
 from semdd_lightning.errors import ConfigError, PoolError, RunError
 from semdd_lightning.pools import Pool, PoolReader
-from semdd_lightning.prior import OpenClipPrior
+from semdd_lightning.prior import OpenClipPrior, listed_priors
 from semdd_lightning.selection import Sampler, build_sampler
 
 
@@ -34,7 +34,7 @@ class PoolDataModule(ImageDataModule):
 
     Args:
         pool: how to read the pool.
-        prior: the CLIP model that scores the pool.
+        prior: the CLIP model that scores the pool, or a list of several.
         ipc: images per class to choose.
         num_classes: number of classes, also given to the model.
         image_size: pixels a side of training images, also given to the model.
@@ -74,7 +74,7 @@ class PoolDataModule(ImageDataModule):
     def __init__(
         self,
         pool: PoolReader,
-        prior: OpenClipPrior,
+        prior: OpenClipPrior | list[OpenClipPrior],
         ipc: int,
         num_classes: int,
         image_size: int,
@@ -124,7 +124,7 @@ class PoolDataModule(ImageDataModule):
             msg = f"Expected ipc of at least 1, found {ipc}; ask for one image per class or more."
             raise ConfigError(msg)
         self.pool = pool
-        self.prior = prior
+        self.priors = listed_priors(prior)
         self.ipc = ipc
         self.sampler = build_sampler(sampler)
         self.selection_seed = selection_seed
@@ -135,6 +135,11 @@ class PoolDataModule(ImageDataModule):
         self.selected: PoolSelection | None = None
         self._indexed: Pool | None = None  # of this process, to spare it a second look
         self._watch = Stopwatch()
+
+    @property
+    def prior(self) -> OpenClipPrior:
+        """The CLIP model that scores the pool, of several the first: the one that a teacher may be."""
+        return self.priors[0]
 
     @property
     def training_digest(self) -> str | None:
@@ -149,7 +154,8 @@ class PoolDataModule(ImageDataModule):
         To evaluate an old student neither pool nor CLIP model need to be there any more.
         """
         if self._trains:
-            self.prior.check()
+            for prior in self.priors:
+                prior.check()
             self.pool.prepare()
             self.pool.check()
             self.sampler.check(len(self.registry), self.ipc)
@@ -187,7 +193,7 @@ class PoolDataModule(ImageDataModule):
         rank, world_size = self._process
         selected = select(
             self.pool,
-            self.prior,
+            self.priors,
             self.ipc,
             self.sampler,
             self.selection_seed,

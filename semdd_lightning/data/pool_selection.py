@@ -116,6 +116,11 @@ def sampler_embeddings(
         reference: real images of the same classes, if there are any.
         classifier: what a classifier says of the pool, if there is one.
     """
+    real = (None,) * len(embeddings.parts) if reference is None else reference.parts
+    parts = tuple(
+        sampler_embeddings(pool, part, of_part, classifier)
+        for part, of_part in zip(embeddings.parts, real, strict=True)
+    )
     return Embeddings(
         image_embeddings=embeddings.image_embeddings,
         labels=torch.from_numpy(pool.labels),
@@ -123,4 +128,5 @@ def sampler_embeddings(
         logit_scale=embeddings.logit_scale,
         reference=reference,
         classifier=classifier,
+        parts=parts,
     )

@@ -41,7 +41,8 @@ class ReferenceImages:
 
     def for_samplers(self) -> ReferenceEmbeddings:
         """What samplers and scores see of them."""
-        return ReferenceEmbeddings(self.embeddings.image_embeddings, self.labels, self.classifier)
+        parts = tuple(replace(self, embeddings=part).for_samplers() for part in self.embeddings.parts)
+        return ReferenceEmbeddings(self.embeddings.image_embeddings, self.labels, self.classifier, parts)
 
 
 def embed_reference(

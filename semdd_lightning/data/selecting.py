@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -22,7 +22,7 @@ from semdd_lightning.data.reference_images import check_reference, embed_referen
 from semdd_lightning.datasets import with_imagenet_names
 from semdd_lightning.export import Manifest, describe
 from semdd_lightning.pools import Pool, PoolReader, require_images_per_class
-from semdd_lightning.prior import OpenClipPrior, PoolEmbeddings, embed_pool
+from semdd_lightning.prior import OpenClipPrior, PoolEmbeddings, embed_pool, join, listed_priors
 from semdd_lightning.selection import ClassifierOutputs, Embeddings, Sampler, Selection, build_sampler
 from semdd_lightning.selection.scores.score import Need, needed
 
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 def select(
     pool: PoolReader,
-    prior: OpenClipPrior,
+    prior: OpenClipPrior | Sequence[OpenClipPrior],
     ipc: int,
     sampler: str | Sampler = "two_stage",
     seed: int = 0,
@@ -49,7 +49,8 @@ def select(
 
     Args:
         pool: how to read the pool.
-        prior: the CLIP model that scores it.
+        prior: the CLIP model that scores it, or several, whose scores are averaged once they are comparable
+            within a class; each embeds the pool for itself.
         ipc: images per class.
         sampler: a sampler or the short name of one with its defaults.
         seed: selection seed, used by samplers that draw.
@@ -74,18 +75,21 @@ def select(
         PriorError: if the CLIP model cannot be had as described.
         TeacherError: if the classifier cannot be had as described, or does not fit the classes.
     """
-    watch, sampler = Stopwatch(), build_sampler(sampler)
-    _check(pool, prior, sampler, ipc, reference, classifier)
+    watch, sampler, priors = Stopwatch(), build_sampler(sampler), listed_priors(prior)
+    _check(pool, priors, sampler, ipc, reference, classifier)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    embed = partial(
+    embed_by = partial(
         embed_pool,
-        prior=prior,
         device=device,
         cache_dir=cache_dir,
         rank=rank,
         world_size=world_size,
         progress=rank == 0,
     )
+
+    def embed(images: Pool) -> PoolEmbeddings:
+        return join([embed_by(images, prior) for prior in priors])
+
     with watch.measure("index"):
         images = pool.read(cache_dir) if images is None else images
         images = replace(images, registry=with_imagenet_names(images.registry))
@@ -93,7 +97,7 @@ def select(
         require_images_per_class(images, ipc)
     classify = None
     if classifier is not None:  # built before the pool is embedded: what cannot be built is said first
-        context = ClassifierContext(images.registry, usual_side(images), prior)
+        context = ClassifierContext(images.registry, usual_side(images), priors[0])
         classify = PoolClassifier(classifier, context, device, cache_dir, show=rank == 0)
     with watch.measure("embed"):
         embeddings = embed(images)
@@ -117,7 +121,7 @@ def select(
         selection = sampler.select(seen, ipc, seed)
     _report(sampler, selection, embeddings, outputs)
     manifest = Manifest(
-        **_components(pool, prior, sampler.resolved(ipc), reference, classifier, cache_dir),
+        **_components(pool, priors, sampler.resolved(ipc), reference, classifier, cache_dir),
         sampler_name=sampler.name,
         ipc=ipc,
         selection_seed=seed,
@@ -152,10 +156,11 @@ def embeddings_digest(embeddings: Embeddings) -> str:
         embeddings: the embedded pool.
     """
     digest = hashlib.sha256()
-    seen = [embeddings.image_embeddings, embeddings.text_prototypes]
+    seen = []
+    for part in embeddings.parts or (embeddings,):
+        seen += [part.image_embeddings, part.text_prototypes]
+        seen += [] if part.reference is None else [part.reference.image_embeddings]
     real = embeddings.reference
-    if real is not None:
-        seen.append(real.image_embeddings)
     for outputs in (embeddings.classifier, None if real is None else real.classifier):
         if outputs is not None:
             seen += [outputs.own, outputs.largest, outputs.predicted]
@@ -187,7 +192,7 @@ def check_needs(sampler: Sampler, reference: PoolReader | None, classifier: Clas
 
 def _check(
     pool: PoolReader,
-    prior: OpenClipPrior,
+    priors: Sequence[OpenClipPrior],
     sampler: Sampler,
     ipc: int,
     reference: PoolReader | None,
@@ -195,7 +200,8 @@ def _check(
 ) -> None:
     """What can be known before an image is read."""
     pool.check()
-    prior.check()
+    for prior in priors:
+        prior.check()
     registry = with_imagenet_names(pool.registry())
     sampler.check(len(registry), ipc)
     check_needs(sampler, reference, classifier)
@@ -251,16 +257,17 @@ def _report(
 
 def _components(
     pool: PoolReader,
-    prior: OpenClipPrior,
+    priors: Sequence[OpenClipPrior],
     sampler: Sampler,
     reference: PoolReader | None,
     classifier: Classifier | None,
     cache_dir: Path | None,
 ) -> dict[str, Any]:
     """The manifest's part that says what the selection is made from."""
+    described = tuple(describe(prior.absolute()) for prior in priors)
     return {
         "pool": describe(pool),
-        "prior": describe(prior.absolute()),
+        "prior": described[0] if len(described) == 1 else described,
         "sampler": describe(sampler),
         "reference": None if reference is None else describe(reference),
         "classifier": None if classifier is None else describe(classifier),

@@ -6,6 +6,7 @@ from semdd_lightning.prior.loaded_clip import LoadedClip
 from semdd_lightning.prior.open_clip_prior import OpenClipPrior, parse_prior
 from semdd_lightning.prior.preprocessing import Preprocessing
 from semdd_lightning.prior.prompts import PROMPT_SETS, resolve_prompts, text_prototypes
+from semdd_lightning.prior.several import join, listed_priors
 
 __all__ = [
     "PROMPT_SETS",
@@ -15,6 +16,8 @@ __all__ = [
     "PoolEmbeddings",
     "Preprocessing",
     "embed_pool",
+    "join",
+    "listed_priors",
     "parse_prior",
     "resolve_prompts",
     "text_prototypes",

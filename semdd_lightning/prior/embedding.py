@@ -48,6 +48,7 @@ class PoolEmbeddings:
         key: Cache key of the image embeddings.
         encoded: Images that this process encoded now; 0 if all were cached.
         text_key: Cache key of the text prototypes.
+        parts: The same under each of several priors; empty under one.
     """
 
     image_embeddings: Tensor
@@ -56,6 +57,7 @@ class PoolEmbeddings:
     key: str
     encoded: int
     text_key: str = ""
+    parts: tuple[PoolEmbeddings, ...] = ()
 
 
 def embed_pool(

@@ -19,6 +19,7 @@ from semdd_lightning.selection.quality import QualityRule
 from semdd_lightning.selection.scores import Confidence, Difficulty, Need
 from semdd_lightning.selection.scores.score import needed
 from semdd_lightning.selection.selection import Selection
+from semdd_lightning.selection.several_priors import SeveralPriorsScorer
 from semdd_lightning.selection.table import TableBuilder
 
 _OF_A_CLASSIFIER = (Difficulty.name, Confidence.name)  # whoever gives one sees what it says
@@ -97,7 +98,8 @@ class Sampler(ABC):
             if need != "several_classes":
                 needed(getattr(embeddings, need), need, self.name)
         shown = () if embeddings.classifier is None else _OF_A_CLASSIFIER
-        scorer = PoolScorer(embeddings, rule, ipc, (*self.uses, *shown))
+        score_by = SeveralPriorsScorer if embeddings.parts else PoolScorer
+        scorer = score_by(embeddings, rule, ipc, (*self.uses, *shown))
         table = TableBuilder(embeddings.labels, scorer.score_names)
 
         def choose(class_index: int, rows: Tensor) -> Tensor:

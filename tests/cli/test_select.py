@@ -314,3 +314,31 @@ def test_a_classifier_that_is_none_is_refused(
     (workplace / "notes.txt").write_text("no weights")
     assert "a file that torch cannot load" in refused(*words, "--classifier=notes.txt")
     assert not (workplace / "chosen").exists()
+
+
+# ------------------------------------------------------------------ several priors
+
+
+def test_several_priors_are_cached_apart_and_verified(
+    digits: Path, classes: Path, tiny_clip_dir: Path, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["select", str(digits), "--ipc=2", f"--classes={classes}", "--audit=off"]
+    priors = ["--prior=digits", f"--prior={tiny_clip_dir}"]
+    assert main([*words, priors[0], "--out=one"]) == 0
+    assert main([*words, priors[1], "--out=other"]) == 0
+    capsys.readouterr()
+    assert main([*words, *priors, "--out=both"]) == 0
+    assert "0 images now, the others came from the cache" in capsys.readouterr().out
+    one, other, both = (read_manifest(Path(out)) for out in ("one", "other", "both"))
+    assert both.embeddings_key == f"{one.embeddings_key}+{other.embeddings_key}"
+    assert both.prior == (one.prior, other.prior)
+    assert read_table(Path("both"))["class_relevance"].between(0, 1).all()
+    assert main(["verify", "both"]) == 0
+
+    pool = {"class_path": "ClassFolders", "init_args": {"path": str(digits), "classes": str(classes)}}
+    given = [{"model": "digits"}, {"model": str(tiny_clip_dir)}]
+    (workplace / "two.yaml").write_text(
+        json.dumps({"data": {"init_args": {"pool": pool, "prior": given, "audit": "off"}}})
+    )
+    assert main(["select", "--config=two.yaml", "--ipc=2", "--out=by-config"]) == 0
+    assert read_manifest(Path("by-config")).paths == both.paths

@@ -23,6 +23,7 @@ class Difficulty(Score):
     meaning: ClassVar[str] = "the classifier does not see the class"
     value_range: ClassVar[str] = "[0, 1]"
     needs: ClassVar[frozenset[Need]] = frozenset({"classifier"})
+    is_probability: ClassVar[bool] = True
 
     def __call__(self, images: ClassImages) -> Tensor:
         """Probabilities of all other classes together ``(n_c,)``.

@@ -59,12 +59,14 @@ class Score(ABC):
         meaning: One line that says what a large value tells.
         value_range: The values it can take, in words.
         needs: What it cannot be computed without.
+        is_probability: Whether it is one, which can be averaged over priors as it is.
     """
 
     name: ClassVar[str]
     meaning: ClassVar[str]
     value_range: ClassVar[str]
     needs: ClassVar[frozenset[Need]] = frozenset()
+    is_probability: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(self, images: ClassImages) -> Tensor:
