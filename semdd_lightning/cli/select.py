@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from semdd_lightning.cli.priors import build_priors
 from semdd_lightning.cli.run_directory import (
     claim_directory,
     create_run_directory,
@@ -57,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         "--prior",
         action="append",
         help="CLIP: a local model directory, MODEL:TAG of open_clip, MODEL:FILE:gelu|quickgelu, or digits; "
-        "several times for several models",
+        "or an image model: timm/NAME or timm/NAME:FILE; several times for several models",
     )
     parser.add_argument(
         "--sampler",
@@ -115,7 +116,6 @@ def _select(settings: SelectSettings, options: argparse.Namespace, out: Path, wo
     from semdd_lightning.data import select
     from semdd_lightning.export import build_component
     from semdd_lightning.pools import PoolReader
-    from semdd_lightning.prior import OpenClipPrior, parse_prior
     from semdd_lightning.report import print_selection_table, statistics_record, write_contact_sheet
     from semdd_lightning.selection import Sampler, build_sampler
 
@@ -129,10 +129,7 @@ def _select(settings: SelectSettings, options: argparse.Namespace, out: Path, wo
         real.prepare()
     chosen = select(
         reader,
-        [
-            parse_prior(one) if isinstance(one, str) else build_component(one, OpenClipPrior)
-            for one in ([prior] if isinstance(prior, dict) else prior)
-        ],
+        build_priors(prior),
         settings.ipc,
         built,
         settings.seed,

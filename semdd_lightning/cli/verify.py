@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from semdd_lightning import __version__
+from semdd_lightning.cli.priors import build_priors
 from semdd_lightning.errors import ClassListError, PoolError, RunError
 
 if TYPE_CHECKING:  # torch, which the help can be printed without
@@ -85,9 +86,8 @@ def verify(directory: Path) -> Verdict:
 
 def _select_again(manifest: Manifest) -> PoolSelection:
     from semdd_lightning.data import Classifier, select
-    from semdd_lightning.export import build_component, build_each
+    from semdd_lightning.export import build_component
     from semdd_lightning.pools import PoolReader
-    from semdd_lightning.prior import OpenClipPrior
     from semdd_lightning.selection import Sampler
 
     pool = build_component(manifest.pool, PoolReader)
@@ -98,7 +98,7 @@ def _select_again(manifest: Manifest) -> PoolSelection:
     classifier = None if manifest.classifier is None else build_component(manifest.classifier, Classifier)
     return select(
         pool,
-        build_each(manifest.prior, OpenClipPrior),
+        build_priors(manifest.prior),
         manifest.ipc,
         build_component(manifest.sampler, Sampler),
         manifest.selection_seed,

@@ -18,7 +18,7 @@ class ClassifierContext:
     Attributes:
         registry: the classes in the order its logits must have.
         image_size: pixels a side of the images that it will see.
-        prior: the CLIP model that scored the pool, if there was one.
+        prior: the first CLIP model that scored the pool, if there was one.
     """
 
     registry: ClassRegistry

@@ -22,7 +22,7 @@ from semdd_lightning.data.storage import Storage
 from semdd_lightning.datasets import with_imagenet_names
 from semdd_lightning.errors import ConfigError, PoolError, RunError
 from semdd_lightning.pools import Pool, PoolReader
-from semdd_lightning.prior import OpenClipPrior, listed_priors
+from semdd_lightning.prior import OpenClipPrior, TimmPrior, first_clip, listed_priors
 from semdd_lightning.selection import Sampler, build_sampler
 
 
@@ -34,7 +34,7 @@ class PoolDataModule(ImageDataModule):
 
     Args:
         pool: how to read the pool.
-        prior: the CLIP model that scores the pool, or a list of several.
+        prior: the model that scores the pool, CLIP or one of timm, or a list of several.
         ipc: images per class to choose.
         num_classes: number of classes, also given to the model.
         image_size: pixels a side of training images, also given to the model.
@@ -74,7 +74,7 @@ class PoolDataModule(ImageDataModule):
     def __init__(
         self,
         pool: PoolReader,
-        prior: OpenClipPrior | list[OpenClipPrior],
+        prior: OpenClipPrior | TimmPrior | list[OpenClipPrior | TimmPrior],
         ipc: int,
         num_classes: int,
         image_size: int,
@@ -137,9 +137,9 @@ class PoolDataModule(ImageDataModule):
         self._watch = Stopwatch()
 
     @property
-    def prior(self) -> OpenClipPrior:
+    def prior(self) -> OpenClipPrior | None:
         """The CLIP model that scores the pool, of several the first: the one that a teacher may be."""
-        return self.priors[0]
+        return first_clip(self.priors)
 
     @property
     def training_digest(self) -> str | None:

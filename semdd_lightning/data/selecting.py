@@ -18,11 +18,16 @@ from semdd_lightning.data.auditing import AUTOMATIC, AuditPolicy, apply_policy, 
 from semdd_lightning.data.classifier import Classifier, ClassifierContext
 from semdd_lightning.data.classifying import PoolClassifier, usual_side
 from semdd_lightning.data.pool_selection import PoolSelection, sampler_embeddings
-from semdd_lightning.data.reference_images import check_reference, embed_reference
+from semdd_lightning.data.reference_images import (
+    ReferenceImages,
+    check_reference,
+    class_means,
+    read_reference,
+)
 from semdd_lightning.datasets import with_imagenet_names
 from semdd_lightning.export import Manifest, describe
 from semdd_lightning.pools import Pool, PoolReader, require_images_per_class
-from semdd_lightning.prior import OpenClipPrior, PoolEmbeddings, embed_pool, join, listed_priors
+from semdd_lightning.prior import PoolEmbeddings, Prior, embed_pool, first_clip, join, listed_priors
 from semdd_lightning.selection import ClassifierOutputs, Embeddings, Sampler, Selection, build_sampler
 from semdd_lightning.selection.scores.score import Need, needed
 
@@ -31,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 def select(
     pool: PoolReader,
-    prior: OpenClipPrior | Sequence[OpenClipPrior],
+    prior: Prior | Sequence[Prior],
     ipc: int,
     sampler: str | Sampler = "two_stage",
     seed: int = 0,
@@ -49,8 +54,8 @@ def select(
 
     Args:
         pool: how to read the pool.
-        prior: the CLIP model that scores it, or several, whose scores are averaged once they are comparable
-            within a class; each embeds the pool for itself.
+        prior: the model that scores it, CLIP or one of timm, or several, whose scores are averaged once they
+            are comparable within a class; each embeds the pool for itself.
         ipc: images per class.
         sampler: a sampler or the short name of one with its defaults.
         seed: selection seed, used by samplers that draw.
@@ -87,8 +92,16 @@ def select(
         progress=rank == 0,
     )
 
+    def embed_one(images: Pool, prior: Prior) -> PoolEmbeddings:
+        embedded = embed_by(images, prior=prior)
+        if len(embedded.text_prototypes):
+            return embedded
+        real_images = needed(real_pool, "reference", "a prior whose head lacks the classes")
+        means = class_means(embed_by(real_images, prior=prior), real_images)
+        return replace(embedded, text_prototypes=means.text_prototypes, text_key=means.text_key)
+
     def embed(images: Pool) -> PoolEmbeddings:
-        return join([embed_by(images, prior) for prior in priors])
+        return join([embed_one(images, prior) for prior in priors])
 
     with watch.measure("index"):
         images = pool.read(cache_dir) if images is None else images
@@ -97,13 +110,12 @@ def select(
         require_images_per_class(images, ipc)
     classify = None
     if classifier is not None:  # built before the pool is embedded: what cannot be built is said first
-        context = ClassifierContext(images.registry, usual_side(images), priors[0])
+        context = ClassifierContext(images.registry, usual_side(images), first_clip(priors))
         classify = PoolClassifier(classifier, context, device, cache_dir, show=rank == 0)
     with watch.measure("embed"):
+        real_pool = None if reference is None else read_reference(reference, images.registry, cache_dir)
         embeddings = embed(images)
-        real = None
-        if reference is not None:
-            real = embed_reference(reference, images.registry, embed, cache_dir)
+        real = None if real_pool is None else ReferenceImages(real_pool, embed(real_pool))
     said = None
     if classify is not None:
         with watch.measure("classify"):
@@ -192,7 +204,7 @@ def check_needs(sampler: Sampler, reference: PoolReader | None, classifier: Clas
 
 def _check(
     pool: PoolReader,
-    priors: Sequence[OpenClipPrior],
+    priors: Sequence[Prior],
     sampler: Sampler,
     ipc: int,
     reference: PoolReader | None,
@@ -257,7 +269,7 @@ def _report(
 
 def _components(
     pool: PoolReader,
-    priors: Sequence[OpenClipPrior],
+    priors: Sequence[Prior],
     sampler: Sampler,
     reference: PoolReader | None,
     classifier: Classifier | None,

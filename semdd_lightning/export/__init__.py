@@ -1,7 +1,7 @@
 """A selection on disk: chosen images, manifest, score table."""
 
 from semdd_lightning.export.files import check_output_file, new_directory, write_json, write_text
-from semdd_lightning.export.manifest import Manifest, build_component, build_each, describe, read_manifest
+from semdd_lightning.export.manifest import Manifest, build_component, describe, read_manifest
 from semdd_lightning.export.subset import (
     exported_images,
     read_selection,
@@ -13,7 +13,6 @@ from semdd_lightning.export.subset import (
 __all__ = [
     "Manifest",
     "build_component",
-    "build_each",
     "check_output_file",
     "describe",
     "exported_images",

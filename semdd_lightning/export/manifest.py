@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, is_dataclass
 from importlib import import_module
 from inspect import isabstract
@@ -122,22 +122,6 @@ def build_component(description: dict[str, Any], base: Callable[..., Component])
         )
         raise RunError(msg) from error
     return component
-
-
-def build_each(
-    described: dict[str, Any] | Sequence[dict[str, Any]], base: Callable[..., Component]
-) -> list[Component]:
-    """Make one component, or each of several.
-
-    Args:
-        described: a description, or a list of them.
-        base: as for `build_component`.
-
-    Raises:
-        RunError: as `build_component`.
-    """
-    listed = [described] if isinstance(described, dict) else described
-    return [build_component(one, base) for one in listed]
 
 
 def read_manifest(directory: Path) -> Manifest:

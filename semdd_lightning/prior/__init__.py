@@ -3,10 +3,12 @@
 from semdd_lightning.prior.cache import SHARD_SIZE
 from semdd_lightning.prior.embedding import PoolEmbeddings, embed_pool
 from semdd_lightning.prior.loaded_clip import LoadedClip
-from semdd_lightning.prior.open_clip_prior import OpenClipPrior, parse_prior
+from semdd_lightning.prior.open_clip_prior import OpenClipPrior
+from semdd_lightning.prior.parsing import Prior, parse_prior, prior_kind
 from semdd_lightning.prior.preprocessing import Preprocessing
 from semdd_lightning.prior.prompts import PROMPT_SETS, resolve_prompts, text_prototypes
-from semdd_lightning.prior.several import join, listed_priors
+from semdd_lightning.prior.several import first_clip, join, listed_priors
+from semdd_lightning.prior.timm_prior import TimmPrior
 
 __all__ = [
     "PROMPT_SETS",
@@ -15,10 +17,14 @@ __all__ = [
     "OpenClipPrior",
     "PoolEmbeddings",
     "Preprocessing",
+    "Prior",
+    "TimmPrior",
     "embed_pool",
+    "first_clip",
     "join",
     "listed_priors",
     "parse_prior",
+    "prior_kind",
     "resolve_prompts",
     "text_prototypes",
 ]

@@ -28,8 +28,8 @@ from semdd_lightning.prior.cache import (
 from semdd_lightning.prior.encoding import encode_shards
 from semdd_lightning.prior.loaded_clip import LoadedClip
 from semdd_lightning.prior.open_clip_prior import OpenClipPrior
-from semdd_lightning.prior.prompts import text_prototypes, warn_of_equal_prototypes
-from semdd_lightning.prior.sources import ModelSource
+from semdd_lightning.prior.prompts import warn_of_equal_prototypes
+from semdd_lightning.prior.timm_prior import LoadedTimm, TimmPrior
 from semdd_lightning.progress import image_progress
 
 _POLL_SECONDS = 0.2
@@ -43,7 +43,8 @@ class PoolEmbeddings:
 
     Args:
         image_embeddings: Unit-norm float32 vectors of the images, shape ``(N, d)``, on the CPU.
-        text_prototypes: Unit-norm float32 vectors of the classes, shape ``(C, d)``, on the CPU.
+        text_prototypes: Unit-norm float32 vectors of the classes, shape ``(C, d)``, on the CPU; none, shape
+            ``(0, d)``, of an image model that does not know the classes.
         logit_scale: The model's factor from cosine to logit.
         key: Cache key of the image embeddings.
         encoded: Images that this process encoded now; 0 if all were cached.
@@ -62,7 +63,7 @@ class PoolEmbeddings:
 
 def embed_pool(
     pool: Pool,
-    prior: OpenClipPrior,
+    prior: OpenClipPrior | TimmPrior,
     *,
     device: torch.device | str = "cpu",
     cache_dir: Path | None = None,
@@ -79,7 +80,7 @@ def embed_pool(
 
     Args:
         pool: The pool.
-        prior: The CLIP model, its prompts and precision.
+        prior: The model, its prompts if it reads any, and its precision.
         device: Where to encode.
         cache_dir: Root of the cache, the same for all ranks; else SEMDD_CACHE, else the user's cache folder.
         rank: This process, from 0.
@@ -98,14 +99,14 @@ def embed_pool(
             f"rank {rank}, world_size {world_size}, shard_size {shard_size}."
         )
         raise CacheError(msg)
-    root, source = cache_root(cache_dir), prior.source()
+    root = cache_root(cache_dir)
     load = cache(lambda: prior.load(device))
-    text_identity = _text_identity(pool, prior, source)
-    prototypes, logit_scale = _prototypes(root, text_identity, load, rank, stall_minutes)
+    text_identity = prior.text_identity(pool.registry)
+    prototypes, logit_scale = _prototypes(root, text_identity, prior, load, rank, stall_minutes)
 
     identity = {
         "format": FORMAT,
-        "prior": source.identity(prior.precision, prior.batch_size),
+        "prior": prior.identity(),
         "pool": pool.fingerprint,
         "shard_size": shard_size,
     }
@@ -156,7 +157,13 @@ class _Shards:
 
 
 def _encode_missing(
-    pool: Pool, prior: OpenClipPrior, clip: LoadedClip, shards: _Shards, missing: list[int], *, show: bool
+    pool: Pool,
+    prior: OpenClipPrior | TimmPrior,
+    clip: LoadedClip | LoadedTimm,
+    shards: _Shards,
+    missing: list[int],
+    *,
+    show: bool,
 ) -> None:
     ranges = [shards.ranges[i] for i in missing]
     total = sum(map(len, ranges))
@@ -169,20 +176,13 @@ def _encode_missing(
             shards.enter(i, embeddings)
 
 
-def _text_identity(pool: Pool, prior: OpenClipPrior, source: ModelSource) -> dict[str, Any]:
-    image_side = source.identity(prior.precision, prior.batch_size)
-    del image_side["preprocessing"]
-    return {
-        "format": FORMAT,
-        "prior": image_side,
-        "tokenizer": source.tokenizer_hash,
-        "names": list(prior.prompt_names(pool.registry)),
-        "templates": list(prior.templates()),
-    }
-
-
 def _prototypes(
-    root: Path, identity: Mapping[str, Any], load: Callable[[], LoadedClip], rank: int, stall_minutes: float
+    root: Path,
+    identity: Mapping[str, Any],
+    prior: Any,  # noqa: ANN401 - makes prototypes of what it loads itself
+    load: Callable[[], LoadedClip | LoadedTimm],
+    rank: int,
+    stall_minutes: float,
 ) -> tuple[Tensor, float]:
     """Text prototypes and logit scale out of the cache; rank 0 makes them if need be."""
     key, names = content_key(identity), identity["names"]
@@ -193,7 +193,7 @@ def _prototypes(
         clip = load()
         describe_folder(folder, identity)
         remove_stale_files(folder)
-        prototypes = text_prototypes(clip, names, identity["templates"]).cpu()
+        prototypes = prior.make_prototypes(clip, identity).cpu()
         file.write(prototypes, logit_scale=repr(clip.logit_scale))
         return prototypes, clip.logit_scale
     if content is None:

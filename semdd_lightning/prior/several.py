@@ -9,9 +9,11 @@ import torch
 from semdd_lightning.errors import PriorError
 from semdd_lightning.prior.embedding import PoolEmbeddings
 from semdd_lightning.prior.open_clip_prior import OpenClipPrior
+from semdd_lightning.prior.parsing import Prior
+from semdd_lightning.prior.timm_prior import TimmPrior
 
 
-def listed_priors(prior: OpenClipPrior | Sequence[OpenClipPrior]) -> tuple[OpenClipPrior, ...]:
+def listed_priors(prior: Prior | Sequence[Prior]) -> tuple[Prior, ...]:
     """One prior or several, as several.
 
     Args:
@@ -20,7 +22,7 @@ def listed_priors(prior: OpenClipPrior | Sequence[OpenClipPrior]) -> tuple[OpenC
     Raises:
         PriorError: If there is none, or one stands there twice.
     """
-    priors = (prior,) if isinstance(prior, OpenClipPrior) else tuple(prior)
+    priors = (prior,) if isinstance(prior, OpenClipPrior | TimmPrior) else tuple(prior)
     if not priors or any(one in priors[:place] for place, one in enumerate(priors)):
         msg = (
             f"Expected one prior or several that differ, found {len(priors)}"
@@ -28,6 +30,15 @@ def listed_priors(prior: OpenClipPrior | Sequence[OpenClipPrior]) -> tuple[OpenC
         )
         raise PriorError(msg)
     return priors
+
+
+def first_clip(priors: Sequence[Prior]) -> OpenClipPrior | None:
+    """The first CLIP model among priors, which can be a teacher as well; None if there is none.
+
+    Args:
+        priors: The priors.
+    """
+    return next((prior for prior in priors if isinstance(prior, OpenClipPrior)), None)
 
 
 def join(parts: Sequence[PoolEmbeddings]) -> PoolEmbeddings:

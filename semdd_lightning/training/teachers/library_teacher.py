@@ -23,10 +23,10 @@ from semdd_lightning.models import (
     timm_network,
     torchvision_network,
 )
+from semdd_lightning.prior.imagenet_head import IMAGENET_CLASSES, head_rows, imagenet_rows
 from semdd_lightning.training.history import file_digest
 from semdd_lightning.training.teachers.teacher import UNKNOWN, Teacher, TeacherContext, unknown_history
 
-IMAGENET_CLASSES = 1000
 _OF_TIMMS_CARD = ("tag", "hf_hub_id", "url", "origin_url", "paper_ids", "license", "notes")
 
 
@@ -153,16 +153,11 @@ def imagenet_indices(registry: ClassRegistry) -> list[int]:
     Raises:
         TeacherError: if the classes have neither.
     """
-    if registry.teacher_indices is not None:
-        return list(registry.teacher_indices)
+    rows = head_rows(registry)
+    if rows is not None:
+        return rows
     if registry.wnids is not None:
-        from timm.data.imagenet_info import ImageNetInfo
-
-        wnids = ImageNetInfo().label_names()  # type: ignore[no-untyped-call]
-        order = {wnid: index for index, wnid in enumerate(wnids)}
-        unknown = [wnid for wnid in registry.wnids if wnid not in order]
-        if not unknown:
-            return [order[wnid] for wnid in registry.wnids]
+        unknown = [wnid for wnid in registry.wnids if wnid not in imagenet_rows()]
         msg = f"Expected wnids of ImageNet-1K, found {unknown[:3]}; give teacher_index in a .csv class list."
         raise TeacherError(msg)
     msg = (
