@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from semdd_lightning.data.auditing import AUTOMATIC, AuditPolicy, apply_policy, audit_classes
 from semdd_lightning.data.classifier import Classifier, ClassifierContext
 from semdd_lightning.data.classifying import PoolClassifier, usual_side
+from semdd_lightning.data.pool_embedder import PoolEmbedder
 from semdd_lightning.data.pool_selection import PoolSelection, sampler_embeddings
 from semdd_lightning.data.reference_images import (
     ReferenceImages,
     check_reference,
-    class_means,
     read_reference,
 )
+from semdd_lightning.data.selection_record import components, embeddings_digest, outcome
 from semdd_lightning.datasets import with_imagenet_names
 from semdd_lightning.export import Manifest, describe
 from semdd_lightning.pools import Pool, PoolReader, require_images_per_class
-from semdd_lightning.prior import PoolEmbeddings, Prior, embed_pool, first_clip, join, listed_priors
-from semdd_lightning.selection import ClassifierOutputs, Embeddings, Sampler, Selection, build_sampler
+from semdd_lightning.prior import PoolEmbeddings, Prior, first_clip, listed_priors
+from semdd_lightning.selection import ClassifierOutputs, Sampler, Selection, build_sampler
 from semdd_lightning.selection.scores.score import Need, needed
 
 logger = logging.getLogger(__name__)
@@ -83,26 +81,6 @@ def select(
     watch, sampler, priors = Stopwatch(), build_sampler(sampler), listed_priors(prior)
     _check(pool, priors, sampler, ipc, reference, classifier)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    embed_by = partial(
-        embed_pool,
-        device=device,
-        cache_dir=cache_dir,
-        rank=rank,
-        world_size=world_size,
-        progress=rank == 0,
-    )
-
-    def embed_one(images: Pool, prior: Prior) -> PoolEmbeddings:
-        embedded = embed_by(images, prior=prior)
-        if len(embedded.text_prototypes):
-            return embedded
-        real_images = needed(real_pool, "reference", "a prior whose head lacks the classes")
-        means = class_means(embed_by(real_images, prior=prior), real_images)
-        return replace(embedded, text_prototypes=means.text_prototypes, text_key=means.text_key)
-
-    def embed(images: Pool) -> PoolEmbeddings:
-        return join([embed_one(images, prior) for prior in priors])
-
     with watch.measure("index"):
         images = pool.read(cache_dir) if images is None else images
         images = replace(images, registry=with_imagenet_names(images.registry))
@@ -114,6 +92,7 @@ def select(
         classify = PoolClassifier(classifier, context, device, cache_dir, show=rank == 0)
     with watch.measure("embed"):
         real_pool = None if reference is None else read_reference(reference, images.registry, cache_dir)
+        embed = PoolEmbedder(priors, real_pool, device, cache_dir, rank, world_size)
         embeddings = embed(images)
         real = None if real_pool is None else ReferenceImages(real_pool, embed(real_pool))
     said = None
@@ -133,14 +112,14 @@ def select(
         selection = sampler.select(seen, ipc, seed)
     _report(sampler, selection, embeddings, outputs)
     manifest = Manifest(
-        **_components(pool, priors, sampler.resolved(ipc), reference, classifier, cache_dir),
+        **components(pool, priors, sampler.resolved(ipc), reference, classifier, cache_dir),
         sampler_name=sampler.name,
         ipc=ipc,
         selection_seed=seed,
         reference_key=None if real is None else real.embeddings.key,
         classifier_key=None if said is None else said.key,
         embeddings_digest=embeddings_digest(seen),
-        **_outcome(images, embeddings, selection),
+        **outcome(images, embeddings, selection),
     )
     return PoolSelection(images, embeddings, selection, manifest, watch.seconds, found)
 
@@ -159,27 +138,6 @@ class Stopwatch:
             yield
         finally:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
-
-
-def embeddings_digest(embeddings: Embeddings) -> str:
-    """SHA-256 (hex) over all numbers that a sampler sees, to the last bit.
-
-    Args:
-        embeddings: the embedded pool.
-    """
-    digest = hashlib.sha256()
-    seen = []
-    for part in embeddings.parts or (embeddings,):
-        seen += [part.image_embeddings, part.text_prototypes]
-        seen += [] if part.reference is None else [part.reference.image_embeddings]
-    real = embeddings.reference
-    for outputs in (embeddings.classifier, None if real is None else real.classifier):
-        if outputs is not None:
-            seen += [outputs.own, outputs.largest, outputs.predicted]
-    for vectors in seen:
-        digest.update(f"{tuple(vectors.shape)} {vectors.dtype}\n".encode())
-        digest.update(vectors.cpu().contiguous().numpy().data)  # a view: a large pool is not copied
-    return digest.hexdigest()
 
 
 def check_needs(sampler: Sampler, reference: PoolReader | None, classifier: Classifier | None) -> None:
@@ -265,40 +223,3 @@ def _report(
                 if who == "CLIP"
                 else "it counts the classes in the pool's order",
             )
-
-
-def _components(
-    pool: PoolReader,
-    priors: Sequence[Prior],
-    sampler: Sampler,
-    reference: PoolReader | None,
-    classifier: Classifier | None,
-    cache_dir: Path | None,
-) -> dict[str, Any]:
-    """The manifest's part that says what the selection is made from."""
-    described = tuple(describe(prior.absolute()) for prior in priors)
-    return {
-        "pool": describe(pool),
-        "prior": described[0] if len(described) == 1 else described,
-        "sampler": describe(sampler),
-        "reference": None if reference is None else describe(reference),
-        "classifier": None if classifier is None else describe(classifier),
-        "cache_dir": None if cache_dir is None else str(Path(cache_dir).expanduser().absolute()),
-    }
-
-
-def _outcome(images: Pool, embeddings: PoolEmbeddings, selection: Selection) -> dict[str, Any]:
-    """The manifest's part that says what was found and chosen."""
-    registry, chosen = images.registry, selection.indices.tolist()
-    return {
-        "pool_root": str(images.root),
-        "pool_fingerprint": images.fingerprint,
-        "embeddings_key": embeddings.key,
-        "text_key": embeddings.text_key,
-        "selection_digest": selection.digest,
-        "class_names": registry.names,
-        "class_folders": registry.folders,
-        "class_wnids": registry.wnids,
-        "paths": tuple(images.paths[i] for i in chosen),
-        "labels": tuple(int(images.labels[i]) for i in chosen),
-    }

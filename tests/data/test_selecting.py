@@ -13,7 +13,8 @@ import torch
 
 from semdd_lightning.data import pool_selection, select
 from semdd_lightning.data.pool_selection import sampler_embeddings
-from semdd_lightning.data.selecting import Stopwatch, embeddings_digest
+from semdd_lightning.data.selecting import Stopwatch
+from semdd_lightning.data.selection_record import embeddings_digest
 from semdd_lightning.errors import ClassListError, PriorError, RunError, SelectionError, TooFewImagesError
 from semdd_lightning.export.manifest import build_component, read_manifest
 from semdd_lightning.pools import ClassFolders, PoolReader
