@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # torch, which is not needed to refuse bad options
@@ -27,5 +27,6 @@ def build_priors(given: Mapping[str, Any] | Sequence[str | Mapping[str, Any]]) -
         if isinstance(one, str):
             priors.append(parse_prior(one))
         else:
-            priors.append(build_component(dict(one), prior_kind(one)))
+            kind: Callable[..., Prior] = prior_kind(one)
+            priors.append(build_component(dict(one), kind))
     return priors

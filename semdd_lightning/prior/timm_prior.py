@@ -139,7 +139,7 @@ class LoadedTimm(nn.Module):
 
     def __init__(self, model: nn.Module, precision: str) -> None:
         super().__init__()
-        from timm.data import create_transform
+        from timm.data.transforms_factory import create_transform
 
         config = _data_config(model)
         self.model = model.eval().requires_grad_(requires_grad=False)
@@ -219,9 +219,9 @@ def _build(name: str, weights: Path | None) -> nn.Module:
 
 
 def _data_config(model: nn.Module) -> dict[str, Any]:
-    from timm.data import resolve_data_config
+    from timm.data.config import resolve_data_config
 
-    return dict(resolve_data_config(model=model))
+    return dict(resolve_data_config(model=model))  # type: ignore[no-untyped-call]
 
 
 def _file_state(weights: Path | None) -> tuple[str, int, int]:

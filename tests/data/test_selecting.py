@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
+from semdd_lightning.cli.priors import build_priors
 from semdd_lightning.data import pool_selection, select
 from semdd_lightning.data.pool_selection import sampler_embeddings
 from semdd_lightning.data.selecting import Stopwatch
@@ -50,7 +51,7 @@ def test_a_manifest_makes_the_selection_again(
     assert manifest == selected.manifest
     again = select(
         build_component(manifest.pool, PoolReader),
-        build_component(manifest.prior, OpenClipPrior),
+        build_priors(manifest.prior),
         manifest.ipc,
         manifest.sampler_name,
         manifest.selection_seed,

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
 import torch
 from safetensors.torch import save_file
+from timm.data.config import resolve_data_config
+from timm.data.transforms_factory import create_transform
 from torch.nn import functional as F
 
 from semdd_lightning.classes import ClassRegistry
@@ -35,8 +38,8 @@ def test_classes_are_rows_of_the_head(make_pool: Callable[..., Pool], weights: P
     pool = make_pool(4)
     pool = replace(pool, registry=ClassRegistry(("cat", "tench"), pool.registry.folders, WNIDS))
     found = embed_pool(pool, TimmPrior("test_vit", weights))
-    model = timm.create_model("test_vit", checkpoint_path=str(weights)).eval()
-    transform = timm.data.create_transform(**timm.data.resolve_data_config(model=model))
+    model: Any = timm.create_model("test_vit", checkpoint_path=str(weights)).eval()
+    transform = create_transform(**resolve_data_config(model=model))  # type: ignore[no-untyped-call]
     with torch.no_grad():
         images = torch.stack([transform(decode_image(pool.read(row))) for row in range(4)])
         features = model.forward_head(model.forward_features(images), pre_logits=True)
@@ -76,11 +79,15 @@ def test_a_word_or_a_description_names_it(weights: Path) -> None:
     assert prior_kind({"model": "digits"}) is OpenClipPrior
 
 
-def test_what_is_not_there_is_refused(weights: Path, tmp_path: Path, make_pool: Callable[..., Pool]) -> None:
+def test_what_is_not_there_is_refused(
+    weights: Path, tmp_path: Path, make_pool: Callable[..., Pool], monkeypatch: pytest.MonkeyPatch
+) -> None:
     for word, message in (("timm/nonsense", "a model of timm"), ("timm/test_vit:none.pth", "no such file")):
         with pytest.raises(PriorError, match=message):
             parse_prior(word)
     (tmp_path / "broken.pth").write_text("no weights")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # at once, not after retries
     for prior in (TimmPrior("test_vit", tmp_path / "broken.pth"), TimmPrior("test_vit")):
         with pytest.raises(PriorError, match="Expected weights of test_vit, found none that load"):
             embed_pool(make_pool(2), prior)

@@ -57,7 +57,8 @@ def two(make_pool: MakePool) -> Embeddings:
 
 
 def test_the_zero_shot_class_is_that_of_the_mean_logits(two: Embeddings) -> None:
-    logits = sum(part.logit_scale * part.image_embeddings @ part.text_prototypes.T for part in two.parts) / 2
+    products = [part.logit_scale * part.image_embeddings @ part.text_prototypes.T for part in two.parts]
+    logits = torch.stack(products).mean(dim=0)
     scores = TwoStage().select(two, 3).scores
     assert scores["predicted"].tolist() == logits.argmax(dim=1).tolist()
     torch.testing.assert_close(two.logit_scale * two.image_embeddings @ two.text_prototypes.T, logits)
