@@ -38,6 +38,7 @@ from semdd_lightning.pools import PoolReader, decode_image
 from semdd_lightning.pools.digits import GeneratedDigits
 from semdd_lightning.prior import embed_pool
 from semdd_lightning.report import write_contact_sheet
+from semdd_lightning.selection import score_columns
 
 RUN = os.environ.get("SEMDD_RUN")  # or write the directory here
 
@@ -98,7 +99,7 @@ show(rejected.tail(10), f"{NAME}: the worst images")
 
 # %%
 usable = table[table["stage"] != "excluded"]
-scores = ["class_relevance", "class_separability", "quality", "nearest_similarity"]
+scores = [*score_columns(usable), "quality", "nearest_similarity"]
 figure, axes_row = plt.subplots(1, len(scores), figsize=(4 * len(scores), 3))
 for axes, score in zip(axes_row, scores, strict=True):
     for stage in ("filtered", "candidate", "selected"):

@@ -28,6 +28,7 @@ PROTOCOLS = {  # in the order of the page, with the data set that shows its reci
     "edc": "imagenet1k",
     "minimax": "imagewoof",
     "dcbench": "cifar10",
+    "hard": "cifar10",
 }
 DATA = ("cifar10", "cifar100", "tinyimagenet", "imagewoof", "imagenet100", "imagenet1k")
 IPCS = (1, 10, 20, 50, 100)
@@ -41,10 +42,11 @@ semdd fit --config imagewoof.yaml --config protocols/minimax.yaml --data.pool.pa
 ```
 
 The data set's config owns the pool, the classes, the splits, the student and the teacher of soft labels; the
-protocol owns the recipe, and replaces the student where it trains on hard labels. What depends on images per
-class, classes, image size, student or teacher is settled before the run begins: `--print_config` and the
-run's `config.yaml` show the values. Used again for another ipc, student or mixing, that config is settled
-anew. Precision, devices and storage are the machine's, and no part of a protocol.
+protocol owns the recipe, and replaces the student where it trains on hard labels, unless it names none, as
+`hard`. What depends on images per class, classes, image size, student or teacher is settled before the run
+begins: `--print_config` and the run's `config.yaml` show the values. Used again for another ipc, student or
+mixing, that config is settled anew. Precision, devices and storage are the machine's, and no part of a
+protocol.
 
 Any option goes over a protocol's; the table and `result.json` (`protocol_changes`) then name it beside the
 protocol's value. Outside of what the peer's code covers, a run says so before it begins: it goes on by the
@@ -52,8 +54,10 @@ config, but there is no published number to compare it with.
 
 The headline is always the accuracy after the last pass. Peer habits that change a number are switches, off
 by default, and a result names those that were on (`quirks`): `half_cosine`, a cosine that stops at half the
-learning rate; `statistics_twice`, a second update of BatchNorm's statistics in each step; `best_of_N`, the
-highest of N tests, beside the headline. Where a peer's paper and public code differ, the code counts.
+learning rate; `statistics_twice`, a second update of BatchNorm's statistics in each step;
+`teacher_batch_statistics`, a teacher whose BatchNorm takes the statistics of each batch that it labels;
+`best_of_N`, the highest of N tests, beside the headline. Where a peer's paper and public code differ, the
+code counts.
 
 In the tables, `imagewoof` stands for ImageNet's subsets of ten classes, and `-` for what the peer's code has
 no value for.
@@ -76,7 +80,13 @@ def section(name: str, data: str) -> str:
     file = packaged_configs() / "protocols" / f"{name}.yaml"
     text = file.read_text()
     protocol = read_protocol(yaml.safe_load(text), file)
-    lines = [f"## {name}", "", *said(text), f"Source: `{protocol.source}`, for {covered(protocol)}.", ""]
+    lines = [
+        f"## {name}",
+        "",
+        *said(text),
+        f"Source: `{protocol.source}`, for {covered(protocol) or 'anything'}.",
+        "",
+    ]
     lines += [f"Shown for `{data}.yaml` at 10 images a class:", ""]
     rows = recipe(experiment(name, data, 10))
     lines += ["| | |", "|---|---|", *(f"| {row} | {text} |" for row, text in rows.items()), ""]
@@ -210,7 +220,8 @@ def _batches(found: dict[str, Any]) -> str:
 
 def _habits(found: dict[str, Any]) -> str:
     habits = ["`half_cosine`"] if found.get("model.schedule.stretch") == 2 else []
-    habits += ["`statistics_twice`"] if found.get("model.statistics_twice") else []
+    switches = ("statistics_twice", "teacher_batch_statistics")
+    habits += [f"`{switch}`" for switch in switches if found.get(f"model.{switch}")]
     for callback in found["trainer.callbacks"] or []:
         options = callback["init_args"]
         every = "hundredth of the passes" if options["every"] is None else f"{options['every']} passes"

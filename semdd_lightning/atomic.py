@@ -2,76 +2,150 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import socket
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from semdd_lightning.errors import CacheError
+import psutil
+
+from semdd_lightning.errors import DiskError
 
 _SUFFIX = ".tmp"
 _CERTAINLY_DEAD_S = 24 * 3600.0
+_CLOCKS_S = 2.0  # by which those of processes and files may differ
+_ADVICE = {
+    "free disk space there": (errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+    "get leave to write there": (errno.EACCES, errno.EPERM, errno.EROFS),
+    "remove what stands in its way": (
+        errno.ENOTDIR,
+        errno.EEXIST,
+        errno.EISDIR,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+        errno.ENOENT,
+    ),
+    "look at the disk": (errno.EIO, errno.EMFILE, errno.ENFILE),
+}
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, *parts: bytes | memoryview) -> None:
     """Write a file so that a killed process leaves either the old file or the new one.
 
     Args:
         path: The file; its folder is made if it is missing.
-        content: All of the file.
+        parts: All of the file, in order.
 
     Raises:
-        CacheError: If the folder cannot be written.
+        DiskError: If it cannot be written.
     """
-    name = f".{path.name}.{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex}{_SUFFIX}"
-    temporary = path.with_name(name)
-    try:
+    temporary = temporary_path(path)
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
+        try:
+            with temporary.open("wb") as stream:
+                for part in parts:
+                    stream.write(part)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
         _sync_folder(path.parent)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what a disk refuses within the block into one message that names the path.
+
+    Raises:
+        DiskError: If the system refuses to write.
+    """
+    try:
+        yield
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        msg = (
-            f"Expected to write {path}, found {error}; free disk space, or set SEMDD_CACHE to a folder that "
-            "can be written."
-        )
-        raise CacheError(msg) from error
+        raise disk_error(error, path) from error
+
+
+def disk_error(error: OSError, path: Path | str, doing: str = "write") -> DiskError:
+    """What the system said of a path, and what to do about it.
+
+    Args:
+        error: What it said.
+        path: The path.
+        doing: What was to be done with it.
+
+    >>> print(disk_error(OSError(errno.ENOSPC, "No space left on device"), "last.ckpt"))
+    Expected to write last.ckpt, found No space left on device; free disk space there, or give another \
+folder (the cache's is SEMDD_CACHE).
+    """
+    said = error.strerror or str(error)
+    if error.filename is not None and str(error.filename) != str(path):
+        said = f"{said}: {error.filename}"
+    advice = next(
+        (advice for advice, numbers in _ADVICE.items() if error.errno in numbers), "look at the disk"
+    )
+    return DiskError(
+        f"Expected to {doing} {path}, found {said}; {advice}, or give another folder (the cache's is "
+        "SEMDD_CACHE)."
+    )
+
+
+def is_of_disk(error: BaseException) -> bool:
+    """Whether an error is the system's word on a disk or a path, which no code of ours could have helped."""
+    known = {number for numbers in _ADVICE.values() for number in numbers} - {errno.ENOENT}
+    return isinstance(error, OSError) and error.errno in known
+
+
+def temporary_path(path: Path) -> Path:
+    """A free name beside a file or folder that is being made; it tells who makes it.
+
+    Args:
+        path: The name that it gets when it is whole.
+    """
+    return path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex}{_SUFFIX}")
 
 
 def remove_stale_files(folder: Path) -> None:
-    """Remove the temporary files of processes that are gone; a living process keeps its own.
+    """Remove the temporary files and folders of processes that are gone; a living process keeps its own.
 
     Args:
-        folder: Folder that `write_atomically` writes to.
+        folder: Folder that holds things named by `temporary_path`; one that cannot be looked into stays.
     """
-    for temporary in folder.glob(f".*{_SUFFIX}"):
-        if _is_stale(temporary):
-            temporary.unlink(missing_ok=True)
+    with suppress(OSError):  # whoever writes there next says what is wrong with it
+        for temporary in folder.glob(f".*{_SUFFIX}"):
+            if not _is_stale(temporary):
+                continue
+            if temporary.is_dir():
+                shutil.rmtree(temporary, ignore_errors=True)
+            else:
+                temporary.unlink(missing_ok=True)
 
 
 def _is_stale(temporary: Path) -> bool:
     try:
-        age = time.time() - temporary.stat().st_mtime
+        modified = temporary.stat().st_mtime
     except FileNotFoundError:  # renamed or removed meanwhile
         return False
-    if age > _CERTAINLY_DEAD_S:
+    if time.time() - modified > _CERTAINLY_DEAD_S:
         return True
     stem = temporary.name.removesuffix(_SUFFIX)
     marker, _, process = stem.rpartition(".")[0].rpartition(".")
-    if os.name != "posix" or not marker.endswith(f".{socket.gethostname()}") or not process.isdigit():
+    if not marker.endswith(f".{socket.gethostname()}") or not process.isdigit():
         return False
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
+    try:  # a number is given again, above all in containers
+        return float(psutil.Process(int(process)).create_time()) > modified + _CLOCKS_S
+    except psutil.NoSuchProcess:
         return True
-    except PermissionError:
+    except psutil.Error:
         return False
-    return False
 
 
 def _sync_folder(folder: Path) -> None:

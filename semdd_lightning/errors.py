@@ -33,6 +33,14 @@ class CacheError(SemddError, RuntimeError):
     """The embedding cache could not be completed or read."""
 
 
+class DiskError(SemddError, RuntimeError):
+    """A file or folder that cannot be written: a full disk, a quota, or a path that is something else."""
+
+
+class DamageError(SemddError, RuntimeError):
+    """A file does not hold what was written to it."""
+
+
 class NetworkError(SemddError, ValueError):
     """A network cannot be built for these classes and this image size."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from semdd_lightning.atomic import remove_stale_files, write_atomically
-from semdd_lightning.errors import CacheError
+from semdd_lightning.errors import DiskError
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,7 +20,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(CacheError, match=r"No space left on device; free disk space"):
+    with pytest.raises(DiskError, match=r"file, found No space left on device; free disk space there, or"):
         write_atomically(path, b"new")
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
     assert path.read_bytes() == b"old"

@@ -32,6 +32,7 @@ PROTOCOLS = {  # protocol -> the data set that it is tried on
     "edc": "imagenette",
     "minimax": "imagewoof",
     "dcbench": "cifar10",
+    "hard": "cifar10",
 }
 CUSTOM = ("tabby cat", "golden retriever", "school bus")
 
@@ -206,6 +207,18 @@ def test_protocol_runs_over_a_data_sets_config(protocol: str, tmp_path: Path, ti
     assert (saved["protocol"]["name"], saved["protocol"]["resolved_for"]["ipc"]) == (protocol, 1)
     asked = [str(name)[10:-5] for name in ALL if name.startswith("protocols/")]
     assert set(asked) == set(PROTOCOLS)
+
+
+def test_hard_labels_keep_the_quickstarts_student(tmp_path: Path) -> None:
+    small = {"data": {"init_args": {"passes": 2}}}
+    result = run_small("quickstart.yaml", small, tmp_path, protocol=("--config=protocols/hard.yaml",))
+    assert (result.labels or {})["kind"] == "hard"
+    assert (result.student, result.teacher, result.protocol) == ("ConvNet", None, "hard")
+    assert result.evaluated["test"] == 896
+    saved = yaml.safe_load((Path(str(result.directory)) / "config.yaml").read_text())
+    network = saved["model"]["init_args"]["network"]["init_args"]
+    assert (network["depth"], network["width"]) == (3, 64)
+    assert saved["data"]["init_args"]["augmentation"]["horizontal_flip"] == 0
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in ("quickstart.yaml", "custom.yaml")])

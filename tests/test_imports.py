@@ -15,30 +15,36 @@ import semdd_lightning
 PACKAGE = Path(semdd_lightning.__file__).parent
 NAME = PACKAGE.name
 
+WRITING = {"atomic", "records", "sealed", "tensor_blocks"}  # whole files, and what tells that they still are
 # part of the package -> the parts it may import; `*` stands for all
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "freed_memory": set(),
+    "names": set(),
     "assets": set(),
     "cache": {"errors"},
     "atomic": {"errors"},
+    "locks": set(),
+    "records": {"atomic", "errors"},
+    "sealed": {"atomic", "errors"},
+    "tensor_blocks": {"atomic", "records", "errors"},
     "progress": set(),
     "threads": set(),
     "classes": {"errors"},
     "datasets": {"classes", "errors"},
-    "pools": {"datasets", "classes", "cache", "atomic", "progress", "threads", "errors"},
-    "prior": {"pools", "classes", "cache", "atomic", "progress", "threads", "assets", "errors"},
+    "pools": {"datasets", "classes", "cache", *WRITING, "progress", "threads", "names", "errors"},
+    "prior": {"pools", "classes", "cache", "locks", *WRITING, "progress", "threads", "assets", "errors"},
     "audit": {"errors"},
     "selection": {"errors"},
     "models": {"errors"},
-    "export": {"pools", "classes", "selection", "errors"},
+    "export": {"pools", "classes", "selection", *WRITING, "names", "errors"},
     "data": {
         *("export", "pools", "prior", "selection", "audit", "datasets", "classes"),
-        *("cache", "progress", "threads", "errors"),
+        *("cache", *WRITING, "progress", "threads", "errors"),
     },
-    "training": {"models", "prior", "data", "audit", "atomic", "classes", "errors"},
+    "training": {"models", "prior", "data", "audit", *WRITING, "classes", "errors"},
     "evaluation": {"data", "training", "errors"},
-    "report": {"selection", "audit", "pools", "errors"},
+    "report": {"selection", "audit", "pools", "atomic", "names", "errors"},
     "cli": {"*"},
     "__main__": {"cli"},
     "__init__": set(),

@@ -86,7 +86,8 @@ def test_a_protocol_leaves_nothing_of_another_configs_recipe(name: str, tmp_path
             )
         )
     )
-    assert [option for option, value in found.items() if value == LEFT] == []
+    left = ["data.augmentation.horizontal_flip"] if name == "hard" else []  # which is the data set's own
+    assert [option for option, value in found.items() if value == LEFT] == left
     assert (found["protocol.name"], found["model.optimizer.lr"]) == (
         name,
         options(name)["model.optimizer.lr"],
@@ -370,3 +371,26 @@ def test_dc_benchs_recipe() -> None:
         [0.2673, 0.2564, 0.2762],
     )
     assert (tuple(tiny["model.mean"]), tuple(tiny["model.std"])) == (IMAGENET_MEAN, IMAGENET_STD)
+
+
+# ------------------------------------------------------------------ hard labels, to measure selections
+
+
+@pytest.mark.parametrize("data", CLASSES)
+def test_hard_is_minimaxs_recipe_on_the_data_sets_student(data: str) -> None:
+    found, peer = options("hard", data, data__ipc=10), options("minimax", data, data__ipc=10)
+    own = {"data.passes", "model.network"}
+    differing = {name for name in found | peer if found.get(name) != peer.get(name)}
+    assert {name for name in differing if not name.startswith(("protocol.", "trainer.callbacks"))} == own
+    student = read_config(packaged_configs() / f"{data}.yaml")["model"]["init_args"]["student"]
+    assert (found["model.network"], found["data.passes"]) == (student, 100)
+
+
+def test_hard_takes_another_student_behind_it_or_before() -> None:
+    assert options("hard", "cifar10", model__network="conv4")["model.network"] == "conv4"
+    spelled = options("hard", "quickstart", model__network="conv4")
+    assert [name for name in spelled if name.startswith("model.network")] == ["model.network"]
+    for config in (["--config", "protocols/hard.yaml"], ["--config=protocols/hard.yaml"]):
+        words = ["fit", "--config=cifar10.yaml", "--model.student=conv4", *config]
+        assert options_of(resolve_protocol(resolve_configs(words)))["model.network"] == "conv4"
+    assert options("minimax", "cifar10")["model.network"] == "resnetap10", "which names its own"

@@ -51,6 +51,7 @@ def test_cells_by_hand(page: str) -> None:
         ("edc", ["imagenet1k"]),
         ("minimax", ["imagewoof", "imagenet100", "imagenet1k"]),
         ("dcbench", ["cifar10", "cifar100", "tinyimagenet"]),
+        ("hard", list(script.DATA)),
     ],
 )
 def test_only_what_the_peers_code_covers_is_listed(name: str, covered: list[str]) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import TypeVar
 
 from semdd_lightning.classes.registry import (
@@ -19,7 +19,7 @@ from semdd_lightning.classes.registry import (
 from semdd_lightning.errors import ClassListError
 
 Key = TypeVar("Key", bound=Hashable)
-_NUMBERED = re.compile(r"(.*?)([0-9]+)", re.DOTALL)
+_MOST_DIGITS = 300  # a label may have more, and is a name then
 
 
 def resolve_classes(folder_names: Sequence[str], classes: ClassRegistry | None) -> ClassRegistry:
@@ -82,14 +82,28 @@ def choose_by_wnid(wnids: Sequence[str], classes: ClassRegistry) -> ClassRegistr
     return replace(classes, folders=folders, folders_given=True)
 
 
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names of classes in their order: by number where all are one prefix and a number, else as texts.
+
+    >>> in_order(["10", "2", "01"]), in_order(["b10", "b2"]), in_order(["a10", "b2"])
+    (['01', '2', '10'], ['b2', 'b10'], ['a10', 'b2'])
+    """
+    ordered = sorted(names)
+    numbered = [name for name in map(numbered_name, ordered) if name is not None]
+    if len(numbered) < len(ordered) or len({prefix for prefix, _ in numbered}) != 1:
+        return ordered
+    return [name for _, name in sorted(zip(numbered, ordered, strict=True))]
+
+
 def numbered_name(name: str) -> tuple[str, int] | None:
     """A name that ends in a number as its prefix, which may be empty, and the number.
 
     >>> numbered_name("new007"), numbered_name("12"), numbered_name("tench")
     (('new', 7), ('', 12), None)
     """
-    parts = _NUMBERED.fullmatch(name)
-    return None if parts is None else (parts[1], int(parts[2]))
+    prefix = name.rstrip("0123456789")
+    digits = name[len(prefix) :]
+    return (prefix, int(digits)) if 0 < len(digits) <= _MOST_DIGITS else None
 
 
 def _wnid_folders(classes: ClassRegistry) -> tuple[str, ...]:
@@ -115,19 +129,16 @@ def _wnid_folders(classes: ClassRegistry) -> tuple[str, ...]:
 def _resolve_without_list(folders: list[str]) -> ClassRegistry:
     if all(is_wnid(folder) for folder in folders):
         return ClassRegistry(tuple(folders), tuple(folders), tuple(folders), folders_given=True)
-    numbered = [name for folder in folders if (name := numbered_name(folder)) is not None]
-    if len(numbered) == len(folders) and len({prefix for prefix, _ in numbered}) == 1:
-        by_number: dict[int, str] = {}
-        for folder, (_, number) in zip(folders, numbered, strict=True):
-            twin = by_number.setdefault(number, folder)
-            if twin != folder:
-                msg = (
-                    f"Expected one folder a class, found {twin!r} and {folder!r} for class {number}; "
-                    "merge them or remove one."
-                )
-                raise ClassListError(msg)
-        folders = [by_number[number] for number in sorted(by_number)]
-    return ClassRegistry(tuple(folders), tuple(folders), folders_given=True)
+    ordered = in_order(folders)
+    for folder, twin in pairwise(ordered):
+        number = numbered_name(folder)
+        if number is not None and number == numbered_name(twin):
+            msg = (
+                f"Expected one folder a class, found {folder!r} and {twin!r} for class {number[1]}; "
+                "merge them or remove one."
+            )
+            raise ClassListError(msg)
+    return ClassRegistry(tuple(ordered), tuple(ordered), folders_given=True)
 
 
 def _readings(folders: list[str], classes: ClassRegistry) -> dict[str, dict[str, int]]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from semdd_lightning.cli.pool_options import add_pool_options, pool_of, pool_words
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.export import check_output_file
+from semdd_lightning.names import command
 from semdd_lightning.pools import AnyPool
-from semdd_lightning.pools.layouts import AUTO
 
 if TYPE_CHECKING:  # torch, which the help can be printed without
     from semdd_lightning.classes import ClassRegistry
@@ -39,7 +39,7 @@ def run(command: str, words: list[str]) -> int:
     if not 0 <= options.most_suspects <= 1:
         msg = f"Expected --most-suspects from 0 to 1, found {options.most_suspects}; 0.2 is the default."
         raise ConfigError(msg)
-    pool = AnyPool(options.pool, options.dataset, layout=options.layout)
+    pool = pool_of(options.pool, options.dataset, options)
     pool.check()
     if options.reference is not None:
         AnyPool(options.reference).check()
@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SHARE",
         help="refuse where more than this share of the folders, and at least two, are suspect (default 0.2)",
     )
-    parser.add_argument("--layout", default=AUTO, help="name of the pool's layout (default: recognise it)")
+    add_pool_options(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was found as data")
     parser.add_argument("--device", help="where CLIP runs, as cuda:0 (default: a GPU if there is one)")
     return parser
@@ -147,14 +147,15 @@ def _teacher(run: Path, classes: ClassRegistry, prior: Prior, device: str) -> Te
 
 
 def _next(options: argparse.Namespace, ipc: int, *, refused: bool) -> list[str]:
-    pool = shlex.join([str(options.pool), *([] if options.layout == AUTO else ["--layout", options.layout])])
-    classes = "" if options.dataset is None else f" --classes {shlex.quote(str(options.dataset))}"
-    prior = f" --prior {shlex.quote(options.prior)}"
-    again = f"semdd audit {pool}{classes}{prior} --reference REAL_IMAGES"
+    pool = [options.pool, *pool_words(options)]
+    if options.dataset is not None:
+        pool += ["--classes", options.dataset]
+    prior = ["--prior", options.prior]
+    again = command("semdd", "audit", *pool, *prior, "--reference", "REAL_IMAGES")
     commands = [] if options.reference is not None else [again]
     if refused:
-        return [f"semdd pool inspect {pool}{classes}", *commands]
-    return [f"semdd select {pool}{classes} --ipc {ipc}{prior} --out chosen", *commands]
+        return [command("semdd", "pool", "inspect", *pool), *commands]
+    return [command("semdd", "select", *pool, "--ipc", ipc, *prior, "--out", "chosen"), *commands]
 
 
 def _text(path: Path | None) -> str | None:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import re
 from dataclasses import asdict
 from itertools import chain, count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from semdd_lightning.cli.choices_help import ParserWithChoices
 from semdd_lightning.cli.configs import find_config, read_data_arguments
+from semdd_lightning.cli.made_with import made_otherwise
 from semdd_lightning.cli.options import options_of
-from semdd_lightning.cli.run_directory import (
-    claim_directory,
-    config_digests,
-    create_run_directory,
-    write_versions,
-)
+from semdd_lightning.cli.ownership import Claim, claim_new, is_unfinished
+from semdd_lightning.cli.run_directory import config_digests, read_versions, write_versions
 from semdd_lightning.errors import ConfigError
+
+if TYPE_CHECKING:  # torch, which the help can be printed without
+    from semdd_lightning.cli.run_record import RunResult
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +32,9 @@ are compared on the same initial students. A sampler that the config spells out 
 Further options go to every run: semdd compare --config cifar10.yaml ... --data.ipc 50
 
 An interrupted comparison goes on when the same command is given again with its directory as --out: finished
-runs are read, not run again.
+runs are read, not run again, unless they were made with other versions or from another pool than now.
 """
+_NO_FILE_NAME = re.compile(r"[^\w.-]")  # an installed sampler may have any name
 SET_HERE = {  # option of a run -> what compare has in its place
     "--seed_everything": "--seeds",
     "--data.selection_seed": "--seeds",
@@ -46,28 +49,34 @@ SET_HERE = {  # option of a run -> what compare has in its place
 def run(command: str, words: list[str]) -> int:
     """Run every cell, then print and write the table."""
     options, overrides = _parser().parse_known_args(words)
-    samplers = list(dict.fromkeys(options.samplers))
     seeds = list(dict.fromkeys(options.seeds))
     configs = [find_config(name) for name in options.config]
     for config in configs:
         read_data_arguments(config)
     _check_overrides(overrides)
-    _check_samplers(samplers)
+    samplers = _distinct(options.samplers)
+    _check_seeds(seeds)
     _check_labels(configs, overrides)
-    directory = _directory(options.out, configs, [command, *words])
-    cells = []
-    for seed in seeds:  # seed by seed, so that an interrupted comparison is still paired
-        for sampler in samplers:
-            cells.append(_cell(configs, sampler, seed, directory, overrides))
-            logger.info("%s, seed %d: top-1 %.2f %%", sampler, seed, 100 * cells[-1].top1)
-            _write_cells(directory, cells)
-    baseline = "random" if "random" in samplers else samplers[-1]
-    _print(cells, baseline, directory)
+    words = [command, *words]
+    with _claim(options.out, configs, words) as claim:
+        if _holds_the_same(claim.directory, configs, words):
+            logger.info("Going on with the comparison in %s", claim.directory)
+        else:
+            claim.clear()
+            write_versions(claim.directory, words, configs)
+        cells = []
+        for seed in seeds:  # seed by seed, so that an interrupted comparison is still paired
+            for sampler in samplers:
+                cells.append(_cell(configs, sampler, seed, claim.directory, overrides))
+                logger.info("%s, seed %d: top-1 %.2f %%", sampler, seed, 100 * cells[-1].top1)
+                _write_cells(claim.directory, cells)
+        baseline = "random" if "random" in samplers else samplers[-1]
+        _print(cells, baseline, claim.directory)
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = ParserWithChoices(
         prog="semdd compare",
         description="Train students on what several samplers choose, over several seeds, and compare them.",
         epilog=EPILOG,
@@ -76,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--config", required=True, action="append", help="config of `semdd fit`; may repeat")
     parser.add_argument(
-        "--samplers", required=True, nargs="+", help="short names, as two_stage random k_center"
+        "--samplers", required=True, nargs="+", help="names out of those below, or paths of classes"
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="seeds (default 0 1 2)")
     parser.add_argument(
@@ -87,11 +96,22 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _check_samplers(samplers: list[str]) -> None:
-    from semdd_lightning.selection import build_sampler
+def _check_seeds(seeds: list[int]) -> None:
+    from semdd_lightning.data.seeds import check_seed
 
-    for name in samplers:
-        build_sampler(name)
+    for seed in seeds:
+        check_seed("--seeds", seed)
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Each sampler once, by the first of its names; those of this package by their short names."""
+    from semdd_lightning.selection import SAMPLERS, build_sampler
+
+    kinds: dict[type, str] = {}
+    for name in names:
+        kind = type(build_sampler(name))
+        kinds.setdefault(kind, kind.name if SAMPLERS.get(kind.name) is kind else name)
+    return list(kinds.values())
 
 
 def _check_overrides(overrides: list[str]) -> None:
@@ -119,28 +139,21 @@ def _check_labels(configs: list[Path], overrides: list[str]) -> None:
         raise ConfigError(msg)
 
 
-def _directory(wanted: Path | None, configs: list[Path], words: list[str]) -> Path:
-    """A new directory, or the one where the same comparison was interrupted."""
+def _claim(wanted: Path | None, configs: list[Path], words: list[str]) -> Claim:
+    """A new directory, or that of the same comparison, interrupted or finished."""
     if wanted is None:
-        directory = create_run_directory(Path("runs").absolute(), f"{configs[0].stem}-compare")
-    else:
-        directory = wanted.expanduser().absolute()
-        if _holds_the_same(directory, configs, words):
-            logger.info("Going on with the comparison in %s", directory)
-            return directory
-        claim_directory(directory)
-    write_versions(directory, words, configs)
-    return directory
+        return claim_new(Path("runs").absolute(), f"{configs[0].stem}-compare")
+    directory = wanted.expanduser().absolute()
+    return Claim(directory, again=_holds_the_same(directory, configs, words))
 
 
 def _holds_the_same(directory: Path, configs: list[Path], words: list[str]) -> bool:
     """Whether a directory is that of the same command with the same configs, wherever it was to write."""
-    versions = _read_json(directory / "versions.json")
-    command = versions.get("command")
+    versions = read_versions(directory)
     return (
-        isinstance(command, list)
-        and _without_out(command[1:]) == _without_out(words)
-        and versions.get("configs") == config_digests(configs)
+        versions is not None
+        and _without_out(list(versions.command[1:])) == _without_out(words)
+        and versions.configs == config_digests(configs)
     )
 
 
@@ -152,43 +165,47 @@ def _without_out(words: list[str]) -> list[str]:
     return kept
 
 
-def _read_json(file: Path) -> dict[str, Any]:
-    """A JSON file's mapping; empty if there is no such file or it is none."""
-    try:
-        content = json.loads(file.read_text())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
 def _cell(configs: list[Path], sampler: str, seed: int, directory: Path, overrides: list[str]) -> Any:  # noqa: ANN401 - a Cell; importing it here would import torch for --help
     """One run of the comparison: read if it is finished, else run."""
+    from semdd_lightning.cli.run_record import read_result
     from semdd_lightning.evaluation import Cell
 
-    cell_directory = directory / f"{sampler}-seed{seed}"
-    result = _read_json(cell_directory / "result.json")
-    if "test_top1" not in result.get("metrics", {}):
-        _set_aside(cell_directory)
+    cell_directory = directory / f"{_NO_FILE_NAME.sub('_', sampler)}-seed{seed}"
+    result = read_result(cell_directory)
+    if result is None or "test_top1" not in result.metrics:
+        if not is_unfinished(cell_directory):  # else its training goes on
+            _set_aside(cell_directory, "unfinished")
         result = _run_cell(configs, sampler, seed, cell_directory, overrides)
-    metrics, labels = result["metrics"], (result.get("labels") or {}).get("kind")
-    return Cell(sampler, seed, metrics["test_top1"], metrics.get("test_top5"), str(cell_directory), labels)
+    elif (change := made_otherwise(cell_directory, result)) is not None:
+        _set_aside(cell_directory, "older", f": {change}")
+        result = _run_cell(configs, sampler, seed, cell_directory, overrides)
+    metrics, labels = result.metrics, (result.labels or {}).get("kind")
+    return Cell(
+        sampler,
+        seed,
+        metrics["test_top1"],
+        metrics.get("test_top5"),
+        str(cell_directory),
+        labels,
+        tuple(result.cut_short),
+    )
 
 
-def _set_aside(directory: Path) -> None:
-    """Keep what an interrupted run left, under another name."""
+def _set_aside(directory: Path, what: str, why: str = "") -> None:
+    """Keep an unfinished or older run under another name."""
     if not directory.exists():
         return
-    name = f"{directory.name}.unfinished"
+    name = f"{directory.name}.{what}"
     taken = {path.name for path in directory.parent.iterdir()}
     names = chain([name], (f"{name}.{number}" for number in count(1)))
     aside = next(free for free in names if free not in taken)
     directory.rename(directory.with_name(aside))
-    logger.warning("An unfinished run is kept as %s and run anew.", directory.with_name(aside))
+    logger.warning("An %s run is kept as %s and run anew%s.", what, directory.with_name(aside), why)
 
 
 def _run_cell(
     configs: list[Path], sampler: str, seed: int, directory: Path, overrides: list[str]
-) -> dict[str, Any]:
+) -> RunResult:
     from semdd_lightning.cli.experiment import run_experiment
 
     words = ["fit", *(f"--config={path}" for path in configs), "--trainer.enable_progress_bar=false"]
@@ -198,37 +215,41 @@ def _run_cell(
         words.append(f"--data.init_args.sampler={sampler}")
     result = run_experiment(words)
     if "test_top1" not in result.metrics:
-        msg = "Expected a test split to compare on, found none; give data.test an image set."
+        found = "; ".join(result.cut_short) or "none"
+        msg = f"Expected a test to compare by, found {found}; give data.test an image set, and test it."
         raise ConfigError(msg)
-    return asdict(result)
+    return result
 
 
 def _spelled_out(configs: list[Path], sampler: str) -> bool:
     """Whether the last config that names a sampler gives this one with arguments, which are kept."""
-    from semdd_lightning.selection import SAMPLERS
+    from semdd_lightning.selection import sampler_kind
 
     given: Any = None
     for path in configs:
         given = read_data_arguments(path).get("sampler", given)
-    class_path = given.get("class_path", "") if isinstance(given, dict) else ""
-    return str(class_path).rpartition(".")[2] == SAMPLERS[sampler].__name__
+    class_path = given.get("class_path") if isinstance(given, dict) else None
+    return class_path is not None and sampler_kind(str(class_path)) is sampler_kind(sampler)
 
 
 def _write_cells(directory: Path, cells: list[Any]) -> None:
-    from semdd_lightning.export import write_json
+    from semdd_lightning.records import write_record
 
-    write_json(directory / "cells.json", {"cells": [asdict(cell) for cell in cells]})
+    write_record(directory / "cells.json", {"cells": [asdict(cell) for cell in cells]})
 
 
 def _print(cells: list[Any], baseline: str, directory: Path) -> None:
+    from semdd_lightning.cli.run_record import read_result
     from semdd_lightning.evaluation import comparison_table
-    from semdd_lightning.export import write_json, write_text
+    from semdd_lightning.export import write_csv, write_json
     from semdd_lightning.report import print_comparison
 
     table = comparison_table(cells, baseline)
-    write_text(directory / "comparison.csv", table.to_csv())
-    result = _read_json(Path(cells[-1].directory) / "result.json")
-    measured = {key: result.get(key) for key in ("protocol", "quirks", "protocol_changes")}  # alike in all
+    write_csv(directory / "comparison.csv", table, index=True)
+    result = read_result(Path(cells[-1].directory))
+    alike = ("protocol", "quirks", "protocol_changes")  # in all cells
+    measured = {key: getattr(result, key, None) for key in alike}
+    measured["cut_short"] = sorted({text for cell in cells for text in cell.cut_short})
     samplers = json.loads(table.to_json(orient="index"))
     write_json(directory / "comparison.json", {**measured, "samplers": samplers})
     print_comparison(table, baseline, directory, measured)

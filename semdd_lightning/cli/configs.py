@@ -88,6 +88,21 @@ def resolve_configs(words: Sequence[str]) -> list[str]:
     return resolved
 
 
+def named_configs(words: Sequence[str]) -> list[str]:
+    """What the words name as ``--config``, in their order.
+
+    Example:
+        >>> named_configs(["fit", "--config", "quickstart.yaml", "--data.ipc", "2", "--config=mine.yaml"])
+        ['quickstart.yaml', 'mine.yaml']
+    """
+    follows = [False, *(word in ("--config", "-c") for word in words)]
+    return [
+        word.removeprefix("--config=")
+        for word, is_value in zip(words, follows, strict=False)
+        if is_value or word.startswith("--config=")
+    ]
+
+
 def without_configs(words: Sequence[str]) -> list[str]:
     """The words that are no ``--config NAME``: what a command line changes of its configs.
 

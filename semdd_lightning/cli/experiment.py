@@ -8,7 +8,8 @@ from semdd_lightning.cli.configs import resolve_configs
 from semdd_lightning.cli.lightning_messages import quiet_lightning
 from semdd_lightning.cli.run_record import RunResult
 from semdd_lightning.cli.semdd_cli import SemddCLI
-from semdd_lightning.errors import ConfigError
+from semdd_lightning.cli.together import is_of_a_dead_rank
+from semdd_lightning.errors import ConfigError, RunError
 
 
 def run(command: str, words: list[str]) -> int:
@@ -30,6 +31,12 @@ def run_experiment(words: list[str]) -> RunResult:
         with quiet_lightning():
             cli = SemddCLI(resolve_configs(words))
     except RuntimeError as error:
+        if is_of_a_dead_rank(error):
+            msg = (
+                "Expected all processes of this run to stay, found that one of them ended without a word "
+                f"({error}); see whether the system killed it for its memory."
+            )
+            raise RunError(msg) from error
         if "loading state_dict" not in str(error):
             raise
         msg = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from semdd_lightning.cli.relabel_options import RelabelOptions
 from semdd_lightning.cli.run_directory import from_here
 from semdd_lightning.data import ImageDataModule, PoolDataModule, PoolSelection
+from semdd_lightning.names import command
 from semdd_lightning.pools.files import find_images
 from semdd_lightning.report import print_label_table, readable_size
 from semdd_lightning.training import DistillationModule
@@ -74,10 +74,12 @@ def print_store(options: RelabelOptions, store: LabelStore, data: PoolDataModule
         "mean squared error of the logits": f"{costs['mse']:.1e}, of {costs['mean_square']:.3g}",
         "written to": str(from_here(store.directory)),
     }
-    words = shlex.join(_without_teacher(options.words))
-    path = shlex.quote(str(from_here(store.directory)))
-    command = f"semdd fit {words} --model.teacher StoredLabels --model.teacher.path {path}"
-    print_label_table("semdd relabel", rows, next_commands=[command])
+    teacher = ["--model.teacher", "StoredLabels", "--model.teacher.path", from_here(store.directory)]
+    print_label_table(
+        "semdd relabel",
+        rows,
+        next_commands=[command("semdd", "fit", *_without_teacher(options.words), *teacher)],
+    )
 
 
 def _without_teacher(words: list[str]) -> list[str]:

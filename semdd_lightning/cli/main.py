@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -10,13 +12,17 @@ from importlib import import_module
 from typing import TextIO
 
 from semdd_lightning import __version__
-from semdd_lightning.errors import AuditError, SemddError
+from semdd_lightning.atomic import disk_error, is_of_disk
+from semdd_lightning.cli.stopping import current, stoppable
+from semdd_lightning.errors import AuditError, DiskError, SemddError
+from semdd_lightning.names import shown_message
 
 COMMANDS = {
     "fit": ("experiment", "select images from a pool, train a student on them, test it"),
     "validate": ("experiment", "evaluate a student on the validation split"),
     "test": ("experiment", "evaluate a student on the test split"),
     "predict": ("experiment", "write a student's class probabilities for every image as a table"),
+    "resume": ("resume", "go on with a training that was interrupted, from its directory alone"),
     "select": ("select", "choose images from a pool; needs no config and no student"),
     "pool": ("pool", "inspect: say which layout an image pool has and what it holds"),
     "audit": ("audit", "say whether the folders of a pool hold the classes they are named for"),
@@ -26,7 +32,7 @@ COMMANDS = {
 }
 BAD_INPUT = 2
 REFUSED = 3
-INTERRUPTED = 130
+PIPE_CLOSED = 141
 
 HELP = """usage: semdd COMMAND [options]
 
@@ -59,9 +65,11 @@ def main(args: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status: 0, 1 for a check that failed, 2 for bad input, 3 for a pool whose classes are not
-        those of its images, 130 after Ctrl-C.
+        those of its images, 130 after Ctrl-C, 143 after SIGTERM, 141 where nobody reads the output any more.
     """
     words = list(sys.argv[1:] if args is None else args)
+    if args is None:  # a process of our own, whose warnings are for a user and not for a test
+        warnings.showwarning = _show_warning
     if not words or words[0] in ("-h", "--help", "help"):
         width = max(map(len, COMMANDS))
         lines = "\n".join(f"  {name:<{width}}  {what}" for name, (_, what) in COMMANDS.items())
@@ -74,34 +82,93 @@ def main(args: Sequence[str] | None = None) -> int:
     if command not in COMMANDS:
         return _refuse(f"Expected one of {', '.join(COMMANDS)}, found {command!r}; see `semdd --help`.")
     _set_up_messages()
+    if "" not in sys.path:
+        sys.path.append("")  # classes of one's own in the working directory; what is installed comes first
+    with stoppable() as stopping:
+        try:
+            return _run(command, words[1:])
+        except BaseException as error:  # libraries make others of a signal, as where it ended a worker
+            if isinstance(error, KeyboardInterrupt):
+                stopping.received = stopping.received or signal.SIGINT
+            if stopping.status is None:
+                raise
+        print(stopping.message, end="", file=sys.stderr)
+        return stopping.status
+
+
+def _run(command: str, words: list[str]) -> int:
     try:
-        status: int = import_module(f"semdd_lightning.cli.{COMMANDS[command][0]}").run(command, words[1:])
-    except KeyboardInterrupt:
-        print("\nInterrupted; what was finished is kept.", file=sys.stderr)
-        return INTERRUPTED
+        status: int = import_module(f"semdd_lightning.cli.{COMMANDS[command][0]}").run(command, words)
+        sys.stdout.flush()  # what cannot be written shall be said here, not by a dying interpreter
+    except BrokenPipeError:  # whoever read this has read enough
+        _drop_output()
+        return PIPE_CLOSED
     except Exception as error:
         mendable = _mendable(error)
-        if mendable is None:
+        if mendable is None or current().received is not None:
             raise
+        if isinstance(mendable, DiskError):
+            _drop_output()
         _refuse(f"semdd {command}: {mendable}")
         return REFUSED if isinstance(mendable, AuditError) else BAD_INPUT
     return status
 
 
 def _mendable(error: BaseException | None) -> SemddError | None:
-    """Our error, or the one that jsonargparse wrapped while it built what a config names."""
+    """Our error, or the one that jsonargparse wrapped while it built what a config names, or the disk's."""
     while error is not None and not isinstance(error, SemddError):
+        if isinstance(error, OSError) and is_of_disk(error):
+            return disk_error(error, error.filename or "a file or the standard output", "use")
         error = error.__cause__
     return error
 
 
+def _drop_output() -> None:
+    """Let what is still to be printed go nowhere, where standard output is what failed."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _refuse(message: str) -> int:
-    print(message, file=sys.stderr)
+    print(shown_message(message), file=sys.stderr)
     return BAD_INPUT
 
 
-class _StandardError(logging.StreamHandler[TextIO]):
-    """Writes to what is standard error now, not to what it was when the handler was made."""
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """What a warning says, without the file and line of a library, which say nothing to a user."""
+    if _is_new(str(message)):
+        print(shown_message(f"Warning: {message}"), file=sys.stderr if file is None else file)
+
+
+_said: set[str] = set()
+
+
+def _is_new(message: str) -> bool:
+    """Whether this command has not said it yet: a pool is looked at several times before it is used."""
+    new = message not in _said
+    _said.add(message)
+    return new
+
+
+class _Messages(logging.StreamHandler[TextIO]):
+    """Writes each message once, to what is standard error now and not when the handler was made."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the message is new."""
+        return _is_new(record.getMessage())
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The message, harmless whatever names are in it."""
+        return shown_message(record.getMessage())
 
     @property
     def stream(self) -> TextIO:
@@ -114,16 +181,16 @@ class _StandardError(logging.StreamHandler[TextIO]):
 
 def _set_up_messages() -> None:
     """Our own messages to stderr, without warnings that a user can do nothing about."""
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # else stack traces where a process of many ends
     ours = logging.getLogger("semdd_lightning")
-    if not any(isinstance(handler, _StandardError) for handler in ours.handlers):
-        handler = _StandardError()
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        ours.addHandler(handler)
+    if not any(isinstance(handler, _Messages) for handler in ours.handlers):
+        ours.addHandler(_Messages())
         ours.setLevel(logging.INFO)
         ours.propagate = False
+    _said.clear()
     for message in (
         ".*LightningCLI's args parameter.*",  # ours are the command line's, with configs resolved
-        ".*Checkpoint directory .* exists and is not empty.*",  # the run directory, made a moment before
+        ".*(Checkpoint|Experiment logs) directory .* exists and is not empty.*",  # the run's own
         ".*does not have many workers.*",  # images in memory need none
         ".*smaller than the logging interval.*",  # losses are logged once an epoch
         ".*Total length of `list` across ranks is zero.*",  # there need not be a validation split

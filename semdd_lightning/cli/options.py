@@ -81,7 +81,7 @@ def options_of(words: Sequence[str]) -> dict[str, Any]:
         if behind in places:
             found.append(flatten(read_config(places[behind])))
         elif words[behind - 1].startswith("--") and not words[behind - 1].startswith("--config"):
-            found.append(_option(words[behind - 1 : behind + 1]))
+            found.append(given_option(words[behind - 1 : behind + 1]))
     return merge(found)
 
 
@@ -96,19 +96,28 @@ def config_places(words: Sequence[str]) -> list[tuple[Path, int]]:
     return places
 
 
+def parse_value(text: str) -> Any:  # noqa: ANN401 - whatever YAML can say
+    """The value that a word of the command line gives an option, read as YAML.
+
+    Example:
+        >>> parse_value("0.3"), parse_value("{typicality: 1}"), parse_value("[")
+        (0.3, {'typicality': 1}, '[')
+    """
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text  # what it means is for the parser to say
+
+
 def _short(class_path: object) -> str:
     return str(class_path).rpartition(".")[2]
 
 
-def _option(words: Sequence[str]) -> dict[str, Any]:
+def given_option(words: Sequence[str]) -> dict[str, Any]:
     """The option that the first word names, by its dotted name, without ``init_args``."""
-    import yaml
-
     name, equals, text = words[0][2:].partition("=")
     if not equals:
         text = words[1] if len(words) > 1 else ""
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        value = text  # what it means is for the parser to say
-    return flatten({name.replace(".init_args", ""): value})
+    return flatten({name.replace(".init_args", "").rstrip("+"): parse_value(text)})

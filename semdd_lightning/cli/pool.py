@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+from semdd_lightning.cli.pool_options import add_pool_options, pool_of, pool_words, reader_settings
 from semdd_lightning.export import check_output_file
-from semdd_lightning.pools.any_pool import AnyPool
+from semdd_lightning.names import command
 from semdd_lightning.pools.inspection import PoolInspection, inspect_pool
-from semdd_lightning.pools.layouts import AUTO, LAYOUTS
+from semdd_lightning.pools.layouts import LAYOUTS
 
 _PRIOR = "ViT-B-32-quickgelu:openai"
 _SUGGESTED_IPC = 10
@@ -29,7 +30,7 @@ def run(command: str, words: list[str]) -> int:
     options = _parser().parse_args(words)
     if options.json is not None:
         check_output_file(options.json)
-    found = inspect_pool(AnyPool(options.path, options.classes, layout=options.layout))
+    found = inspect_pool(pool_of(options.path, options.classes, options))
     if options.json is not None:
         from semdd_lightning.export import write_json
 
@@ -51,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     inspect.add_argument("path", type=Path, help="folder, file, or pattern of tar shards")
-    inspect.add_argument("--layout", default=AUTO, help="name of the layout (default: recognise it)")
+    add_pool_options(inspect)
     inspect.add_argument(
         "--classes",
         type=Path,
@@ -69,16 +70,13 @@ def _layout_lines() -> str:
 
 
 def _next_commands(found: PoolInspection, options: argparse.Namespace) -> list[str]:
-    words = [str(options.path)]
-    if options.layout != AUTO:
-        words += ["--layout", options.layout]
-    pool = shlex.join(words)
-    classes = "" if options.classes is None else f" --classes {shlex.quote(str(options.classes))}"
-    data_set = _data_set(found) if options.classes is None else shlex.quote(str(options.classes))
+    pool = [options.path, *pool_words(options)]
+    classes = [] if options.classes is None else ["--classes", options.classes]
+    data_set = _data_set(found) if options.classes is None else options.classes
     ipc = max(1, min(_SUGGESTED_IPC, min(found.images_per_class) // 2))
     return [
-        f"semdd audit {pool} --dataset {data_set} --prior {_PRIOR}",
-        f"semdd select {pool}{classes} --ipc {ipc} --prior {_PRIOR} --out chosen",
+        command("semdd", "audit", *pool, "--dataset", data_set, "--prior", _PRIOR),
+        command("semdd", "select", *pool, *classes, "--ipc", ipc, "--prior", _PRIOR, "--out", "chosen"),
     ]
 
 
@@ -95,9 +93,10 @@ def _data_set(found: PoolInspection) -> str:
 def _snippet(found: PoolInspection, options: argparse.Namespace) -> str:
     import yaml
 
-    arguments = {"path": found.begins_in}
+    arguments: dict[str, Any] = {"path": found.begins_in}
     if options.classes is not None:
         arguments["classes"] = str(options.classes)
+    arguments |= reader_settings(options)
     pool = {"class_path": found.reader, "init_args": arguments}
     text: str = yaml.safe_dump({"data": {"init_args": {"pool": pool}}}, sort_keys=False, allow_unicode=True)
     return "\n".join(f"  {line}" for line in text.splitlines())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 
 from semdd_lightning.cli.run_record import RunRecord
 from semdd_lightning.data.image_sets import UNKNOWN
+from semdd_lightning.errors import DamageError, RunError
+from semdd_lightning.export import write_csv
+from semdd_lightning.sealed import SEAL_BYTES, check_seal, write_sealed
 
 logger = logging.getLogger(__name__)
-PART = "predictions-{rank}.parquet"
+PART = ".predictions-{rank}"
 
 
 class PredictionWriter(BasePredictionWriter):
@@ -43,20 +47,31 @@ class PredictionWriter(BasePredictionWriter):
             return
         data = trainer.datamodule  # type: ignore[attr-defined]
         names = list(data.registry.names)
-        _table(predictions, names).to_parquet(directory / PART.format(rank=trainer.global_rank))
+        part = BytesIO()
+        _table(predictions, names).to_parquet(part)
+        write_sealed(directory / PART.format(rank=trainer.global_rank), part.getbuffer())
         trainer.strategy.barrier("predictions")
         if trainer.is_global_zero:
             self._merge(directory, trainer.world_size, data.split_paths("predict"))
 
     def _merge(self, directory: Path, world_size: int, paths: list[str] | None) -> None:
         parts = [directory / PART.format(rank=rank) for rank in range(world_size)]
-        table = pd.concat([pd.read_parquet(part) for part in parts]).sort_values("row", ignore_index=True)
+        table = pd.concat([_read_part(part) for part in parts]).sort_values("row", ignore_index=True)
         if paths is not None:
-            table.insert(1, "path", paths)
-        table.to_csv(directory / "predictions.csv", index=False)
+            table.insert(1, "path", [paths[row] for row in table["row"]])
+        write_csv(directory / "predictions.csv", table)
         for part in parts:
             part.unlink()
         logger.info("Probabilities of %d images: %s", len(table), directory / "predictions.csv")
+
+
+def _read_part(part: Path) -> pd.DataFrame:
+    try:
+        check_seal(part)  # of another node's rank, it may have come through a shared file system
+    except DamageError as error:
+        msg = f"Expected the predictions of a process in {part}, found {error}; give the same command again."
+        raise RunError(msg) from error
+    return pd.read_parquet(BytesIO(part.read_bytes()[:-SEAL_BYTES]))
 
 
 def _table(predictions: Sequence[dict[str, torch.Tensor]], names: list[str]) -> pd.DataFrame:

@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
+
+from lightning.pytorch.callbacks import (
+    BasePredictionWriter,
+    Checkpoint,
+    DeviceStatsMonitor,
+    LearningRateMonitor,
+    ModelSummary,
+    ProgressBar,
+)
+from lightning.pytorch.callbacks.throughput_monitor import ThroughputMonitor
 
 from semdd_lightning.cli.options import same
 from semdd_lightning.cli.protocols import Protocol
 
+CALLBACKS = "trainer.callbacks"
 NOT_THE_RECIPE = (
     "data.passes_per_epoch",
     "model.student",
     "model.network",
 )  # bookkeeping, and who is measured
+
+
+RECORDERS = (
+    BasePredictionWriter,
+    Checkpoint,
+    DeviceStatsMonitor,
+    LearningRateMonitor,
+    ModelSummary,
+    ProgressBar,
+    ThroughputMonitor,
+)  # callbacks that look on and change nothing
 
 
 def protocol_changes(protocol: Protocol, used: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -35,11 +58,27 @@ def protocol_changes(protocol: Protocol, used: Mapping[str, Any]) -> list[dict[s
     """
     given = protocol.before()
     expected = dict.fromkeys((option for option in protocol.needs if option not in given), None) | given
+    used = {**used, CALLBACKS: _without_recorders(used.get(CALLBACKS))} if CALLBACKS in used else used
     return [
         {"option": option, "protocol": value, "used": used[option]}
         for option, value in expected.items()
         if option in used and not option.startswith(NOT_THE_RECIPE) and not same(option, value, used[option])
     ]
+
+
+def _without_recorders(callbacks: object) -> object:
+    """Callbacks of a saved config but for those that only record; none where none is left."""
+    if callbacks is None:
+        return None
+    given = callbacks if isinstance(callbacks, list) else [callbacks]
+    return [callback for callback in given if not _records(callback)] or None
+
+
+def _records(callback: object) -> bool:
+    path = callback.get("class_path") if isinstance(callback, Mapping) else None
+    module, _, name = str(path).rpartition(".")
+    kind = getattr(import_module(module), name, None) if module else None
+    return isinstance(kind, type) and issubclass(kind, RECORDERS)
 
 
 def beyond(protocol: Protocol) -> str | None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from semdd_lightning.errors import ConfigError, TeacherError
+from semdd_lightning.errors import ConfigError, LabelError, TeacherError
 from semdd_lightning.models import short_name
 from semdd_lightning.training import CheckpointTeacher
+from semdd_lightning.training.soft_labels.header import read_header
 
 NUMBERS = ("ipc", "num_classes", "image_size")
 FACTS = (*NUMBERS, "student", "teacher", "mix")
@@ -90,16 +90,13 @@ def _teacher(options: Mapping[str, Any], place: str) -> str | None:
 
 def _labelled_by(store: Path) -> str | None:
     """The teacher of stored soft labels, by the description that they carry."""
-    header = store / "labels.json"
-    if not header.is_file():
-        return None
     try:
-        card = json.loads(header.read_text())["teacher"]
-        arguments, network = card["arguments"], card.get("history", {}).get("network")
-        named = network or arguments.get("network") or arguments.get("name")
-        return str(named) if named else _stem(Path(arguments["path"])) if arguments.get("path") else None
-    except (ValueError, KeyError, AttributeError, TypeError):
+        card = read_header(store).teacher
+    except LabelError:
         return None  # what is wrong with it is said where the labels are opened
+    arguments, network = card["arguments"], card["history"].get("network")
+    named = network or arguments.get("network") or arguments.get("name")
+    return str(named) if named else _stem(Path(str(arguments["path"]))) if arguments.get("path") else None
 
 
 def _of_checkpoint(path: Path) -> str | None:

@@ -113,6 +113,7 @@ def resolve_protocol(words: Sequence[str]) -> list[str]:
     path, behind = places[last]
     protocol = read_protocol(contents[last], path)
     _check_order(contents[last + 1 :], [path for path, _ in places[last + 1 :]], protocol.name)
+    words = [*words[:behind], *_kept_student(words, behind, flatten(contents[last])), *words[behind:]]
     facts = find_facts(options_of(words))
     anew, by_hand = _settle(protocol, flatten(contents[last]), facts)
     explicit = by_hand | options_of(words[behind:]).keys()
@@ -123,6 +124,24 @@ def resolve_protocol(words: Sequence[str]) -> list[str]:
     resolved = [*anew.items(), *((f"protocol.{key}", value) for key, value in section.items())]
     settled = [f"--{option}={_as_word(value)}" for option, value in resolved]
     return [*words[:behind], *settled, *words[behind:]]
+
+
+def _kept_student(words: Sequence[str], behind: int, content: Mapping[str, Any]) -> list[str]:
+    """The data set's student as the network of a protocol that trains on hard labels and names none.
+
+    Args:
+        words: words whose ``--config`` options name files.
+        behind: the place behind the words that name the protocol's config.
+        content: flat options of that config.
+    """
+    kind = str(content.get("model.class_path")).rpartition(".")[2]
+    if kind != "ClassifierModule" or any(option.startswith("model.network") for option in content):
+        return []
+    before = options_of(words[: behind - (1 if words[behind - 1].startswith("--config=") else 2)])
+    student = {option: value for option, value in before.items() if option.startswith("model.student")}
+    return [
+        f"--{option.replace('student', 'network', 1)}={_as_word(value)}" for option, value in student.items()
+    ]
 
 
 def read_protocol(content: Mapping[str, Any], path: Path) -> Protocol:

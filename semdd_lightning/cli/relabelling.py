@@ -16,13 +16,15 @@ from semdd_lightning.cli.configs import resolve_configs
 from semdd_lightning.cli.experiment import leave_process_group
 from semdd_lightning.cli.label_tables import label_format, print_costs, print_store
 from semdd_lightning.cli.lightning_messages import quiet_lightning
+from semdd_lightning.cli.ownership import Claim
 from semdd_lightning.cli.relabel_options import RelabelOptions
 from semdd_lightning.cli.run_directory import environment
-from semdd_lightning.cli.semdd_cli import SemddCLI
+from semdd_lightning.cli.semdd_cli import SemddCLI, is_first_process
 from semdd_lightning.data import ImageDataModule, PoolDataModule
 from semdd_lightning.errors import ConfigError, LabelError
 from semdd_lightning.training import DistillationModule, StaticLabels, Teacher
 from semdd_lightning.training.soft_labels import (
+    HEADER,
     LabelStore,
     header_of,
     label_augmented,
@@ -61,7 +63,10 @@ class RelabelCLI(SemddCLI):
         super().__init__(resolve_configs(["fit", *options.words]))
 
     def before_instantiate_classes(self) -> None:
-        """Nothing: labels lie in their own folder, not in that of a run."""
+        """Claim the labels' folder, so that nobody else labels the same."""
+        out = self.options.out
+        if out is not None and is_first_process():
+            self.claimed.enter_context(Claim(out, again=(out / HEADER).is_file()))
 
     def instantiate_classes(self) -> None:
         """Build data, teacher and trainer; for the cost alone, data and teacher will do."""
@@ -82,14 +87,21 @@ class RelabelCLI(SemddCLI):
                 "that names the teacher itself."
             )
             raise ConfigError(msg)
+        if self.options.static and self.distillation.teacher_batch_statistics:
+            msg = (
+                "Expected teacher_batch_statistics to be off for one label an image, found it on; give "
+                "--model.teacher_batch_statistics false, or store the labels of every pass."
+            )
+            raise ConfigError(msg)
         self.label_format = label_format(self.options, self.pool_data, self.distillation)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401 - as Lightning has it
         """A trainer that labels and makes no step; devices and strategy are the config's."""
-        self.trainer_defaults["callbacks"] = [_Labelling(self)]
+        self.trainer_defaults["callbacks"] = [self.together, _Labelling(self)]
         quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
         no_steps = {"callbacks": None, "limit_train_batches": 0, "check_val_every_n_epoch": 1}
         trainer: Trainer = LightningCLI.instantiate_trainer(self, **{**kwargs, **quiet, **no_steps})
+        self.together.watch(trainer)
         return trainer
 
     def after_fit(self) -> None:
@@ -150,6 +162,7 @@ class _Labelling(Callback):
                 card,
                 self.cli.label_format,
                 static=options.static,
+                batch_statistics=module.teacher_batch_statistics,
                 environment=versions,
             )
             try:

@@ -1,4 +1,4 @@
-"""A fresh directory for each run, with what must be in it before anything can fail."""
+"""What a run's directory says of how it was made, written before anything can fail."""
 
 from __future__ import annotations
 
@@ -6,63 +6,40 @@ import hashlib
 import os
 import platform
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from pydantic import ConfigDict, with_config
+
 from semdd_lightning import __version__
 from semdd_lightning.errors import RunError
-from semdd_lightning.export import write_json
+from semdd_lightning.records import RECORD, read_record, write_record
 
+VERSIONS = "versions.json"
 PACKAGES = ("torch", "torchvision", "lightning", "open_clip_torch", "torchmetrics", "timm", "numpy")
 
 
-def create_run_directory(root: Path, name: str) -> Path:
-    """Make ``root/name/<time>``, with a number behind it if that is taken."""
-    stamp = time.strftime("%Y-%m-%d_%H-%M-%S")
-    for attempt in range(1000):
-        directory = root / name / (stamp if attempt == 0 else f"{stamp}.{attempt}")
-        try:
-            directory.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            msg = f"Expected to make the run directory {directory}, found {error}; give another --run.root."
-            raise RunError(msg) from error
-        return directory
-    msg = f"Expected a free name for a run in {root / name}, found none; give another --run.name."
-    raise RunError(msg)
+def require_outside(directory: Path, pool: object) -> None:
+    """Refuse an output folder inside the pool, where it would be taken for a class of it from then on.
 
-
-def claim_directory(directory: Path) -> Path:
-    """Make exactly this directory.
+    Args:
+        directory: where output goes.
+        pool: where the pool lies, if anywhere.
 
     Raises:
-        RunError: if it exists or cannot be made.
+        RunError: if it lies in the pool's folder.
     """
-    try:
-        directory.mkdir(parents=True)
-    except FileExistsError as error:
-        msg = f"Expected {directory} to be new, found it there; nothing was overwritten, give another."
-        raise RunError(msg) from error
-    except OSError as error:
-        msg = f"Expected to make {directory}, found {error}; give another."
-        raise RunError(msg) from error
-    return directory
-
-
-@contextmanager
-def given_back_unless_filled(directory: Path) -> Iterator[Path]:
-    """Remove a claimed directory when the work for it fails, unless something lies in it."""
-    try:
-        yield directory
-    except BaseException:
-        with suppress(OSError):  # not empty: what was finished is kept
-            directory.rmdir()
-        raise
+    if not isinstance(pool, str | Path):
+        return
+    root = Path(pool).expanduser().resolve()
+    if root.is_dir() and directory.expanduser().resolve().is_relative_to(root):
+        msg = (
+            f"Expected a folder for the output outside of the pool {root}, found {directory} in it, which "
+            "would be read as a part of the pool; give another."
+        )
+        raise RunError(msg)
 
 
 def from_here(path: Path) -> Path:
@@ -71,17 +48,36 @@ def from_here(path: Path) -> Path:
 
 
 def write_versions(directory: Path, words: list[str], configs: list[Path] | None = None) -> None:
-    """Write ``versions.json``: command, package versions and hardware.
+    """Write ``versions.json``: command, working directory, package versions and hardware.
 
     Args:
         directory: where to.
         words: the command without the program's name.
         configs: config files whose contents are to be recognised again.
     """
-    content = {"command": ["semdd", *words], **environment()}
+    content = {"command": ["semdd", *words], "working_directory": str(Path.cwd()), **environment()}
     if configs is not None:
         content["configs"] = config_digests(configs)
-    write_json(directory / "versions.json", content)
+    write_record(directory / VERSIONS, content)
+
+
+@with_config(RECORD | ConfigDict(extra="ignore"))
+@dataclass(frozen=True)
+class Versions:
+    """What `write_versions` wrote, as far as somebody reads it again."""
+
+    command: tuple[str, ...]
+    configs: dict[str, str] | None = None
+
+
+def read_versions(directory: Path) -> Versions | None:
+    """Command and configs of a directory; none where it says nothing of them.
+
+    Raises:
+        RunError: if what it says cannot be trusted.
+    """
+    file = directory / VERSIONS
+    return read_record(file, Versions, RunError, "give another directory") if file.is_file() else None
 
 
 def config_digests(configs: list[Path]) -> dict[str, str]:

@@ -6,14 +6,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from semdd_lightning.cli.choices_help import ParserWithChoices
+from semdd_lightning.cli.ownership import Claim, claim_new
+from semdd_lightning.cli.pool_options import add_pool_options
 from semdd_lightning.cli.priors import build_priors
-from semdd_lightning.cli.run_directory import (
-    claim_directory,
-    create_run_directory,
-    given_back_unless_filled,
-    write_versions,
-)
+from semdd_lightning.cli.run_directory import require_outside, write_versions
+from semdd_lightning.cli.sampler_options import described_sampler, split_sampler_words
 from semdd_lightning.cli.select_settings import SelectSettings, select_settings
+from semdd_lightning.names import command
 from semdd_lightning.pools import DiskPool
 
 if TYPE_CHECKING:  # torch, which is not needed to refuse bad options
@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # torch, which is not needed to refuse bad options
 EPILOG = """examples:
   semdd select my_pool --ipc 10 --prior ViT-B-32-quickgelu:openai --out chosen
   semdd select my_pool --ipc 50 --prior my_clip/ --classes classes.txt --sampler k_center
+  semdd select my_pool --ipc 50 --prior my_clip/ --sampler two_stage --sampler.diversity_weight 0.4
   semdd select --config quickstart.yaml --ipc 5     the pool and prior of an experiment's config
 
 The pool may have any layout that `semdd pool inspect` knows. --out receives the chosen images in class
@@ -32,18 +33,20 @@ with scores, stage and reason.
 
 def run(command: str, words: list[str]) -> int:
     """Parse, check the pool and claim the output before torch is imported, select, write, print."""
-    options = _parser().parse_args(words)
-    settings = select_settings(options)
+    rest, parameters = split_sampler_words(words)
+    options = _parser().parse_args(rest)
+    settings = select_settings(options, parameters)
     for reader in (settings.pool, settings.reference):
         if isinstance(reader, DiskPool):
             reader.check()
-    with given_back_unless_filled(_claim(settings, options)) as out:
-        _select(settings, options, out, [command, *words])
+    with _claim(settings, options) as claim:
+        claim.clear()
+        _select(settings, options, claim, [command, *words])
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = ParserWithChoices(
         prog="semdd select",
         description="Choose images per class from a pool, scored by a CLIP model.",
         epilog=EPILOG,
@@ -52,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "pool", nargs="?", type=Path, help="folder of class folders, or a pool of any other known layout"
     )
-    parser.add_argument("--layout", help="name of the pool's layout (default: recognise it)")
+    add_pool_options(parser)
     parser.add_argument("--ipc", type=int, help="images per class to choose")
     parser.add_argument(
         "--prior",
@@ -62,8 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--sampler",
-        help="two_stage (default), random, relevance, separability, quality, k_center, herding, "
-        "facility_location",
+        help="one of those below (default two_stage), the path of a class, or class_path and init_args as "
+        "JSON; --sampler.PARAMETER VALUE sets one of its parameters (docs/method.md)",
     )
     parser.add_argument(
         "--classes",
@@ -99,34 +102,30 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _claim(settings: SelectSettings, options: argparse.Namespace) -> Path:
-    """The output's directory, made empty so that nobody else takes its name."""
-    if options.out is not None:
-        out: Path = options.out
-        claim_directory(out)
-        return out
+def _claim(settings: SelectSettings, options: argparse.Namespace) -> Claim:
+    """The output's directory, so that nobody else takes it."""
     pool = settings.pool
+    place = pool.path if isinstance(pool, DiskPool) else pool.get("init_args", {}).get("path")
+    require_outside(options.out or Path("selections"), place)
+    if options.out is not None:
+        return Claim(options.out)
     if isinstance(pool, DiskPool):
-        return create_run_directory(Path("selections"), Path(pool.path).expanduser().absolute().name)
-    return create_run_directory(Path("selections"), Path(options.config).stem)
+        return claim_new(Path("selections"), Path(pool.path).expanduser().absolute().name)
+    return claim_new(Path("selections"), Path(options.config).stem)
 
 
-def _select(settings: SelectSettings, options: argparse.Namespace, out: Path, words: list[str]) -> None:
+def _select(settings: SelectSettings, options: argparse.Namespace, claim: Claim, words: list[str]) -> None:
     from semdd_lightning.cli.devices import pick_device
     from semdd_lightning.data import select
     from semdd_lightning.export import build_component
     from semdd_lightning.pools import PoolReader
     from semdd_lightning.report import print_selection_table, statistics_record, write_contact_sheet
-    from semdd_lightning.selection import Sampler, build_sampler
 
     device = pick_device(options.device)
-    pool, prior, sampler, reference = settings.pool, settings.prior, settings.sampler, settings.reference
+    pool, prior, reference = settings.pool, settings.prior, settings.reference
     reader = build_component(pool, PoolReader) if isinstance(pool, dict) else pool
     real = build_component(reference, PoolReader) if isinstance(reference, dict) else reference
-    built = build_component(sampler, Sampler) if isinstance(sampler, dict) else build_sampler(sampler)
-    reader.prepare()
-    if real is not None:
-        real.prepare()
+    built = described_sampler(settings.sampler)
     chosen = select(
         reader,
         build_priors(prior),
@@ -139,9 +138,11 @@ def _select(settings: SelectSettings, options: argparse.Namespace, out: Path, wo
         cache_dir=settings.cache_dir,
         audit=settings.audit,
     )
-    chosen.export(out, link=options.link, claimed=True)
-    write_versions(out, words)
-    write_contact_sheet(out / "subset.png", chosen.table, chosen.pool)
+    out = claim.directory
+    whole = chosen.export(out / ".whole", link=options.link)
+    write_versions(whole, words)
+    write_contact_sheet(whole / "subset.png", chosen.table, chosen.pool)
+    claim.adopt(whole)
     rows = {
         "pool": f"{chosen.pool.root}: {len(chosen.pool)} usable images, {len(chosen.pool.excluded)} excluded",
         "sampler": built.name,
@@ -150,7 +151,7 @@ def _select(settings: SelectSettings, options: argparse.Namespace, out: Path, wo
         "seconds": ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in chosen.seconds.items()),
         "written to": str(out),
     }
-    next_commands = [f"semdd verify {out}", f"look at {out / 'subset.png'}"]
+    next_commands = [command("semdd", "verify", out), f"look at {command(out / 'subset.png')}"]
     print_selection_table("semdd select", rows, statistics_record(chosen.report()), next_commands)
 
 

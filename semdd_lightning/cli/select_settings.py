@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semdd_lightning.cli.configs import find_config, read_data_arguments
+from semdd_lightning.cli.pool_options import pool_of, pool_words
+from semdd_lightning.cli.sampler_options import sampler_description
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.pools import AnyPool, ClassFolders, DiskPool
-from semdd_lightning.pools.layouts import AUTO
 
 if TYPE_CHECKING:  # torch, which is not needed to refuse bad options
     from semdd_lightning.data.auditing import AuditPolicy
-
-DEFAULT_SAMPLER = "two_stage"
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class SelectSettings:
         pool: reader of the pool, or its description in a config.
         prior: CLIP models in short words, or one's description, or several descriptions.
         ipc: images per class to choose, at least 1.
-        sampler: a sampler's short name, or its description.
+        sampler: a sampler's short name or class path, or its description.
         seed: seed of samplers that draw.
         cache_dir: where embeddings are kept; none takes the usual place.
         reference: reader of real images of the same classes, or its description.
@@ -45,22 +44,24 @@ class SelectSettings:
     classifier: str | dict[str, Any] | None
 
 
-def select_settings(options: argparse.Namespace) -> SelectSettings:
+def select_settings(options: argparse.Namespace, parameters: dict[str, Any]) -> SelectSettings:
     """What to select, from options first and the config behind them.
 
     Args:
         options: what the command line gave.
+        parameters: what it gave of the sampler's parameters.
 
     Raises:
         ConfigError: if something needed is nowhere, or stands in the config as something else.
     """
     data = read_data_arguments(find_config(options.config)) if options.config else {}
-    for name in ("classes", "layout"):
-        if options.pool is None and getattr(options, name) is not None:
-            msg = f"Expected --{name} together with a pool, found --config's pool; put it into the config."
-            raise ConfigError(msg)
+    of_pool = [] if options.classes is None else ["--classes"]
+    of_pool += [word for word in pool_words(options) if word.startswith("--")]
+    if options.pool is None and of_pool:
+        msg = f"Expected {of_pool[0]} together with a pool, found --config's pool; put it into the config."
+        raise ConfigError(msg)
     pool = (
-        AnyPool(options.pool, options.classes, layout=options.layout or AUTO)
+        pool_of(options.pool, options.classes, options)
         if options.pool is not None
         else _reader(_of_type(data, "pool", dict))
     )
@@ -84,7 +85,7 @@ def select_settings(options: argparse.Namespace) -> SelectSettings:
         pool=pool,
         prior=prior,
         ipc=ipc,
-        sampler=options.sampler or _of_type(data, "sampler", str, dict) or DEFAULT_SAMPLER,
+        sampler=sampler_description(options.sampler, parameters, _of_type(data, "sampler", str, dict)),
         seed=0 if seed is None else seed,
         cache_dir=None if cache_dir is None else Path(cache_dir),
         reference=(

@@ -4,31 +4,54 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
+import sys
+from argparse import ArgumentError
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from semdd_lightning.cli.configs import config_name, packaged_configs, read_config, without_configs
+from semdd_lightning.cli.choices_help import ParserWithChoices
+from semdd_lightning.cli.configs import (
+    config_name,
+    named_configs,
+    packaged_configs,
+    read_config,
+    without_configs,
+)
+from semdd_lightning.cli.failure import failures_told
+from semdd_lightning.cli.going_on import CHECKPOINT, checkpoints, command_of, keep_newest
 from semdd_lightning.cli.last_checkpoint import LastCheckpoint
+from semdd_lightning.cli.links import LINKS, check_links, full_name
+from semdd_lightning.cli.metrics_file import MetricsFile
 from semdd_lightning.cli.options import flatten
+from semdd_lightning.cli.ownership import Claim, claim_new
+from semdd_lightning.cli.parser_messages import check_variables, refusal
 from semdd_lightning.cli.predictions import PredictionWriter
+from semdd_lightning.cli.progress_lines import ProgressLines
 from semdd_lightning.cli.protocol_changes import beyond, protocol_changes
 from semdd_lightning.cli.protocols import Protocol, read_protocol, resolve_protocol
-from semdd_lightning.cli.run_directory import claim_directory, create_run_directory, write_versions
+from semdd_lightning.cli.run_directory import from_here, require_outside, write_versions
 from semdd_lightning.cli.run_record import RunRecord
+from semdd_lightning.cli.stopping import current
+from semdd_lightning.cli.together import EndTogether
 from semdd_lightning.data import ImageDataModule
-from semdd_lightning.data.pass_counts import epochs_of
+from semdd_lightning.data.seeds import check_seed
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.export import write_text
 from semdd_lightning.freed_memory import keep_freed_memory
 from semdd_lightning.training import ClassifierModule
+from semdd_lightning.training.checkpoint_io import read_checkpoint, write_whole_checkpoints
 
 logger = logging.getLogger(__name__)
+
+
+NAMED = ("strategy", "plugins", "profiler", "accelerator")  # of the trainer, in code of their own
 
 
 def _packaged(folder: str) -> str:
@@ -62,6 +85,10 @@ class ProgressBar(RichProgressBar):
         return metrics
 
 
+class _Parser(ParserWithChoices, LightningArgumentParser):  # type: ignore[misc] # both have format_help
+    """Lightning's, with samplers and scores in its help."""
+
+
 class SemddCLI(LightningCLI):
     """LightningCLI whose runs own a directory and end in a table.
 
@@ -71,20 +98,31 @@ class SemddCLI(LightningCLI):
 
     def __init__(self, words: list[str]) -> None:
         self.words = words
-        environment = {"default_env": True, "env_prefix": "SEMDD"}
-        commands = {name: {**environment, "description": text} for name, text in DESCRIPTIONS.items()}
-        super().__init__(
-            ClassifierModule,
-            ImageDataModule,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            save_config_callback=None,  # written before anything can fail, see before_instantiate_classes
-            auto_configure_optimizers=False,  # it would be built over student and teacher alike
-            seed_everything_default=0,
-            trainer_defaults={"num_sanity_val_steps": 0, "enable_model_summary": False},
-            parser_kwargs={"prog": "semdd", **environment, **commands},
-            args=words,
-        )
+        self.directory: Path | None = None  # of the run, on the rank that keeps its record
+        shared = {"default_env": True, "env_prefix": "SEMDD", "exit_on_error": False}
+        commands = {name: {**shared, "description": text} for name, text in DESCRIPTIONS.items()}
+        self.together = EndTogether()
+        with ExitStack() as self.claimed:  # the run's directory, finished or left for who goes on with it
+            self.claimed.push(self._tell_others)
+            super().__init__(
+                ClassifierModule,
+                ImageDataModule,
+                subclass_mode_model=True,
+                subclass_mode_data=True,
+                save_config_callback=None,  # written before anything can fail, see before_instantiate_classes
+                auto_configure_optimizers=False,  # it would be built over student and teacher alike
+                seed_everything_default=0,
+                trainer_defaults={"num_sanity_val_steps": 0, "enable_model_summary": False},
+                parser_class=_Parser,
+                parser_kwargs={"prog": "semdd", **shared, **commands},
+                args=words,
+            )
+
+    def _tell_others(self, kind: Any, error: BaseException | None, trace: Any) -> None:  # noqa: ANN401
+        if error is not None:
+            self.together.tell(error)
+        elif hasattr(self, "trainer"):
+            self.together.part(self.trainer)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add where the run goes, and link what data, model and trainer must agree on."""
@@ -93,7 +131,10 @@ class SemddCLI(LightningCLI):
             "--run.name", type=str | None, default=None, help="Group; none: the config's name."
         )
         parser.add_argument(
-            "--run.directory", type=Path | None, default=None, help="Exactly this new directory."
+            "--run.directory",
+            type=Path | None,
+            default=None,
+            help="Exactly this directory, new or left unfinished by this very command, which then goes on.",
         )
         parser.add_argument(
             "--protocol",
@@ -101,42 +142,106 @@ class SemddCLI(LightningCLI):
             default=None,
             help="The evaluation protocol, which a config of protocols/ holds.",
         )
-        parser.link_arguments("data.init_args.num_classes", "model.init_args.num_classes")
-        parser.link_arguments("data.init_args.image_size", "model.init_args.image_size")
-        parser.link_arguments("seed_everything", "data.init_args.augmentation_seed", compute_fn=int)
-        parser.link_arguments(
-            ("data.init_args.passes", "data.init_args.passes_per_epoch"),
-            "trainer.max_epochs",
-            compute_fn=epochs_of,
-        )
+        for target, link in LINKS.items():
+            parser.link_arguments(tuple(map(full_name, link.sources)), full_name(target), link.compute)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Resolve what a protocol makes of ipc, classes and student, then parse."""
-        super().parse_arguments(parser, resolve_protocol(self.words))
+        words = resolve_protocol(self.words)
+        check_links(words, os.environ)
+        check_variables(words[0], (action.dest for action in self._parser(words[0])._actions), os.environ)
+        try:
+            super().parse_arguments(parser, words)
+        except ArgumentError as error:
+            raise ConfigError(refusal(words[0], str(error))) from error
+
+    def _parse_ckpt_path(self) -> None:
+        """Unlike Lightning, let nothing that stands in a checkpoint change what the config says."""
 
     def before_instantiate_classes(self) -> None:
         """Make the run directory and write the config, on one rank, before anything can fail."""
         self._check_checkpoint()
-        directory = self._new_run_directory() if _is_first_process() else None
-        overrides = without_configs(self.words[1:])
+        self.directory = directory = self._claim_directory() if is_first_process() else None
         protocol = self._get(self.config, "protocol.name")
-        self.record = RunRecord(
-            directory, self.subcommand or "fit", self._config_names(), overrides, protocol
-        )
+        goes_on = self._go_on(directory)
+        words = command_of(directory) if directory is not None and goes_on else self.words
+        configs = named_configs(words) if goes_on else self._configs()
+        names = [config_name(Path(path)) for path in configs]
+        overrides = without_configs(words[1:])
+        self.record = RunRecord(directory, self.subcommand or "fit", names, overrides, protocol)
         if directory is None:
+            current().said = None
             return
-        parser, config = self._parser(self.subcommand), self.config[self.subcommand]
-        resolved = config.clone()
-        resolved["trainer.check_val_every_n_epoch"] = _epochs_between_validations(config["trainer"])
-        write_text(
-            directory / "resolved.yaml", parser.dump(resolved, skip_unset=False, skip_link_targets=False)
-        )
-        again = config.clone()  # a second run of this config makes a second directory beside the first
-        again["run.directory"], again["run.name"] = None, self._run_name()
-        write_text(directory / "config.yaml", parser.dump(again, skip_unset=False))
-        write_versions(directory, self.words)
+        if self.subcommand == "fit":
+            current().said = f"`semdd resume {shlex.quote(str(from_here(directory)))}` goes on."
+        if not goes_on:
+            write_versions(directory, self.words)
+            for name, text in self._config_files().items():
+                write_text(directory / name, text)
         if protocol is not None:
             self._compare_with_protocol(read_config(directory / "config.yaml"))
+
+    def instantiate_classes(self) -> None:
+        """Build everything; what the config names from elsewhere may fail already here."""
+        with failures_told(self.directory, built=True):
+            super().instantiate_classes()
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Run the command; what the config names from elsewhere may fail in any hook."""
+        trainer = self._get(self.config_init, "trainer")
+        given = [trainer[name] for name in NAMED]
+        named = [part for value in given for part in (value if isinstance(value, list) else [value])]
+        with failures_told(self.directory, named):
+            super()._run_subcommand(subcommand)
+
+    def _set_seed(self) -> None:
+        """Seed every generator; the augmentation's is the same, also where it was drawn only now."""
+        seed = self._get(self.config, "seed_everything")
+        check_seed("seed_everything", seed)
+        super()._set_seed()
+        if seed is True:
+            drawn = self._get(self.config, "seed_everything")
+            self.config[f"{self.subcommand}.{full_name('data.augmentation_seed')}"] = drawn
+
+    def _claim_directory(self) -> Path:
+        wanted = self._get(self.config, "run.directory")
+        require_outside(Path(wanted or self._get(self.config, "run.root")), self._pool_path())
+        claim = (
+            claim_new(Path(self._get(self.config, "run.root")).absolute(), self._run_name())
+            if wanted is None
+            else Claim(Path(wanted).absolute())
+        )
+        self.claimed.enter_context(claim)
+        if not self._same_as_in(claim.directory) or keep_newest(claim.directory) is None:
+            claim.clear()
+        return claim.directory
+
+    def _same_as_in(self, directory: Path) -> bool:
+        """Whether a directory holds what this command began, or is gone on with from itself alone."""
+        if self.words == ["fit", f"--config={directory / 'config.yaml'}", f"--run.directory={directory}"]:
+            return True
+        file = directory / "config.yaml"
+        return file.is_file() and file.read_text(encoding="utf-8") == self._config_files()["config.yaml"]
+
+    def _go_on(self, claimed: Path | None) -> bool:
+        """Whether the directory holds the state of this training, which is then loaded; on every rank."""
+        wanted = self._get(self.config, "run.directory")
+        directory = Path(wanted).absolute() if claimed is None and wanted is not None else claimed
+        if self.subcommand != "fit" or directory is None or not checkpoints(directory):
+            return False
+        self.config[self.subcommand]["ckpt_path"] = str(directory / CHECKPOINT)
+        return True
+
+    def _config_files(self) -> dict[str, str]:
+        """The config with all that follows from it, and as one that makes the run again."""
+        parser, config = self._parser(self.subcommand), self.config[self.subcommand]
+        resolved, again = config.clone(), config.clone()
+        resolved["trainer.check_val_every_n_epoch"] = _epochs_between_validations(config["trainer"])
+        again["run.directory"], again["run.name"] = None, self._run_name()  # beside the first, when run again
+        return {
+            "resolved.yaml": parser.dump(resolved, skip_unset=False, skip_link_targets=False),
+            "config.yaml": parser.dump(again, skip_unset=False),
+        }
 
     def _compare_with_protocol(self, saved: dict[str, Any]) -> None:
         """Say where the experiment is not that of its protocol, now and in the result."""
@@ -152,18 +257,23 @@ class SemddCLI(LightningCLI):
         directory = self.record.directory
         if directory is not None and loggers is not False:
             given = [] if loggers in (None, True) else loggers if isinstance(loggers, list) else [loggers]
-            kwargs["logger"] = [*given, CSVLogger(directory, name="", version="metrics")]
+            kwargs["logger"] = [*given, MetricsFile(directory)]
         kwargs["default_root_dir"] = directory
         trainer_config = self._get(self.config_init, "trainer")
         kwargs["check_val_every_n_epoch"] = _epochs_between_validations(trainer_config)
-        shown = trainer_config["enable_progress_bar"] is not False
+        shown = trainer_config["enable_progress_bar"] is not False and sys.stdout.isatty()
+        kwargs["enable_progress_bar"] = shown
         self.trainer_defaults["callbacks"] = [
-            *([ProgressBar()] if shown else []),
+            self.together,
+            ProgressBar() if shown else ProgressLines(),
+            self.record.seen,
             self.record,
             PredictionWriter(self.record),
             *([LastCheckpoint(directory)] if trainer_config["enable_checkpointing"] is not False else []),
         ]
         trainer: Trainer = super().instantiate_trainer(**kwargs)
+        write_whole_checkpoints(trainer)
+        self.together.watch(trainer)
         if trainer.strategy.root_device.type == "cpu":
             keep_freed_memory()
         return trainer
@@ -196,26 +306,28 @@ class SemddCLI(LightningCLI):
                 "(an untrained student is not worth a number)."
             )
             raise ConfigError(msg)
-        if path is not None and "://" not in str(path) and not Path(path).exists():
+        if path is None or "://" in str(path):
+            return
+        if not Path(path).exists():
             msg = (
                 f"Expected a checkpoint at {Path(path).absolute()}, found none; give the last.ckpt of a run."
             )
             raise ConfigError(msg)
+        read_checkpoint(Path(path), ConfigError, "give the last.ckpt of a run")
 
-    def _config_names(self) -> list[str]:
-        return [config_name(Path(str(path))) for path in self._get(self.config, "config") or []]
+    def _configs(self) -> list[str]:
+        return [str(path) for path in self._get(self.config, "config") or []]
 
-    def _new_run_directory(self) -> Path:
-        wanted = self._get(self.config, "run.directory")
-        if wanted is not None:
-            return claim_directory(Path(wanted).absolute())
-        return create_run_directory(Path(self._get(self.config, "run.root")).absolute(), self._run_name())
+    def _pool_path(self) -> object:
+        """Where the pool lies, if it lies anywhere."""
+        pool = self._get(self.config, "data.init_args.pool")
+        return None if pool is None else pool.get("init_args.path") if "init_args" in pool else None
 
     def _run_name(self) -> str:
-        return self._get(self.config, "run.name") or Path(next(iter(self._config_names()), "run")).stem
+        return self._get(self.config, "run.name") or Path(next(iter(self._configs()), "run")).stem
 
 
-def _is_first_process() -> bool:
+def is_first_process() -> bool:
     """Whether this is the one process of all nodes that makes the run's directory.
 
     Where Lightning starts the processes, each node's first believes to be rank 0 until the trainer tells it.

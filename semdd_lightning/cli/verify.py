@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from semdd_lightning import __version__
 from semdd_lightning.cli.priors import build_priors
 from semdd_lightning.errors import ClassListError, PoolError, RunError
+from semdd_lightning.names import shown_message
 
 if TYPE_CHECKING:  # torch, which the help can be printed without
     from semdd_lightning.data import PoolSelection
@@ -36,7 +37,7 @@ def run(command: str, words: list[str]) -> int:
         raise RunError(msg)
     verdict = verify(options.run)
     for line in verdict.differences:
-        print(line, file=sys.stderr)
+        print(shown_message(line), file=sys.stderr)
     if verdict.differences:
         return DIFFERENT
     print(
@@ -92,9 +93,6 @@ def _select_again(manifest: Manifest) -> PoolSelection:
 
     pool = build_component(manifest.pool, PoolReader)
     reference = None if manifest.reference is None else build_component(manifest.reference, PoolReader)
-    for reader in (pool, reference):
-        if reader is not None:
-            reader.prepare()
     classifier = None if manifest.classifier is None else build_component(manifest.classifier, Classifier)
     return select(
         pool,

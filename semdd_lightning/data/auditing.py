@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data.audit_messages import describe_refusal, describe_suspects
 from semdd_lightning.data.reference_images import ReferenceImages
 from semdd_lightning.data.storage import square
-from semdd_lightning.errors import AuditError
+from semdd_lightning.errors import AuditError, ConfigError
 from semdd_lightning.pools import Pool
 from semdd_lightning.pools.images import decode_image
 from semdd_lightning.prior import PoolEmbeddings
@@ -103,6 +103,17 @@ def network_logits(network: Callable[[Tensor], Tensor], image_size: int) -> Teac
         return np.concatenate(parts)
 
     return logits
+
+
+def check_policy(policy: str) -> None:
+    """Refuse a policy that there is not.
+
+    Raises:
+        ConfigError: if it is none of `AuditPolicy`.
+    """
+    if policy not in get_args(AuditPolicy):
+        msg = f"Expected audit to be {' or '.join(get_args(AuditPolicy))}, found {policy!r}; correct it."
+        raise ConfigError(msg)
 
 
 def apply_policy(images: Pool, audit: Audit, policy: AuditPolicy) -> None:

@@ -18,8 +18,9 @@ from semdd_lightning.data.classifier import Classifier, ClassifierContext
 from semdd_lightning.data.storage import evaluation_view
 from semdd_lightning.errors import CacheError, TeacherError
 from semdd_lightning.pools import Pool, decode_image
-from semdd_lightning.prior.cache import FORMAT, CachedTensor, content_key, describe_folder
+from semdd_lightning.prior.cache import FORMAT, CachedTensor, describe_folder
 from semdd_lightning.progress import image_progress
+from semdd_lightning.records import content_key
 from semdd_lightning.selection import ClassifierOutputs
 from semdd_lightning.threads import map_ahead
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -19,8 +19,9 @@ from semdd_lightning.data.class_matching import class_mapping
 from semdd_lightning.data.image_sets import ImageSet
 from semdd_lightning.data.labelled_images import LabelledImages
 from semdd_lightning.data.loaders import EvaluationBatch, EvaluationLoader, PassLoader, TrainingIndices
-from semdd_lightning.data.pass_counts import check_replay, epochs_of
+from semdd_lightning.data.pass_counts import check_replay, whole_epoch
 from semdd_lightning.data.passes import PassPlanner
+from semdd_lightning.data.seeds import check_seed
 from semdd_lightning.data.storage import ImageStore, Storage, evaluation_view, square, store_images
 from semdd_lightning.errors import ClassListError, ConfigError
 
@@ -42,7 +43,8 @@ class ImageDataModule(LightningDataModule):
         predict: images for ``predict``; none takes the test split.
         batch_size: global batch size, over all devices; clamped to the number of images.
         passes: visits to every training image in the whole training.
-        passes_per_epoch: passes that make one Lightning epoch; must divide ``passes``.
+        passes_per_epoch: passes that make one Lightning epoch, at most: the largest number that divides
+            ``passes`` is taken.
         augmentation: what happens to a training image.
         augmentation_seed: seed of order, augmentation and mixing.
         mixing_group: images that share partners and one mixing; none takes batch_size. Labels stored for one
@@ -88,8 +90,9 @@ class ImageDataModule(LightningDataModule):
                 f"{passes}, {passes_per_epoch}, {evaluation_batch_size}; raise what is below."
             )
             raise ConfigError(msg)
-        epochs_of(passes, passes_per_epoch)
         check_replay(passes, mixing_group, distinct_passes)
+        check_seed("augmentation_seed", augmentation_seed)
+        check_seed("replay_seed", 0 if replay_seed is None else replay_seed)
         self.train = train
         self.test = test
         self.validation = validation
@@ -98,7 +101,7 @@ class ImageDataModule(LightningDataModule):
         self.image_size = image_size
         self.batch_size = batch_size
         self.passes = passes
-        self.passes_per_epoch = passes_per_epoch
+        self.passes_per_epoch = whole_epoch(passes, passes_per_epoch)
         self.augmentation = augmentation
         self.augmentation_seed = augmentation_seed
         self.mixing_group = mixing_group
@@ -108,6 +111,7 @@ class ImageDataModule(LightningDataModule):
         self.evaluation_view: Literal["cropped", "whole"] = evaluation_view
         self.storage: Storage | Literal["auto"] = storage
         self.num_workers = num_workers
+        self._asked: str = "fit"  # the stage of the last setup, for who has no trainer
         self._registry: ClassRegistry | None = None
         self._stores: dict[str, ImageStore] = {}
         self._schedule: PassPlanner | None = None
@@ -191,6 +195,7 @@ class ImageDataModule(LightningDataModule):
 
     def setup(self, stage: str) -> None:
         """Decode what the stage needs and put it where it fits."""
+        self._asked = stage
         if stage == "fit" and "train" not in self._stores:
             self._store_training_images(self._training_images())
         if stage == "validate" or (stage == "fit" and self.validation is not None):
@@ -208,6 +213,7 @@ class ImageDataModule(LightningDataModule):
             self.schedule,
             self.passes_per_epoch,
             epoch=lambda: self.trainer.current_epoch if self.trainer is not None else 0,
+            done=self._batches_done,
             rank=rank,
             world_size=world_size,
             num_workers=self.num_workers,
@@ -258,7 +264,7 @@ class ImageDataModule(LightningDataModule):
     @property
     def _stage(self) -> str:
         state = None if self.trainer is None else self.trainer.state.fn
-        return "fit" if state is None else state.value
+        return self._asked if state is None else state.value
 
     def _splits_of_stage(self) -> tuple[ImageSet | None, ...]:
         """The splits that will be looked at; after training, the student is tested."""
@@ -273,6 +279,15 @@ class ImageDataModule(LightningDataModule):
     @property
     def _process(self) -> tuple[int, int]:
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+
+    def _batches_done(self) -> int:
+        """Batches of this epoch that a checkpoint within it counts, where training goes on from one."""
+        if self.trainer is None:
+            return 0
+        loop = self.trainer.fit_loop
+        epochs = cast("Any", loop.epoch_progress.current)  # of a class that Lightning types too widely
+        within = epochs.started > epochs.processed
+        return loop.epoch_loop.batch_progress.current.ready if within else 0
 
     @property
     def _device(self) -> torch.device:

@@ -47,6 +47,7 @@ class PassLoader:
         rank: this process.
         world_size: number of processes.
         num_workers: processes that decode images which live on disk.
+        done: gives the batches of the epoch that were trained before, where a run goes on within one.
     """
 
     def __init__(
@@ -58,11 +59,13 @@ class PassLoader:
         rank: int = 0,
         world_size: int = 1,
         num_workers: int = 0,
+        done: Callable[[], int] = lambda: 0,
     ) -> None:
         self.store = store
         self.schedule = schedule
         self.passes_per_epoch = passes_per_epoch
         self.epoch = epoch
+        self.done = done
         self.rank = rank
         self.world_size = world_size
         self.num_workers = num_workers
@@ -71,20 +74,16 @@ class PassLoader:
         return self.passes_per_epoch * len(self.schedule.batches)
 
     def __iter__(self) -> Iterator[TrainingIndices]:
-        start = self.epoch() * self.passes_per_epoch
+        first, done = self.epoch() * self.passes_per_epoch, self.done()
         if self.store.storage == "disk":
-            yield from self._from_disk(start)
+            dataset = _PlannedBatches(self.store, self.schedule, self.rank, self.world_size)
+            start = first * len(self.schedule.batches)
+            yield from _decoded_batches(dataset, range(start + done, start + len(self)), self.num_workers)
             return
         gather = self.store.gather if self.store.storage == "host" else None
-        passes = range(start, start + self.passes_per_epoch)
-        for plan in self.schedule.iterate(passes, self.rank, self.world_size):
+        passes = range(first, first + self.passes_per_epoch)
+        for plan in self.schedule.iterate(passes, self.rank, self.world_size, done):
             yield TrainingIndices(plan, gather(plan.images) if gather else None)
-
-    def _from_disk(self, first_pass: int) -> Iterator[TrainingIndices]:
-        batches = len(self.schedule.batches)
-        dataset = _PlannedBatches(self.store, self.schedule, self.rank, self.world_size)
-        steps = range(first_pass * batches, (first_pass + self.passes_per_epoch) * batches)
-        yield from _decoded_batches(dataset, steps, self.num_workers)
 
 
 class _PlannedBatches(Dataset[TrainingIndices]):

@@ -5,24 +5,26 @@ from __future__ import annotations
 from semdd_lightning.errors import ConfigError
 
 
+def whole_epoch(passes: int, passes_per_epoch: int) -> int:
+    """Passes of one epoch: the largest number up to what is asked that makes whole epochs.
+
+    How many it is changes no number, only how often Lightning keeps its books.
+
+    Example:
+        >>> [whole_epoch(300, asked) for asked in (10, 7, 1000)]
+        [10, 6, 300]
+    """
+    return max(count for count in range(1, min(passes, passes_per_epoch) + 1) if passes % count == 0)
+
+
 def epochs_of(passes: int, passes_per_epoch: int) -> int:
     """Lightning epochs that a number of passes makes.
-
-    Raises:
-        ConfigError: if the epochs would not be whole.
 
     Example:
         >>> epochs_of(300, 10)
         30
     """
-    if passes % passes_per_epoch:
-        divisors = [d for d in range(1, passes + 1) if passes % d == 0]
-        msg = (
-            f"Expected passes_per_epoch to divide passes ({passes}), found {passes_per_epoch}; "
-            f"take one of {divisors}."
-        )
-        raise ConfigError(msg)
-    return passes // passes_per_epoch
+    return passes // whole_epoch(passes, passes_per_epoch)
 
 
 def check_replay(passes: int, mixing_group: int | None, distinct_passes: int | None) -> None:

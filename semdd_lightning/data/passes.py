@@ -147,12 +147,16 @@ class PassPlanner:
             drawn_pass=plan.drawn_pass,
         )
 
-    def iterate(self, passes: range, rank: int = 0, world_size: int = 1) -> Iterator[PlannedBatch]:
-        """One rank's batches of several passes, in order."""
-        for pass_index in passes:
+    def iterate(
+        self, passes: range, rank: int = 0, world_size: int = 1, done: int = 0
+    ) -> Iterator[PlannedBatch]:
+        """One rank's batches of several passes, in order, but for the first ``done`` of them."""
+        steps = len(self.batches)
+        for pass_index in passes[done // steps :]:
             plan = self.plan(pass_index)
-            for batch in range(len(self.batches)):
+            for batch in range(done % steps, steps):
                 yield self.rank_batch(plan, batch, rank, world_size)
+            done = 0
 
     def _groups_of(self, start: int, stop: int) -> tuple[slice, tuple[int, ...]]:
         """The groups that the places from start to stop lie in, and how many of these places each holds."""

@@ -20,10 +20,10 @@ from semdd_lightning.data.reference_images import check_reference
 from semdd_lightning.data.selecting import Stopwatch, check_needs, select
 from semdd_lightning.data.storage import Storage
 from semdd_lightning.datasets import with_imagenet_names
-from semdd_lightning.errors import ConfigError, PoolError, RunError
-from semdd_lightning.pools import Pool, PoolReader
+from semdd_lightning.errors import PoolError, RunError
+from semdd_lightning.pools import Pool, PoolReader, as_reader
 from semdd_lightning.prior import OpenClipPrior, TimmPrior, first_clip, listed_priors
-from semdd_lightning.selection import Sampler, build_sampler
+from semdd_lightning.selection import Sampler, build_sampler, whole_number
 
 
 class PoolDataModule(ImageDataModule):
@@ -46,7 +46,8 @@ class PoolDataModule(ImageDataModule):
         predict: images for ``predict``; none takes the test split.
         batch_size: global batch size, over all devices; clamped to ipc x classes.
         passes: visits to every chosen image in the whole training.
-        passes_per_epoch: passes that make one Lightning epoch; must divide ``passes``.
+        passes_per_epoch: passes that make one Lightning epoch, at most: the largest number that divides
+            ``passes`` is taken.
         augmentation: what happens to a training image.
         augmentation_seed: seed of order, augmentation and mixing.
         mixing_group: images that share partners and one mixing; none takes batch_size. Labels stored for one
@@ -120,15 +121,12 @@ class PoolDataModule(ImageDataModule):
             storage=storage,
             num_workers=num_workers,
         )
-        if ipc < 1:
-            msg = f"Expected ipc of at least 1, found {ipc}; ask for one image per class or more."
-            raise ConfigError(msg)
-        self.pool = pool
+        self.pool = as_reader(pool)
         self.priors = listed_priors(prior)
-        self.ipc = ipc
+        self.ipc = whole_number("ipc", ipc, at_least=1)
         self.sampler = build_sampler(sampler)
-        self.selection_seed = selection_seed
-        self.reference = reference
+        self.selection_seed = whole_number("selection_seed", selection_seed, at_least=0)
+        self.reference = None if reference is None else as_reader(reference)
         self.classifier = classifier
         self.cache_dir = cache_dir
         self.audit: AuditPolicy = audit

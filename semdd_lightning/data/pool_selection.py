@@ -62,13 +62,12 @@ class PoolSelection:
         """The statistics of `report` for every class: one row per set and class."""
         return self._report_by_class.copy()
 
-    def export(self, directory: Path | str, *, link: bool = False, claimed: bool = False) -> Path:
+    def export(self, directory: Path | str, *, link: bool = False) -> Path:
         """Write chosen images in class folders, manifest, score table and reports to a new directory.
 
         Args:
             directory: where to; must not exist.
             link: hard-link the images instead of copying them, where the file system can.
-            claimed: whether ``directory`` is there, empty, to keep its name for this.
         """
         return write_subset(
             Path(directory),
@@ -79,7 +78,6 @@ class PoolSelection:
             report=self._report,
             report_by_class=self._report_by_class,
             link=link,
-            claimed=claimed,
         )
 
     @cached_property

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from semdd_lightning.data.auditing import AUTOMATIC, AuditPolicy, apply_policy, audit_classes
+from semdd_lightning.data.auditing import AUTOMATIC, AuditPolicy, apply_policy, audit_classes, check_policy
 from semdd_lightning.data.classifier import Classifier, ClassifierContext
 from semdd_lightning.data.classifying import PoolClassifier, usual_side
 from semdd_lightning.data.pool_embedder import PoolEmbedder
@@ -24,22 +24,22 @@ from semdd_lightning.data.reference_images import (
 from semdd_lightning.data.selection_record import components, embeddings_digest, outcome
 from semdd_lightning.datasets import with_imagenet_names
 from semdd_lightning.export import Manifest, describe
-from semdd_lightning.pools import Pool, PoolReader, require_images_per_class
-from semdd_lightning.prior import PoolEmbeddings, Prior, first_clip, listed_priors
-from semdd_lightning.selection import ClassifierOutputs, Sampler, Selection, build_sampler
+from semdd_lightning.pools import Pool, PoolReader, as_reader, require_images_per_class
+from semdd_lightning.prior import AnyPrior, PoolEmbeddings, Prior, first_clip, listed_priors
+from semdd_lightning.selection import ClassifierOutputs, Sampler, Selection, build_sampler, whole_number
 from semdd_lightning.selection.scores.score import Need, needed
 
 logger = logging.getLogger(__name__)
 
 
 def select(
-    pool: PoolReader,
-    prior: Prior | Sequence[Prior],
+    pool: PoolReader | Path | str,
+    prior: AnyPrior | Sequence[AnyPrior],
     ipc: int,
     sampler: str | Sampler = "two_stage",
     seed: int = 0,
     *,
-    reference: PoolReader | None = None,
+    reference: PoolReader | Path | str | None = None,
     classifier: Classifier | None = None,
     device: torch.device | str | None = None,
     cache_dir: Path | None = None,
@@ -51,9 +51,10 @@ def select(
     """Choose ``ipc`` images a class from a pool.
 
     Args:
-        pool: how to read the pool.
-        prior: the model that scores it, CLIP or one of timm, or several, whose scores are averaged once they
-            are comparable within a class; each embeds the pool for itself.
+        pool: how to read the pool, or where it lies.
+        prior: the model that scores it, CLIP or one of timm, or its name as `semdd select --prior` takes it;
+            or several, whose scores are averaged once they are comparable within a class; each embeds the
+            pool for itself.
         ipc: images per class.
         sampler: a sampler or the short name of one with its defaults.
         seed: selection seed, used by samplers that draw.
@@ -78,8 +79,17 @@ def select(
         PriorError: if the CLIP model cannot be had as described.
         TeacherError: if the classifier cannot be had as described, or does not fit the classes.
     """
-    watch, sampler, priors = Stopwatch(), build_sampler(sampler), listed_priors(prior)
+    watch, sampler, pool, priors = Stopwatch(), build_sampler(sampler), as_reader(pool), listed_priors(prior)
+    reference = None if reference is None else as_reader(reference)
+    cache_dir = None if cache_dir is None else Path(cache_dir)
+    ipc, seed = whole_number("ipc", ipc, at_least=1), whole_number("seed", seed, at_least=0)
+    check_policy(audit)
+    if images is None and world_size == 1:  # several processes have had it prepared by one of them
+        pool.prepare()
+        if reference is not None:
+            reference.prepare()
     _check(pool, priors, sampler, ipc, reference, classifier)
+    made_from = components(pool, priors, sampler.resolved(ipc), reference, classifier, cache_dir)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     with watch.measure("index"):
         images = pool.read(cache_dir) if images is None else images
@@ -112,7 +122,7 @@ def select(
         selection = sampler.select(seen, ipc, seed)
     _report(sampler, selection, embeddings, outputs)
     manifest = Manifest(
-        **components(pool, priors, sampler.resolved(ipc), reference, classifier, cache_dir),
+        **made_from,
         sampler_name=sampler.name,
         ipc=ipc,
         selection_seed=seed,

@@ -20,10 +20,11 @@ class Cell:
     Attributes:
         sampler: short name of the sampler.
         seed: seed of training and, where the sampler draws, of the selection.
-        top1: test accuracy after the last pass, in [0, 1].
+        top1: test accuracy, in [0, 1]; after the last pass where nothing was cut short.
         top5: the same for the best five; none with fewer classes.
         directory: the run directory.
         labels: kind of the labels that it was trained on, as hard or online; none where nobody knows.
+        cut_short: what makes it no full run, in words; empty for a full one.
     """
 
     sampler: str
@@ -32,6 +33,7 @@ class Cell:
     top5: float | None = None
     directory: str | None = None
     labels: str | None = None
+    cut_short: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ def comparison_table(cells: Sequence[Cell], baseline: str) -> pd.DataFrame:
 
     Raises:
         ConfigError: if there are no cells, one is there twice, the samplers did not run with the same
-            seeds, the baseline did not run, or some runs learnt from other labels than others.
+            seeds, the baseline did not run, some runs learnt from other labels than others, or some were cut
+            short and others not.
     """
     found = sorted((cell.sampler, cell.seed) for cell in cells)
     if not found or len(set(found)) < len(found):
@@ -88,6 +91,14 @@ def comparison_table(cells: Sequence[Cell], baseline: str) -> pd.DataFrame:
         msg = (
             f"Expected runs on one kind of labels, found {', '.join(kinds)}; make a table of each: with "
             "other labels accuracies are those of another protocol."
+        )
+        raise ConfigError(msg)
+    short = [cell for cell in cells if cell.cut_short]
+    if 0 < len(short) < len(cells):
+        names = ", ".join(f"{cell.sampler} with seed {cell.seed}" for cell in short)
+        msg = (
+            f"Expected full runs, found {names} cut short ({short[0].cut_short[0]}) beside full ones; run "
+            "these to their end, or make a table of each."
         )
         raise ConfigError(msg)
     runs = pd.DataFrame([vars(cell) for cell in cells])

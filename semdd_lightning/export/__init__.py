@@ -1,5 +1,6 @@
 """A selection on disk: chosen images, manifest, score table."""
 
+from semdd_lightning.export.csv_files import write_csv
 from semdd_lightning.export.files import check_output_file, new_directory, write_json, write_text
 from semdd_lightning.export.manifest import Manifest, build_component, describe, read_manifest
 from semdd_lightning.export.subset import (
@@ -21,6 +22,7 @@ __all__ = [
     "read_selection",
     "read_table",
     "selection_table",
+    "write_csv",
     "write_json",
     "write_subset",
     "write_text",

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass
 from importlib import import_module
 from inspect import isabstract
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeVar, cast
+
+from pydantic import Field, with_config
 
 from semdd_lightning import __version__
 from semdd_lightning.errors import RunError
+from semdd_lightning.records import RECORD, read_record
 
-FORMAT = 2
+FORMAT: Literal[2] = 2
 FILE_NAME = "manifest.json"
 Component = TypeVar("Component")
 
 
+@with_config(RECORD)
 @dataclass(frozen=True)
 class Manifest:
     """How a selection was made and which images it holds.
@@ -47,13 +51,14 @@ class Manifest:
         classifier_key: key in the cache of what it said of the pool, if any.
         semdd_version: version that wrote the manifest.
         format: version of this record.
+        table_digest: SHA-256 of the score table beside it; none before it is exported.
     """
 
     pool: dict[str, Any]
     prior: dict[str, Any] | tuple[dict[str, Any], ...]
     sampler: dict[str, Any]
     sampler_name: str
-    ipc: int
+    ipc: Annotated[int, Field(ge=1)]
     selection_seed: int
     pool_root: str
     pool_fingerprint: str
@@ -72,7 +77,21 @@ class Manifest:
     classifier: dict[str, Any] | None = None
     classifier_key: str | None = None
     semdd_version: str = __version__
-    format: int = FORMAT
+    format: Literal[2] = FORMAT
+    table_digest: str | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        names, wnids = len(self.class_names), self.class_wnids
+        together = {
+            "paths, one label each": len(self.paths) == len(self.labels),
+            "labels of its classes": all(0 <= label < names for label in self.labels),
+            "a folder of each class": len(self.class_folders) == names,
+            "a wnid of each class": wnids is None or len(wnids) == names,
+        }
+        for what, holds in together.items():
+            if not holds:
+                msg = f"Expected a manifest with {what}, found another; make the selection again."
+                raise RunError(msg)
 
 
 def describe(component: object) -> dict[str, Any]:
@@ -128,7 +147,7 @@ def read_manifest(directory: Path) -> Manifest:
     """Read the manifest of a run or an exported subset.
 
     Raises:
-        RunError: if there is none or it is of another format.
+        RunError: if there is none, it was changed since, or it is of another form.
     """
     found = [path for path in (directory / FILE_NAME, directory / "subset" / FILE_NAME) if path.is_file()]
     if not found:
@@ -137,16 +156,7 @@ def read_manifest(directory: Path) -> Manifest:
             "of a finished `semdd select` or `semdd fit`."
         )
         raise RunError(msg)
-    try:
-        content = json.loads(found[0].read_text())
-        if content["format"] != FORMAT:
-            msg = f"format {content['format']}, this version reads {FORMAT}"
-            raise ValueError(msg)
-        tuples = {key: tuple(value) for key, value in content.items() if isinstance(value, list)}
-        return Manifest(**{**content, **tuples})
-    except (ValueError, KeyError, TypeError) as error:
-        msg = f"Expected a manifest in {found[0]}, found something else ({error}); make the selection again."
-        raise RunError(msg) from error
+    return read_record(found[0], Manifest, RunError, "make the selection again")
 
 
 def _public_path(class_path: str) -> str:

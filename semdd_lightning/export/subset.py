@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,15 +14,18 @@ import pandas as pd
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import RunError
 from semdd_lightning.export.class_folders import export_folders, exported_path
-from semdd_lightning.export.files import new_directory, write_json
+from semdd_lightning.export.csv_files import write_csv
+from semdd_lightning.export.files import new_directory
 from semdd_lightning.export.manifest import FILE_NAME, Manifest, read_manifest
 from semdd_lightning.pools import Pool
+from semdd_lightning.records import write_record
 
 if TYPE_CHECKING:  # torch, which manifests and versions can be written without
     from semdd_lightning.selection import Selection
 
 IMAGES = "images"
 TABLE = "scores.parquet"
+_COLUMNS = ("path", "class_name", "label", "stage", "step")
 
 
 def selection_table(pool: Pool, selection: Selection) -> pd.DataFrame:
@@ -55,7 +60,6 @@ def write_subset(
     report: pd.DataFrame | None = None,
     report_by_class: pd.DataFrame | None = None,
     link: bool = False,
-    claimed: bool = False,
 ) -> Path:
     """Write a selection to a new directory, all of it or nothing.
 
@@ -72,27 +76,28 @@ def write_subset(
         report: statistics over all classes, to put beside it.
         report_by_class: the same for every class.
         link: hard-link images that are files instead of copying them, where the file system can.
-        claimed: whether ``directory`` is there, empty, to keep its name for this.
 
     Raises:
-        RunError: if ``directory`` exists, and was not claimed or is not empty; or if two images would get
-            one name.
+        RunError: if ``directory`` exists, or if two images would get one name.
     """
-    with new_directory(directory, claimed=claimed) as unfinished:
+    with new_directory(directory) as unfinished:
         folders = list(zip(pool.registry.folders, export_folders(pool.registry), strict=True))
         for index in selection.indices.tolist():
             target = unfinished / IMAGES / exported_path(pool.paths[index], *folders[pool.labels[index]])
             target.parent.mkdir(parents=True, exist_ok=True)
             _place(pool, index, target, link=link)
         table = selection_table(pool, selection) if table is None else table
-        table.to_parquet(unfinished / TABLE, index=False)
+        content = BytesIO()
+        table.to_parquet(content, index=False)
+        (unfinished / TABLE).write_bytes(content.getbuffer())
+        manifest = replace(manifest, table_digest=sha256(content.getbuffer()).hexdigest())
         picked = table[table["stage"] == "selected"].sort_values(["label", "step"])
-        picked.to_csv(unfinished / "chosen.csv", index=False)
+        write_csv(unfinished / "chosen.csv", picked)
         if report is not None:
-            report.to_csv(unfinished / "report.csv")
+            write_csv(unfinished / "report.csv", report, index=True)
         if report_by_class is not None:
-            report_by_class.to_csv(unfinished / "report_by_class.csv", index=False)
-        write_json(unfinished / FILE_NAME, asdict(manifest))
+            write_csv(unfinished / "report_by_class.csv", report_by_class)
+        write_record(unfinished / FILE_NAME, asdict(manifest))
     return directory
 
 
@@ -100,13 +105,9 @@ def read_table(directory: Path) -> pd.DataFrame:
     """Read the score table of a run or an exported subset.
 
     Raises:
-        RunError: if there is none.
+        RunError: if there is none, or it is not the one that its manifest was written with.
     """
-    for path in (directory / TABLE, directory / "subset" / TABLE):
-        if path.is_file():
-            return pd.read_parquet(path)
-    msg = f"Expected {TABLE} in {directory}, found none; give the directory of `semdd select` or `semdd fit`."
-    raise RunError(msg)
+    return _read_table(directory, read_manifest(directory))
 
 
 def read_selection(directory: Path) -> Selection:
@@ -119,7 +120,8 @@ def read_selection(directory: Path) -> Selection:
 
     from semdd_lightning.selection import Selection
 
-    manifest, table = read_manifest(directory), read_table(directory)
+    manifest = read_manifest(directory)
+    table = _read_table(directory, manifest)
     scores = table[table["stage"] != "excluded"].drop(columns=["path", "class_name"])
     picked = scores[scores["stage"] == "selected"].sort_values(["label", "step"])
     indices = torch.from_numpy(picked.index.to_numpy(dtype="int64", copy=True))
@@ -128,6 +130,29 @@ def read_selection(directory: Path) -> Selection:
         msg = f"Expected {TABLE} of {directory} to belong to its manifest, found another; export again."
         raise RunError(msg)
     return selection
+
+
+def _read_table(directory: Path, manifest: Manifest) -> pd.DataFrame:
+    found = [path for path in (directory / TABLE, directory / "subset" / TABLE) if path.is_file()]
+    if not found:
+        msg = (
+            f"Expected {TABLE} in {directory}, found none; give the directory of `semdd select` or "
+            "`semdd fit`."
+        )
+        raise RunError(msg)
+    try:
+        content = found[0].read_bytes()
+        if manifest.table_digest not in (None, sha256(content).hexdigest()):
+            msg = "that it was changed since it was written (its digest does not fit)"
+            raise ValueError(msg)
+        table = pd.read_parquet(BytesIO(content))
+        if missing := [name for name in _COLUMNS if name not in table]:
+            msg = f"no column {missing[0]}"
+            raise ValueError(msg)
+    except Exception as error:  # a broken table without a digest fails in as many ways as there are columns
+        msg = f"Expected the scores of a selection in {found[0]}, found {error}; make the selection again."
+        raise RunError(msg) from error
+    return table
 
 
 def exported_images(directory: Path, manifest: Manifest) -> list[tuple[str, Path]]:

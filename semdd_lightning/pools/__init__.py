@@ -1,6 +1,6 @@
 """Image pools: the images to choose from, one reader a layout; nothing here needs torch."""
 
-from semdd_lightning.pools.any_pool import AnyPool
+from semdd_lightning.pools.any_pool import AnyPool, as_reader
 from semdd_lightning.pools.cifar_files import CifarFiles
 from semdd_lightning.pools.class_folders import ClassFolders
 from semdd_lightning.pools.excluded import ExcludedImage
@@ -36,6 +36,7 @@ __all__ = [
     "TarShards",
     "TensorFile",
     "TinyImageNetFiles",
+    "as_reader",
     "decode_image",
     "read_image",
     "require_images_per_class",

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.layouts import AUTO
 from semdd_lightning.pools.listing import Listing
-from semdd_lightning.pools.reader import DiskPool
+from semdd_lightning.pools.reader import DiskPool, PoolReader
 from semdd_lightning.pools.sniffing import FoundLayout, sniff
 
 _log = logging.getLogger(__name__)
@@ -30,10 +34,13 @@ class AnyPool(DiskPool):
         split: Split to read, as the layout's reader names it: `train` or `test` of CIFAR, `train` or `val` of
             ImageNet and Tiny-ImageNet, any of a Hugging Face data set; none takes the reader's own choice,
             which is the training split. Layouts without splits take none.
+        settings: Further settings of the layout's reader by their names, as `label_column` of a table or
+            `normalization` of tensors.
     """
 
     layout: str = AUTO
     split: str | None = None
+    settings: Mapping[str, Any] | None = None
 
     def found(self) -> FoundLayout:
         """The layout, where it begins, and by what it was recognised.
@@ -51,7 +58,10 @@ class AnyPool(DiskPool):
         """
         found = self.found()
         reader = found.layout.reader_class()(found.path, self.classes, self.class_names)
-        return reader if self.split is None else _with_split(reader, self.split)
+        settings = dict(self.settings or {})
+        if self.split is not None:
+            settings["split"] = self.split
+        return _with_settings(reader, settings)
 
     def evaluation_split(self) -> str | None:
         """The name that the reader has for the split to test on: `test` of CIFAR, `val` of ImageNet.
@@ -61,7 +71,7 @@ class AnyPool(DiskPool):
         Raises:
             PoolError: If nothing is there, or no layout fits.
         """
-        splits = _named_splits(self.found().layout.reader_class())
+        splits = _named(get_type_hints(self.found().layout.reader_class()).get("split"))
         return next((split for split in splits if split != "train"), None)
 
     def check(self) -> None:
@@ -89,25 +99,54 @@ class AnyPool(DiskPool):
         return self.reader().listing(registry)
 
 
-def _with_split(reader: DiskPool, split: str) -> DiskPool:
-    if not any(field.name == "split" for field in fields(reader)):
-        msg = (
-            f"Expected no split for {reader.path}, found {split!r}; leave it out: {type(reader).__name__} "
-            "reads all that is there."
-        )
-        raise PoolError(msg)
-    known = _named_splits(type(reader))
-    if known and split not in known:
-        msg = (
-            f"Expected a split of {reader.path} to be {' or '.join(known)}, as {type(reader).__name__} names "
-            f"them, found {split!r}; give one of them."
-        )
-        raise PoolError(msg)
-    change: dict[str, Any] = {"split": split}  # a field that the base class does not have
+def as_reader(pool: object) -> PoolReader:
+    """A reader as it is; a path as a pool of any layout.
+
+    Args:
+        pool: What a user gave as a pool.
+
+    Raises:
+        PoolError: If it is neither.
+    """
+    if isinstance(pool, PoolReader):
+        return pool
+    if isinstance(pool, str | Path):
+        return AnyPool(Path(pool))
+    msg = f"Expected a pool's reader or its path, found {pool!r}; give AnyPool(path), or another reader."
+    raise PoolError(msg)
+
+
+def _with_settings(reader: DiskPool, settings: Mapping[str, Any]) -> DiskPool:
+    """The reader with settings that only its layout has, each of the type that it takes."""
+    own = {field.name for field in fields(reader)} - {field.name for field in fields(DiskPool)}
+    types = get_type_hints(type(reader))
+    change: dict[str, Any] = {}
+    for name, value in settings.items():
+        if name not in own:
+            msg = (
+                f"Expected {_one_of(own)} for "
+                f"{reader.path}, found {name} {value!r}; leave it out: {type(reader).__name__} has none of "
+                "that name."
+            )
+            raise PoolError(msg)
+        try:
+            change[name] = TypeAdapter(types[name]).validate_python(value)
+        except ValidationError as error:
+            names = _named(types[name])
+            what = f"{' or '.join(names)}" if names else error.errors()[0]["msg"].lower()
+            msg = (
+                f"Expected the {name} of {reader.path} to be a value that {type(reader).__name__} takes "
+                f"({what}), found {value!r}; correct it."
+            )
+            raise PoolError(msg) from error
     return replace(reader, **change)
 
 
-def _named_splits(reader_class: type[DiskPool]) -> tuple[str, ...]:
-    """The splits that a reader knows by name; none where it has no splits or takes any name."""
-    kind = get_type_hints(reader_class).get("split")
-    return get_args(kind) if get_origin(kind) is Literal else ()
+def _one_of(names: Collection[str]) -> str:
+    return f"a setting out of {', '.join(sorted(names))}" if names else "no settings"
+
+
+def _named(kind: object) -> tuple[str, ...]:
+    """The names that a setting is limited to, if any."""
+    literals = [kind, *get_args(kind)]
+    return next((get_args(one) for one in literals if get_origin(one) is Literal), ())

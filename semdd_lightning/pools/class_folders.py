@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from semdd_lightning.classes import ClassRegistry, resolve_classes
+from semdd_lightning.classes.registry import nfc, some_of
 from semdd_lightning.errors import PoolError
-from semdd_lightning.pools.files import find_images, is_image_name, is_pool_folder, list_files, printable
+from semdd_lightning.pools.files import (
+    find_images,
+    is_image_name,
+    is_pool_folder,
+    leads_back,
+    list_files,
+    printable,
+)
 from semdd_lightning.pools.listing import Listing
 from semdd_lightning.pools.reader import DiskPool
+from semdd_lightning.pools.splits import are_splits, one_to_choose_from
 
 _log = logging.getLogger(__name__)
 
@@ -48,8 +57,16 @@ class ClassFolders(DiskPool):
         Args:
             default: Classes to read the folders by where the reader has no class list of its own.
         """
-        folders = class_folder_names(require_folder(self._existing()))
-        return resolve_classes(folders, self._class_list(default))
+        root = require_folder(self._existing())
+        folders, listed = class_folder_names(root), self._class_list(default)
+        if listed is None and are_splits(folders):
+            advice = one_to_choose_from(folders)
+            msg = (
+                f"Expected class folders in {root}, found splits: {some_of(folders)}; give one split"
+                f"{'' if advice is None else f', as {root / advice}'}, or a class list if these are classes."
+            )
+            raise PoolError(msg)
+        return resolve_classes(folders, listed)
 
     def listing(self, registry: ClassRegistry | None = None) -> Listing:
         """Every image file of the classes, at any depth below its class folder."""
@@ -87,7 +104,10 @@ def class_folder_names(root: Path) -> list[str]:
     if not entries:
         msg = f"Expected {root} to hold class folders, found an empty folder; correct the path."
         raise PoolError(msg)
-    folders = sorted(entry.name for entry in entries if entry.is_dir())
+    back = [entry.name for entry in entries if leads_back(entry, root)]
+    if back:
+        _log.warning("%s of %s leads back to it and is ignored.", some_of(back), root)
+    folders = sorted(entry.name for entry in entries if entry.is_dir() and entry.name not in back)
     loose = sum(is_image_name(entry.name) and entry.is_file() for entry in entries)
     if not folders:
         msg = (
@@ -99,9 +119,19 @@ def class_folder_names(root: Path) -> list[str]:
         if printable(folder) != folder:
             msg = f"Expected folder names in UTF-8 in {root}, found {printable(folder)!r}; rename the folder."
             raise PoolError(msg)
+    for twins in _in_other_case(folders):
+        _log.warning("%s of %s differ in case only, and count as different classes.", some_of(twins), root)
     if loose:
         _log.warning("%d image files directly in %s belong to no class and are ignored.", loose, root)
     return folders
+
+
+def _in_other_case(folders: Sequence[str]) -> list[list[str]]:
+    """Folders that some file systems, and most readers, would take for one."""
+    alike: dict[str, list[str]] = {}
+    for folder in folders:
+        alike.setdefault(nfc(folder).casefold(), []).append(folder)
+    return [twins for twins in alike.values() if len(twins) > 1]
 
 
 def require_images(root: Path, folders: Iterable[str]) -> None:

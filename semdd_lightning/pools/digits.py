@@ -9,28 +9,36 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
-import tempfile
-from dataclasses import dataclass
+import shutil
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from pydantic import with_config
 
+from semdd_lightning.atomic import remove_stale_files, temporary_path, writing
 from semdd_lightning.cache import cache_root
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.errors import DataError, PoolError
+from semdd_lightning.errors import DamageError, DataError, PoolError
 from semdd_lightning.pools.class_folders import ClassFolders
 from semdd_lightning.pools.listing import Listing
 from semdd_lightning.pools.reader import PoolReader
+from semdd_lightning.records import RECORD, in_words, read_record, write_record
 
 DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 _RECIPE = 2  # part of the folder's name: raise it whenever the same parameters give other pixels
 _COMPONENTS = 15  # principal components that the densities live in
+_RECORD = "digits.json"
+_RANGES = (("images_per_class", 1, 10**5), ("seed", 0, 2**63), ("image_size", 8, 1024))
 _WHITE = 16.0  # the brightest grey value of the original images
+_log = logging.getLogger(__name__)
 
 
 def digits_split(
@@ -63,6 +71,14 @@ def digits_split(
     return _to_rgb(intensities[rows], image_size), labels[rows]
 
 
+@with_config(RECORD)
+@dataclass(frozen=True)
+class _Generated:
+    """What a folder of generated digits says of itself: the digest of its images."""
+
+    images: str
+
+
 @dataclass(frozen=True)
 class GeneratedDigits(PoolReader):
     """A pool of generated digits, some of them malformed: something to select from without any download.
@@ -72,13 +88,13 @@ class GeneratedDigits(PoolReader):
     is a real one of the class plus noise, and the noise carries some of them towards other digits.
 
     Args:
-        images_per_class: How many images to generate for each digit, at least 1.
+        images_per_class: How many images to generate for each digit, 1 to 100,000.
         seed: Seed of the generator that the images are drawn from, at least 0.
         bandwidth: Standard deviation of the kernel along each component, in grey values of the originals
             (0 to 16), above 0. The larger, the more images are malformed: the quickstart's CLIP, zero-shot,
             takes 8 % of them for another digit at 4, 18 % at 6 and 30 % at 8, as the table of
             ``semdd fit --config quickstart.yaml --data.pool.bandwidth 8`` says.
-        image_size: Side of the images in pixels, at least 8.
+        image_size: Side of the images in pixels, 8 to 1,024.
         root: Folder that the pool's own folder is made in; by default `digits-pool` in the folder that the
             environment variable SEMDD_CACHE names, else in the user's cache folder.
 
@@ -93,9 +109,10 @@ class GeneratedDigits(PoolReader):
     root: Path | None = None
 
     def __post_init__(self) -> None:
-        for name, lowest in (("images_per_class", 1), ("seed", 0), ("image_size", 8)):
-            if getattr(self, name) < lowest:
-                msg = f"Expected {name} to be at least {lowest}, found {getattr(self, name)}; raise it."
+        for name, lowest, highest in _RANGES:
+            value = getattr(self, name)
+            if not lowest <= value <= highest:
+                msg = f"Expected {name} to be at least {lowest} and at most {highest}, found {value}."
                 raise PoolError(msg)
         if not (self.bandwidth > 0 and np.isfinite(self.bandwidth)):
             msg = f"Expected bandwidth to be above 0 and finite, found {self.bandwidth}; the default is 6.0."
@@ -110,36 +127,29 @@ class GeneratedDigits(PoolReader):
         return root / f"digits-{self.images_per_class}-{digest}"
 
     def prepare(self) -> None:
-        """Generate the pool, unless it is there; several processes may do so at once.
+        """Generate the pool, unless it is there as it was made; several processes may do so at once.
 
         Raises:
-            PoolError: If the folder exists but lacks images.
+            DiskError: If it cannot be written.
         """
-        if self.folder.exists():
-            self._require_complete()
+        remove_stale_files(self.folder.parent)
+        fault = self._fault()
+        if fault is None:
             return
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self.folder.parent, prefix=".digits-") as temporary:
-            made = (
-                Path(temporary) / "pool"
-            )  # a temporary folder is private, a pool is for all who share the cache
-            self._write(made)
+        if self.folder.exists():
+            _log.warning("%s is generated anew; found: %s.", self.folder, fault)
+        made = temporary_path(self.folder)
+        with writing(self.folder):
             try:
-                made.rename(self.folder)
-            except OSError:
-                if not self.folder.exists():
-                    raise
-                self._require_complete()  # another process was faster with the same images
+                made.parent.mkdir(parents=True, exist_ok=True)
+                self._write(made / "pool")
+                if self._fault() is not None:  # no other process was faster
+                    self._replace(made / "pool", made / "damaged")
+            finally:
+                shutil.rmtree(made, ignore_errors=True)
 
     def check(self) -> None:
-        """See that the pool is whole, or not made yet.
-
-        Raises:
-            PoolError: If the folder exists but lacks images.
-        """
-        if self.folder.exists():
-            self._require_complete()
-            self._class_folders().check()
+        """Nothing can be wrong here: what is missing or damaged, `prepare` generates."""
 
     def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
         """The ten digits, each in the folder of its number."""
@@ -149,41 +159,45 @@ class GeneratedDigits(PoolReader):
         """The generated images.
 
         Raises:
-            PoolError: If the pool is not there yet, or lacks images.
+            PoolError: If the pool is not there yet.
         """
-        if not self.folder.exists():
-            msg = (
-                f"Expected the generated digits in {self.folder}, found no such folder; call prepare() first."
-            )
+        fault = self._fault()
+        if fault is not None:
+            msg = f"Expected the generated digits in {self.folder}, found {fault}; call prepare() first."
             raise PoolError(msg)
-        self._require_complete()
         return self._class_folders().listing(registry)
 
     def _class_folders(self) -> ClassFolders:
         return ClassFolders(self.folder, class_names=DIGIT_NAMES)
 
-    def _files(self, folder: Path) -> list[list[Path]]:
-        images = range(self.images_per_class)
-        return [[folder / str(digit) / f"{image:03d}.png" for image in images] for digit in range(10)]
+    def _fault(self) -> str | None:
+        """Why the folder does not hold what was written to it, and nothing else; none where it does."""
+        if not self.folder.exists():
+            return "no such folder"
+        try:
+            record = read_record(self.folder / _RECORD, _Generated, DamageError, "it is made anew")
+        except DamageError as error:
+            return f"no record that can be trusted ({in_words(error)})"
+        return None if record.images == _digest_of(self.folder) else "other images than were generated"
 
-    def _require_complete(self) -> None:
-        files = [file for of_class in self._files(self.folder) for file in of_class]
-        found = sum(file.is_file() for file in files)
-        if found < len(files):
-            msg = (
-                f"Expected {len(files)} generated digits in {self.folder}, found {found}; "
-                "delete that folder, and it is generated anew."
-            )
-            raise PoolError(msg)
+    def _replace(self, made: Path, damaged: Path) -> None:
+        with suppress(FileNotFoundError):
+            self.folder.rename(damaged)
+        try:
+            made.rename(self.folder)
+        except OSError:
+            if self._fault() is not None:
+                raise  # else another process was faster by a hair
 
     def _write(self, folder: Path) -> None:
         for digit, images in enumerate(self._generate()):
             (folder / str(digit)).mkdir(parents=True)
-            for file, pixels in zip(self._files(folder)[digit], images, strict=True):
-                with file.open("wb") as stream:
+            for number, pixels in enumerate(images):
+                with (folder / str(digit) / f"{number:03d}.png").open("wb") as stream:
                     Image.fromarray(pixels).save(stream, format="PNG")
                     stream.flush()
                     os.fsync(stream.fileno())
+        write_record(folder / _RECORD, asdict(_Generated(_digest_of(folder))))
 
     def _generate(self) -> list[NDArray[np.uint8]]:
         """For each digit its images (images_per_class, S, S, 3)."""
@@ -201,6 +215,15 @@ class GeneratedDigits(PoolReader):
             drawn = density.sample(self.images_per_class, random_state=seed)
             generated.append(_to_rgb(components.inverse_transform(drawn), self.image_size))
         return generated
+
+
+def _digest_of(folder: Path) -> str:
+    """SHA-256 (hex) over name and content of every file of the digits' folders, in the order of the names."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.glob("*/*")):
+        digest.update(f"{file.relative_to(folder).as_posix()}\n".encode())
+        digest.update(hashlib.sha256(file.read_bytes() if file.is_file() else b"").digest())
+    return digest.hexdigest()
 
 
 def _original_digits() -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from array import array
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,7 @@ IMAGE_SUFFIXES = frozenset(
 )
 _SUFFIXES = tuple(IMAGE_SUFFIXES)
 _SYSTEM_FOLDERS = ("__MACOSX", "@eaDir", "lost+found")  # of macOS archives, Synology and ext file systems
+_log = logging.getLogger(__name__)
 _BLOCK = 8_192  # files that are objects at a time, before they go into a column
 
 
@@ -55,6 +57,21 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
+def leads_back(entry: Path, root: Path) -> bool:
+    """Whether an entry is a link to a folder that it lies in itself: it would hold the pool once more.
+
+    Args:
+        entry: What lies in `root` or below.
+        root: The folder.
+    """
+    if not os.path.islink(entry):  # noqa: PTH114 - never raises
+        return False
+    try:
+        return root.resolve().is_relative_to(entry.resolve())
+    except (OSError, RuntimeError):  # a circle of links
+        return False
+
+
 def find_images(folder: Path) -> Iterator[Path]:
     """Image files at any depth below a folder, links followed, hidden folders skipped, in no set order.
 
@@ -64,7 +81,7 @@ def find_images(folder: Path) -> Iterator[Path]:
     Raises:
         PoolError: If a folder cannot be listed.
     """
-    return (Path(entry.path) for entry in _image_entries(folder, set()))
+    return (Path(entry.path) for entry in _image_entries(folder, set(), folder))
 
 
 def list_files(root: Path, folders: Sequence[tuple[str, int]]) -> Listing:
@@ -83,7 +100,7 @@ def list_files(root: Path, folders: Sequence[tuple[str, int]]) -> Listing:
         for folder, label in folders:
             start = len(str(root / folder)) + 1
             prefix = "" if Path(folder) == Path() else f"{Path(folder).as_posix()}/"
-            for entry in _image_entries(root / folder, set()):
+            for entry in _image_entries(root / folder, set(), root):
                 rows.add(prefix + entry.path[start:].replace(os.sep, "/"), label, entry)
                 advance(1)
     return rows.listing(root)
@@ -146,8 +163,8 @@ class _Rows:
         self._recent = []
 
 
-def _image_entries(folder: Path, seen: set[tuple[int, int]]) -> Iterator[os.DirEntry[str]]:
-    """Entries with names of images at any depth; `seen` ends a link to a folder above."""
+def _image_entries(folder: Path, seen: set[tuple[int, int]], root: Path) -> Iterator[os.DirEntry[str]]:
+    """Entries with names of images at any depth; `seen` and `root` end links to folders above."""
     try:
         here = folder.stat()
         if (here.st_dev, here.st_ino) in seen:
@@ -159,7 +176,10 @@ def _image_entries(folder: Path, seen: set[tuple[int, int]]) -> Iterator[os.DirE
                 if not is_pool_folder(entry.name):
                     continue
                 if is_folder(entry):
-                    inner.append(entry.name)
+                    if entry.is_symlink() and leads_back(Path(entry.path), root):
+                        _log.warning("%s leads back to the pool and is ignored.", entry.path)
+                    else:
+                        inner.append(entry.name)
                 elif is_image_name(entry.name):
                     yield entry
     except OSError as error:
@@ -167,4 +187,4 @@ def _image_entries(folder: Path, seen: set[tuple[int, int]]) -> Iterator[os.DirE
         raise PoolError(msg) from error
     # Sorted, so that of two links to one folder it is always the same one that counts.
     for name in sorted(inner):
-        yield from _image_entries(folder / name, seen)
+        yield from _image_entries(folder / name, seen, root)

@@ -16,12 +16,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from semdd_lightning.atomic import remove_stale_files, write_atomically
+from semdd_lightning.atomic import remove_stale_files
 from semdd_lightning.cache import cache_root
-from semdd_lightning.errors import CacheError
+from semdd_lightning.errors import DamageError, DiskError
 from semdd_lightning.pools.examined import Examined
 from semdd_lightning.pools.listing import Listing
 from semdd_lightning.pools.strings import Strings
+from semdd_lightning.sealed import SEAL_BYTES, check_seal, write_sealed
 
 FORMAT = 1
 """Version of the columns and of how they are found; part of every key."""
@@ -64,7 +65,7 @@ class IndexCache:
             "source": listing.source.recipe(),
         }
         self._identity = json.dumps(identity, sort_keys=True).encode()
-        self.path = cache_root(cache_dir) / "index" / f"{hashlib.sha256(self._identity).hexdigest()}.parquet"
+        self.path = cache_root(cache_dir) / "index" / f"{hashlib.sha256(self._identity).hexdigest()}.index"
         self._listing = listing
         self._others = _SCHEMA.empty_table()
         self._stored = 0  # rows of the file, if all of them hold
@@ -106,32 +107,42 @@ class IndexCache:
             content,
             compression="zstd",
             use_dictionary=["reason"],
-            write_page_checksum=True,
         )
         try:
-            write_atomically(self.path, content.getvalue())
+            write_sealed(self.path, content.getbuffer())
             self._stored = len(table)
-        except CacheError as error:
+        except DiskError as error:
             _log.warning("What was found in %s will have to be found again: %s", self._listing.root, error)
 
     def _read(self) -> pa.Table | None:
         """The cached table; none if there is none that can be trusted."""
         try:
-            table = pq.read_table(self.path, page_checksum_verification=True)
-        except FileNotFoundError:
-            return None
+            table = _sealed_table(self.path)
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            return None  # where it cannot be written either, `store` says so
+        except DamageError as error:
+            fault = str(error)
         except (pa.ArrowException, OSError, ValueError) as error:
-            fault = f"it cannot be read ({error})"
+            fault = f"that it cannot be read ({error})"
         else:
             if (table.schema.metadata or {}).get(_METADATA) != self._identity:
-                fault = "it belongs to another pool or version"
+                fault = "that it belongs to another pool or version"
             elif not table.schema.equals(_SCHEMA):
-                fault = "it has other columns"
+                fault = "other columns"
             else:
                 return table
-        _log.warning("%s is not trusted, and the images are read again: %s.", self.path, fault)
+        _log.warning("%s is not trusted, and the images are read again; found: %s.", self.path, fault)
         self._stored = -1
         return None
+
+
+def _sealed_table(path: Path) -> pa.Table:
+    """The table before the seal, which is memory-mapped."""
+    if not check_seal(path):
+        msg = "no digest at its end"
+        raise DamageError(msg)
+    with pa.memory_map(str(path)) as file:
+        return pq.read_table(pa.BufferReader(file.read_buffer(file.size() - SEAL_BYTES)))
 
 
 def _table(listing: Listing, examined: Examined, rows: NDArray[np.int64]) -> pa.Table:

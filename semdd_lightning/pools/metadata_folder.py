@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
@@ -19,11 +20,11 @@ from semdd_lightning.pools.class_paths import class_paths
 from semdd_lightning.pools.files import find_images, printable
 from semdd_lightning.pools.listing import FileSource, Listing
 from semdd_lightning.pools.reader import DiskPool
-from semdd_lightning.pools.stated_labels import StatedLabels, labels_from_column
+from semdd_lightning.pools.splits import rows_of_split
+from semdd_lightning.pools.stated_labels import StatedLabels, labels_from_column, numbers_or_texts
 from semdd_lightning.pools.strings import Strings
 from semdd_lightning.pools.tables.columns import class_names, label_column
 from semdd_lightning.pools.tables.metadata import file_names, find_metadata, read_metadata
-from semdd_lightning.pools.tables.splits import rows_of_split
 from semdd_lightning.progress import image_progress
 
 _log = logging.getLogger(__name__)
@@ -92,8 +93,9 @@ class MetadataFolder(DiskPool):
             files = Strings(pc.binary_join_element_wise(folder, files.column, slash))
         kept = _rows_of_split(files, self.split, file)
         column = label_column(content.schema, self.label_column, file, by_type=False)
+        labels = content.column(column).take(kept)
         stated = labels_from_column(
-            content.column(column).take(kept),
+            numbers_or_texts(labels) if file.suffix == ".csv" else labels,
             f"column {column!r} of {file}",
             class_names(content.schema, column, file),
         )
@@ -141,7 +143,7 @@ def _look_at(root: Path, files: Strings) -> tuple[NDArray[np.int64], dict[int, s
             try:
                 stat = file.stat()
             except OSError as error:
-                there = file.is_symlink()  # a dangling link, or a circle of links
+                there = os.path.islink(file)  # noqa: PTH114 - a dangling link, or a circle; never raises
                 problems[row] = f"unreadable: {'not a regular file' if there else error.strerror}"
             else:
                 if S_ISREG(stat.st_mode):

@@ -20,6 +20,7 @@ from semdd_lightning.pools.normalizations import (
     share_outside,
     value_statistics,
 )
+from semdd_lightning.pools.result_names import ResultName
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +45,11 @@ _OF_DATA_SET = {
 
 
 def settle_normalization(
-    images: NDArray[Any], asked: NormalizationName | Denormalization, data_set: str | None, place: str
+    images: NDArray[Any],
+    asked: NormalizationName | Denormalization,
+    data_set: str | None,
+    place: str,
+    named: ResultName | None = None,
 ) -> Denormalization:
     """Settle which normalisation to undo, and refuse to guess where nothing tells.
 
@@ -57,6 +62,8 @@ def settle_normalization(
         asked: A name, of which `auto` judges by the values and then the data set, or what to undo.
         data_set: Name of the data set that the class list is of, if known.
         place: The file, for messages.
+        named: What the file's name says of the data set, if anything; the methods that name theirs so do not
+            whiten.
 
     Raises:
         PoolError: If the values are no pixels, or their normalisation is not known.
@@ -75,26 +82,29 @@ def settle_normalization(
     if isinstance(asked, Denormalization):
         name, normalization = "the given mean and std", asked
     else:
-        name = _judge(found, data_set, place) if asked == "auto" else asked
+        name = _judge(found, data_set, named, place) if asked == "auto" else asked
         normalization = BYTES if name == "bytes" else NORMALIZATIONS[name]
     _require_channels(images, normalization, name, place)
     _require_range(images, normalization, name, found, place)
-    if normalization not in (UNIT, BYTES):
+    if normalization not in (UNIT, BYTES) and not (named is not None and asked == "auto"):
         _look_for_whitening(normalization, found, place, guessed=asked == "auto")
     return normalization
 
 
-def _judge(found: ValueStatistics, data_set: str | None, place: str) -> str:
+def _judge(found: ValueStatistics, data_set: str | None, named: ResultName | None, place: str) -> str:
     if found.low >= -0.5 and found.high <= 1.5 and found.outside <= _FEW_OUTSIDE:
         return "none"
     if found.low >= 0 and 16 < found.high <= 255:
         return "bytes"
+    if named is not None:
+        return named.normalization
     if data_set in _OF_DATA_SET:
         return _OF_DATA_SET[data_set]
     msg = (
         f"Expected pixels from 0 to 1 or 0 to 255 in {place}, found {found.low:.3g} to {found.high:.3g}: "
-        "values normalised by a mean and a deviation that the file does not tell. Give normalization "
-        f"({', '.join(NORMALIZATIONS)}), or mean and std; the code that wrote the file has them."
+        "values normalised by a mean and a deviation that the file does not tell. Give the data set as class "
+        "list (--classes cifar10), or normalization (--reader normalization=NAME, out of "
+        f"{', '.join(NORMALIZATIONS)}), or mean and std; the code that wrote the file has them."
     )
     raise PoolError(msg)
 
@@ -117,8 +127,8 @@ def _require_range(
     if share > _MOST_OUTSIDE:
         msg = (
             f"Expected values that become pixels from 0 to 1, found {said}: another normalisation, or "
-            "ZCA-whitened images, which cannot be turned back from the file. Give the right normalization, "
-            "or the file with the images as they were before whitening."
+            "ZCA-whitened images, which cannot be turned back from the file. Give the right normalization "
+            "(--reader normalization=NAME), or the file with the images as they were before whitening."
         )
         raise PoolError(msg)
     _log.info("Values from %s (mean %s, std %s).", said, normalization.mean, normalization.std)
@@ -145,7 +155,7 @@ def _look_for_whitening(
         f"Expected images that differ in brightness in {place}, found a standard deviation of {spread:.3f} "
         "(pixels from 0 to 1), as ZCA-whitened images and noise have. Whitening cannot be turned back from "
         "the file: if this run whitened, read the file with the images before it (MTT and DATM write "
-        "images_zca_*.pt); if not, give normalization."
+        "images_zca_*.pt); if not, give normalization (--reader normalization=NAME)."
     )
     if guessed:
         raise PoolError(msg)

@@ -10,11 +10,11 @@ from semdd_lightning.classes.registry import is_wnid, some_of
 from semdd_lightning.pools.files import is_image_name
 from semdd_lightning.pools.merged_folders import numbered_alike
 from semdd_lightning.pools.seen import Seen, first_members, look
-from semdd_lightning.pools.tars.shards import inside_tar
+from semdd_lightning.pools.splits import are_splits, folder_split, shared_classes
+from semdd_lightning.pools.tars.shards import inside_tar, is_compressed_tar
 
 Recogniser = Callable[[Path], str | None]
 
-SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 _CIFAR = (
     "cifar-10-batches-py",
     "cifar-100-python",
@@ -95,7 +95,7 @@ def parquet(path: Path) -> str | None:
 def metadata_folder(path: Path) -> str | None:
     """A table `metadata` of file names, at the top or in a folder that is named as a split."""
     tables = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
-    for folder in (path, *(path / name for name in look(path).folders if name in SPLITS)):
+    for folder in (path, *(path / name for name in look(path).folders if folder_split(name))):
         found = [name for name in tables if name in look(folder).files]
         if found:
             return f"{(folder / found[0]).relative_to(path)}, a table of file names and labels"
@@ -110,6 +110,8 @@ def tar_shards(path: Path) -> str | None:
         seen = look(path)
         shards = seen.with_suffix(".tar", ".tar.gz", ".tgz")
         return f"{len(shards)} tar files ({some_of(shards)})" if shards and not seen.folders else None
+    if is_compressed_tar(path):
+        return "a compressed tar"
     members = first_members(path)
     labels = [member.name for member in members if member.suffix.lower() in (".cls", ".json", ".txt")]
     images = any(is_image_name(member.name) for member in members)
@@ -134,33 +136,38 @@ def parts(prefix: str | None = None) -> Recogniser:
     """
 
     def recognise(path: Path) -> str | None:
-        names = numbered_alike(look(path).folders)
-        if len(names) < 2 or (prefix is not None and not names[0].startswith(prefix)):
+        seen = look(path)
+        names = numbered_alike(seen.folders)
+        wanted = prefix is None or (names[:1] and names[0].startswith(prefix))
+        if len(names) < 2 or not wanted or are_splits(seen.folders):
             return None
         shared = shared_folders(path, names)
-        return (
-            f"{len(names)} folders ({some_of(names)}) that share {len(shared)} class folders"
-            if shared
-            else None
-        )
+        if len(shared) < len(names):  # more classes than subfolders, if they are classes: not for us to say
+            return None
+        return f"{len(names)} folders ({some_of(names)}) that share {len(shared)} class folders"
 
     return recognise
 
 
-def shared_folders(path: Path, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The class folders that folders have in common, if they are several pools of the same classes.
+def shared_folders(path: Path, names: tuple[str, ...]) -> list[str]:
+    """The class folders that folders have in common, if they are splits, or pools of the same classes.
 
-    Folders of classes may have subfolders in common too; then there are more classes than subfolders.
+    Pictures beside their subfolders, fewer than in these, do not make them classes, nor does a folder of
+    pictures among them.
 
     Args:
         path: Where the folders are.
         names: The folders.
     """
-    inside = [look(path / name) for name in names[:_COMPARED]]
-    if len(inside) < 2 or any(seen.images for seen in inside) or all(map(is_wnid, names)):
-        return ()
-    shared = set.intersection(*(set(seen.folders) for seen in inside))
-    return tuple(sorted(shared)) if len(shared) >= max(2, len(names)) else ()
+    inside = [seen for name in names[:_COMPARED] if (seen := look(path / name)).folders or seen.images]
+    holding = [seen for seen in inside if seen.folders and len(seen.images) <= _images_below(seen)]
+    if 2 * len(holding) <= len(inside):
+        return []
+    return shared_classes({seen.path.name: seen.folders for seen in holding})
+
+
+def _images_below(seen: Seen) -> int:
+    return sum(len(below.images) for below in seen.sampled())
 
 
 def wnids_below(parent: str) -> Recogniser:
@@ -212,15 +219,17 @@ def class_folders_named(folder: str, image: str) -> Recogniser:
 def class_folders(path: Path) -> str | None:
     """Any folders with images in them or further below, unless they are splits or several pools."""
     seen = look(path)
-    if not seen.folders or are_splits(seen) or flat_split(seen):
+    if not seen.folders or are_splits(seen.folders) or flat_split(seen):
         return None
     sampled = seen.sampled()
-    if len(seen.folders) == 1 and flat_split(sampled[0]):
+    if (len(seen.folders) == 1 and flat_split(sampled[0])) or shared_folders(path, seen.folders):
+        return None
+    if len(seen.folders) == 1 and metadata_folder(sampled[0].path):  # a split, whatever it is called
         return None
     direct = [f"{inside.path.name}/{inside.images[0]}" for inside in sampled if inside.images]
     if direct:
         return f"{len(seen.folders)} folders with images as {direct[0]}"
-    if len(seen.folders) == 1 or shared_folders(path, seen.folders):
+    if len(seen.folders) == 1:
         return None
     for inside in sampled:
         for below in inside.sampled():
@@ -228,12 +237,6 @@ def class_folders(path: Path) -> str | None:
                 example = (below.path / below.images[0]).relative_to(path)
                 return f"{len(seen.folders)} folders with images further below, as {example}"
     return None
-
-
-def are_splits(seen: Seen) -> bool:
-    """Whether the folders are a training and another split and not classes."""
-    named = {name.lower() for name in seen.folders} & SPLITS
-    return len(named) > 1 and any(name.startswith("train") for name in named)
 
 
 def flat_split(seen: Seen) -> tuple[Path, str] | None:

@@ -85,7 +85,7 @@ def look(path: Path, most: int = _MOST_NAMES) -> Seen:
 
 
 def first_members(archive: Path) -> list[PurePosixPath]:
-    """Paths of the first files in a tar archive; none if it is no tar archive.
+    """Paths of the first files in a tar archive; none if it is no tar archive, or compressed.
 
     Args:
         archive: A file.
@@ -93,7 +93,7 @@ def first_members(archive: Path) -> list[PurePosixPath]:
     if not archive.is_file():
         return []
     try:
-        with tarfile.open(archive) as tar:
+        with tarfile.open(archive, "r:") as tar:  # a compressed one would be unpacked, however large it gets
             return [PurePosixPath(member.name) for member in islice(tar, _SAMPLED_MEMBERS) if member.isfile()]
-    except (tarfile.TarError, OSError, EOFError):
+    except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError):
         return []

@@ -9,8 +9,9 @@ from pathlib import Path
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.files import printable
 from semdd_lightning.pools.layouts import AUTO, LAYOUTS, Layout, find_layout, layout_names
-from semdd_lightning.pools.recognisers import are_splits, flat_split, shared_folders
+from semdd_lightning.pools.recognisers import flat_split, shared_folders
 from semdd_lightning.pools.seen import Seen, look
+from semdd_lightning.pools.splits import are_splits, one_to_choose_from
 from semdd_lightning.pools.tensor_files import TORCH_SUFFIXES
 
 _DEEPEST = 8  # wrapper folders around a pool
@@ -106,13 +107,16 @@ def _nothing_fits(path: Path) -> str:
     found = printable(seen.described())
     hint = "correct the path or name the layout"
     tensors = _tensor_files(seen)
-    if are_splits(seen):
-        train = next(name for name in seen.folders if name.lower().startswith("train"))
-        hint = f"give one split, as {path / train}"
+    advice = one_to_choose_from(seen.folders)
+    example = "" if advice is None else f", as {path / advice}"
+    if are_splits(seen.folders):
+        hint = f"give one split{example}"
     elif shared := shared_folders(path, seen.folders):
         found += f", which share {len(shared)} class folders"
         hint = (
-            f"give one of them, as {path / seen.folders[0]}, or merge them with MergedFolders and its `parts`"
+            f"if they are splits, or pools of the same classes, give one of them{example}, or merge them "
+            "(MergedFolders with `parts` in a config); if they are the classes, give the layout "
+            "class_folders (--layout class_folders)"
         )
     elif len(tensors) > 1:
         hint = f"name one file of images, as {path / tensors[-1]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from semdd_lightning.classes import ClassRegistry, resolve_classes
+from semdd_lightning.classes.folders import in_order, numbered_name
 from semdd_lightning.classes.registry import is_wnid, some_of
 from semdd_lightning.errors import ClassListError, PoolError
 from semdd_lightning.pools.strings import Strings
@@ -50,8 +52,9 @@ class StatedLabels:
         """
         present = np.unique(self.codes[self.codes >= 0]).tolist()
         folders = folder_names(self.names)
-        if classes is not None and (classes.has_explicit_folders or not self.numbered):
-            matched = _read_as_folders([self.names[code] for code in present], classes, self.place)
+        by_name = not self.numbered or (classes is not None and set(self.names) <= set(classes.names))
+        if classes is not None and (classes.has_explicit_folders or by_name):
+            matched = read_as_folders([self.names[code] for code in present], classes, self.place)
             of_name = dict(zip(self.names, folders, strict=True))
             return replace(matched, folders=tuple(of_name[name] for name in matched.folders))
         if classes is not None:
@@ -131,6 +134,8 @@ def labels_from_column(
     """
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.string())
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         stated = _labels_from_texts(column, place)
     elif pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
@@ -151,6 +156,19 @@ def labels_from_column(
         msg = f"Expected labels in {place}, found none in {len(column)} rows; this split may have none."
         raise PoolError(msg)
     return stated
+
+
+def numbers_or_texts(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Labels out of a file that knows nothing but texts: class indices if all are whole numbers, as 0 and 12.
+
+    Any other text stays what it is, also where it could be read as a number: ``01``, ``1e3``, ``1.0``.
+
+    Args:
+        texts: The labels, ``(N,)``; the empty text is none.
+    """
+    filled = pc.if_else(pc.equal(texts, ""), None, texts)
+    whole = pc.all(pc.match_substring_regex(filled, "^(-?[1-9][0-9]{0,17}|0)$"))
+    return filled.cast(pa.int64()) if whole.as_py() else texts
 
 
 def labels_from_numbers(
@@ -196,14 +214,16 @@ def labels_from_numbers(
 def folder_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """A folder for each label: its name where all are fit for folders and differ, else its number.
 
-    >>> folder_names(("tench", "great white shark")), folder_names(("a/b", "c"))
-    (('tench', 'great white shark'), ('0', '1'))
+    >>> folder_names(("tench", "great white shark")), folder_names(("a/b", "c")), folder_names(("01", "1"))
+    (('tench', 'great white shark'), ('0', '1'), ('0', '1'))
 
     Args:
         names: The labels, in order.
     """
     fit = all(_is_folder_name(name) for name in names)
-    if fit and len({name.casefold() for name in names}) == len(names):  # some file systems fold case
+    # Some file systems fold case, and folders are counted by their numbers.
+    meant = {numbered_name(name) or name.casefold() for name in names}
+    if fit and len(meant) == len({name.casefold() for name in names}) == len(names):
         return names
     return tuple(str(number) for number in range(len(names)))
 
@@ -211,11 +231,21 @@ def folder_names(names: tuple[str, ...]) -> tuple[str, ...]:
 def _labels_from_texts(column: pa.ChunkedArray, place: str) -> StatedLabels:
     texts = Strings(pc.utf8_trim_whitespace(column))
     distinct = [text for text in pc.unique(texts.column).to_pylist() if text]
-    names = _read_as_folders(distinct, None, place).folders if distinct else ()
+    names = tuple(in_order(distinct))
     return StatedLabels(names, Strings(names).positions(texts), False, place)
 
 
-def _read_as_folders(names: list[str], classes: ClassRegistry | None, place: str) -> ClassRegistry:
+def read_as_folders(names: Sequence[str], classes: ClassRegistry | None, place: str) -> ClassRegistry:
+    """The classes of labels that are read as names of class folders are.
+
+    Args:
+        names: The labels.
+        classes: The class list, if any.
+        place: Where they stand, for messages.
+
+    Raises:
+        ClassListError: If they do not fit.
+    """
     try:
         return resolve_classes(names, classes)
     except ClassListError as error:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 
 from semdd_lightning.classes.registry import some_of
 from semdd_lightning.errors import PoolError
+from semdd_lightning.pools.arrays import channels_first, is_array_like, num_dimensions, to_array
+from semdd_lightning.pools.saved_arrays import STAND_INS
+from semdd_lightning.pools.stamps import file_stamp
 
 _log = logging.getLogger(__name__)
 
@@ -24,6 +28,8 @@ NUMPY_SUFFIXES = frozenset({".npz", ".npy"})
 # Names that images and labels go by in dictionaries and in .npz archives.
 _IMAGES = ("images", "image", "data", "x")
 _LABELS = ("labels", "label", "targets", "y")
+_SMALL = 64 * 2**20  # bytes that any archive may unpack to
+_MOST_PACKED = 100  # times the packed size that a larger one may; images of digits have 10
 
 
 def load_arrays(path: Path, labels: Path | None, experiment: int) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -49,7 +55,7 @@ def load_arrays(path: Path, labels: Path | None, experiment: int) -> tuple[NDArr
         second = labels if labels is not None else labels_beside(path)
         of_images, of_labels = _find_arrays(_load(second), 0, second)
         own_labels = of_images if of_labels is None else of_labels
-    return _channels_first(_to_array(images, path), path), _to_array(own_labels, path)
+    return channels_first(to_array(images, path), path), to_array(own_labels, path, labels=True)
 
 
 def labels_beside(path: Path) -> Path:
@@ -77,7 +83,7 @@ def _load(path: Path) -> Any:  # noqa: ANN401 - whatever was saved
         if path.suffix.lower() in TORCH_SUFFIXES:
             return _load_torch(path)
         return _load_numpy(path)
-    except (MemoryError, PoolError):
+    except PoolError:
         raise
     except UnpicklingError as error:
         raise PoolError(_refusal(path, error)) from error
@@ -98,40 +104,45 @@ def _refuse_half_an_archive(path: Path) -> None:
         raise PoolError(msg)
 
 
+def _refuse_bomb(path: Path) -> None:
+    """Refuse an archive that would take far more memory than its file, before it is unpacked."""
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            if entry.file_size > max(_SMALL, _MOST_PACKED * entry.compress_size):
+                msg = (
+                    f"Expected arrays in {path} of at most {_MOST_PACKED} times their packed size, found "
+                    f"{entry.filename!r} with {entry.file_size:,} bytes packed into {entry.compress_size:,}; "
+                    "save it with np.savez if it is your own."
+                )
+                raise PoolError(msg)
+
+
+@lru_cache(maxsize=16)
+def _damaged_record(path: Path, stamp: tuple[int, ...]) -> str | None:
+    """The first record of an archive with another checksum than it should have: torch does not look."""
+    with zipfile.ZipFile(path) as archive:
+        return archive.testzip()
+
+
 def _load_torch(path: Path) -> Any:  # noqa: ANN401 - whatever was saved
+    if zipfile.is_zipfile(path):
+        _refuse_bomb(path)
+        damaged = _damaged_record(path, tuple(file_stamp(path).tolist()))
+        if damaged is not None:
+            msg = f"that {damaged} in it does not fit its checksum"
+            raise ValueError(msg)
     import torch  # takes a second to import, needed only here
 
-    with torch.serialization.safe_globals(_STAND_INS):
+    with torch.serialization.safe_globals(STAND_INS):
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
 
 
 def _load_numpy(path: Path) -> Any:  # noqa: ANN401 - an array, or arrays by name
     if not zipfile.is_zipfile(path):
         return np.load(path, mmap_mode="r", allow_pickle=False)
+    _refuse_bomb(path)
     with np.load(path, allow_pickle=False) as archive:
         return {name: archive[name] if name in (*_IMAGES, *_LABELS) else None for name in archive.files}
-
-
-class _Ignored:
-    """Stands in for NumPy numbers: accuracies beside the images, which nobody asks for."""
-
-    def __init__(self, *_: object) -> None:
-        pass
-
-    def __setstate__(self, _: object) -> None:
-        pass
-
-
-# DC, DSA and DM save accuracies as NumPy scalars, which weights_only refuses as foreign functions. Under
-# their names it finds these instead, so that no function of NumPy is called by a pickle.
-_STAND_INS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
-    type(name, (_Ignored,), {"__module__": module})
-    for module, name in (
-        ("numpy", "dtype"),
-        ("numpy.core.multiarray", "scalar"),
-        ("numpy._core.multiarray", "scalar"),
-    )
-]
 
 
 def _find_arrays(content: Any, experiment: int, path: Path) -> tuple[Any, Any]:  # noqa: ANN401 - arrays
@@ -147,13 +158,14 @@ def _find_arrays(content: Any, experiment: int, path: Path) -> tuple[Any, Any]: 
     if experiment != 0:
         msg = f"Expected several experiments in {path}, found one; leave experiment at 0."
         raise PoolError(msg)
-    if _is_array(content):
-        return content, None
     if _is_pair(content):
         return tuple(content)
+    if is_array_like(content) and not (isinstance(content, list | tuple) and num_dimensions(content[0]) > 1):
+        return content, None
     if isinstance(content, Mapping):
         images, labels = (
-            [content[name] for name in names if _is_array(content.get(name))] for names in (_IMAGES, _LABELS)
+            [content[name] for name in names if is_array_like(content.get(name))]
+            for names in (_IMAGES, _LABELS)
         )
         if len(images) == 1 and len(labels) <= 1:
             return images[0], labels[0] if labels else None
@@ -168,40 +180,10 @@ def _find_arrays(content: Any, experiment: int, path: Path) -> tuple[Any, Any]: 
 
 
 def _is_pair(content: object) -> bool:
-    return isinstance(content, list | tuple) and len(content) == 2 and all(map(_is_array, content))
-
-
-def _is_array(content: object) -> bool:
-    return hasattr(content, "shape") and hasattr(content, "dtype")
-
-
-def _to_array(values: Any, path: Path) -> NDArray[Any]:  # noqa: ANN401 - a tensor or an array
-    if not isinstance(values, np.ndarray):
-        import torch  # it is loaded already, or there were no tensors
-
-        if values.layout != torch.strided or values.is_quantized:
-            msg = f"Expected dense tensors in {path}, found layout {values.layout}; save them dense."
-            raise PoolError(msg)
-        values = values.detach()
-        values = (values.float() if values.dtype == torch.bfloat16 else values).numpy()
-    if values.dtype.kind not in "iuf":
-        msg = f"Expected arrays of numbers in {path}, found type {values.dtype}; save numbers."
-        raise PoolError(msg)
-    array: NDArray[Any] = values
-    return array
-
-
-def _channels_first(images: NDArray[Any], path: Path) -> NDArray[Any]:
-    shape = images.shape
-    if images.ndim == 4 and shape[1] in (1, 3) and images.size:
-        return images
-    if images.ndim == 4 and shape[3] in (1, 3) and images.size:
-        return images.transpose(0, 3, 1, 2)
-    msg = (
-        f"Expected images of shape (N, channels, height, width) in {path}, with 1 or 3 channels, found shape "
-        f"{shape}; reshape them, or name the right file."
-    )
-    raise PoolError(msg)
+    if not (isinstance(content, list | tuple) and len(content) == 2 and all(map(is_array_like, content))):
+        return False
+    images, labels = map(num_dimensions, content)
+    return images > 2 and images > labels
 
 
 def _refusal(path: Path, error: UnpicklingError) -> str:

@@ -10,6 +10,7 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -21,8 +22,9 @@ from semdd_lightning.pools.listing import ImageSource, Listing
 from semdd_lightning.pools.normalizations import Denormalization, NormalizationName
 from semdd_lightning.pools.pixel_values import settle_normalization
 from semdd_lightning.pools.reader import DiskPool
+from semdd_lightning.pools.result_names import ResultName
 from semdd_lightning.pools.stamps import file_stamp
-from semdd_lightning.pools.stated_labels import StatedLabels, labels_from_numbers
+from semdd_lightning.pools.stated_labels import StatedLabels, labels_from_column, labels_from_numbers
 from semdd_lightning.pools.tensor_files import NUMPY_SUFFIXES, TORCH_SUFFIXES, load_arrays
 
 
@@ -44,8 +46,9 @@ class TensorFile(DiskPool):
         labels: A second file with the labels; by default those in `path`, else the file named alike, as
             ``labels_best.pt`` beside ``images_best.pt``.
         normalization: What the pixels were normalised by. `auto` knows pixels from 0 to 1 and 0 to 255 by
-            themselves and takes the rest from `classes` where those are of a data set; `none` are pixels
-            from 0 to 1, `symmetric` from -1 to 1.
+            themselves and takes the rest from the file's name where that is ``res_DC_CIFAR10_...``, else
+            from `classes` where those are of a data set; `none` are pixels from 0 to 1, `symmetric` from -1
+            to 1.
         mean: The mean that was subtracted, one number a channel; goes with `std` and wins over
             `normalization`.
         std: The deviation that was divided by, one number a channel.
@@ -74,7 +77,11 @@ class TensorFile(DiskPool):
         Args:
             default: Classes to read the labels by where the reader has no class list of its own.
         """
-        return self._open()[1].registry(self._class_list(default))
+        stated = self._open()[1]
+        classes = self._class_list(default)
+        if classes is None and self._named is not None and stated.numbered:
+            classes = self._named.classes(len(stated.names))
+        return stated.registry(classes)
 
     def listing(self, registry: ClassRegistry | None = None) -> Listing:
         """Every image, named ``<class>/<file>-<row>.png``.
@@ -86,7 +93,7 @@ class TensorFile(DiskPool):
         images, stated = self._open()
         registry = self.registry() if registry is None else registry
         path = self._file()
-        normalization = settle_normalization(images, asked, self._data_set(), str(path))
+        normalization = settle_normalization(images, asked, self._data_set(), str(path), self._named)
         labels = stated.class_indices(registry)
         stem = path.stem if self.experiment == 0 else f"{path.stem}-{self.experiment}"
         rows = np.arange(len(images))
@@ -131,6 +138,11 @@ class TensorFile(DiskPool):
             )
             raise PoolError(msg)
         return Denormalization(tuple(mean), tuple(std))
+
+    @property
+    def _named(self) -> ResultName | None:
+        """What the file's name says, if it is that of a method's results."""
+        return ResultName.of(Path(self.path).name)
 
     def _data_set(self) -> str | None:
         """The data set that the class list is of, by its name or by its classes, as of a corrected list."""
@@ -209,6 +221,11 @@ def _stated_labels(labels: NDArray[Any], num_images: int, place: str) -> StatedL
             f"Expected labels of shape ({num_images},) or ({num_images}, classes) in {place}, one for each "
             f"image, found shape {labels.shape}; name the labels that belong to the images."
         )
+        raise PoolError(msg)
+    if labels.dtype.kind == "U":
+        if labels.ndim == 1:
+            return labels_from_column(pa.chunked_array([pa.array(labels.tolist(), pa.string())]), place)
+        msg = f"Expected one name for each image in {place}, found shape {labels.shape}; give one a row."
         raise PoolError(msg)
     if labels.ndim == 1:
         return labels_from_numbers(labels, place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from semdd_lightning.pools.class_folders import class_folder_names, require_imag
 from semdd_lightning.pools.files import is_image_name, list_files
 from semdd_lightning.pools.labelled_files import list_labelled_files
 from semdd_lightning.pools.listing import Listing
+from semdd_lightning.pools.tables.file_names import relative_name
+from semdd_lightning.pools.text_files import read_lines
 from semdd_lightning.pools.wnid_files import WnidFiles
 
 
@@ -71,7 +74,7 @@ class TinyImageNetFiles(WnidFiles):
         """The sorted wnids: out of ``wnids.txt``, else the training folders."""
         root = self._root()
         file = root / "wnids.txt"
-        wnids = file.read_text(encoding="utf-8").split() if file.is_file() else None
+        wnids = " ".join(read_lines(file)).split() if file.is_file() else None
         if wnids is None:
             wnids = class_folder_names(root / "train") if (root / "train").is_dir() else []
         bad = [wnid for wnid in wnids if not is_wnid(wnid)]
@@ -96,21 +99,32 @@ class TinyImageNetFiles(WnidFiles):
 def _words(root: Path) -> dict[str, str]:
     """The first name of each wnid in ``words.txt``, where that is there."""
     file = root / "words.txt"
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    lines = read_lines(file) if file.is_file() else []
     cells = (line.split("\t", 1) for line in lines if "\t" in line)
     return {wnid: names.split(",")[0].strip() for wnid, names in cells if names.split(",")[0].strip()}
 
 
 def _annotations(file: Path) -> dict[str, str]:
     """Wnid of each validation image, by file name."""
-    try:
-        lines = [line.split("\t") for line in file.read_text(encoding="utf-8").splitlines() if line]
-    except OSError as error:
-        msg = f"Expected annotations in {file}, found: {error.strerror}; unpack tiny-imagenet-200.zip again."
-        raise PoolError(msg) from error
+    lines = [line.split("\t") for line in read_lines(file) if line]
     bad = [cells for cells in lines if len(cells) < 2 or not is_wnid(cells[1])]
     if bad or not lines:
         found = repr("\t".join(bad[0])) if bad else "an empty file"
         msg = f"Expected lines `image, wnid, box` in {file}, found {found}; unpack the archive again."
         raise PoolError(msg)
+    repeated = [name for name, count in Counter(cells[0] for cells in lines).items() if count > 1]
+    outside = [cells[0] for cells in lines if not _is_plain(cells[0])]
+    if repeated or outside:
+        msg = (
+            f"Expected the name of each image once in {file}, found {some_of(repeated or outside)}"
+            f"{' more than once' if repeated else ''}; unpack the archive again."
+        )
+        raise PoolError(msg)
     return {cells[0]: cells[1] for cells in lines}
+
+
+def _is_plain(name: str) -> bool:
+    try:
+        return relative_name(name) == name
+    except ValueError:
+        return False

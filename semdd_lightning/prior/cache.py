@@ -7,20 +7,20 @@ key was made of.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from semdd_lightning.atomic import write_atomically
+from semdd_lightning.errors import DamageError
+from semdd_lightning.tensor_blocks import read_tensors, write_tensors
 
 SHARD_SIZE = 1024
 """Images of a shard: the unit that is encoded, written and handed to a rank. Part of the cache's key."""
@@ -29,21 +29,7 @@ FORMAT = 1
 """Version of layout and encoding rules; part of every key."""
 
 _TENSOR = "embeddings"
-_METADATA = "semdd"
 _log = logging.getLogger(__name__)
-
-
-def content_key(identity: Mapping[str, Any]) -> str:
-    """SHA-256 (hex) of an identity; the order of its entries plays no part.
-
-    Args:
-        identity: Plain JSON values.
-
-    >>> content_key({"a": 1, "b": (2,)}) == content_key({"b": [2], "a": 1})
-    True
-    """
-    text = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -62,49 +48,44 @@ class CachedTensor:
     rows: int
     columns: int | None = None
 
-    def write(self, tensor: Tensor, **notes: str) -> None:
+    def write(self, tensor: Tensor, **notes: float) -> None:
         """Write the matrix atomically.
 
         Args:
             tensor: Float32 matrix on the CPU, shape ``(rows, columns)``.
-            notes: Further metadata.
+            notes: Numbers to keep with it.
 
         Raises:
-            CacheError: If the folder cannot be written.
+            DiskError: If the folder cannot be written.
         """
-        tensor = tensor.contiguous()
-        metadata = {**notes, "key": self.key, "name": self.path.name, "sha256": _digest(tensor)}
-        # One entry, as safetensors writes several in random order and equal content shall be equal bytes.
-        header = {_METADATA: json.dumps(metadata, sort_keys=True)}
-        write_atomically(self.path, save({_TENSOR: tensor}, header))
+        write_tensors(self.path, self.key, {_TENSOR: tensor}, notes)
 
-    def read(self) -> tuple[Tensor, dict[str, str]] | None:
-        """The matrix and its metadata; None if there is none that can be trusted."""
-        if not self.path.is_file():
+    def read(self) -> tuple[Tensor, dict[str, float]] | None:
+        """The matrix and the numbers kept with it; None if there is none that can be trusted."""
+        try:
+            self.path.stat()
+        except OSError:  # none there, or nobody may look; whoever writes it will say so
             return None
         try:
-            with safe_open(self.path, framework="pt") as file:
-                metadata = json.loads((file.metadata() or {}).get(_METADATA, "{}"))
-                tensor: Tensor = file.get_tensor(_TENSOR).clone()
-        except (SafetensorError, OSError, ValueError) as error:
-            _distrust(self.path, f"it cannot be read ({error})")
+            tensors, own = read_tensors(self.path, self.key)
+        except DamageError as error:
+            _distrust(self.path, str(error))
             return None
-        fault = self._fault(tensor, metadata)
+        fault = self._fault(tensors) if own.sha256 is not None else "no digest"
         if fault:
             _distrust(self.path, fault)
             return None
-        return tensor, metadata
+        return tensors[_TENSOR].clone(), own.notes  # a copy, as the file may be replaced
 
-    def _fault(self, tensor: Tensor, metadata: Mapping[str, str]) -> str:
-        if metadata.get("key") != self.key or metadata.get("name") != self.path.name:
-            return "it belongs to another key or place"
+    def _fault(self, tensors: Mapping[str, Tensor]) -> str:
+        tensor = tensors.get(_TENSOR)
+        if tensor is None or len(tensors) > 1:
+            return f"other tensors ({', '.join(tensors) or 'none'})"
         if tensor.dtype != torch.float32 or tensor.ndim != 2 or len(tensor) != self.rows:
-            return f"expected {self.rows} float32 rows, found {tuple(tensor.shape)} of {tensor.dtype}"
+            return f"{tuple(tensor.shape)} of {tensor.dtype} in place of {self.rows} float32 rows"
         if self.columns is not None and tensor.shape[1] != self.columns:
-            return f"expected {self.columns} columns, found {tensor.shape[1]}"
-        if not bool(torch.isfinite(tensor).all()):
-            return "it holds values that are not finite"
-        return "" if metadata.get("sha256") == _digest(tensor) else "its checksum does not fit"
+            return f"{tensor.shape[1]} columns in place of {self.columns}"
+        return "" if bool(torch.isfinite(tensor).all()) else "values that are not finite"
 
 
 def describe_folder(folder: Path, identity: Mapping[str, Any]) -> None:
@@ -115,12 +96,14 @@ def describe_folder(folder: Path, identity: Mapping[str, Any]) -> None:
         identity: What the key was made of.
 
     Raises:
-        CacheError: If the folder cannot be written.
+        DiskError: If the folder cannot be written.
     """
     content = (json.dumps(identity, indent=2, sort_keys=True) + "\n").encode()
     path = folder / "key.json"
-    if not path.is_file() or path.read_bytes() != content:
-        write_atomically(path, content)
+    with suppress(OSError):  # what cannot be read is written, or said to be unwritable
+        if path.read_bytes() == content:
+            return
+    write_atomically(path, content)
 
 
 def shard_ranges(num_images: int, shard_size: int) -> tuple[range, ...]:
@@ -139,8 +122,4 @@ def shard_ranges(num_images: int, shard_size: int) -> tuple[range, ...]:
 
 
 def _distrust(path: Path, reason: str) -> None:
-    _log.warning("%s is not trusted and has to be made again: %s.", path, reason)
-
-
-def _digest(tensor: Tensor) -> str:
-    return hashlib.sha256(tensor.numpy().data).hexdigest()
+    _log.warning("%s is not trusted and has to be made again; found in it: %s.", path, reason)

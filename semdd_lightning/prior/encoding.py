@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice, tee
 
 import numpy as np
 import torch
@@ -17,13 +17,15 @@ from semdd_lightning.prior.loaded_clip import LoadedClip
 from semdd_lightning.prior.timm_prior import LoadedTimm
 from semdd_lightning.threads import map_ahead
 
+Encoder = LoadedClip | LoadedTimm
+
 _MOST_WORKERS = 32  # a GPU takes what some twenty cores decode
 
 
 def encode_shards(
     pool: Pool,
-    clip: LoadedClip | LoadedTimm,
-    shards: Sequence[range],
+    clip: Encoder,
+    shards: Iterable[range],
     batch_size: int,
     advance: Callable[[int], None],
 ) -> Iterator[Tensor]:
@@ -35,7 +37,7 @@ def encode_shards(
     Args:
         pool: The pool.
         clip: The model.
-        shards: Image indices of each shard.
+        shards: Image indices of each shard, asked for when their first images are to be decoded.
         batch_size: Images of one forward pass.
         advance: Called with the number of images after each batch.
 
@@ -58,8 +60,9 @@ def encode_shards(
             raise CacheError(msg) from error
 
     workers = min(_MOST_WORKERS, os.cpu_count() or 1)
-    decoded = map_ahead(load, chain.from_iterable(shards), workers=workers, ahead=2 * batch_size)
-    for shard in shards:
+    to_decode, to_encode = tee(shards)
+    decoded = map_ahead(load, chain.from_iterable(to_decode), workers=workers, ahead=2 * batch_size)
+    for shard in to_encode:
         parts: list[Tensor] = []
         for start in range(shard.start, shard.stop, batch_size):
             images = list(islice(decoded, min(batch_size, shard.stop - start)))

@@ -11,10 +11,11 @@ from typing import Any, cast
 
 import open_clip
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
-from semdd_lightning.errors import PriorError
+from semdd_lightning.atomic import write_atomically
+from semdd_lightning.errors import DiskError, PriorError
 from semdd_lightning.prior.loaded_clip import LoadedClip
 from semdd_lightning.prior.sources import ModelSource
 
@@ -56,6 +57,8 @@ def _build(source: ModelSource) -> nn.Module:
                 require_pretrained=True,
                 device="cpu",
             )
+    except DiskError:
+        raise
     except Exception as error:  # a broken file fails in as many ways as there are formats
         msg = (
             f"Expected {source.weights} to hold weights of {source.architecture!r}, found "
@@ -100,7 +103,7 @@ def _readable_weights(weights: Path) -> Iterator[Path]:
     tensors = {name: value.contiguous().clone() for name, value in state.items() if name not in settings}
     with TemporaryDirectory(prefix="semdd-") as folder:
         converted = Path(folder) / "weights.safetensors"
-        save_file(tensors, converted)
+        write_atomically(converted, save(tensors))
         yield converted
 
 

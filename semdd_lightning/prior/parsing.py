@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from semdd_lightning.errors import PriorError
 from semdd_lightning.prior.named_models import Activation
 from semdd_lightning.prior.open_clip_prior import OpenClipPrior
 from semdd_lightning.prior.timm_prior import TimmPrior
 
 Prior = OpenClipPrior | TimmPrior
+AnyPrior = Prior | Path | str
+"""A prior, or its name as `parse_prior` takes it."""
 
 
 def prior_kind(description: Mapping[str, Any]) -> type[OpenClipPrior] | type[TimmPrior]:
@@ -23,6 +26,23 @@ def prior_kind(description: Mapping[str, Any]) -> type[OpenClipPrior] | type[Tim
     if path is None:
         return TimmPrior if "name" in description else OpenClipPrior
     return TimmPrior if str(path).rpartition(".")[2] == TimmPrior.__name__ else OpenClipPrior
+
+
+def as_prior(prior: object) -> Prior:
+    """A prior as it is; a name or a folder as `parse_prior` takes it.
+
+    Args:
+        prior: What a user gave as a prior.
+
+    Raises:
+        PriorError: If it is neither.
+    """
+    if isinstance(prior, OpenClipPrior | TimmPrior):
+        return prior
+    if isinstance(prior, str | Path):
+        return parse_prior(str(prior))
+    msg = f"Expected a prior or its name, found {prior!r}; give OpenClipPrior(...), or MODEL:TAG."
+    raise PriorError(msg)
 
 
 def parse_prior(text: str) -> Prior:

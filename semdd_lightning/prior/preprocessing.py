@@ -64,8 +64,8 @@ class Preprocessing:
         interpolation = config.get("interpolation") or defaults.interpolation
         return cls(
             size=_pair(image_size),
-            mean=_channels(config.get("mean", defaults.mean)),
-            std=_channels(config.get("std", defaults.std)),
+            mean=_channels(_given(config, "mean", defaults.mean)),
+            std=_channels(_given(config, "std", defaults.std)),
             interpolation="bicubic" if interpolation == "random" else str(interpolation),
             resize_mode=str(config.get("resize_mode") or defaults.resize_mode),
             fill_color=int(config.get("fill_color", defaults.fill_color)),
@@ -196,6 +196,12 @@ def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
         return size, size
     height, width = size
     return int(height), int(width)
+
+
+def _given(config: Mapping[str, Any], name: str, default: Any) -> Any:  # noqa: ANN401 - values of JSON
+    """An entry of a configuration; null is as good as none."""
+    value = config.get(name)
+    return default if value is None else value
 
 
 def _channels(value: Any) -> tuple[float, ...]:  # noqa: ANN401 - a number or a list of JSON

@@ -9,20 +9,20 @@ import torch
 from semdd_lightning.errors import PriorError
 from semdd_lightning.prior.embedding import PoolEmbeddings
 from semdd_lightning.prior.open_clip_prior import OpenClipPrior
-from semdd_lightning.prior.parsing import Prior
-from semdd_lightning.prior.timm_prior import TimmPrior
+from semdd_lightning.prior.parsing import AnyPrior, Prior, as_prior
 
 
-def listed_priors(prior: Prior | Sequence[Prior]) -> tuple[Prior, ...]:
+def listed_priors(prior: AnyPrior | Sequence[AnyPrior]) -> tuple[Prior, ...]:
     """One prior or several, as several.
 
     Args:
-        prior: The prior, or at least one, no two alike.
+        prior: What a user gave: one as `as_prior` takes it, or several, no two alike.
 
     Raises:
-        PriorError: If there is none, or one stands there twice.
+        PriorError: If there is none, one stands there twice, or one is no prior.
     """
-    priors = (prior,) if isinstance(prior, OpenClipPrior | TimmPrior) else tuple(prior)
+    given = prior if isinstance(prior, Sequence) and not isinstance(prior, str) else [prior]
+    priors = tuple(as_prior(one) for one in given)
     if not priors or any(one in priors[:place] for place, one in enumerate(priors)):
         msg = (
             f"Expected one prior or several that differ, found {len(priors)}"

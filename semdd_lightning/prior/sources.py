@@ -7,7 +7,6 @@ what does not fit is refused.
 from __future__ import annotations
 
 import hashlib
-import json
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -18,6 +17,7 @@ from open_clip.factory import get_model_config
 
 from semdd_lightning.errors import PriorError
 from semdd_lightning.prior.hub_weights import find_or_fetch_weights
+from semdd_lightning.prior.model_config import read_model_config
 from semdd_lightning.prior.named_models import Activation, check_named, clean_name, usual_preprocessing
 from semdd_lightning.prior.preprocessing import Preprocessing
 
@@ -168,16 +168,8 @@ def _directory_files(directory: Path) -> tuple[dict[str, Any], Path]:
             "place configuration, weights and, unless it is the built-in one, the tokenizer there."
         )
         raise PriorError(msg)
-    try:
-        config: dict[str, Any] = json.loads((directory / CONFIG_NAME).read_text(encoding="utf-8"))
-        _, _, text_cfg = (config["model_cfg"][name] for name in ("embed_dim", "vision_cfg", "text_cfg"))
-    except (ValueError, KeyError, TypeError) as error:
-        msg = (
-            f"Expected {directory / CONFIG_NAME} to be JSON with model_cfg (embed_dim, vision_cfg, "
-            f"text_cfg), found {error!r}; take the file that open_clip published with the weights."
-        )
-        raise PriorError(msg) from error
-    _check_offline(directory, text_cfg)
+    config = read_model_config(directory / CONFIG_NAME, weights)
+    _check_offline(directory, config["model_cfg"]["text_cfg"])
     return config, weights
 
 

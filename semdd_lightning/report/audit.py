@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from semdd_lightning.report.tables import print_next_commands, table_of_rows
+from semdd_lightning.names import shown
+from semdd_lightning.report.tables import plain, print_next_commands, print_plain, table_of_rows
 
 _FOLDERS = 12  # shown where fewer are suspect
 _SHOWN = 5  # examples of single images
@@ -33,7 +34,7 @@ def print_audit(record: Mapping[str, Any], problem: str | None, next_commands: S
     console.print(folder_table(record))
     console.print(table_of_rows("semdd audit", _rows(record)))
     if problem is not None:
-        console.print(problem, highlight=False, soft_wrap=True, markup=False)
+        print_plain(console, problem)
     print_next_commands(console, next_commands)
 
 
@@ -45,9 +46,9 @@ def folder_table(record: Mapping[str, Any]) -> Table:
     """
     folders = record["folders"]
     faulty = sum(folder["verdict"] != "ok" for folder in folders)
-    shown = folders[: max(_FOLDERS, faulty)]
+    listed = folders[: max(_FOLDERS, faulty)]
     title = "Folders, the most suspect first"
-    table = Table(title=title if len(shown) == len(folders) else f"{title}: {len(shown)} of {len(folders)}")
+    table = Table(title=title if len(listed) == len(folders) else f"{title}: {len(listed)} of {len(folders)}")
     for column in ("folder", "class"):
         table.add_column(column, overflow="fold")
     for column in ("agreement", "real images"):
@@ -55,29 +56,31 @@ def folder_table(record: Mapping[str, Any]) -> Table:
     table.add_column("resembles", overflow="fold")
     table.add_column("share", justify="right")
     table.add_column("verdict")
-    for folder in shown:
+    for folder in listed:
         expected = folder["reference_agreement"]
         colour = _COLOURS[folder["verdict"]]
         table.add_row(
-            escape(folder["folder"]),
-            escape(folder["class"]),
+            plain(shown(folder["folder"])),
+            plain(shown(folder["class"])),
             f"{folder['agreement']:.0%}",
             "-" if expected is None else f"{expected:.0%}",
-            escape(folder["suspected_class"]),
+            plain(shown(folder["suspected_class"])),
             f"{folder['share']:.0%}",
-            f"[{colour}]{folder['verdict']}[/]",
+            plain(folder["verdict"], colour),
         )
     return table
 
 
-def _rows(record: Mapping[str, Any]) -> dict[str, str]:
-    rows = {
-        "pool": escape(record["pool"]),
+def _rows(record: Mapping[str, Any]) -> dict[str, str | Text]:
+    rows: dict[str, str | Text] = {
+        "pool": record["pool"],
         "images": f"{record['images_audited']:,} usable, {len(record['unusable']):,} unusable or duplicates",
-        "class order": "\n".join(_order(order) for order in record["order"]),
+        "class order": Text("\n").join(_order(order) for order in record["order"]),
     }
     if not record["prior_knows_classes"]:
-        rows["CLIP"] = "[yellow]cannot tell these classes apart: that nothing is found proves nothing[/]"
+        rows["CLIP"] = plain(
+            "cannot tell these classes apart: that nothing is found proves nothing", "yellow"
+        )
     rows["single images"] = _examples(
         [f"{i['path']} ({i['class']}): looks like {i['looks_like']}" for i in record["images"]]
     )
@@ -85,15 +88,16 @@ def _rows(record: Mapping[str, Any]) -> dict[str, str]:
     rows["near duplicates"] = _examples([_pair(pair) for pair in record["duplicates"]])
     if record["leaked"] is not None:
         rows["leaked from test"] = _examples([_pair(pair) for pair in record["leaked"]])
-    rows["verdict"] = VERDICTS[record["verdict"]]
+    rows["verdict"] = Text.from_markup(VERDICTS[record["verdict"]])
     return rows
 
 
-def _order(order: Mapping[str, Any]) -> str:
+def _order(order: Mapping[str, Any]) -> Text:
     voters = " and ".join(order["voters"])
-    text = f"by {voters}: {order['accuracy']:.1%} of the images look like the class of their folder"
+    text = plain(f"by {voters}: {order['accuracy']:.1%} of the images look like the class of their folder")
     if order["moved_folders"]:
-        text += f"; [red]{order['best_accuracy']:.1%} in another order, {order['moved_folders']} moved[/]"
+        moved = f"{order['best_accuracy']:.1%} in another order, {order['moved_folders']} moved"
+        text.append("; ").append(moved, "red")
     return text
 
 
@@ -106,4 +110,4 @@ def _examples(lines: Sequence[str]) -> str:
     if not lines:
         return "none"
     more = [f"and {len(lines) - _SHOWN:,} more"] if len(lines) > _SHOWN else []
-    return escape("\n".join([f"{len(lines):,}", *lines[:_SHOWN], *more]))
+    return "\n".join([f"{len(lines):,}", *map(shown, lines[:_SHOWN]), *more])

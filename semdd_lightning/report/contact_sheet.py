@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import textwrap
+import warnings
+from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from semdd_lightning.atomic import write_atomically
+from semdd_lightning.names import shown
 from semdd_lightning.pools import Pool, decode_image
 
 MOST_CLASSES = 20
@@ -25,8 +29,11 @@ def write_contact_sheet(path: Path, table: pd.DataFrame, pool: Pool) -> Path:
         table: score table of a selection.
         pool: the pool that the selection was made from.
     """
-    figure = draw_contact_sheet(table, pool)
-    figure.savefig(path, format="png")
+    content = BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # a class named in Chinese
+        draw_contact_sheet(table, pool).savefig(content, format="png")
+    write_atomically(path, content.getbuffer())
     return path
 
 
@@ -50,8 +57,8 @@ def draw_contact_sheet(table: pd.DataFrame, pool: Pool) -> Figure:
             axes = figure.add_subplot(grid[row, column])
             _show(axes, pool, image["path"])
             if column == 0:
-                name = textwrap.shorten(str(image["class_name"]), 16, placeholder="...")
-                axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
+                name = textwrap.shorten(shown(image["class_name"]), 16, placeholder="...")
+                axes.set_ylabel(name, parse_math=False, rotation=0, ha="right", va="center", fontsize=8)
             if row == 0:
                 axes.set_title(f"{column + 1}", fontsize=7)
         for column, (_, image) in enumerate(_rejected(table, label).iterrows()):

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from rich.console import Console
-from rich.markup import escape
 
+from semdd_lightning.names import shown
 from semdd_lightning.pools.inspection import PoolInspection
 from semdd_lightning.report.byte_size import readable_size
-from semdd_lightning.report.tables import print_next_commands, table_of_rows
+from semdd_lightning.report.tables import print_next_commands, print_plain, table_of_rows
 
 _SHOWN = 5  # examples in a cell
 
@@ -24,11 +24,10 @@ def print_pool_table(found: PoolInspection, next_commands: Sequence[str], snippe
         snippet: The part of a config that names the pool.
     """
     console = Console()
-    rows = {label: escape(value) for label, value in pool_rows(found).items()}
-    console.print(table_of_rows(f"semdd pool inspect: {escape(found.path)}", rows))
+    console.print(table_of_rows(f"semdd pool inspect: {shown(found.path)}", pool_rows(found)))
     print_next_commands(console, next_commands)
     console.print("In a config:")
-    console.print(snippet, highlight=False, soft_wrap=True, markup=False)
+    print_plain(console, snippet)
 
 
 def pool_rows(found: PoolInspection) -> dict[str, str]:
@@ -45,7 +44,9 @@ def pool_rows(found: PoolInspection) -> dict[str, str]:
         "classes": f"{len(counts):,}: {_some(_class_labels(found))}",
         "usable images": f"{sum(counts):,}",
         "images a class": f"{min(counts):,} at least, median {np.median(counts):,g}, {max(counts):,} at most",
-        "fewer than the median": _some([f"{name}: {count}" for name, count in found.short_classes.items()]),
+        "fewer than the median": _some(
+            [f"{shown(name)}: {count}" for name, count in found.short_classes.items()]
+        ),
         "image sizes": _counted(found.image_sizes),
         "formats": _counted(found.formats),
         "bytes": readable_size(found.bytes),
@@ -59,7 +60,7 @@ def pool_rows(found: PoolInspection) -> dict[str, str]:
 
 def _class_labels(found: PoolInspection) -> list[str]:
     pairs = zip(found.class_names, found.class_folders, strict=True)
-    return [name if name == folder else f"{name} ({folder})" for name, folder in pairs]
+    return [shown(name if name == folder else f"{name} ({folder})") for name, folder in pairs]
 
 
 def _some(values: Sequence[str]) -> str:
@@ -74,6 +75,6 @@ def _counted(counts: Mapping[str, int]) -> str:
 def _examples(reasons: Mapping[str, str], between: str) -> str:
     if not reasons:
         return "none"
-    lines = [f"{path}{between}{reason}" for path, reason in list(reasons.items())[:_SHOWN]]
+    lines = [shown(f"{path}{between}{reason}") for path, reason in list(reasons.items())[:_SHOWN]]
     more = [f"and {len(reasons) - _SHOWN:,} more"] if len(reasons) > _SHOWN else []
     return "\n".join([f"{len(reasons):,}", *lines, *more])

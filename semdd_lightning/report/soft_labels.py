@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from semdd_lightning.report.byte_size import readable_size
-from semdd_lightning.report.tables import print_next_commands, table_of_rows
+from semdd_lightning.report.tables import plain, print_next_commands, table_of_rows
 
 
 def print_label_table(
@@ -33,6 +33,6 @@ def print_label_table(
         others.add_column("bytes", justify="right")
         others.add_column("", justify="right")
         for setting, count in costs:
-            others.add_row(setting, f"{count:,}", readable_size(count))
+            others.add_row(plain(setting), f"{count:,}", readable_size(count))
         console.print(others)
     print_next_commands(console, next_commands)

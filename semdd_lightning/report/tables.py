@@ -8,7 +8,9 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from semdd_lightning.names import shown_message
 from semdd_lightning.report.byte_size import readable_size
 
 STATISTICS = {
@@ -46,19 +48,39 @@ def print_selection_table(
     print_next_commands(console, next_commands)
 
 
-def table_of_rows(title: str, rows: Mapping[str, str]) -> Table:
+def plain(text: object, style: str = "") -> Text:
+    """A text that may hold names from outside, as it stands: no markup, no emoji codes, nothing that acts.
+
+    Args:
+        text: what to show.
+        style: rich's style of all of it.
+    """
+    return Text(shown_message(text), style=style)
+
+
+def table_of_rows(title: str, rows: Mapping[str, str | Text]) -> Table:
     """A table of two columns, what is known and its value, without a header.
 
     Args:
-        title: above the table, with rich's markup.
-        rows: label and value of every row, with rich's markup.
+        title: above the table.
+        rows: label and value of every row, plain or with a style of its own.
     """
-    table = Table(title=title, show_header=False)
+    table = Table(title=plain(title, "table.title"), show_header=False)
     table.add_column(style="bold")
     table.add_column()
     for label, value in rows.items():
-        table.add_row(label, value)
+        table.add_row(label, value if isinstance(value, Text) else plain(value))
     return table
+
+
+def print_plain(console: Console, text: str) -> None:
+    """Print lines that may hold names from outside, not wrapped, so that they can be copied.
+
+    Args:
+        console: the terminal.
+        text: the lines.
+    """
+    console.print(plain(text), soft_wrap=True)
 
 
 def print_next_commands(console: Console, commands: Sequence[str]) -> None:
@@ -66,12 +88,12 @@ def print_next_commands(console: Console, commands: Sequence[str]) -> None:
 
     Args:
         console: the terminal.
-        commands: without markup; none prints nothing.
+        commands: what `names.command` gave; none prints nothing.
     """
     if commands:
         console.print("Next:")
     for command in commands:
-        console.print(f"  {command}", highlight=False, soft_wrap=True, markup=False)
+        print_plain(console, f"  {command}")
 
 
 def statistics_table(report: Mapping[str, Mapping[str, float | None]]) -> Table:
@@ -152,9 +174,9 @@ def _run_rows(result: Mapping[str, Any]) -> dict[str, str]:
     rows = {label: str(result[key]) for label, key in named.items() if result.get(key) is not None}
     if result.get("labels"):
         rows["labels"] = _labels(result["labels"])
-    rows |= dict(
-        _metric(name, value, result["evaluated"]) for name, value in sorted(result["metrics"].items())
-    )
+    if result.get("cut_short"):
+        rows["no full run"] = "; ".join(result["cut_short"])
+    rows |= dict(_metric(name, value, result) for name, value in sorted(result["metrics"].items()))
     if result.get("best"):
         rows["best test top-1"] = _best(result["best"])
     if result.get("quirks"):
@@ -180,14 +202,15 @@ def _labels(labels: Mapping[str, Any]) -> str:
     return f"{kind}: {passes}, {labels['format']}, {readable_size(labels['bytes'])}"
 
 
-def _metric(name: str, value: float, evaluated: Mapping[str, int]) -> tuple[str, str]:
+def _metric(name: str, value: float, result: Mapping[str, Any]) -> tuple[str, str]:
     split, _, measure = name.partition("_")
     label = {"val": "validation", "test": "test", "train": "training"}.get(split, split)
     if measure == "loss":
         return f"{label} loss", f"{value:.4f}"
-    count = evaluated.get("validation" if split == "val" else split)
-    images = f" on {count:,} images" if count is not None else ""
-    return f"{label} {measure.replace('top', 'top-')}", f"{value:.2%} after the last pass{images}"
+    key = "validation" if split == "val" else split
+    count, when = result["evaluated"].get(key), result["measured"].get(key)
+    words = [f"{value:.2%}", when, None if count is None else f"on {count:,} images"]
+    return f"{label} {measure.replace('top', 'top-')}", " ".join(word for word in words if word)
 
 
 def _best(best: Mapping[str, float]) -> str:

@@ -59,15 +59,19 @@ class ReferenceEmbeddings:
         Args:
             num_classes: Number of classes C.
         """
-        vectors, labels, outputs = self.image_embeddings, self.labels.cpu(), self.classifier
-        return [
-            ReferenceEmbeddings(
-                vectors[rows.to(vectors.device)],
-                labels[rows],
-                None if outputs is None else outputs.rows(rows),
-            )
-            for rows in rows_by_class(labels, num_classes)
-        ]
+        return [self.rows(index) for index in rows_by_class(self.labels, num_classes)]
+
+    def rows(self, index: Tensor) -> ReferenceEmbeddings:
+        """Some of the images.
+
+        Args:
+            index: Rows ``(m,)``, int64.
+        """
+        return ReferenceEmbeddings(
+            self.image_embeddings[index.to(self.image_embeddings.device)],
+            self.labels.cpu()[index],
+            None if self.classifier is None else self.classifier.rows(index),
+        )
 
     def check(self, text_prototypes: Tensor) -> None:
         """Check that they belong to the pool's classes.

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
+from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection.scores import ClassImages
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ClassPool(ClassImages):
-    """The images of one class, in path order, with their scores; a sampler may keep it.
+    """The images of one class, in path order, with their scores; a sampler may keep it, but not change it.
 
     Args:
         rows: Pool rows of the images ``(n_c,)``, ascending, int64.
@@ -43,3 +45,51 @@ class Picks:
     values: Tensor
     ranking: Tensor | None = None
     kept: int = 0
+
+
+def check_picks(picks: Picks, num_images: int, ipc: int, sampler: str) -> None:
+    """Check that a sampler, which may be anybody's, chose from a class what it was asked for.
+
+    Args:
+        picks: What it gave back.
+        num_images: Images of the class n_c.
+        ipc: Images that were to be picked.
+        sampler: Its name.
+
+    Raises:
+        SelectionError: If these are not ``ipc`` different images of the class, each with a value, or stage 1
+            is no ranking of the class.
+    """
+    if not isinstance(picks, Picks):
+        problem = f"Picks, found {type(picks).__name__}"
+    elif not _positions(picks.order, ipc, num_images):
+        problem = f"{ipc} different positions below {num_images} as order, found {_told(picks.order)}"
+    elif not (isinstance(picks.values, Tensor) and tuple(picks.values.shape) == (ipc,)):
+        problem = f"{ipc} numbers as values, found {_told(picks.values)}"
+    elif picks.ranking is None or (
+        _positions(picks.ranking, num_images, num_images) and ipc <= picks.kept <= num_images
+    ):
+        return
+    else:
+        problem = (
+            f"all {num_images} positions as ranking and kept in [{ipc}, {num_images}], found "
+            f"{_told(picks.ranking)} and {picks.kept}"
+        )
+    msg = f"Expected the sampler {sampler} to pick {problem}; correct its pick()."
+    raise SelectionError(msg)
+
+
+def _positions(found: object, count: int, num_images: int) -> bool:
+    """Whether these are so many different positions within a class."""
+    if not isinstance(found, Tensor) or found.dtype != torch.int64 or tuple(found.shape) != (count,):
+        return False
+    if bool((found < 0).any() | (found >= num_images).any()):
+        return False
+    return int(torch.zeros(num_images, dtype=torch.bool).index_fill_(0, found, True).sum()) == count
+
+
+def _told(found: object) -> str:
+    if not isinstance(found, Tensor):
+        return type(found).__name__
+    shown = ", ".join(map(str, found.flatten()[:10].tolist()))
+    return f"{found.dtype} of shape {tuple(found.shape)}: {shown}{' ...' if found.numel() > 10 else ''}"

@@ -86,7 +86,7 @@ class PoolScorer:
         vectors = as_float64(self._stored(rows))  # memory of its own: a sampler may keep it
         similarities = self._similarities(vectors, class_index)
         images = self._images(class_index, rows, vectors, similarities)
-        scores = {name: score(images) for name, score in self._scores.items()}
+        scores = {name: score.checked(images) for name, score in self._scores.items()}
         return ClassPool(
             **vars(images),
             rows=rows,
@@ -106,7 +106,7 @@ class PoolScorer:
             vectors = self._scratch("vectors", tuple(stored.shape), torch.float64).copy_(stored)
             similarities = self._text(vectors, class_index)
             images = self._images(class_index, rows, vectors, similarities)
-            quality = rule.quality({score.name: score(images) for score, _ in rule.weighted_scores})
+            quality = rule.quality({score.name: score.checked(images) for score, _ in rule.weighted_scores})
             count = max(ceil_of_product(rule.refined_share, len(rows)), min(len(rows), self._ipc))
             return vectors[ranking(quality)[:count]].mean(dim=0), similarities.predicted
 

@@ -73,7 +73,10 @@ class QualityRule:
                 "score that counts a positive weight."
             )
             raise SelectionError(msg)
-        _ = self.weighted_scores
+        kinds = {type(score) for score, _ in self.weighted_scores}
+        if len(kinds) > len({kind.name for kind in kinds}):
+            msg = f"Expected scores with different names, found {self.scores}; rename one of the classes."
+            raise SelectionError(msg)
 
     @property
     def weighted_scores(self) -> list[tuple[Score, float]]:

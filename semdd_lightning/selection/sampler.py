@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
+from operator import index
 from typing import ClassVar
 
 import torch
@@ -13,7 +14,8 @@ from semdd_lightning.errors import SelectionError, TooFewImagesError
 from semdd_lightning.selection.checks import require_several_classes
 from semdd_lightning.selection.class_threads import CLASSES_AT_ONCE
 from semdd_lightning.selection.embeddings import Embeddings
-from semdd_lightning.selection.picks import ClassPool, Picks
+from semdd_lightning.selection.extensions import Named
+from semdd_lightning.selection.picks import ClassPool, Picks, check_picks
 from semdd_lightning.selection.pool_scorer import PoolScorer, map_pool
 from semdd_lightning.selection.quality import QualityRule
 from semdd_lightning.selection.scores import Confidence, Difficulty, Need
@@ -25,22 +27,18 @@ from semdd_lightning.selection.table import TableBuilder
 _OF_A_CLASSIFIER = (Difficulty.name, Confidence.name)  # whoever gives one sees what it says
 
 
-class Sampler(ABC):
+class Sampler(Named, ABC):
     """Chooses ``ipc`` images per class out of an embedded pool, each class by itself.
 
     A sampler is a frozen dataclass of its parameters and implements `pick`; it holds no state, and the same
     embeddings, ipc and seed give the same choice on any machine.
 
     Attributes:
-        name: Its short name.
-        meaning: One line that says what it chooses.
         uses: Names of the scores that `pick` looks at, beside relevance, separability and those of quality.
         needs: What it cannot choose without.
         classes_at_once: Classes that are picked from at the same time, at most.
     """
 
-    name: ClassVar[str]
-    meaning: ClassVar[str]
     uses: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[frozenset[Need]] = frozenset()
     classes_at_once: ClassVar[int] = CLASSES_AT_ONCE
@@ -60,9 +58,7 @@ class Sampler(ABC):
         Raises:
             SelectionError: If the sampler cannot work with these numbers.
         """
-        if ipc < 1:
-            msg = f"Expected ipc to be at least 1, found {ipc}; choose how many images a class keeps."
-            raise SelectionError(msg)
+        whole_number("ipc", ipc, at_least=1)
         if "several_classes" in self.needs:
             require_several_classes(num_classes)
 
@@ -87,16 +83,12 @@ class Sampler(ABC):
             TooFewImagesError: If a class has fewer than ``ipc`` images.
         """
         self.check(embeddings.num_classes, ipc)
-        if seed < 0:
-            msg = f"Expected seed to be at least 0, found {seed}; pass a non-negative integer."
-            raise SelectionError(msg)
+        ipc, seed = whole_number("ipc", ipc, at_least=1), whole_number("seed", seed, at_least=0)
         _check_counts(embeddings.counts(), ipc)
         sampler, rule = self.resolved(ipc), self.quality_rule
         if embeddings.num_classes == 1 and rule.scores is None:  # checked above: it asks for no separability
             rule = replace(rule, separability_weight=0.0)
-        for need in rule.rule_needs | self.needs:
-            if need != "several_classes":
-                needed(getattr(embeddings, need), need, self.name)
+        _check_needs(embeddings, rule.rule_needs | self.needs, self.name)
         shown = () if embeddings.classifier is None else _OF_A_CLASSIFIER
         score_by = SeveralPriorsScorer if embeddings.parts else PoolScorer
         scorer = score_by(embeddings, rule, ipc, (*self.uses, *shown))
@@ -105,6 +97,7 @@ class Sampler(ABC):
         def choose(class_index: int, rows: Tensor) -> Tensor:
             pool = scorer.class_pool(class_index, rows)
             picks = sampler.pick(pool, ipc, seed)
+            check_picks(picks, len(pool), ipc, self.name)
             table.add(pool, picks)
             return rows[picks.order]
 
@@ -120,6 +113,46 @@ class Sampler(ABC):
             ipc: Images to pick, >= 1.
             seed: Seed of the whole selection, >= 0; mix it with the class index before drawing.
         """
+
+
+def _check_needs(embeddings: Embeddings, needs: frozenset[Need], asked_by: str) -> None:
+    if "classifier" in needs:
+        needed(embeddings.classifier, "classifier", asked_by)
+    if "reference" in needs:
+        real = needed(embeddings.reference, "reference", asked_by)
+        counts = torch.bincount(real.labels.cpu(), minlength=embeddings.num_classes)
+        empty = torch.nonzero(counts == 0)[:, 0]
+        if len(empty):
+            others = f" ({len(empty) - 1} more classes have none)" if len(empty) > 1 else ""
+            msg = (
+                f"Expected reference images of every class for {asked_by}, found none of class "
+                f"{int(empty[0])}{others}; add real images of it, or choose without a reference."
+            )
+            raise SelectionError(msg)
+
+
+def whole_number(name: str, value: object, *, at_least: int) -> int:
+    """A count or a seed as a Python integer, whatever integer type it has.
+
+    Args:
+        name: What it is, for the message.
+        value: What a user gave.
+        at_least: The smallest that makes sense.
+
+    Raises:
+        SelectionError: If it is no whole number, or a smaller one.
+
+    >>> whole_number("ipc", torch.tensor(2), at_least=1)
+    2
+    """
+    try:
+        number = None if isinstance(value, bool) else index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = None
+    if number is None or number < at_least:
+        msg = f"Expected {name} to be at least {at_least}, found {value!r}; give a whole number."
+        raise SelectionError(msg)
+    return number
 
 
 def _check_counts(counts: Tensor, ipc: int) -> None:

@@ -103,6 +103,20 @@ class TableBuilder:
         self._reason[filtered] = self._filter_sentences[key]
 
 
+def score_columns(table: pd.DataFrame) -> list[str]:
+    """Names of the columns that hold scores, whosever they are: those before quality that have any value.
+
+    Args:
+        table: The table of a selection, with further columns perhaps.
+
+    >>> columns = {"predicted": [0], "mine": [0.5], "class_separability": [np.nan], "quality": [0.1]}
+    >>> score_columns(pd.DataFrame(columns))
+    ['mine']
+    """
+    behind = table.loc[:, "predicted":"quality"].columns[1:-1]
+    return [name for name in behind if table[name].notna().any()]
+
+
 def _nan(size: int) -> NDArray[np.float64]:
     return np.full(size, np.nan)
 

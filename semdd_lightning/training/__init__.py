@@ -25,6 +25,7 @@ from semdd_lightning.training.teachers import (
     TimmTeacher,
     TorchvisionTeacher,
 )
+from semdd_lightning.training.training_done import TrainingDone, training_done
 
 __all__ = [
     "BestOfEvaluations",
@@ -43,10 +44,12 @@ __all__ = [
     "Teacher",
     "TimmTeacher",
     "TorchvisionTeacher",
+    "TrainingDone",
     "distillation_loss",
     "mixed_label_loss",
     "parameter_groups",
     "rded_optimizer",
     "soft_cross_entropy",
     "soft_label_loss",
+    "training_done",
 ]

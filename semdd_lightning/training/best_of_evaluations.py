@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from itertools import islice
 from typing import Any
 
 import torch
@@ -11,12 +12,16 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from semdd_lightning.data import EvaluationImages, ImageDataModule
 from semdd_lightning.errors import ConfigError
+from semdd_lightning.training.training_done import training_done
 
 logger = logging.getLogger(__name__)
 
 
 class BestOfEvaluations(Callback):
     """Tests the student now and then while it trains, and keeps each top-1 accuracy.
+
+    The test after the last pass is that of ``trainer.test``, which follows the training: it counts as the
+    last of them and is not made twice. ``limit_test_batches`` holds for all of them.
 
     A maximum over tests is not an accuracy that one could have chosen the student by; it is here because
     published numbers are such maxima. Nothing is steered by it.
@@ -40,12 +45,13 @@ class BestOfEvaluations(Callback):
         return f"best_of_{len(self.top1)}"
 
     @property
-    def best(self) -> dict[str, float] | None:
-        """The highest top-1 accuracy, the pass after which it was seen, and out of how many; or none."""
+    def best(self) -> dict[str, Any] | None:
+        """The highest top-1 accuracy and its pass, out of how many, and the ``tests`` by pass; or none."""
         if not self.top1:
             return None
         passed, top1 = max(self.top1.items(), key=lambda item: item[1])
-        return {"top1": top1, "after_pass": passed, "evaluations": len(self.top1)}
+        tests = {str(after): accuracy for after, accuracy in self.top1.items()}
+        return {"top1": top1, "after_pass": passed, "evaluations": len(self.top1), "tests": tests}
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Decode the test split, or say that there is none."""
@@ -68,9 +74,15 @@ class BestOfEvaluations(Callback):
         steps = len(data.schedule.batches)
         done, rest = divmod(batch_idx + 1, steps)
         passed = trainer.current_epoch * data.passes_per_epoch + done
-        if data.test is None or rest or not evaluated_after(passed, data.passes, self.every, self.after):
+        if data.test is None or rest or passed == data.passes or trainer.limit_test_batches == 0:
             return
-        self.top1[passed] = accuracy_on_test(trainer, pl_module, data)
+        if evaluated_after(passed, data.passes, self.every, self.after):
+            self.top1[passed] = accuracy_on_test(trainer, pl_module, data)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The test of a finished training is the last one."""
+        if trainer.global_step and (done := training_done(trainer, _data(trainer))).whole:
+            self.top1[done.passes] = float(trainer.callback_metrics["test_top1"])
 
     def state_dict(self) -> dict[str, Any]:
         """Accuracies so far, for a run that is resumed."""
@@ -98,11 +110,12 @@ def evaluated_after(passed: int, passes: int, every: int | None, after: float) -
 
 @torch.no_grad()
 def accuracy_on_test(trainer: Trainer, module: LightningModule, data: ImageDataModule) -> float:
-    """Top-1 accuracy on the whole test split, over all processes; the module is left as it was."""
+    """Top-1 accuracy on the test split, over all processes; the module is left as it was."""
     metric = MulticlassAccuracy(data.num_classes, average="micro").to(module.device)
     training = module.training
     module.eval()
-    for loaded in data.test_dataloader():
+    loader, limit = data.test_dataloader(), trainer.limit_test_batches
+    for loaded in islice(loader, limit if isinstance(limit, int) else max(1, int(limit * len(loader)))):
         batch = data.on_after_batch_transfer(trainer.strategy.batch_to_device(loaded), 0)
         if not isinstance(batch, EvaluationImages):
             msg = (

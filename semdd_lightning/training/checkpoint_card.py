@@ -2,14 +2,59 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import ConfigDict, Field, with_config
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data.class_matching import class_mapping
 from semdd_lightning.errors import ClassListError
 from semdd_lightning.models import NormalizedNetwork
+from semdd_lightning.records import RECORD, checked
+
+MOST_PIXELS = 4096  # a side
+
+
+@with_config(RECORD | ConfigDict(extra="ignore"))
+@dataclass(frozen=True)
+class CheckpointCard:
+    """The form of what a checkpoint says of itself, as far as somebody relies on it."""
+
+    network: str | None
+    num_classes: Annotated[int, Field(ge=1)]
+    image_size: Annotated[int, Field(ge=1, le=MOST_PIXELS)]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    class_names: tuple[str, ...]
+    class_wnids: tuple[str, ...] | None
+    training_images: str | None = None
+    averaged: bool = False
+    data: dict[str, Any] = field(default_factory=dict)
+    recipe: dict[str, Any] = field(default_factory=dict)
+    accuracy: dict[str, Any] = field(default_factory=dict)
+    sha256: str | None = None
+    teacher: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        wnids = self.class_names if self.class_wnids is None else self.class_wnids
+        if not len(self.class_names) == len(wnids) == self.num_classes:
+            msg = f"{len(self.class_names)} class names and {len(wnids)} wnids of {self.num_classes} classes"
+            raise ValueError(msg)
+
+
+def require_card(card: object) -> dict[str, Any]:
+    """The card of a checkpoint, if it is one.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if not isinstance(card, dict):
+        msg = "another: it says nothing of its network and classes"
+        raise ValueError(msg)
+    checked(card, CheckpointCard)
+    return card
 
 
 def checkpoint_card(

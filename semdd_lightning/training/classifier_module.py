@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
 from typing import Any, Literal
 
 import torch
@@ -28,6 +29,7 @@ from semdd_lightning.training.checkpoint_card import checkpoint_card, class_orde
 from semdd_lightning.training.history import training_history
 from semdd_lightning.training.losses import mixed_label_loss
 from semdd_lightning.training.schedules import CosineLR, ScheduleFactory, fused, parameter_groups
+from semdd_lightning.training.training_done import TrainingDone, training_done, trial_steps
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +78,7 @@ class ClassifierModule(LightningModule):
         self.image_size = image_size
         self.optimizer = optimizer
         self.schedule = schedule
+        self.trained: TrainingDone | None = None  # what a loaded checkpoint says of its training
         self._half_cosine = False  # of the schedule, once it is built
         self.weight_decay_on: Literal["weights", "all"] = weight_decay_on
         normalized = NormalizedNetwork(build_network(network, num_classes, image_size), image_size, mean, std)
@@ -133,7 +136,7 @@ class ClassifierModule(LightningModule):
     def on_fit_start(self) -> None:
         """The command line links epochs to passes; a trainer made by hand may disagree."""
         data, epochs = self._data, self.trainer.max_epochs
-        if epochs != data.passes // data.passes_per_epoch:
+        if epochs != data.passes // data.passes_per_epoch and not trial_steps(self.trainer):
             logger.warning(
                 "Expected max_epochs %d for %d passes at %d an epoch, found %s; the schedule counts passes",
                 data.passes // data.passes_per_epoch,
@@ -188,8 +191,13 @@ class ClassifierModule(LightningModule):
         data, evaluated = self._data, self.network if self.averaged is None else self.averaged.module
         card = checkpoint_card(self.network, self.network_name, self.num_classes, data.registry)
         history = training_history(self.trainer, data, evaluated)
-        own = {"training_images": data.training_digest, "averaged": self.averaged is not None}
+        own = {
+            "training_images": data.training_digest,
+            "averaged": self.averaged is not None,
+            "trained": asdict(training_done(self.trainer, data)),
+        }
         checkpoint["semdd"] = card | own | history
+        checkpoint["epoch_losses"] = list(self._epoch_losses)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of other classes, or to go on training on other images.
@@ -211,6 +219,9 @@ class ClassifierModule(LightningModule):
                 "give the config.yaml of the run that wrote it."
             )
             raise ConfigError(msg)
+        if (trained := card.get("trained")) is not None:
+            self.trained = TrainingDone(**trained)
+        self._epoch_losses = checkpoint.get("epoch_losses", []) if resumes else []
 
     # ------------------------------------------------------------------ evaluation
 

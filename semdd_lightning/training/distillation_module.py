@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Literal
 
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 
-from semdd_lightning.data import PoolDataModule, TrainingImages
+from semdd_lightning.audit import Audit
+from semdd_lightning.data import ImageDataModule, PoolDataModule, TrainingImages
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.models import IMAGENET_MEAN, IMAGENET_STD, NetworkFactory
 from semdd_lightning.training.batch_statistics import CountedTwice
@@ -21,6 +23,8 @@ from semdd_lightning.training.teachers import (
     TeacherContext,
     checked_teacher,
 )
+
+logger = logging.getLogger(__name__)
 
 
 class DistillationModule(ClassifierModule):
@@ -52,6 +56,8 @@ class DistillationModule(ClassifierModule):
             evaluates the weights themselves.
         statistics_twice: update the running statistics of BatchNorm twice a step, as RDED's extra forward
             pass without gradient on each batch does. It is really made where the student draws at random.
+        teacher_batch_statistics: let the teacher's BatchNorm take the statistics of each batch it labels, as
+            SRe2L's CIFAR code does, which leaves its teacher in training mode. Its check does not.
     """
 
     def __init__(
@@ -71,6 +77,7 @@ class DistillationModule(ClassifierModule):
         label_weight: float = 0.0,
         ema_decay: float | None = None,
         statistics_twice: bool = False,
+        teacher_batch_statistics: bool = False,
     ) -> None:
         super().__init__(
             student, num_classes, image_size, optimizer, schedule, weight_decay_on, mean, std, ema_decay
@@ -86,15 +93,18 @@ class DistillationModule(ClassifierModule):
         self.temperature_squared = temperature_squared
         self.label_weight = label_weight
         self.statistics_twice = statistics_twice
+        self.teacher_batch_statistics = teacher_batch_statistics
         self.teacher = teacher
         self._frozen: FrozenTeacher | None = None
+        self._checked_on: ImageDataModule | None = None  # what the teacher was built for and checked on
         self._batch_labels: BatchLabels | None = None
         self._counted_twice: CountedTwice | None = None
         self.teacher_card: dict[str, Any] | None = None
+        self.audit: Audit | None = None  # what the teacher saw of the pool, where it differs with the folders
 
     def prepare_data(self) -> None:
         """Refuse a teacher that is missing or counts other classes before the pool is embedded."""
-        if self.trainer.state.fn == "fit" and self._frozen is None:
+        if self.trainer.state.fn == "fit" and self._checked_on is not self._data:
             if isinstance(self.teacher, SoftLabels):
                 self.teacher.check(self._label_request)
             else:
@@ -106,14 +116,27 @@ class DistillationModule(ClassifierModule):
         if stage != "fit":
             return
         self._counted_twice = CountedTwice(self.network) if self.statistics_twice else None
-        if self._frozen is not None:
+        if self._checked_on is self._data:
             return
         if isinstance(self.teacher, SoftLabels):
-            self._batch_labels, self.teacher_card = self.teacher.open(self._label_request)
+            self._batch_labels, self.teacher_card, self.audit = self.teacher.open(self._label_request)
+        else:
+            self._frozen, self.teacher_card, self.audit = checked_teacher(
+                self.teacher, self._context, self._data, self.trainer.strategy.root_device
+            )
+            self._use_batch_statistics(self._frozen)
+        self._checked_on = self._data
+
+    def _use_batch_statistics(self, teacher: FrozenTeacher) -> None:
+        if not self.teacher_batch_statistics:
             return
-        self._frozen, self.teacher_card = checked_teacher(
-            self.teacher, self._context, self._data, self.trainer.strategy.root_device
-        )
+        teacher.use_batch_statistics()
+        if self.trainer.world_size > 1:
+            logger.warning(
+                "teacher_batch_statistics: each of the %d processes takes the statistics of its own part of "
+                "the batch; the labels depend on their number",
+                self.trainer.world_size,
+            )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the teacher's card."""
@@ -142,7 +165,8 @@ class DistillationModule(ClassifierModule):
     @property
     def _label_request(self) -> LabelRequest:
         device = self.trainer.strategy.root_device
-        return LabelRequest(self._data, self._context, self.loss, self.temperature, device)
+        statistics = self.teacher_batch_statistics
+        return LabelRequest(self._data, self._context, self.loss, self.temperature, device, statistics)
 
     @property
     def _context(self) -> TeacherContext:
@@ -166,4 +190,5 @@ class DistillationModule(ClassifierModule):
     @property
     def quirks(self) -> list[str]:
         """Names of the switches that are on only to match a peer's code."""
-        return [*super().quirks, *(["statistics_twice"] if self.statistics_twice else [])]
+        switches = ("statistics_twice", "teacher_batch_statistics")
+        return [*super().quirks, *(name for name in switches if getattr(self, name))]

@@ -99,9 +99,10 @@ def test_an_existing_directory_is_not_touched(
     small: tuple[str, ...], workplace: Path, refused: Callable[..., str]
 ) -> None:
     (workplace / "table").mkdir()
+    (workplace / "table" / "mine").touch()
     message = refused("compare", *small, "--samplers", "random", "--out", "table")
     assert "nothing was overwritten" in message
-    assert list((workplace / "table").iterdir()) == []
+    assert [path.name for path in (workplace / "table").iterdir()] == ["mine"]
 
 
 def test_bad_input_is_refused_before_anything_is_written(

@@ -13,6 +13,7 @@ from semdd_lightning import __version__
 from semdd_lightning.cli.configs import packaged_configs
 from semdd_lightning.cli.main import COMMANDS, main
 from semdd_lightning.errors import PoolError
+from semdd_lightning.selection import SAMPLERS, SCORES
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,14 +42,23 @@ def test_help_and_version_do_not_wait_for_torch() -> None:
 def test_help_of_light_commands_does_not_wait_for_torch() -> None:
     code = (
         "import sys; from semdd_lightning.cli.main import main\n"
-        "for command in ('select', 'relabel', 'verify', 'compare'):\n"
+        "for command in ('pool', 'audit', 'relabel', 'verify'):\n"
         "    try: main([command, '--help'])\n"
         "    except SystemExit as stop: assert stop.code == 0\n"
         "sys.exit('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "usage: semdd compare" in done.stdout
+    assert "usage: semdd verify" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["select", "compare", "fit"])
+def test_help_lists_samplers_and_scores(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main([command, "--help"])
+    text = capsys.readouterr().out
+    for name, kind in (SAMPLERS | SCORES).items():
+        assert re.search(rf"^  {name} +{re.escape(kind.meaning)}$", text, re.MULTILINE)
 
 
 def test_unknown_command_lists_the_known(refused: Callable[..., str]) -> None:
@@ -62,7 +72,7 @@ def test_help_of_fit_documents_options_and_environment(capsys: pytest.CaptureFix
         main(["fit", "--help"])
     text = capsys.readouterr().out
     assert "usage: semdd" in text
-    assert "Exactly this new directory." in text
+    assert "Exactly this directory, new or left unfinished" in " ".join(text.split())
     assert "SEMDD_FIT__RUN__ROOT" in text
     described = text[text.index("A config is one experiment") : text.index("\noptions:")]
     known = {

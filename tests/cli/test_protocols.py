@@ -18,6 +18,7 @@ from semdd_lightning.cli.options import flatten, options_of
 from semdd_lightning.cli.protocol_facts import find_facts, matches
 from semdd_lightning.cli.protocols import read_protocol, resolve_protocol
 from semdd_lightning.errors import ConfigError
+from semdd_lightning.training.soft_labels import LabelFormat, StoreHeader
 
 DATA = """
 data:
@@ -202,7 +203,9 @@ def test_a_student_may_be_spelled_out_by_words(configs: list[str]) -> None:
 
 
 def write_checkpoint(path: Path, network: str | None) -> str:
-    torch.save({"semdd": {"network": network}}, path)
+    spread, names = (0.5, 0.5, 0.5), ["cat", "dog"]
+    built = {"network": network, "num_classes": 2, "image_size": 8, "mean": spread, "std": spread}
+    torch.save({"state_dict": {}, "semdd": {**built, "class_names": names, "class_wnids": None}}, path)
     return str(path)
 
 
@@ -233,6 +236,13 @@ def test_facts_of_an_experiment() -> None:
     assert find_facts({"model.student": 3}) == {}
 
 
+def write_header(store: Path, arguments: dict[str, Any], history: dict[str, Any]) -> None:
+    accuracy = {"top1": 0.5, "on": "images"}
+    described = {"teacher": "CheckpointTeacher", "arguments": arguments, "history": history}
+    card = {**described, "accuracy": accuracy, "sha256": ""}
+    StoreHeader({}, card, LabelFormat(10), 20, 2, False, 2).write(store)
+
+
 def test_stored_labels_go_by_the_teacher_that_made_them(workplace: Path) -> None:
     store = workplace / "labels"
     store.mkdir()
@@ -242,10 +252,9 @@ def test_stored_labels_go_by_the_teacher_that_made_them(workplace: Path) -> None
         ({"path": "runs/teachers/cifar100_conv3", "network": None}, "cifar100_conv3"),
         ({"name": "resnet18"}, "resnet18"),
     ):
-        (store / "labels.json").write_text(json.dumps({"teacher": {"arguments": arguments}}))
+        write_header(store, arguments, {})
         assert find_facts(options) == {"teacher": teacher}
-    card = {"arguments": {"path": "runs/best", "network": None}, "history": {"network": "conv3"}}
-    (store / "labels.json").write_text(json.dumps({"teacher": card}))
+    write_header(store, {"path": "runs/best", "network": None}, {"network": "conv3"})
     assert find_facts(options) == {"teacher": "conv3"}
     (store / "labels.json").write_text("<html>")
     assert find_facts(options) == {"teacher": "labels"}

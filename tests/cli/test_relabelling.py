@@ -293,7 +293,7 @@ def test_two_processes_label_and_learn_as_one(
     shared = LabelStore.open(Path("shared"))
     assert shared.header.key == alone.header.key
     for block in range(2):
-        for name, part in alone._open(block).items():
-            torch.testing.assert_close(shared._open(block)[name], part, atol=1e-5, rtol=1e-5)
+        for name, part in alone._read(block).items():
+            torch.testing.assert_close(shared._read(block)[name], part, atol=1e-5, rtol=1e-5)
     (run,) = (directory for directory in run_directories() if directory != one)
     assert _distance(student_weights(one), student_weights(run)) < 1e-4

@@ -70,7 +70,7 @@ def test_bad_pools_are_refused_before_torch_is_imported(workplace: Path, digits:
         (["--config=folders.yaml", "--ipc=2"], "missing, found nothing there"),
         (["--config=odd.yaml"], "Expected ipc of data.init_args to be a whole number, found 'many'"),
         ([str(digits), "--ipc=2", "--reference=missing"], "missing, found nothing there"),
-        ([str(digits), "--ipc=2", "--out=empty"], "nothing was overwritten"),
+        ([str(digits), "--ipc=2", "--out=loose"], "nothing was overwritten"),
         ([str(digits), "--ipc=2", "--out=file/below"], "Expected to make"),
     ]
     (workplace / "torn.yaml").write_text("data: [")
@@ -188,9 +188,10 @@ def test_an_existing_directory_is_not_touched(
     digits: Path, workplace: Path, refused: Callable[..., str]
 ) -> None:
     (workplace / "chosen").mkdir()
+    (workplace / "chosen" / "mine").touch()
     message = refused("select", str(digits), "--ipc=2", "--prior=digits", "--out=chosen")
     assert "nothing was overwritten" in message
-    assert list((workplace / "chosen").iterdir()) == []
+    assert [path.name for path in (workplace / "chosen").iterdir()] == ["mine"]
 
 
 def test_without_out_each_selection_has_its_own_directory(digits: Path, workplace: Path) -> None:

@@ -97,6 +97,7 @@ def test_print_config_has_the_keys_of_an_experiment(capsys: pytest.CaptureFixtur
         "std",
         "student",
         "teacher",
+        "teacher_batch_statistics",
         "temperature",
         "temperature_squared",
         "weight_decay_on",
@@ -139,16 +140,27 @@ def test_bad_values_are_one_message(
     assert words in message
 
 
-def test_epochs_must_be_whole(small: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        main(["fit", *small, "--data.passes=3", "--data.passes_per_epoch=2"])
-    assert "Expected passes_per_epoch to divide passes (3), found 2" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("--data.nonsense=1", "'nonsense' is not accepted"),
+        ("--nonsense=1", "unrecognized arguments: --nonsense=1"),
+        ("--data.passes=many", "Expected a <class 'int'>. Got value: many"),
+    ],
+)
+def test_a_misspelt_option_is_named_in_one_line(
+    option: str, words: str, refused: Callable[..., str], small: tuple[str, ...]
+) -> None:
+    (line,) = refused("fit", *small, option).splitlines()
+    assert words in line
 
 
-def test_a_misspelt_option_is_named(small: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        main(["fit", *small, "--data.nonsense=1"])
-    assert "'nonsense' is not accepted" in capsys.readouterr().err
+@pytest.mark.parametrize("seed", ["-1", str(2**32)])
+@pytest.mark.parametrize("option", ["--seed_everything", "--data.replay_seed"])
+def test_a_seed_out_of_range(
+    option: str, seed: str, refused: Callable[..., str], small: tuple[str, ...]
+) -> None:
+    assert f"from 0 to {2**32 - 1}, found {seed}" in refused("fit", *small, f"{option}={seed}")
 
 
 def test_an_existing_directory_is_not_touched(
@@ -212,12 +224,12 @@ def test_a_failing_test_loses_no_training(
 def test_the_first_process_of_a_further_node_makes_no_directory(
     variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from semdd_lightning.cli.semdd_cli import _is_first_process
+    from semdd_lightning.cli.semdd_cli import is_first_process
 
     monkeypatch.delenv("NODE_RANK", raising=False)
     monkeypatch.delenv("GROUP_RANK", raising=False)
-    assert _is_first_process()
+    assert is_first_process()
     monkeypatch.setenv(variable, "0")
-    assert _is_first_process()
+    assert is_first_process()
     monkeypatch.setenv(variable, "1")
-    assert not _is_first_process()
+    assert not is_first_process()

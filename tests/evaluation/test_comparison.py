@@ -85,6 +85,15 @@ def test_a_table_has_one_kind_of_labels() -> None:
         comparison_table(mixed, "random")
 
 
+def test_full_runs_and_others_are_no_table() -> None:
+    short = [dataclasses.replace(cell, cut_short=("max_steps=1",)) for cell in cells()]
+    assert comparison_table(short, "random")["n"].tolist() == [3, 3]
+    with pytest.raises(
+        ConfigError, match=r"two_stage with seed 0 cut short \(max_steps=1\) beside full ones"
+    ):
+        comparison_table([short[0], *cells()[1:]], "random")
+
+
 def test_table_by_pandas() -> None:
     generator = np.random.default_rng(0)
     runs = [Cell(name, seed, generator.random()) for seed in range(5) for name in ("a", "b", "c")]

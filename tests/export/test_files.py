@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from semdd_lightning.errors import RunError
+from semdd_lightning.errors import DiskError, RunError
 from semdd_lightning.export import new_directory, write_json, write_text
 
 
@@ -36,7 +36,7 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(DiskError, match=r"x\.json, found disk full; look at the disk"):
         write_json(tmp_path / "x.json", {"a": 1})
     assert list(tmp_path.iterdir()) == []
 
@@ -72,25 +72,3 @@ def test_an_existing_directory_is_refused(tmp_path: Path) -> None:
 def test_text_is_written_as_it_is(tmp_path: Path) -> None:
     write_text(tmp_path / "x.csv", "a,b\nü,1\n")
     assert (tmp_path / "x.csv").read_bytes() == "a,b\nü,1\n".encode()
-
-
-def test_a_claimed_directory_is_filled(tmp_path: Path) -> None:
-    wanted = tmp_path / "claimed"
-    wanted.mkdir()
-    with new_directory(wanted, claimed=True) as unfinished:
-        (unfinished / "file").write_text("x")
-    assert [path.name for path in tmp_path.iterdir()] == ["claimed"]
-    assert (wanted / "file").read_text() == "x"
-
-
-def test_a_claimed_directory_that_others_filled_is_refused(tmp_path: Path) -> None:
-    wanted = tmp_path / "claimed"
-    wanted.mkdir()
-
-    def fill() -> None:
-        with new_directory(wanted, claimed=True):
-            (wanted / "precious").write_text("y")
-
-    with pytest.raises(RunError, match="nothing was overwritten"):
-        fill()
-    assert [path.name for path in sorted(tmp_path.rglob("*"))] == ["claimed", "precious"]

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from semdd_lightning.errors import RunError
-from semdd_lightning.export import Manifest, build_component, describe, read_manifest, write_json
+from semdd_lightning.export import Manifest, build_component, describe, read_manifest
 from semdd_lightning.pools import ClassFolders, PoolReader
 from semdd_lightning.pools.digits import GeneratedDigits
 from semdd_lightning.prior import OpenClipPrior
+from semdd_lightning.records import write_record
 from semdd_lightning.selection import SAMPLERS, Sampler, TwoStage
 
 READERS = [
@@ -130,7 +131,7 @@ def test_a_manifest_comes_back(tmp_path: Path, folder: str) -> None:
     written = manifest(
         class_wnids=("n01440764", "n02084071"), cache_dir="/cache", reference=describe(READERS[2])
     )
-    write_json(tmp_path / folder / "manifest.json", asdict(written))
+    write_record(tmp_path / folder / "manifest.json", asdict(written))
     found = read_manifest(tmp_path)
     assert found == written
     assert isinstance(found.prior, dict)
@@ -145,11 +146,11 @@ def test_no_manifest(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("not json", "found something else"),
-        ("[]", "found something else"),
-        ("{}", "format"),
-        ('{"format": 1}', "format 1, this version reads 2"),
-        ('{"format": 2, "ipc": 3}', "missing"),
+        ("not json", "found Expecting value"),
+        ("[]", "found list in place of a mapping"),
+        ("{}", "pool: Field required"),
+        ('{"format": 1}', "format: Input should be 2"),
+        ('{"format": 2, "ipc": 3}', "pool: Field required"),
     ],
 )
 def test_another_file_is_no_manifest(tmp_path: Path, text: str, said: str) -> None:

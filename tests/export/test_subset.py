@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from PIL import Image
 
 from semdd_lightning.cli.verify import verify
 from semdd_lightning.data import PoolSelection, select
-from semdd_lightning.errors import RunError
+from semdd_lightning.errors import DiskError, RunError
 from semdd_lightning.export import (
     exported_images,
     read_manifest,
@@ -28,6 +28,7 @@ from semdd_lightning.pools import ClassFolders
 from semdd_lightning.pools.listing import ImageSource
 from semdd_lightning.pools.strings import Strings
 from semdd_lightning.prior import OpenClipPrior
+from semdd_lightning.records import write_record
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,17 @@ def test_a_table_of_another_selection_is_refused(chosen: PoolSelection, tmp_path
     table = read_table(out)
     table["step"] = 3 - table["step"]
     table.to_parquet(out / "scores.parquet", index=False)
+    with pytest.raises(RunError, match="found that it was changed since it was written"):
+        read_selection(out)
+    write_record(out / "manifest.json", asdict(chosen.manifest))  # as version 0.1 did, without its digest
     with pytest.raises(RunError, match="to belong to its manifest, found another"):
+        read_selection(out)
+    for broken in (b"", b"PAR1", (out / "scores.parquet").read_bytes()[:-9]):
+        (out / "scores.parquet").write_bytes(broken)
+        with pytest.raises(RunError, match=r"Expected the scores of a selection in .*; make the selection"):
+            read_table(out)
+    table.drop(columns="stage").to_parquet(out / "scores.parquet", index=False)
+    with pytest.raises(RunError, match="found no column stage"):
         read_selection(out)
 
 
@@ -213,7 +224,7 @@ def test_a_failure_midway_leaves_nothing(
         raise OSError("disk full")
 
     monkeypatch.setattr(pd.DataFrame, "to_parquet", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(DiskError, match="out, found disk full"):
         chosen.export(tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
@@ -225,7 +236,8 @@ def test_an_existing_directory_is_refused(chosen: PoolSelection, tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir()] == ["precious"]
 
 
-def test_no_table(tmp_path: Path) -> None:
+def test_no_table(chosen: PoolSelection, tmp_path: Path) -> None:
+    write_record(tmp_path / "manifest.json", asdict(chosen.manifest))
     with pytest.raises(RunError, match=r"Expected scores\.parquet in .*found none"):
         read_table(tmp_path)
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -212,23 +214,59 @@ def test_a_killed_prepare_is_no_obstacle(tmp_path: Path) -> None:
     assert reader.read().counts().tolist() == [2] * 10
 
 
-def test_a_damaged_pool_is_refused(tmp_path: Path) -> None:
+def _gone(folder: Path) -> None:
+    (folder / "3" / "001.png").unlink()
+
+
+def _flipped(folder: Path) -> None:
+    file = folder / "3" / "001.png"
+    file.write_bytes(file.read_bytes()[:-20] + b"\1" + file.read_bytes()[-19:])
+
+
+def _swapped(folder: Path) -> None:
+    (folder / "3" / "001.png").rename(folder / "kept")
+    (folder / "4" / "001.png").rename(folder / "3" / "001.png")
+    (folder / "kept").rename(folder / "4" / "001.png")
+
+
+def _joined(folder: Path) -> None:
+    shutil.copy(folder / "3" / "001.png", folder / "4" / "stranger.png")
+
+
+def _without_record(folder: Path) -> None:
+    (folder / "digits.json").unlink()
+
+
+def _emptied(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+@pytest.mark.parametrize("damage", [_gone, _flipped, _swapped, _joined, _without_record, _emptied])
+def test_a_damaged_pool_is_generated_anew(
+    tmp_path: Path, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
     reader = GeneratedDigits(2, root=tmp_path)
     with pytest.raises(PoolError, match=r"no such folder; call prepare\(\) first"):
         reader.read()
     reader.prepare()
-    (reader.folder / "3" / "001.png").unlink()
-    for action in (reader.prepare, reader.check, reader.read):
-        with pytest.raises(PoolError, match=r"Expected 20 generated digits .* found 19; delete that folder"):
-            action()
+    whole = reader.read().fingerprint
+    damage(reader.folder)
+    with pytest.raises(PoolError, match=r"Expected the generated digits in .*; call prepare\(\) first"):
+        reader.read()
+    reader.prepare()
+    assert "is generated anew; found: " in caplog.text
+    assert reader.read().fingerprint == whole
+    assert list(tmp_path.iterdir()) == [reader.folder]
 
 
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"images_per_class": 0}, "images_per_class to be at least 1, found 0"),
-        ({"seed": -1}, "seed to be at least 0, found -1"),
-        ({"image_size": 7}, "image_size to be at least 8, found 7"),
+        ({"images_per_class": 0}, "images_per_class to be at least 1 and at most 100000, found 0"),
+        ({"seed": -1}, "seed to be at least 0 and at most .*, found -1"),
+        ({"image_size": 7}, "image_size to be at least 8 and at most 1024, found 7"),
+        ({"images_per_class": 10**12}, "images_per_class to be at least 1 and at most 100000, found"),
         ({"bandwidth": 0.0}, "bandwidth to be above 0 and finite, found 0.0"),
         ({"bandwidth": float("nan")}, "bandwidth to be above 0 and finite, found nan"),
     ],

@@ -277,10 +277,6 @@ def test_file_names_stay_inside_the_folder(
             r"every file once in .*, found '2\.png' again",
         ),
         (
-            lambda rows: [{**row, "label": 0.5} for row in rows],
-            "whole numbers as labels in column 'label' of .*0.5",
-        ),
-        (
             lambda rows: [{**row, "label": -1} for row in rows],
             "labels from 0 on in column 'label' of .*, found -1",
         ),
@@ -298,9 +294,58 @@ def test_tables_that_are_malformed(
         MetadataFolder(tmp_path).check()
 
 
+@pytest.mark.parametrize(("write", "label"), [(_jsonl, 0.5), (_parquet, 0.5), (_csv, "-1")])
+def test_numbers_that_are_no_classes(
+    tmp_path: Path, write: Callable[[Path, Rows], None], label: float | str
+) -> None:
+    write(_fill(tmp_path), [{**row, "label": label} for row in ROWS])
+    with pytest.raises(PoolError, match=rf"labels .*in column 'label' of .*, found {label}"):
+        MetadataFolder(tmp_path).check()
+
+
+@pytest.mark.parametrize("write", WRITERS)
+@pytest.mark.parametrize(
+    "labels", [("001", "010"), ("1", "01"), ("1e3", "1000"), ("true", "false"), ("2020-01-01", "2021-12-31")]
+)
+def test_text_labels_stay_texts(
+    tmp_path: Path, write: Callable[[Path, Rows], None], labels: tuple[str, str]
+) -> None:
+    write(_fill(tmp_path), [{**row, "label": labels[i % 2]} for i, row in enumerate(ROWS)])
+    stated = MetadataFolder(tmp_path)._table().stated
+    assert [stated.names[code] for code in stated.codes] == [labels[i % 2] for i in range(len(ROWS))]
+    assert set(MetadataFolder(tmp_path).registry().names) == set(labels)
+
+
+@pytest.mark.parametrize("column", ["filename", "image", "File_Name"])
+@pytest.mark.parametrize("write", WRITERS)
+def test_a_missing_column_of_names_is_all_that_is_said(
+    tmp_path: Path, write: Callable[[Path, Rows], None], column: str
+) -> None:
+    write(_fill(tmp_path), [{column: row["file_name"], "label": row["label"]} for row in ROWS])
+    with pytest.raises(PoolError, match=rf"found none beside the columns '{column}', 'label'") as error:
+        MetadataFolder(tmp_path).check()
+    assert "rows" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["b\0.png", "b" * 3000 + ".png"])
+@pytest.mark.parametrize("write", [_jsonl, _parquet])
+def test_names_that_no_file_can_have(tmp_path: Path, write: Callable[[Path, Rows], None], name: str) -> None:
+    write(_fill(tmp_path), [*ROWS, {**ROWS[0], "file_name": name}])
+    if "\0" in name:
+        with pytest.raises(PoolError, match="Expected a file name inside the folder"):
+            MetadataFolder(tmp_path).check()
+    else:
+        assert [image.reason for image in MetadataFolder(tmp_path).read().excluded] == [
+            "unreadable: File name too long"
+        ]
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
+        ("metadata.jsonl", b'{"file_name": "a.png", "label": "\xfb"}\n'),
+        ("metadata.csv", b"file_name,label,o\xfb\na.png,0,1\n"),
+        ("metadata.csv", "file_name,label\na.png,0\n".encode("utf-16")),
         ("metadata.jsonl", b""),
         ("metadata.csv", b""),
         ("metadata.parquet", b""),
@@ -314,9 +359,8 @@ def test_tables_that_are_malformed(
 )
 def test_files_that_are_no_tables(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(
-        PoolError, match=rf"Expected .*{name} to be a table of images, found: .*; correct the file"
-    ):
+    advice = "(correct the|copy or make the) file"
+    with pytest.raises(PoolError, match=rf"Expected .*{name}.*, found: .*; {advice}"):
         MetadataFolder(tmp_path).check()
 
 

@@ -45,8 +45,8 @@ def test_a_circle_of_links_is_a_file(tmp_path: Path) -> None:
     assert look(tmp_path).files == ("a.png", "l.png")
 
 
-@pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
-def test_first_members_are_files(tmp_path: Path, mode: str) -> None:
+@pytest.mark.parametrize(("mode", "most"), [("w", 49), ("w:gz", 0), ("w:xz", 0)])
+def test_first_members_are_files_and_nothing_is_unpacked(tmp_path: Path, mode: str, most: int) -> None:
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode=mode) as archive:  # type: ignore[call-overload]
         folder = tarfile.TarInfo("pool")
@@ -56,7 +56,7 @@ def test_first_members_are_files(tmp_path: Path, mode: str) -> None:
             archive.addfile(tarfile.TarInfo(f"pool/{number}.png"))
     (tmp_path / "x.tar").write_bytes(content.getvalue())
     members = first_members(tmp_path / "x.tar")
-    assert [str(member) for member in members] == [f"pool/{number}.png" for number in range(49)]
+    assert [str(member) for member in members] == [f"pool/{number}.png" for number in range(most)]
 
 
 @pytest.mark.parametrize("content", [b"", b"no tar", b"\x1f\x8b broken"])

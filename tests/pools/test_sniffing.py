@@ -69,6 +69,12 @@ def test_a_layout_that_is_asked_for_is_taken(tmp_path: Path) -> None:
         (["class_1/images/a.png", "class_2/images/b.png"], "class_folders"),
         (["cat/1.png", "dog/1.png", "pool.tar", "notes.parquet"], "class_folders"),
         (["only/1.png"], "class_folders"),
+        (["train/1.png", "bus/1.png", "test_tube/1.png"], "class_folders"),
+        ([f"{c}/{k}/{c}.png" for c in ("cow", "dog", "ox") for k in ("images", "masks")], "class_folders"),
+        (
+            ["cat/a/1.png", "cat/b/1.png", "dog/a/1.png", "dog/b/1.png", "cow/1.png", "ox/2.png"],
+            "class_folders",
+        ),
         (["run0/a/1.png", "run0/b/1.png", "run1/a/1.png", "run1/b/1.png", "logs/x.txt"], "merged_folders"),
         (["dataset_0/a/1.png", "dataset_0/b/1.png"], "class_folders"),
         ([f"n0000000{c}/dataset_{k}/1.png" for c in range(2) for k in range(2)], "class_folders"),
@@ -82,6 +88,7 @@ def test_a_layout_that_is_asked_for_is_taken(tmp_path: Path) -> None:
         (["train-000.tar", "train-001.tar"], "webdataset"),
         (["a.parquet", "b.parquet", "README.md"], "parquet"),
         (["metadata.csv", "a.png"], "huggingface_folder"),
+        (["part-x/metadata.jsonl", "part-x/a.png"], "huggingface_folder"),
         (["x.pt", "log.txt"], "tensors"),
     ],
 )
@@ -100,8 +107,18 @@ def test_the_more_specific_layout_is_preferred(files: list[str], layout: str, tm
         (["x/data/train/a/1.png", "x/data/val/a/1.png"], "give one split, as .*/x/data/train"),
         (
             [f"{run}/{c}/1.png" for run in ("dit", "mgd3") for c in ("cat", "dog")],
-            "found 2 folders .*, which share 2 class folders; give one of them, as .*/dit, or merge them",
+            "found 2 folders .*, which share 2 class folders; if .*, give one of them, as .*/dit, or",
         ),
+        *(
+            (files, "found 3 folders .*give one .*, as .*/pool/a")
+            for files in (
+                [f"{s}/{c}/1.png" for s in ("a_train", "dev", "held_out") for c in ("cat", "dog")],
+                [f"{s}/{c}/1.png" for s in ("abc", "bcd", "cde") for c in ("cat", "dog")] + ["bcd/1.png"],
+            )
+        ),
+        (["training_set/1.png", "Test/2.png"], "give one split, as .*/training_set"),
+        (["dev/cat/1.png", "eval/cat/1.png"], "give one split, as .*/dev"),
+        (["train/1.png", "train/2.png"], "train, found no folders and 2 loose image files"),
         (["1.png", "2.png"], r"no folders and 2 loose image files .*; put the images of each class"),
         (["a.pt", "b.pt"], "2 other files .*; name one file of images, as .*/b.pt"),
         (["notes.txt"], "no folders and 1 other files .*; correct the path or name the layout"),

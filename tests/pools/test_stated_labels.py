@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.classes import ClassRegistry, resolve_classes
 from semdd_lightning.errors import ClassListError, PoolError
 from semdd_lightning.pools.stated_labels import (
     StatedLabels,
     folder_names,
     labels_from_column,
     labels_from_numbers,
+    numbers_or_texts,
 )
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Nd"]), max_size=5)
@@ -69,7 +70,6 @@ def test_named_numbers_keep_the_order_of_the_names(values: list[int]) -> None:
         ([0, 1], ("a",), "labels from 0 to 0 in f, found 1"),
         ([0, 0.25], None, "whole numbers as labels in f, found 0.25"),
         ([0, float("inf")], None, "whole numbers as labels in f, found inf"),
-        ([True, False], None, "numbers or names as labels in f, found values of type bool"),
         ([[1], [2]], None, "found values of type list"),
         ([None, None], None, "Expected labels in f, found none in 2 rows"),
         (["", None], None, "Expected labels in f, found none in 2 rows"),
@@ -95,9 +95,40 @@ def test_another_registry_is_refused() -> None:
         labels.class_indices(ClassRegistry(("a", "c"), ("a", "c")))
 
 
-def test_text_labels_that_are_one_number_are_refused() -> None:
-    with pytest.raises(ClassListError, match=r"The labels in f, .*found '01' and '1' for class 1"):
-        labels_from_column(_column(["1", "01"]), "f")
+@pytest.mark.parametrize(
+    ("texts", "names"),
+    [
+        (["1", "01", "10"], ("01", "1", "10")),
+        (["1e3", "1000"], ("1000", "1e3")),
+        (["true", "false"], ("false", "true")),
+        (["2020-01-01", "2020-1-1"], ("2020-1-1", "2020-01-01")),
+        (["001", "010"], ("001", "010")),
+        (["1.0", "1"], ("1", "1.0")),
+        (["1" * 5000, "2"], ("1" * 5000, "2")),
+    ],
+)
+def test_texts_that_look_like_one_number_are_different_labels(
+    texts: list[str], names: tuple[str, ...]
+) -> None:
+    labels = labels_from_column(numbers_or_texts(_column(texts)), "f")
+    assert sorted(labels.names) == sorted(names)
+    assert [labels.names[code] for code in labels.codes] == texts
+    folders = labels.registry(None).folders
+    assert ClassRegistry(folders, folders) is not None  # all different
+    assert resolve_classes(folders, None).folders == folders
+
+
+def test_texts_that_are_all_whole_numbers_are_class_indices() -> None:
+    labels = labels_from_column(numbers_or_texts(_column(["10", "", "2", "0"])), "f")
+    assert (labels.numbered, labels.names, labels.codes.tolist()) == (True, ("0", "2", "10"), [2, -1, 1, 0])
+    with pytest.raises(PoolError, match="labels from 0 on in f, found -1"):
+        labels_from_column(numbers_or_texts(_column(["-1", "2"])), "f")
+
+
+def test_names_that_are_numbers_are_matched_as_names() -> None:
+    listed = ClassRegistry(("7", "3"), ("7", "3"))
+    assert labels_from_column(_column([3, 7, 3]), "f").registry(listed).folders == ("7", "3")
+    assert labels_from_column(_column([True, False]), "f").registry(None).names == ("false", "true")
 
 
 def test_text_labels_without_a_list_are_ordered_as_class_folders_are() -> None:

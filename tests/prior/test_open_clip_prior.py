@@ -76,6 +76,9 @@ def test_broken_directories(make_clip: Callable[..., Path], tmp_path: Path) -> N
     with pytest.raises(PriorError, match="Expected activation 'quickgelu', found 'gelu'"):
         OpenClipPrior(str(folder), activation="quickgelu").check()
     save_file({"logit_scale": torch.zeros(())}, folder / "open_clip_model.safetensors")
+    with pytest.raises(PriorError, match="found at least 1,606,144 parameters for a file of 76 bytes"):
+        OpenClipPrior(str(folder)).check()
+    save_file({"logit_scale": torch.zeros(10**6)}, folder / "open_clip_model.safetensors")
     with pytest.raises(PriorError, match="check that file and architecture belong together"):
         OpenClipPrior(str(folder)).load()
     (folder / "open_clip_config.json").write_text('{"model_cfg": {}}')

@@ -32,7 +32,9 @@ def run_result(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - entries of a
         "passes": 300,
         "student": "conv3",
         "metrics": {"test_top1": 0.91234, "val_top5": 0.5, "train_loss": 0.01234},
-        "evaluated": {"train": 20, "test": 1896, "validation": 7},
+        "evaluated": {"test": 1896, "validation": 7},
+        "measured": {"test": "after the last pass", "validation": "after pass 2 of 3"},
+        "cut_short": [],
         "encoded": 60,
         "seconds": {"embed": 1.23, "train": 4.56},
         "selection": REPORT,
@@ -121,7 +123,8 @@ def test_a_run(capsys: pytest.CaptureFixture[str]) -> None:
     rows = cells(text)
     assert "semdd fit: quickstart.yaml + mine.yaml" in text
     assert rows["test top-1"] == "91.23% after the last pass on 1,896 images"
-    assert rows["validation top-5"] == "50.00% after the last pass on 7 images"
+    assert rows["validation top-5"] == "50.00% after pass 2 of 3 on 7 images"
+    assert "no full run" not in rows
     assert rows["training loss"] == "0.0123"
     assert rows["encoded by CLIP"] == "60 images now, the others came from the cache"
     assert rows["seconds"] == "embed 1.2, train 4.6"
@@ -129,6 +132,14 @@ def test_a_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert rows["coverage"].split() == ["1.0000", "│", "0.8125"]
     assert "margin" not in rows, "what no subset has is left out"
     assert text.endswith("Next:\n  semdd verify /runs/quickstart/now\n")
+
+
+def test_a_run_that_was_cut_short(capsys: pytest.CaptureFixture[str]) -> None:
+    found = ["trained 1 of 4 steps", "tested on 7 of 9 images"]
+    print_run_table(run_result(cut_short=found, measured={}), [])
+    rows = cells(capsys.readouterr().out)
+    assert rows["no full run"] == "trained 1 of 4 steps; tested on 7 of 9 images"
+    assert rows["test top-1"] == "91.23% on 1,896 images", "nobody knows of what student"
 
 
 def test_a_run_without_selection_and_next_commands(capsys: pytest.CaptureFixture[str]) -> None:
@@ -186,6 +197,10 @@ def test_a_comparison_by_a_peers_protocol(capsys: pytest.CaptureFixture[str]) ->
     text = capsys.readouterr().out
     assert "Protocol: rded\nAs the peer's code: half_cosine, best_of_6\n" in text
     assert "Unlike the protocol: data.passes 60, not 300\n" in text
+    print_comparison(comparison(5, 0.025, 0.8), "random", Path("/runs"), {"cut_short": ["max_steps=1"]})
+    text = capsys.readouterr().out
+    assert "Test accuracy of runs that were cut short" in text
+    assert "No full runs: max_steps=1\n" in text
     none: dict[str, Any] = {"protocol": None, "quirks": [], "protocol_changes": []}
     print_comparison(comparison(5, 0.025, 0.8), "random", Path("/runs"), none)
     assert "rotocol" not in capsys.readouterr().out

@@ -13,7 +13,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from semdd_lightning.selection import Embeddings, ReferenceEmbeddings
+from semdd_lightning.selection import ClassifierOutputs, Embeddings, ReferenceEmbeddings
 
 Array = NDArray[Any]
 
@@ -40,13 +40,26 @@ def make_embeddings(
             vectors[rows[len(rows) // 2 :]] = vectors[rows[: len(rows) - len(rows) // 2]]
     real_labels = np.repeat(np.arange(len(counts)), (3, *(1 + index for index in range(1, len(counts)))))
     real = unit(0.7 * prototypes[real_labels] + 0.2 * rng.normal(size=(len(real_labels), dim)))
+    head = prototypes + 0.2 * rng.normal(size=prototypes.shape)  # a classifier that is no CLIP
     return Embeddings(
         torch.from_numpy(vectors).to(dtype),
         torch.from_numpy(labels),
         torch.from_numpy(prototypes).to(dtype),
         logit_scale=20.0,
-        reference=ReferenceEmbeddings(torch.from_numpy(real).to(dtype), torch.from_numpy(real_labels)),
+        reference=ReferenceEmbeddings(
+            torch.from_numpy(real).to(dtype),
+            torch.from_numpy(real_labels),
+            classify(real, real_labels, head),
+        ),
+        classifier=classify(vectors, labels, head),
     )
+
+
+def classify(vectors: Array, labels: Array, head: Array) -> ClassifierOutputs:
+    odds = np.exp(6 * vectors @ head.T)
+    probabilities = torch.from_numpy(odds / odds.sum(axis=1, keepdims=True))
+    largest, predicted = probabilities.max(dim=1)
+    return ClassifierOutputs(probabilities[torch.arange(len(labels)), labels], largest, predicted)
 
 
 @dataclass(frozen=True)
@@ -140,6 +153,16 @@ class Reference:
     def by_quality(self, rows: list[int], quality: Array) -> list[int]:
         return sorted(rows, key=lambda i: (-round(float(quality[i]), 9), i))
 
+    def candidates(self, embeddings: Embeddings, ipc: int, ratio: str) -> list[tuple[list[int], list[int]]]:
+        """Rows of each class, and those of its candidates, by the default rule."""
+        quality = self.quality(embeddings, self.prototypes(embeddings, "refined", ipc))
+        found = []
+        for c in range(embeddings.num_classes):
+            rows = [int(i) for i in np.flatnonzero(embeddings.labels.numpy() == c)]
+            kept = min(len(rows), math.ceil(Fraction(ratio) * ipc))
+            found.append((rows, sorted(self.by_quality(rows, quality)[:kept])))
+        return found
+
     def two_stage(
         self,
         embeddings: Embeddings,
@@ -186,6 +209,20 @@ class Reference:
                 values.append(value[picked[-1]])
             chosen_rows += picked
         return chosen_rows, values, candidate_rows
+
+    def kernel(self, a: Array, b: Array, tau: float) -> float:
+        return math.exp(-(1 - float(np.dot(a, b))) / tau)
+
+    def bandwidth(self, z: Array, ipc: int) -> float:
+        n, distances = len(z), []
+        for i in range(n):
+            others = sorted(1 - float(np.dot(z[i], z[j])) for j in range(n) if j != i)
+            distances.append(others[min(math.ceil(n / ipc), n - 1) - 1])
+        return float(np.median(distances))
+
+    def typicality(self, z: Array, i: int) -> float:
+        cosines = sorted((float(np.dot(z[i], z[j])) for j in range(len(z)) if j != i), reverse=True)
+        return sum(cosines[:5]) / len(cosines[:5])
 
     def k_center(self, z: Array, ipc: int) -> list[int]:
         mean = z.mean(axis=0)

@@ -9,7 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semdd_lightning.errors import SelectionError, TooFewImagesError
-from semdd_lightning.selection import SAMPLERS, Embeddings, TwoStage, build_sampler
+from semdd_lightning.selection import (
+    SAMPLERS,
+    DifficultyGuided,
+    Embeddings,
+    Quality,
+    ReferenceHerding,
+    Sampler,
+    TwoStage,
+    build_sampler,
+    build_score,
+)
 
 MakePool = Callable[..., Embeddings]
 
@@ -35,7 +45,7 @@ def test_classes_are_independent(make_pool: MakePool, name: str) -> None:
     pool = make_pool(2)
     changed = pool.image_embeddings.clone()
     changed[pool.labels == 2] = pool.image_embeddings[pool.labels == 2].flip(0)
-    other = Embeddings(changed, pool.labels, pool.text_prototypes, pool.logit_scale)
+    other = dataclasses.replace(pool, image_embeddings=changed)
     before, after = (build_sampler(name).select(p, 4) for p in (pool, other))
     assert before.indices[:8].tolist() == after.indices[:8].tolist()
 
@@ -53,6 +63,52 @@ def test_a_small_class_is_named(make_pool: MakePool, name: str) -> None:
         build_sampler(name).select(make_pool(4, counts=(8, 4)), 6)
     with pytest.raises(TooFewImagesError, match=r"class 0, found 8 \(1 more classes are short\)"):
         build_sampler(name).select(make_pool(4, counts=(8, 4)), 9)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+@settings(deadline=None, max_examples=3)
+@given(seed=st.integers(0, 10**6), ipc=st.integers(1, 10), duplicates=st.booleans())
+def test_where_other_classes_stand_in_the_listing_changes_nothing(
+    make_pool: MakePool, name: str, seed: int, ipc: int, duplicates: bool
+) -> None:
+    pool = make_pool(seed, duplicates=duplicates)
+    by_class = torch.argsort(pool.labels, stable=True)  # within a class images stay in path order
+    assert pool.classifier is not None
+    moved = dataclasses.replace(
+        pool,
+        image_embeddings=pool.image_embeddings[by_class],
+        labels=pool.labels[by_class],
+        classifier=pool.classifier.rows(by_class),
+    )
+    found = by_class[build_sampler(name).select(moved, ipc, seed).indices]
+    assert found.tolist() == build_sampler(name).select(pool, ipc, seed).indices.tolist()
+
+
+@pytest.mark.parametrize("name", [name for name, kind in SAMPLERS.items() if kind.needs])
+def test_what_a_sampler_needs_is_asked_for(make_pool: MakePool, name: str) -> None:
+    pool, kind = make_pool(8), SAMPLERS[name]
+    assert kind.needs >= frozenset[str]().union(*(build_score(score).needs for score in kind.uses))
+    if "classifier" in kind.needs:
+        with pytest.raises(SelectionError, match=f"a classifier for {name}, found none; give a classifier"):
+            kind().select(dataclasses.replace(pool, classifier=None), 2)
+    if "reference" in kind.needs:
+        with pytest.raises(SelectionError, match=f"a reference for {name}, found none; give real images"):
+            kind().select(dataclasses.replace(pool, reference=None), 2)
+    if "several_classes" in kind.needs:
+        with pytest.raises(SelectionError, match="at least 2 classes for class separability, found 1"):
+            kind().select(make_pool(8, counts=(5,)), 2)
+
+
+@pytest.mark.parametrize(
+    "sampler", [ReferenceHerding(), DifficultyGuided(), Quality(scores={"reference_similarity": 1.0})]
+)
+def test_a_class_without_reference_images_is_named(make_pool: MakePool, sampler: Sampler) -> None:
+    pool = make_pool(9)
+    assert pool.reference is not None
+    first = torch.nonzero(pool.reference.labels == 0)[:, 0]
+    pool = dataclasses.replace(pool, reference=pool.reference.rows(first))
+    with pytest.raises(SelectionError, match=r"every class for \w+, found none of class 1 \(1 more classes"):
+        sampler.select(pool, 2)
 
 
 def test_a_class_without_images_is_named(make_pool: MakePool) -> None:

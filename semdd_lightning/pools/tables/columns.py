@@ -48,7 +48,8 @@ def label_column(schema: pa.Schema, wanted: str | None, place: Path, *, by_type:
         return _require(wanted, fitting, schema, place, "labels")
     stated = [name for name in fitting if class_names(schema, name, place) is not None]
     usual = [name for name in fitting if name.lower() in LABEL_NAMES]
-    ranks = [stated, usual, fitting] if by_type else [stated, usual]
+    numbers_or_texts = [name for name in fitting if not pa.types.is_boolean(schema.field(name).type)]
+    ranks = [stated, usual, numbers_or_texts] if by_type else [stated, usual]
     return _one_of(ranks, schema, place, "labels", "label_column")
 
 
@@ -78,7 +79,7 @@ def _features(schema: pa.Schema, place: Path) -> dict[str, Any]:
     try:
         features = json.loads(text or b"{}").get("info", {}).get("features", {})
         return dict(features or {})
-    except (ValueError, AttributeError, TypeError) as error:
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
         msg = (
             f"Expected JSON of features as `huggingface` metadata of {place}, found: {error}; write it anew."
         )
@@ -87,6 +88,7 @@ def _features(schema: pa.Schema, place: Path) -> dict[str, Any]:
 
 def _one_of(ranks: list[list[str]], schema: pa.Schema, place: Path, what: str, option: str) -> str:
     """The one column of the first rank that has any."""
+    option += " (--label-column NAME)" if option == "label_column" else f" (--reader {option}=NAME)"
     for fitting in ranks:
         if len(fitting) == 1:
             return fitting[0]
@@ -126,4 +128,5 @@ def _holds_labels(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-    return bool(text or pa.types.is_integer(kind) or pa.types.is_floating(kind))
+    number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    return bool(text or number or pa.types.is_boolean(kind))

@@ -16,10 +16,16 @@ def relative_name(text: str) -> str:
         text: The name as the table has it.
 
     Raises:
-        ValueError: If it is empty, absolute, or climbs out of the folder, on this or another system.
+        ValueError: If it is empty, holds a NUL, is absolute, or climbs out of the folder, on any system.
     """
     windows = PureWindowsPath(text)
-    if not text or text.startswith(("/", "\\")) or windows.drive or ".." in re.split(r"[/\\]", text):
+    if (
+        not text
+        or "\0" in text
+        or text.startswith(("/", "\\"))
+        or windows.drive
+        or ".." in re.split(r"[/\\]", text)
+    ):
         msg = f"Expected a file name inside the folder, found {text!r}"
         raise ValueError(msg)
     return PurePosixPath(text).as_posix()

@@ -8,18 +8,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.json
-import pyarrow.parquet as pq
 
 from semdd_lightning.classes.registry import some_of
 from semdd_lightning.errors import PoolError
+from semdd_lightning.pools.splits import folder_split, rows_of_split
 from semdd_lightning.pools.strings import Strings
 from semdd_lightning.pools.tables.file_names import relative_name
-from semdd_lightning.pools.tables.splits import rows_of_split, split_of
+from semdd_lightning.pools.tables.parquet_shards import read_parquet
 
 METADATA_NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 FILE_NAME = "file_name"
 
-_NOT_PLAIN = r"(^|/)\.{0,2}(/|$)|[\\:]"  # an empty part, one of dots alone, or what Windows reads otherwise
+_NOT_PLAIN = r"(^|/)\.{0,2}(/|$)|[\\:\x00]"  # an empty part, one of dots, or what is read otherwise
 _LONGEST_LINE = 64 * 2**20  # bytes; a row must fit into a block
 
 
@@ -39,7 +39,7 @@ def find_metadata(root: Path, split: str | None) -> Path:
     if not tables:
         found = sorted(table for name in METADATA_NAMES for table in root.glob(f"*/{name}"))
         folders = {table.parent.name for table in found}
-        splits = sorted(name for name in folders if name == split or split_of(f"{name}/"))
+        splits = sorted(name for name in folders if name == split or folder_split(name))
         if not splits:
             raise PoolError(_no_table(root, sorted(folders)))
         kept = rows_of_split([f"{name}/" for name in splits], split, root)
@@ -60,34 +60,17 @@ def read_metadata(table: Path) -> pa.Table:
     Raises:
         PoolError: If it cannot be read, or has no file names.
     """
-    text = pa.schema([(FILE_NAME, pa.string())])  # a name such as 0001 is no number, 2020-01-01 no date
     try:
         if table.suffix == ".parquet":
-            content = pq.read_table(table)
-        elif table.suffix == ".csv":
-            content = pyarrow.csv.read_csv(
-                table,
-                read_options=pyarrow.csv.ReadOptions(block_size=_LONGEST_LINE),
-                parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-                convert_options=pyarrow.csv.ConvertOptions(column_types=text),
-            )
+            content = read_parquet(table)
         else:
-            content = pyarrow.json.read_json(
-                table,
-                read_options=pyarrow.json.ReadOptions(block_size=_LONGEST_LINE),
-                parse_options=pyarrow.json.ParseOptions(explicit_schema=text),
-            )
+            _refuse_other_bytes(table)
+            content = _read_csv(table) if table.suffix == ".csv" else _read_json_lines(table)
+        content.validate(full=True)
     except (pa.ArrowException, OSError) as error:
         msg = f"Expected {table} to be a table of images, found: {error}; correct the file."
         raise PoolError(msg) from error
-    kind = content.schema.field(FILE_NAME).type if FILE_NAME in content.schema.names else pa.null()
-    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-    if not is_text or content.column(FILE_NAME).null_count:
-        msg = (
-            f"Expected a column {FILE_NAME} with a name in every row of {table}, found the columns "
-            f"{some_of(content.schema.names)}, and rows without a name; complete them."
-        )
-        raise PoolError(msg)
+    _require_file_names(content, table)
     return content
 
 
@@ -114,6 +97,69 @@ def file_names(content: pa.Table, table: Path) -> Strings:
         msg = f"Expected every file once in {table}, found {some_of(repeated)} again; remove the repetition."
         raise PoolError(msg)
     return names
+
+
+def _read_csv(table: Path) -> pa.Table:
+    """Every cell as the text that it is: a reader that guesses would take 01 for 1 and 1e3 for 1000."""
+    options = {
+        "read_options": pyarrow.csv.ReadOptions(block_size=_LONGEST_LINE),
+        "parse_options": pyarrow.csv.ParseOptions(newlines_in_values=True),
+    }
+    with pyarrow.csv.open_csv(table, **options) as stream:
+        names = stream.schema.names
+    types = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()))
+    return pyarrow.csv.read_csv(table, convert_options=types, **options)
+
+
+def _read_json_lines(table: Path) -> pa.Table:
+    """Numbers as numbers and texts as texts, those that look like dates too."""
+    texts = {FILE_NAME: pa.string()}
+    for _ in range(2):
+        content = pyarrow.json.read_json(
+            table,
+            read_options=pyarrow.json.ReadOptions(block_size=_LONGEST_LINE),
+            parse_options=pyarrow.json.ParseOptions(explicit_schema=pa.schema(list(texts.items()))),
+        )
+        dates = [field.name for field in content.schema if pa.types.is_timestamp(field.type)]
+        if not dates:
+            break
+        texts |= dict.fromkeys(dates, pa.string())
+    return content
+
+
+def _refuse_other_bytes(table: Path) -> None:
+    """Say where a table is not UTF-8, which the readers find out late or not at all."""
+    with table.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                msg = (
+                    f"Expected {table} to be a table of images, found: bytes that are not UTF-8 in line "
+                    f"{number} ({error.reason}); correct the file, saving it as UTF-8."
+                )
+                raise PoolError(msg) from error
+
+
+def _require_file_names(content: pa.Table, table: Path) -> None:
+    count = content.schema.names.count(FILE_NAME)
+    if count != 1 or content.column(FILE_NAME).null_count == len(content):
+        others = [name for name in content.schema.names if name != FILE_NAME]
+        msg = (
+            f"Expected a column {FILE_NAME} in {table}, found {'it twice' if count > 1 else 'none'} beside "
+            f"the columns {some_of(others)}; give this name to the column of the image files."
+        )
+        raise PoolError(msg)
+    names = content.column(FILE_NAME)
+    if not (pa.types.is_string(names.type) or pa.types.is_large_string(names.type)):
+        msg = f"Expected texts as {FILE_NAME} in {table}, found {names.type}; write the names as texts."
+        raise PoolError(msg)
+    if names.null_count:
+        msg = (
+            f"Expected a {FILE_NAME} in every row of {table}, found {names.null_count} of {len(names)} rows "
+            "without; complete them."
+        )
+        raise PoolError(msg)
 
 
 def _no_table(root: Path, folders: list[str]) -> str:

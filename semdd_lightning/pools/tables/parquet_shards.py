@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.class_paths import numbered_names
 from semdd_lightning.pools.files import IMAGE_SUFFIXES
+from semdd_lightning.pools.splits import rows_of_split
 from semdd_lightning.pools.strings import Strings
-from semdd_lightning.pools.tables.splits import rows_of_split
 
 _SIGNATURES = {b"\x89PNG": ".png", b"\xff\xd8": ".jpg", b"GIF8": ".gif", b"BM": ".bmp", b"RIFF": ".webp"}
 
@@ -74,8 +74,18 @@ def read_schema(file: Path) -> pa.Schema:
     Raises:
         PoolError: If it is none, or damaged.
     """
-    with _readable(file), pq.ParquetFile(file) as parquet:
+    with _opened(file) as parquet:
         return parquet.schema_arrow
+
+
+def read_parquet(file: Path) -> pa.Table:
+    """All of a Parquet file that holds no images.
+
+    Raises:
+        PoolError: If it is none, or damaged.
+    """
+    with _opened(file) as parquet:
+        return parquet.read()
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,10 +120,11 @@ def read_shard(file: Path, image: str, label: str, folder: Path) -> ShardRows:
     Raises:
         PoolError: If it is no Parquet file, or damaged.
     """
-    with _readable(file), pq.ParquetFile(file) as parquet:
+    with _opened(file) as parquet:
         kind = parquet.schema_arrow.field(image).type
         with_paths = pa.types.is_struct(kind) and _is_text(_child_type(kind, "path"))
         table = parquet.read([label, f"{image}.path"] if with_paths else [label])
+        table.validate(full=True)
         groups = [parquet.metadata.row_group(group) for group in range(parquet.num_row_groups)]
         first = _first_image(parquet, image)
     sizes = [sum(chunk.total_uncompressed_size for chunk in _image_chunks(group, image)) for group in groups]
@@ -133,10 +144,18 @@ def read_shard(file: Path, image: str, label: str, folder: Path) -> ShardRows:
 
 
 @contextmanager
-def _readable(file: Path) -> Iterator[None]:
+def _opened(file: Path) -> Iterator[pq.ParquetFile]:
     try:
-        yield
-    except (pa.ArrowException, OSError) as error:
+        with pq.ParquetFile(file) as parquet:
+            rows, size = parquet.metadata.num_rows, file.stat().st_size
+            if not 0 <= rows <= size:
+                msg = f"{rows:,} rows in {size:,} bytes"
+                raise ValueError(msg)
+            [name.encode() for name in parquet.schema_arrow.names]
+            yield parquet
+    except PoolError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, KeyError, IndexError, OverflowError) as error:
         msg = f"Expected a whole Parquet file at {file}, found: {error}; copy or make the file again."
         raise PoolError(msg) from error
 

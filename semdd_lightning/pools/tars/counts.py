@@ -78,7 +78,7 @@ def _read(file: Path) -> Mapping[str, object]:
         return {}
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         msg = f"Expected {file} to be JSON that counts the samples of each shard, found: {error}; correct it."
         raise PoolError(msg) from error
     return content if isinstance(content, dict) else {}

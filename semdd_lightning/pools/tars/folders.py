@@ -3,47 +3,49 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Collection
+from collections.abc import Iterable, Mapping
 
-from semdd_lightning.classes.registry import is_wnid, some_of
+from semdd_lightning.classes.registry import some_of
 from semdd_lightning.errors import PoolError
+from semdd_lightning.pools.splits import are_splits, one_to_choose_from, shared_classes
 
 
-def folder_of_classes(parents: Collection[str], below: str | None, where: str) -> str:
+def folder_of_classes(parents: Mapping[str, int], below: str | None, where: str) -> str:
     """The folder inside a tar whose subfolders are the classes; empty for the top of the tar.
 
     As long as all images lie below one folder that holds none itself, it is gone down; the first folder
     with a subfolder that holds images is the one. Where the way forks before, or the only folder holds both
-    images and folders of images, `below` has to say it. Several pools of the same classes side by side are
-    no classes, whoever says so.
+    images and folders of images, `below` has to say it. Splits, and several pools of the same classes side by
+    side, are no classes, whoever says so.
 
-    >>> folder_of_classes(["pool/train/cat", "pool/train/dog"], None, "x.tar")
+    >>> folder_of_classes({"pool/train/cat": 3, "pool/train/dog": 3}, None, "x.tar")
     'pool/train'
-    >>> folder_of_classes(["pool/ipc1/0", "pool/ipc10/0"], "pool/ipc10", "x.tar")
+    >>> folder_of_classes({"pool/ipc1/0": 1, "pool/ipc10/0": 10}, "pool/ipc10", "x.tar")
     'pool/ipc10'
 
-    >>> folder_of_classes(["pool/ipc1/0", "pool/ipc1/1", "pool/ipc10/0", "pool/ipc10/1"], None, "x.tar")
+    >>> folder_of_classes({f"pool/ipc{k}/{c}": k for k in (1, 10) for c in (0, 1)}, None, "x.tar")
     Traceback (most recent call last):
     ...
     semdd_lightning.errors.PoolError: Expected one folder of class folders in x.tar, found 'pool/ipc1', \
 'pool/ipc10', which share 2 class folders; give one of them, as x.tar/pool/ipc10.
 
     Args:
-        parents: The folders that hold images; empty for the top.
+        parents: The folders that hold images, empty for the top, and how many each.
         below: What the user says; `.` is the top.
         where: Name of the tar or the pool, for messages.
 
     Raises:
         PoolError: If there is no class folder, or it is not clear which folders are the classes.
     """
-    places = {tuple(parent.split("/")) if parent else () for parent in parents}
+    counts = {tuple(parent.split("/")) if parent else (): number for parent, number in parents.items()}
+    places = set(counts)
     base = () if below is None else _parts(below)
     while True:
         inside = _subfolders(places, base)
         if not inside:
             raise PoolError(_no_classes(places, base, where))
-        shared = _shared_folders(places, base, inside)
-        if shared:
+        shared = _shared_folders(counts, base, inside)
+        if shared or are_splits(inside):
             raise PoolError(_several_pools(inside, base, len(shared), where))
         holding = any((*base, folder) in places for folder in inside)
         only = (*base, *inside) if len(inside) == 1 else None
@@ -59,12 +61,18 @@ def _subfolders(places: set[tuple[str, ...]], base: tuple[str, ...]) -> set[str]
     return {place[depth] for place in places if len(place) > depth and place[:depth] == base}
 
 
-def _shared_folders(places: set[tuple[str, ...]], base: tuple[str, ...], inside: set[str]) -> set[str]:
+def _shared_folders(
+    counts: Mapping[tuple[str, ...], int], base: tuple[str, ...], inside: set[str]
+) -> list[str]:
     """The class folders that several pools in a tar share, by the rule of `recognisers.shared_folders`."""
-    if len(inside) < 2 or any((*base, name) in places for name in inside) or all(map(is_wnid, inside)):
-        return set()
-    shared = set.intersection(*(_subfolders(places, (*base, name)) for name in inside))
-    return shared if len(shared) >= max(2, len(inside)) else set()
+    holding = {}
+    for name in inside:
+        here = (*base, name)
+        loose = counts.get(here, 0)
+        below = sum(number for place, number in counts.items() if place[: len(here)] == here) - loose
+        if below and loose <= below:
+            holding[name] = _subfolders(set(counts), here)
+    return shared_classes(holding) if 2 * len(holding) > len(inside) else []
 
 
 def _parts(below: str) -> tuple[str, ...]:
@@ -73,25 +81,33 @@ def _parts(below: str) -> tuple[str, ...]:
 
 
 def _fork(inside: set[str], base: tuple[str, ...], where: str) -> str:
-    candidates = ["/".join((*base, folder)) for folder in sorted(inside)]
     return (
-        f"Expected one folder of class folders in {where}, found {some_of(candidates)} with folders of "
-        f"images in them; give the one whose folders are the classes, as {_given(candidates[-1], where)}, or "
-        f"{'/'.join(base) or '.'!r} as `below` where they are the classes."
+        f"Expected one folder of class folders in {where}, found {_candidates(inside, base)} with folders of "
+        f"images in them; give the one whose folders are the classes{_example(inside, base, where)}, or "
+        f"{'/'.join(base) or '.'!r} as `below` (--reader below={'/'.join(base) or '.'}) where they are the "
+        "classes."
     )
 
 
 def _several_pools(inside: set[str], base: tuple[str, ...], shared: int, where: str) -> str:
-    candidates = ["/".join((*base, folder)) for folder in sorted(inside)]
+    why = f"which share {shared} class folders" if shared else "which are splits"
     return (
-        f"Expected one folder of class folders in {where}, found {some_of(candidates)}, which share {shared} "
-        f"class folders; give one of them, as {_given(candidates[-1], where)}."
+        f"Expected one folder of class folders in {where}, found {_candidates(inside, base)}, {why}; give "
+        f"one of them{_example(inside, base, where)}."
     )
 
 
-def _given(folder: str, where: str) -> str:
+def _candidates(inside: Iterable[str], base: tuple[str, ...]) -> str:
+    return some_of(["/".join((*base, folder)) for folder in sorted(inside)])
+
+
+def _example(inside: Iterable[str], base: tuple[str, ...], where: str) -> str:
     """How a user writes a folder in a tar: behind its path; in a folder of tars there is none of the tar."""
-    return f"{where}/{folder}" if where.lower().endswith(".tar") else f"`below: {folder}`"
+    advice = one_to_choose_from(sorted(inside, reverse=True))
+    if advice is None:
+        return ""
+    folder = "/".join((*base, advice))
+    return f", as {where}/{folder}" if where.lower().endswith(".tar") else f" (--reader below={folder})"
 
 
 def _no_classes(places: set[tuple[str, ...]], base: tuple[str, ...], where: str) -> str:
@@ -103,6 +119,6 @@ def _no_classes(places: set[tuple[str, ...]], base: tuple[str, ...], where: str)
         )
     return (
         f"Expected a class for every image of {where}, found neither labels (.cls or .json members beside "
-        "the images) nor class folders; make the tar with one of them, or ask for `labels: txt` where .txt "
-        "members hold the class."
+        "the images) nor class folders; make the tar with one of them, or ask for `labels: txt` (--reader "
+        "labels=txt) where .txt members hold the class."
     )

@@ -13,7 +13,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from semdd_lightning.errors import PoolError
-from semdd_lightning.pools.stated_labels import StatedLabels, folder_names, labels_from_column
+from semdd_lightning.pools.stated_labels import (
+    StatedLabels,
+    folder_names,
+    labels_from_column,
+    numbers_or_texts,
+    read_as_folders,
+)
 from semdd_lightning.pools.strings import Strings
 from semdd_lightning.pools.tars.labels import LabelFinder, LabelKind
 from semdd_lightning.pools.tars.members import TarMembers, read_members
@@ -93,6 +99,9 @@ def index_shards(root: Path, shards: Sequence[Path], layout: TarLayout) -> TarIn
         )
         raise PoolError(msg)
     kind = layout.labels or _labels_found(members)
+    if kind == "folder" and layout.labels is None:
+        for of_shard in members:
+            _refuse_dots(of_shard, root)
     if kind == "folder":
         rows = rows_by_folder(root, members, layout.below)
     else:
@@ -103,8 +112,11 @@ def index_shards(root: Path, shards: Sequence[Path], layout: TarLayout) -> TarIn
     texts = joined_columns([of_shard.labels for of_shard in rows])
     if kind == "folder":
         labels = labels_from_column(pa.chunked_array([texts.column]), f"the folders of {root}")
+        read_as_folders(labels.names, None, labels.place)
     else:
-        labels = labels_from_column(_as_numbers(texts), f"the .{kind} members of {root}")
+        labels = labels_from_column(
+            numbers_or_texts(pa.chunked_array([texts.column])), f"the .{kind} members of {root}"
+        )
     return _in_path_order(shards, rows, labels)
 
 
@@ -118,6 +130,21 @@ def _labels_found(members: Sequence[TarMembers]) -> LabelKind:
             if (sample_keys(of_shard.images).positions(Strings(telling)) >= 0).any():
                 return kind
     return "folder"
+
+
+def _refuse_dots(members: TarMembers, root: Path) -> None:
+    """Say why a label beside an image of the same name is none, before folders are taken for classes."""
+    if members.dotted is None:
+        return
+    stem = members.dotted.rpartition(".")[0]
+    if pc.any(pc.starts_with(members.images.column, f"{stem}.")).as_py():
+        msg = (
+            f"Expected no dots before the ending of a label in {root}, found {members.dotted!r}: WebDataset "
+            "ends the name of a sample at the first dot, so that this label is of no image. Make the tar "
+            "again with other characters there, or give labels: folder (--reader labels=folder) if the "
+            "folders are the classes."
+        )
+        raise PoolError(msg)
 
 
 def _in_path_order(shards: Sequence[Path], rows: Sequence[TarRows], labels: StatedLabels) -> TarIndex:
@@ -137,13 +164,6 @@ def _in_path_order(shards: Sequence[Path], rows: Sequence[TarRows], labels: Stat
         flaws=np.concatenate([of_shard.flaws for of_shard in rows])[order],
         samples=samples,
     )
-
-
-def _as_numbers(texts: Strings) -> pa.ChunkedArray:
-    """The column as whole numbers, which stand for class indices, if all of it is."""
-    numbers = pc.all(pc.match_substring_regex(texts.column, "^-?[0-9]{1,18}$")).as_py()
-    column = pa.chunked_array([texts.column])
-    return column.cast(pa.int64()) if numbers else column
 
 
 def _refuse_equal_paths(shards: Sequence[Path], paths: Strings, shard_of: NDArray[np.int64]) -> None:

@@ -12,10 +12,10 @@ _JSON_KEYS = ("label", "class", "cls", "target", "class_id", "class_index", "cla
 
 
 def label_text(value: object) -> str:
-    r"""A class label as the name of its folder: a number without padding, a name without space around it.
+    """A class label as a text: a number without padding, a name without space around it.
 
-    >>> label_text("007\n"), label_text(7), label_text(7.0), label_text(" tench "), label_text(-1)
-    ('7', '7', '7', 'tench', '-1')
+    >>> label_text(7), label_text(7.0), label_text(" tench "), label_text(-1), label_text("007")
+    ('7', '7', 'tench', '-1', '007')
 
     Args:
         value: What stands for the class; anything but a whole number or a text gives the empty text.
@@ -24,8 +24,7 @@ def label_text(value: object) -> str:
         value = int(value)  # tables with gaps store whole numbers as floats
     if isinstance(value, bool) or not isinstance(value, str | int):
         return ""
-    text = str(value).strip()
-    return str(int(text)) if re.fullmatch(r"-?[0-9]{1,18}", text) else text
+    return str(value).strip()
 
 
 class LabelFinder:
@@ -62,6 +61,8 @@ class LabelFinder:
             return ""
         if ending == "cls":
             self._kinds.discard("json")
+            number = text.strip()  # WebDataset decodes it as one, whatever its padding
+            return str(int(number)) if re.fullmatch(r"-?[0-9]{1,18}", number) else number
         return label_text(text)
 
     def _from_json(self, record: object) -> str:

@@ -19,7 +19,7 @@ from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.files import is_image_name, printable
 from semdd_lightning.pools.strings import Strings
 from semdd_lightning.pools.tars.labels import LabelFinder
-from semdd_lightning.pools.tars.shards import compressed_message
+from semdd_lightning.pools.tars.shards import COMPRESSIONS, compressed_message
 
 GOOD, NOT_A_FILE, NOT_UTF8, SPARSE, NO_IMAGE = range(5)
 FLAWS = {
@@ -31,7 +31,7 @@ FLAWS = {
 
 _BLOCK = 512  # bytes; a tar is made of blocks, and ends with two that are zero
 _TAIL = 1 << 20  # bytes looked at behind the end; padding is far shorter
-_SIGNATURES = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")  # gzip, bzip2, xz, zstandard
+_LARGEST_LABEL = 16 << 20  # bytes; a larger member is no label
 _CLIMBS = re.compile(r"[/\\]|[A-Za-z]:[/\\]|(?:.*[/\\])?\.\.(?:[/\\]|$)", re.DOTALL)
 _HIDDEN = re.compile(r"(?:.*/)?\.|__[^/]*__(?:/|$)|__MACOSX(?:/|$)", re.DOTALL)
 
@@ -49,6 +49,7 @@ class TarMembers:
             the label, which is empty where there is none.
         folders: Names of the folders that the tar lists.
         others: Names of a few of the other members, for messages.
+        dotted: Name of a member that would hold a label if its name had no dots before its ending.
     """
 
     images: Strings
@@ -58,6 +59,7 @@ class TarMembers:
     labels: Mapping[str, tuple[Strings, Strings]]
     folders: frozenset[str]
     others: tuple[str, ...]
+    dotted: str | None
 
 
 def read_members(shard: Path, labels: LabelFinder) -> TarMembers:
@@ -76,7 +78,7 @@ def read_members(shard: Path, labels: LabelFinder) -> TarMembers:
     columns = _Columns()
     try:
         with shard.open("rb") as file:
-            if file.read(6).startswith(_SIGNATURES):
+            if file.read(6).startswith(COMPRESSIONS):
                 raise PoolError(compressed_message(shard))
             file.seek(0)
             with tarfile.open(fileobj=file, mode="r:") as tar:
@@ -129,8 +131,11 @@ def _add(
         columns.add_image(name, member)
     elif member.isreg() and labels.wants(ending.lower()) and key:
         content = tar.extractfile(member)
-        text = labels.read(ending.lower(), b"" if content is None else content.read())
+        small = content is not None and member.size <= _LARGEST_LABEL
+        text = labels.read(ending.lower(), content.read() if content is not None and small else b"")
         columns.add_label(name[: -len(ending) - 1], ending.lower(), text)
+    elif labels.wants(ending.rpartition(".")[2].lower()):
+        columns.dotted = columns.dotted or printable(name)
     elif len(columns.others) < 3:
         columns.others.append(printable(name))
 
@@ -164,6 +169,7 @@ class _Columns:
         self.labels: dict[str, tuple[_Texts, _Texts]] = {}
         self.folders: set[str] = set()
         self.others: list[str] = []
+        self.dotted: str | None = None
 
     def add_image(self, name: str, member: tarfile.TarInfo) -> None:
         self.images.append(printable(name))
@@ -195,6 +201,7 @@ class _Columns:
             labels,
             frozenset(self.folders),
             tuple(self.others),
+            self.dotted,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -103,18 +104,21 @@ def rows_by_folder(root: Path, members: Sequence[TarMembers], below: str | None)
         pc.replace_substring_regex(of_shard.images.column, r"(^|/)[^/]*$", "").dictionary_encode()
         for of_shard in members
     ]
-    everywhere = {parent for of_shard in parents for parent in of_shard.dictionary.to_pylist()}
+    everywhere: Counter[str] = Counter()
+    for of_shard in parents:
+        for entry in of_shard.value_counts().to_pylist():
+            everywhere[entry["values"]] += entry["counts"]
     base = folder_of_classes(everywhere, below, str(root))
     start = f"{base}/" if base else ""
     rows = []
-    for of_shard, parent in zip(members, parents, strict=True):
+    for shard, parent in zip(members, parents, strict=True):
         inside = [name.startswith(start) and name != base for name in parent.dictionary.to_pylist()]
         kept = np.flatnonzero(np.array(inside, dtype=bool)[parent.indices.to_numpy()])
-        paths = pc.utf8_slice_codeunits(of_shard.images.take(kept).column, start=len(start))
+        paths = pc.utf8_slice_codeunits(shard.images.take(kept).column, start=len(start))
         names, folders = (
             Strings(pc.replace_substring_regex(paths, end, "")) for end in (r"^[^/]*/", r"/.*$")
         )
-        columns = (of_shard.offsets[kept], of_shard.sizes[kept], of_shard.flaws[kept])
+        columns = (shard.offsets[kept], shard.sizes[kept], shard.flaws[kept])
         rows.append(TarRows(names, folders, *columns))
     loose = sum(int(_mask(pc.equal(parent.dictionary_decode(), base)).sum()) for parent in parents)
     if loose:
@@ -159,7 +163,7 @@ def _refuse_several_images(shard: Path, images: Strings, keys: Strings) -> None:
         found = [name for name in images if name.startswith(start)][:3]
         msg = (
             f"Expected one image in every sample of {shard}, found {' and '.join(found)}; name the ending of "
-            f"the one to take, as `image: {found[0].removeprefix(start)}`."
+            f"the one to take, as `image: {found[0].removeprefix(start)}` (--reader image=ENDING)."
         )
         raise PoolError(msg)
 
@@ -170,7 +174,7 @@ def _refuse_missing_labels(shard: Path, images: Strings, label_of: NDArray[np.in
         msg = (
             f"Expected a .{kind} member with a class beside every image of {shard}, found none for "
             f"{len(missing)} of {len(images)}, as {images[int(missing[0])]!r}; complete the samples, or say "
-            "where the class stands (labels, label_key)."
+            "where the class stands (--reader labels=..., --reader label_key=...)."
         )
         raise PoolError(msg)
 

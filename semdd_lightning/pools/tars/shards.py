@@ -8,9 +8,10 @@ from pathlib import Path
 
 from semdd_lightning.classes.registry import some_of
 from semdd_lightning.errors import PoolError
+from semdd_lightning.pools.splits import split_of
 
 _RANGE_OR_LIST = re.compile(r"\{(?:([0-9]+)\.\.([0-9]+)|([^{}]*,[^{}]*))\}")
-_SPLIT_WORD = re.compile(r"(?<![a-z])(train|val|valid|validation|test)(?![a-z])")
+COMPRESSIONS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")  # gzip, bzip2, xz, zstandard
 _COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 
@@ -117,7 +118,7 @@ def _shards_in(folder: Path) -> tuple[Path, ...]:
         found = some_of(names) or "an empty folder"
         msg = f"Expected {folder} to hold tar shards, found none ({found}); correct the path."
         raise PoolError(msg)
-    words = sorted({word for name in shards for word in _SPLIT_WORD.findall(name.lower())})
+    words = sorted({word for name in shards if (word := split_of(name)) is not None})
     if len(words) > 1:
         msg = (
             f"Expected the shards of one split in {folder}, found those of {' and '.join(words)}; give a "
@@ -125,6 +126,21 @@ def _shards_in(folder: Path) -> tuple[Path, ...]:
         )
         raise PoolError(msg)
     return tuple(folder / name for name in shards)
+
+
+def is_compressed_tar(path: Path) -> bool:
+    """Whether a file is named as a tar, and compressed by its first bytes.
+
+    Args:
+        path: The file.
+    """
+    if not path.name.lower().endswith((".tar", *_COMPRESSED)):
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(6).startswith(COMPRESSIONS)
+    except OSError:
+        return False
 
 
 def compressed_message(shard: Path) -> str:

@@ -9,25 +9,20 @@ import torch
 from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
+from semdd_lightning.selection.kernel import unit_rows
 from semdd_lightning.selection.picks import ClassPool, Picks
 from semdd_lightning.selection.sampler import Sampler
+from semdd_lightning.selection.samplers.greedy_cover import greedy_cover
 from semdd_lightning.selection.scratch import Scratch
-from semdd_lightning.selection.ties import DECIMALS, first_best
 
-# Images whose gain is computed at first, twice as many each time the best may not be among them, and at most:
-# more would leave the cache.
-_FIRST_LOOK, _LARGEST_LOOK = 32, 512
 _KEPT_BLOCKS = 3
-_TIE = 2 * 10.0**-DECIMALS  # gains that round to one decision value, with room for the last bits
 
 
 def facility_location(image_embeddings: Tensor, ipc: int, block: int = 2048) -> Picks:
     """Greedy facility location: each pick adds most to the class's mean similarity to its nearest pick.
 
     Similarity is (1 + cosine) / 2, the value is the gain. The objective is that of Mirchandani and Francis,
-    "Discrete location theory", 1990. Gains never grow from pick to pick, so an old gain bounds a new one, and
-    only images whose bound reaches the best gain are computed again: the lazy greedy of Minoux, "Accelerated
-    greedy algorithms for maximizing submodular set functions", 1978, with the answer of the plain one.
+    "Discrete location theory", 1990.
 
     Args:
         image_embeddings: Unit vectors of one class ``(n_c, d)``, float64.
@@ -40,32 +35,11 @@ def facility_location(image_embeddings: Tensor, ipc: int, block: int = 2048) -> 
     [3, 2]
     """
     # exact unit vectors keep similarities non-negative: nothing is less similar than having no pick at all
-    vectors = image_embeddings / torch.linalg.vector_norm(image_embeddings, dim=1, keepdim=True)
+    vectors = unit_rows(image_embeddings)
     cosines = _Cosines(vectors, kept=len(vectors) <= _KEPT_BLOCKS * block)
-    bounds = (1 + vectors @ vectors.mean(dim=0)) / 2  # the first gains, before anything is picked
-    picked = first_best(bounds)
-    order, values = [picked], [float(bounds[picked])]
-    nearest = cosines(torch.tensor([picked]))[0].clone()
-    bounds[picked] = -torch.inf
-    for _ in range(1, ipc):
-        current = torch.zeros(len(vectors), dtype=torch.bool)
-        size = min(_FIRST_LOOK, block)
-        best = -torch.inf
-        while True:
-            rows = torch.nonzero(~current & (bounds > best - _TIE))[:, 0]
-            if len(rows) == 0:
-                break
-            rows = rows[bounds[rows].topk(min(size, len(rows))).indices]
-            bounds[rows] = cosines(rows).sub_(nearest).clamp_(min=0).sum(dim=1) / (2 * len(vectors))
-            current[rows] = True
-            best = max(best, float(bounds[rows].max()))
-            size = min(2 * size, _LARGEST_LOOK, block)
-        picked = first_best(bounds.masked_fill(~current, -torch.inf))
-        order.append(picked)
-        values.append(float(bounds[picked]))
-        torch.maximum(nearest, cosines(torch.tensor([picked]))[0], out=nearest)
-        bounds[picked] = -torch.inf
-    return Picks(torch.tensor(order), torch.tensor(values, dtype=torch.float64))
+    gains = (1 + vectors @ vectors.mean(dim=0)) / 2
+    weights = torch.full((len(vectors),), 0.5 / len(vectors), dtype=torch.float64)
+    return Picks(*greedy_cover(cosines, weights, gains, uncovered=-1.0, ipc=ipc, block=block))
 
 
 class _Cosines:

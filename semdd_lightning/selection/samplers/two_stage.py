@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection.checks import check_choice, check_share
 from semdd_lightning.selection.normalization import Normalization, normalize, normalize_array
 from semdd_lightning.selection.picks import ClassPool, Picks
@@ -52,6 +53,9 @@ def dynamic_diversity(
         Positions among the candidates in order of the picks ``(ipc,)``, and the values they were picked with
         ``(ipc,)``.
 
+    Raises:
+        SelectionError: If ipc is not in [1, K], or there is not one quality for each candidate.
+
     >>> z = torch.tensor([[1.0, 0.0], [0.96, 0.28], [0.0, 1.0]], dtype=torch.float64)
     >>> q = torch.tensor([1.0, 0.8, 0.4], dtype=torch.float64)
     >>> dynamic_diversity(z, q, 2, diversity_weight=0.0)[0].tolist()
@@ -59,6 +63,12 @@ def dynamic_diversity(
     >>> dynamic_diversity(z, q, 2, diversity_weight=0.8)[0].tolist()
     [0, 2]
     """
+    if not 1 <= ipc <= len(image_embeddings) or len(quality) != len(image_embeddings):
+        msg = (
+            f"Expected ipc from 1 to the number of candidates, and a quality for each, found ipc {ipc}, "
+            f"{len(image_embeddings)} candidates and {len(quality)} qualities; keep more candidates."
+        )
+        raise SelectionError(msg)
     similarities = _similarities(image_embeddings, ipc)
     normalized_quality = normalize(quality, normalization).numpy()
     picked = first_best(quality)

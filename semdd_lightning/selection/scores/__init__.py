@@ -10,7 +10,7 @@ from semdd_lightning.selection.scores.confidence import Confidence
 from semdd_lightning.selection.scores.difficulty import Difficulty
 from semdd_lightning.selection.scores.posterior import Posterior, log_posterior
 from semdd_lightning.selection.scores.reference_similarity import ReferenceSimilarity
-from semdd_lightning.selection.scores.registry import SCORES, build_score, score_names
+from semdd_lightning.selection.scores.registry import SCORES, build_score, score_meanings, score_names
 from semdd_lightning.selection.scores.score import ClassImages, Need, Score
 from semdd_lightning.selection.scores.typicality import Typicality, typicality
 
@@ -31,6 +31,7 @@ __all__ = [
     "class_relevance",
     "class_separability",
     "log_posterior",
+    "score_meanings",
     "score_names",
     "typicality",
 ]

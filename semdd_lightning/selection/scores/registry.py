@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from semdd_lightning.selection.extensions import find_kind, make, names_in
+from semdd_lightning.selection.extensions import find_kind, make, meanings_in, names_in
 from semdd_lightning.selection.scores.class_relevance import ClassRelevance
 from semdd_lightning.selection.scores.class_separability import ClassSeparability
 from semdd_lightning.selection.scores.confidence import Confidence
@@ -32,6 +32,11 @@ SCORES: dict[str, type[Score]] = {
 def score_names() -> list[str]:
     """All short names, those of installed packages included."""
     return names_in(GROUP, SCORES)
+
+
+def score_meanings() -> dict[str, str]:
+    """All short names, those of installed packages included, each with what a large value tells."""
+    return meanings_in(GROUP, "score", SCORES, Score)  # type: ignore[type-abstract]
 
 
 def build_score(name: str) -> Score:

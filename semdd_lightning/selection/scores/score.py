@@ -10,6 +10,7 @@ from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection.embeddings import ClassifierOutputs
+from semdd_lightning.selection.extensions import Named
 
 T = TypeVar("T")
 
@@ -48,23 +49,21 @@ class ClassImages:
         return len(self.own)
 
 
-class Score(ABC):
+class Score(Named, ABC):
     """A number for every image of a class.
 
     A score is a frozen dataclass of its parameters. Stage 1 normalises it within the class, so that only
     order and spacing count; larger is better there.
 
+    Its name is a column of the score table as well, its meaning says what a large value tells.
+
     Attributes:
-        name: Its short name, which is a column of the score table as well.
-        meaning: One line that says what a large value tells.
         value_range: The values it can take, in words.
         needs: What it cannot be computed without.
         is_probability: Whether it is one, which can be averaged over priors as it is.
     """
 
-    name: ClassVar[str]
-    meaning: ClassVar[str]
-    value_range: ClassVar[str]
+    value_range: ClassVar[str] = "any number"
     needs: ClassVar[frozenset[Need]] = frozenset()
     is_probability: ClassVar[bool] = False
 
@@ -75,6 +74,28 @@ class Score(ABC):
         Args:
             images: The images of the class; what `needs` names is there.
         """
+
+    def checked(self, images: ClassImages) -> Tensor:
+        """The score, where it is a finite number for every image.
+
+        Args:
+            images: The images of the class.
+
+        Raises:
+            SelectionError: If it is anything else.
+        """
+        values = self(images)
+        if not isinstance(values, Tensor) or values.shape != (len(images),):
+            found = f"shape {tuple(values.shape)}" if isinstance(values, Tensor) else type(values).__name__
+        elif not values.isfinite().all():
+            found = "some that are not finite"
+        else:
+            return values.double()
+        msg = (
+            f"Expected {self.name} to give a tensor of {len(images)} finite numbers for class "
+            f"{images.class_index}, found {found}; correct the score."
+        )
+        raise SelectionError(msg)
 
 
 _ASK = {

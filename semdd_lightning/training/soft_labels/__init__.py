@@ -1,6 +1,6 @@
 """Soft labels on disk, or made once an image: training without a teacher in the loop."""
 
-from semdd_lightning.training.soft_labels.header import StoreHeader
+from semdd_lightning.training.soft_labels.header import HEADER, StoreHeader
 from semdd_lightning.training.soft_labels.label_format import LabelFormat, Precision
 from semdd_lightning.training.soft_labels.labelling import (
     header_of,
@@ -19,6 +19,7 @@ from semdd_lightning.training.soft_labels.sources import (
 from semdd_lightning.training.soft_labels.store import LabelStore
 
 __all__ = [
+    "HEADER",
     "BatchLabels",
     "LabelFormat",
     "LabelRequest",

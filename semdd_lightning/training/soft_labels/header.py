@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, with_config
 
 from semdd_lightning import __version__
 from semdd_lightning.errors import LabelError
-from semdd_lightning.prior.cache import content_key
+from semdd_lightning.records import RECORD, content_key, read_record, write_record
 from semdd_lightning.training.soft_labels.label_format import LabelFormat
+from semdd_lightning.training.teachers.card import check_card
 
 HEADER = "labels.json"
-VERSION = 2
+VERSION: Literal[2] = 2
+MOST_PASSES = 10**6
+MOST_IMAGES = 10**9
 BLOCK_BYTES = 256 * 2**20
 BLOCK_PASSES = 10  # at most, so that several processes have blocks to share even where labels are small
 
 
+@with_config(RECORD)
 @dataclass(frozen=True)
 class StoreHeader:
     """What a store of labels says of itself.
@@ -38,16 +43,26 @@ class StoreHeader:
     """
 
     made_for: dict[str, Any]
-    teacher: dict[str, Any]
+    teacher: Annotated[dict[str, Any], AfterValidator(check_card)]
     label_format: LabelFormat
-    num_images: int
-    passes: int
+    num_images: Annotated[int, Field(ge=1, le=MOST_IMAGES)]
+    passes: Annotated[int, Field(ge=1, le=MOST_PASSES)]
     static: bool
-    block_passes: int
+    block_passes: Annotated[int, Field(ge=1, le=MOST_PASSES)]
     chosen: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
-    version: int = VERSION
+    version: Literal[2] = VERSION
     semdd_version: str = __version__
+
+    def __post_init__(self) -> None:
+        for name, said in (
+            ("num_images", self.made_for.get("num_images", self.num_images)),
+            ("num_classes", len(self.made_for.get("class_names", range(self.label_format.num_classes)))),
+        ):
+            stored = self.num_images if name == "num_images" else self.label_format.num_classes
+            if said != stored:
+                msg = f"Expected labels of {said} {name}, found {stored}; relabel."
+                raise LabelError(msg)
 
     @property
     def key(self) -> str:
@@ -73,9 +88,13 @@ class StoreHeader:
         starts = range(0, self.passes, self.block_passes)
         return [range(start, min(start + self.block_passes, self.passes)) for start in starts]
 
-    def to_json(self) -> str:
-        """The header as a file holds it."""
-        return json.dumps(dataclasses.asdict(self), indent=2, default=str) + "\n"
+    def write(self, directory: Path) -> None:
+        """Write the header into a store.
+
+        Raises:
+            DiskError: if it cannot be written.
+        """
+        write_record(directory / HEADER, dataclasses.asdict(self))
 
 
 def passes_per_block(label_format: LabelFormat, num_images: int) -> int:
@@ -95,18 +114,10 @@ def read_header(directory: Path) -> StoreHeader:
         LabelError: if there is none that this version reads.
     """
     path = directory / HEADER
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["version"] != VERSION:
-            msg = f"version {content['version']}, this one reads {VERSION}"
-            raise ValueError(msg)
-        return StoreHeader(**{**content, "label_format": LabelFormat(**content["label_format"])})
-    except FileNotFoundError as error:
+    if not path.is_file():
         msg = (
             f"Expected stored soft labels in {directory.absolute()}, found no {HEADER}; make them with "
             "`semdd relabel`, whose --out is this folder."
         )
-        raise LabelError(msg) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        msg = f"Expected the header of stored labels in {path}, found something else ({error}); relabel."
-        raise LabelError(msg) from error
+        raise LabelError(msg)
+    return read_record(path, StoreHeader, LabelError, "relabel into another folder")

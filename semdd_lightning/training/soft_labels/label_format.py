@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field, with_config
 from torch import Tensor
 
 from semdd_lightning.errors import LabelError
+from semdd_lightning.records import RECORD
 from semdd_lightning.training.losses import SoftLabelLoss
 
 Precision = Literal["fp32", "fp16", "int8"]
 
 _FLOATS = {"fp32": torch.float32, "fp16": torch.float16, "int8": torch.float16}
+MOST_CLASSES = 10**6
 _STEPS = 255  # of int8, between a row's smallest and largest value
 
 
+@with_config(RECORD)
 @dataclass(frozen=True)
 class LabelFormat:
     """How the teacher's logits of one image are stored.
@@ -33,10 +37,10 @@ class LabelFormat:
         temperature: at which the rest of ``top_k`` is spread evenly; that of the loss.
     """
 
-    num_classes: int
+    num_classes: Annotated[int, Field(ge=1, le=MOST_CLASSES)]
     precision: Precision = "fp16"
     top_k: int | None = None
-    temperature: float = 1.0
+    temperature: Annotated[float, Field(gt=0)] = 1.0
 
     def __post_init__(self) -> None:
         if self.top_k is not None and not 1 <= self.top_k < self.num_classes:

@@ -16,7 +16,7 @@ from semdd_lightning.data import ImageDataModule, TrainingImages
 from semdd_lightning.training.losses import soft_label_loss
 from semdd_lightning.training.soft_labels.header import StoreHeader, passes_per_block
 from semdd_lightning.training.soft_labels.label_format import LabelFormat
-from semdd_lightning.training.soft_labels.made_for import chosen_by, made_for
+from semdd_lightning.training.soft_labels.made_for import chosen_by, labelled_in_batches, made_for
 from semdd_lightning.training.soft_labels.store import LabelStore, block_tensors
 
 logger = logging.getLogger(__name__)
@@ -34,6 +34,7 @@ def header_of(
     label_format: LabelFormat,
     *,
     static: bool = False,
+    batch_statistics: bool = False,
     environment: dict[str, Any] | None = None,
 ) -> StoreHeader:
     """What a store of the labels of these images says of itself.
@@ -43,11 +44,13 @@ def header_of(
         teacher: the teacher's card.
         label_format: how labels are stored.
         static: one label an image, whatever its augmentation.
+        batch_statistics: whether the teacher takes the statistics of each batch.
         environment: versions and hardware.
     """
     num_images = data.schedule.num_images
     return StoreHeader(
-        made_for=made_for(data, static=static),
+        made_for=made_for(data, static=static)
+        | (labelled_in_batches(data, on=True) if batch_statistics else {}),
         teacher=teacher,
         label_format=label_format,
         num_images=num_images,

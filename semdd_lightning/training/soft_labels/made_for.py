@@ -64,6 +64,16 @@ def made_for(data: ImageDataModule, *, static: bool) -> dict[str, Any]:
     return known
 
 
+def labelled_in_batches(data: ImageDataModule, *, on: bool) -> dict[str, Any]:
+    """Of a teacher that takes the statistics of each batch, whose labels depend on it: the batch's size.
+
+    Args:
+        data: the data module, after ``setup('fit')``.
+        on: whether it does; else labels know no batch.
+    """
+    return {"teacher_batch_size": min(data.batch_size, data.schedule.num_images) if on else None}
+
+
 def chosen_by(data: ImageDataModule) -> dict[str, Any]:
     """How the images were chosen, in the words of a config: these explain why digests are not the same."""
     if not isinstance(data, PoolDataModule) or data.selected is None:

@@ -7,17 +7,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from semdd_lightning.audit import Audit
 from semdd_lightning.data import ImageDataModule, TrainingImages
 from semdd_lightning.errors import LabelError
 from semdd_lightning.training.losses import SoftLabelLoss
 from semdd_lightning.training.soft_labels.labelling import label_plain, mean_costs
 from semdd_lightning.training.soft_labels.made_for import (
     chosen_by,
+    labelled_in_batches,
     made_for,
     made_for_config,
     refuse_differences,
@@ -42,6 +44,7 @@ class LabelRequest:
         loss: what compares student and labels.
         temperature: of the loss.
         device: where the student is trained.
+        batch_statistics: whether the teacher takes the statistics of each batch.
     """
 
     data: ImageDataModule
@@ -49,6 +52,21 @@ class LabelRequest:
     loss: SoftLabelLoss
     temperature: float
     device: torch.device
+    batch_statistics: bool = False
+
+
+class OpenedLabels(NamedTuple):
+    """Labels that a student can learn from.
+
+    Attributes:
+        labels: what labels batches.
+        card: of the teacher behind it.
+        audit: what the teacher saw of the pool, where it was asked and differs with the folders.
+    """
+
+    labels: BatchLabels
+    card: dict[str, Any]
+    audit: Audit | None = None
 
 
 class SoftLabels(ABC):
@@ -67,8 +85,8 @@ class SoftLabels(ABC):
         """
 
     @abstractmethod
-    def open(self, request: LabelRequest) -> tuple[BatchLabels, dict[str, Any]]:
-        """What labels batches, and the card of the teacher behind it.
+    def open(self, request: LabelRequest) -> OpenedLabels:
+        """What labels batches, and the teacher behind it.
 
         Raises:
             LabelError: if the labels are not those of the chosen images.
@@ -100,7 +118,7 @@ class StoredLabels(SoftLabels):
     def check(self, request: LabelRequest) -> None:
         """See that all labels are there, fit the loss, and are of what the config draws."""
         store, data = self._store(), request.data
-        store.require_complete()
+        store.require_whole()
         header = store.header
         header.label_format.require_fit(request.loss, request.temperature)
         if request.loss == "mse" and header.label_format.precision == "int8":
@@ -113,22 +131,23 @@ class StoredLabels(SoftLabels):
             )
             raise LabelError(msg)
 
-    def open(self, request: LabelRequest) -> tuple[BatchLabels, dict[str, Any]]:
+    def open(self, request: LabelRequest) -> OpenedLabels:
         """Map the files, after all that identifies pool, selection and augmentation was compared."""
         store = self._store()
         header = store.header
         found, chosen = made_for(request.data, static=header.static), chosen_by(request.data)
+        found |= labelled_in_batches(request.data, on=request.batch_statistics)
         refuse_differences(self.path, header.made_for, found, (header.chosen, chosen))
         if header.static:
             every = store.read(0, torch.arange(header.num_images))
             logits = header.label_format.decode(every)
-            return static_labels(logits.to(request.device), request), header.teacher
+            return OpenedLabels(static_labels(logits.to(request.device), request), header.teacher)
 
         def labels(batch: TrainingImages) -> Tensor:
             parts = store.read(batch.drawn_pass, batch.rows.cpu())
             return header.label_format.decode({k: v.to(request.device) for k, v in parts.items()})
 
-        return labels, header.teacher
+        return OpenedLabels(labels, header.teacher)
 
     def _store(self) -> LabelStore:
         return LabelStore.open(Path(self.path).expanduser())
@@ -155,11 +174,17 @@ class StaticLabels(SoftLabels):
         """See that the teacher can be had."""
         self.teacher.check(request.context)
 
-    def open(self, request: LabelRequest) -> tuple[BatchLabels, dict[str, Any]]:
+    def open(self, request: LabelRequest) -> OpenedLabels:
         """Build the teacher, refuse one at chance level, and let it label every chosen image."""
-        frozen, card = checked_teacher(self.teacher, request.context, request.data, request.device)
+        if request.batch_statistics:
+            msg = (
+                "Expected teacher_batch_statistics to be off with StaticLabels, found it on; an image "
+                "that is labelled once belongs to no batch."
+            )
+            raise LabelError(msg)
+        frozen, card, audit = checked_teacher(self.teacher, request.context, request.data, request.device)
         logits = label_plain(frozen, request.data).to(request.device)
-        return static_labels(logits, request), card
+        return OpenedLabels(static_labels(logits, request), card, audit)
 
 
 def static_labels(logits: Tensor, request: LabelRequest) -> BatchLabels:

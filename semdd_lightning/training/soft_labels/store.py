@@ -7,22 +7,22 @@ Layout: ``labels.json`` says what the labels were made for, by which teacher and
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
-from semdd_lightning.atomic import remove_stale_files, write_atomically
-from semdd_lightning.errors import CacheError, LabelError
+from semdd_lightning.atomic import remove_stale_files
+from semdd_lightning.errors import DamageError, LabelError
+from semdd_lightning.tensor_blocks import read_notes, read_tensors, write_tensors
 from semdd_lightning.training.soft_labels.header import HEADER, StoreHeader, read_header
 from semdd_lightning.training.soft_labels.made_for import differences
 
-_METADATA = "semdd"
+_UNSEEN = "damage to them cannot be seen"
+_log = logging.getLogger(__name__)
 
 
 class LabelStore:
@@ -37,6 +37,7 @@ class LabelStore:
         self.directory = directory
         self.header = header
         self._opened: dict[int, dict[str, Tensor]] = {}
+        self._said = False  # that there are no digests
 
     @classmethod
     def open(cls, directory: Path) -> LabelStore:
@@ -58,10 +59,10 @@ class LabelStore:
             found = read_header(directory)
             _refuse_other_labels(directory, found, header)
             header = dataclasses.replace(found, passes=max(found.passes, header.passes))
-        elif directory.is_dir() and any(directory.iterdir()):
+        elif directory.is_dir() and any(not entry.name.startswith(".") for entry in directory.iterdir()):
             msg = f"Expected an empty or new folder for labels at {directory}, found files; give another."
             raise LabelError(msg)
-        _write(directory / HEADER, header.to_json().encode())
+        header.write(directory)
         remove_stale_files(directory)
         return cls(directory, header)
 
@@ -74,8 +75,8 @@ class LabelStore:
         """Blocks that are not there as a whole."""
         return [block for block in range(len(self.header.blocks)) if not self.file(block).is_file()]
 
-    def require_complete(self) -> None:
-        """See that all blocks are there.
+    def require_whole(self) -> None:
+        """See that all blocks are there and hold what was written: each is read once.
 
         Raises:
             LabelError: if not.
@@ -87,6 +88,8 @@ class LabelStore:
                 "give the same `semdd relabel` again, it goes on where it stopped."
             )
             raise LabelError(msg)
+        for block in range(total):
+            self._read(block)
 
     def write(self, block: int, parts: Mapping[str, Tensor], **notes: float) -> None:
         """Write a whole block atomically.
@@ -95,59 +98,70 @@ class LabelStore:
             block: its number.
             parts: each part of its labels, (passes, M, ...).
             notes: numbers to keep with it.
+
+        Raises:
+            DiskError: if it cannot be written.
         """
         file = self.file(block)
-        identity = {"key": self.header.key, "name": file.name}
-        metadata = {_METADATA: json.dumps({**identity, "notes": notes}, sort_keys=True)}
-        _write(file, save({name: part.contiguous() for name, part in parts.items()}, metadata))
+        write_tensors(file, self.header.key, parts, notes)
         for shorter in self.directory.glob(f"passes-{self.header.blocks[block].start:05d}-*.safetensors"):
             if shorter != file:  # of a store that has grown since
                 shorter.unlink(missing_ok=True)
         self._opened.pop(block, None)
 
     def read(self, pass_index: int, rows: Tensor) -> dict[str, Tensor]:
-        """Stored parts of the labels of chosen images in one pass, each (n, ...); only their pages are read.
+        """Stored parts of the labels of chosen images in one pass, each (n, ...).
+
+        A block is mapped into memory, and its digest compared, when it is first asked for.
 
         Args:
             pass_index: the pass; a static store has only 0.
             rows: chosen images, (n,), on the CPU.
+
+        Raises:
+            LabelError: if the block is not what was written.
         """
         block, place = divmod(pass_index, self.header.block_passes)
         if block not in self._opened:
-            self._opened[block] = self._open(block)
+            self._opened[block] = self._read(block)
         return {name: part[place, rows] for name, part in self._opened[block].items()}
 
     def notes(self, block: int) -> dict[str, float]:
         """The numbers that were kept with a block."""
-        with _opening(self.file(block)) as file:
-            notes: dict[str, float] = self._checked_metadata(block, file)["notes"]
-            return notes
+        with self._undamaged(block) as file:
+            return read_notes(file, self.header.key).notes
 
     @property
     def stored_bytes(self) -> int:
         """Bytes on disk."""
         return sum(path.stat().st_size for path in self.directory.iterdir() if path.is_file())
 
-    def _open(self, block: int) -> dict[str, Tensor]:
-        with _opening(self.file(block)) as file:
-            self._checked_metadata(block, file)
-            parts = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-        shape = (len(self.header.blocks[block]), self.header.num_images)
-        expected = {
-            name: (dtype, (*shape, *rest)) for name, (dtype, rest) in self.header.label_format.parts.items()
-        }
-        found = {name: (part.dtype, tuple(part.shape)) for name, part in parts.items()}
-        if found != expected:
-            msg = f"Expected {expected} in {self.file(block)}, found {found}; remove it and relabel."
-            raise LabelError(msg)
+    def _read(self, block: int) -> dict[str, Tensor]:
+        with self._undamaged(block) as file:
+            parts, own = read_tensors(file, self.header.key)
+            shape = (len(self.header.blocks[block]), self.header.num_images)
+            form = self.header.label_format.parts
+            expected = {name: (dtype, (*shape, *rest)) for name, (dtype, rest) in form.items()}
+            found = {name: (part.dtype, tuple(part.shape)) for name, part in parts.items()}
+            if found != expected:
+                msg = f"{found} in place of {expected}"
+                raise DamageError(msg)
+        if own.sha256 is None and not self._said:
+            self._said = True
+            _log.info("Labels in %s have no digests, as those of version 0.1: %s", self.directory, _UNSEEN)
         return parts
 
-    def _checked_metadata(self, block: int, file: Any) -> dict[str, Any]:  # noqa: ANN401 - safetensors has no types
-        metadata: dict[str, Any] = json.loads((file.metadata() or {}).get(_METADATA, "{}"))
-        if (metadata.get("key"), metadata.get("name")) != (self.header.key, self.file(block).name):
-            msg = f"Expected labels of this store in {self.file(block)}, found others; remove it and relabel."
-            raise LabelError(msg)
-        return metadata
+    @contextmanager
+    def _undamaged(self, block: int) -> Iterator[Path]:
+        file = self.file(block)
+        try:
+            yield file
+        except DamageError as error:
+            msg = (
+                f"Expected whole labels of this store in {file}, found {error}; remove that file and give "
+                "the same `semdd relabel` again."
+            )
+            raise LabelError(msg) from error
 
 
 def _refuse_other_labels(directory: Path, found: StoreHeader, wanted: StoreHeader) -> None:
@@ -159,22 +173,6 @@ def _refuse_other_labels(directory: Path, found: StoreHeader, wanted: StoreHeade
             "another --out."
         )
         raise LabelError(msg)
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        write_atomically(path, content)
-    except CacheError as error:
-        msg = f"Expected to write {path}, found {error.__cause__}; free disk space or give another folder."
-        raise LabelError(msg) from error
-
-
-def _opening(path: Path) -> Any:  # noqa: ANN401 - safetensors has no types
-    try:
-        return safe_open(path, framework="pt")
-    except (SafetensorError, OSError) as error:
-        msg = f"Expected whole labels in {path}, found that it cannot be read ({error}); remove it, relabel."
-        raise LabelError(msg) from error
 
 
 def block_tensors(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:

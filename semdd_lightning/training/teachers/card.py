@@ -2,10 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
+from pydantic import Field, with_config
+
+from semdd_lightning.records import RECORD, checked
 from semdd_lightning.training.history import plain, weights_digest
 from semdd_lightning.training.teachers.teacher import FrozenTeacher, Teacher, TeacherContext
+
+
+@with_config(RECORD)
+@dataclass(frozen=True)
+class CardAccuracy:
+    """A teacher's accuracy: ``top1`` in [0, 1], and the images that it was measured ``on``."""
+
+    top1: Annotated[float, Field(ge=0, le=1)]
+    on: str
+
+
+@with_config(RECORD)
+@dataclass(frozen=True)
+class TeacherCard:
+    """The form of what `teacher_card` gives."""
+
+    teacher: str
+    arguments: dict[str, Any]
+    history: dict[str, Any]
+    accuracy: CardAccuracy
+    sha256: str
+
+
+def check_card(card: dict[str, Any]) -> dict[str, Any]:
+    """See that what was read is a teacher's card.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    checked(card, TeacherCard)
+    return card
 
 
 def teacher_card(

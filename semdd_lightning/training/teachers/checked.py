@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
+from semdd_lightning.audit import Audit
 from semdd_lightning.data import ImageDataModule, PoolDataModule
 from semdd_lightning.data.auditing import AUTOMATIC, apply_policy, audit_classes, network_logits
 from semdd_lightning.training.teachers.card import teacher_card
@@ -19,10 +19,24 @@ _POOL_IMAGES = 1_000  # of a pool that the teacher looks at, in all
 logger = logging.getLogger(__name__)
 
 
+class CheckedTeacher(NamedTuple):
+    """A teacher that may label.
+
+    Attributes:
+        frozen: the built network.
+        card: who it is, as `teacher_card` gives it.
+        audit: what the pool's classes look like to it too, where it differs with their folders; else none.
+    """
+
+    frozen: FrozenTeacher
+    card: dict[str, Any]
+    audit: Audit | None
+
+
 def checked_teacher(
     teacher: Teacher, context: TeacherContext, data: ImageDataModule, device: torch.device
-) -> tuple[FrozenTeacher, dict[str, Any]]:
-    """Build a teacher, refuse one that is at chance or counts the classes in another order; and its card.
+) -> CheckedTeacher:
+    """Build a teacher, and refuse one that is at chance or counts the classes in another order.
 
     It is asked about held-out images where there are some. Of a pool that was selected from, it also says
     whether the folders hold their classes: CLIP alone may not have noticed.
@@ -42,15 +56,14 @@ def checked_teacher(
     policy = data.audit if isinstance(data, PoolDataModule) else "refuse"
     accuracy = check_teacher(frozen, images, labels, data.registry, what, policy)
     logger.info("Teacher: %.1f %% top-1 on %d %s", 100 * accuracy, len(labels), what)
-    if isinstance(data, PoolDataModule) and policy != "off":
-        _ask_about_pool(frozen, data)
-    return frozen, teacher_card(teacher, context, frozen, accuracy, what)
+    found = _ask_about_pool(frozen, data) if isinstance(data, PoolDataModule) and policy != "off" else None
+    return CheckedTeacher(frozen, teacher_card(teacher, context, frozen, accuracy, what), found)
 
 
-def _ask_about_pool(teacher: FrozenTeacher, data: PoolDataModule) -> None:
+def _ask_about_pool(teacher: FrozenTeacher, data: PoolDataModule) -> Audit | None:
     """Let the teacher vote on the pool too; what CLIP says was heard when the images were selected."""
     if data.selected is None:
-        return
+        return None
     pool, embeddings = data.selected.pool, data.selected.embeddings
     audit = audit_classes(
         pool,
@@ -58,6 +71,7 @@ def _ask_about_pool(teacher: FrozenTeacher, data: PoolDataModule) -> None:
         teacher=network_logits(teacher, data.image_size),
         at_most=min(AUTOMATIC, max(1, _POOL_IMAGES // len(pool.registry))),
     )
-    if audit.teacher is not None and len(audit.teacher.moved):
-        apply_policy(pool, audit, data.audit)
-        data.selected = replace(data.selected, audit=audit)  # the later vote, for the result
+    if audit.teacher is None or not len(audit.teacher.moved):
+        return None
+    apply_policy(pool, audit, data.audit)
+    return audit

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from semdd_lightning.errors import TeacherError
 from semdd_lightning.models import NetworkFactory, NormalizedNetwork, build_network
 from semdd_lightning.training.checkpoint_card import class_order_difference
+from semdd_lightning.training.checkpoint_io import read_checkpoint
 from semdd_lightning.training.teachers.teacher import Teacher, TeacherContext, unknown_history
 
 KEPT = ("network", "data", "recipe", "accuracy", "sha256", "teacher")  # of a checkpoint's card
@@ -100,14 +99,4 @@ def _load(path: Path) -> dict[str, Any]:
     if not path.is_file():
         msg = f"Expected a teacher checkpoint at {path.absolute()}, found none; train one with `semdd fit`."
         raise TeacherError(msg)
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        msg = (
-            f"Expected a checkpoint in {path}, found a file that torch cannot load ({error}); train it again."
-        )
-        raise TeacherError(msg) from error
-    if not isinstance(checkpoint, dict) or "semdd" not in checkpoint:
-        msg = f"Expected a checkpoint of this package in {path}, found another; train one with `semdd fit`."
-        raise TeacherError(msg)
-    return checkpoint
+    return read_checkpoint(path, TeacherError, "train one with `semdd fit`")

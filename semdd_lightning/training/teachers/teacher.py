@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from semdd_lightning.data.classifier import Classifier, ClassifierContext
 
@@ -70,6 +71,13 @@ class FrozenTeacher:
         placed = network.to(device).to(memory_format=torch.channels_last)
         self.network = placed.eval().requires_grad_(requires_grad=False)
         self.device = device
+
+    def use_batch_statistics(self) -> None:
+        """Let BatchNorm take the statistics of each batch, as in training; its running ones stay."""
+        for layer in self.network.modules():
+            if isinstance(layer, _BatchNorm):
+                layer.train()
+                layer.momentum = 0.0
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from PIL import Image
 
 from semdd_lightning.pools import Pool
+from semdd_lightning.sealed import SEAL_BYTES
 
 Reads = list[str]
 
@@ -32,5 +36,9 @@ def described(pool: Pool) -> tuple[object, ...]:
 
 
 def index_file(tmp_path: Path) -> Path:
-    (file,) = (tmp_path / "default-cache/index").glob("*.parquet")
+    (file,) = (tmp_path / "default-cache/index").glob("*.index")
     return file
+
+
+def index_table(tmp_path: Path) -> pa.Table:
+    return pq.read_table(BytesIO(index_file(tmp_path).read_bytes()[:-SEAL_BYTES]))

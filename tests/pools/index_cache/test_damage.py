@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from semdd_lightning.pools import ClassFolders, index_cache
-from tests.pools.index_cache.changing_pools import Reads, described, index_file, write
+from semdd_lightning.sealed import SEAL_BYTES, write_sealed
+from tests.pools.index_cache.changing_pools import Reads, described, index_file, index_table, write
 
 
 def _truncate(file: Path) -> None:
@@ -26,24 +28,36 @@ def _empty(file: Path) -> None:
 
 def _flip(file: Path) -> None:
     content = bytearray(file.read_bytes())
-    digest = pq.read_table(file)["digest"][3].as_py()
-    place = content.find(digest[:8])
-    content[place if place > 0 else 200] ^= 1
+    content[200] ^= 1
     file.write_bytes(bytes(content))
 
 
+def _table(file: Path) -> pa.Table:
+    return pq.read_table(BytesIO(file.read_bytes()[:-SEAL_BYTES]))
+
+
+def _seal(file: Path, table: pa.Table) -> None:
+    content = BytesIO()
+    pq.write_table(table, content)
+    write_sealed(file, content.getbuffer())
+
+
+def _without_seal(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-SEAL_BYTES])
+
+
 def _other_columns(file: Path) -> None:
-    pq.write_table(pq.read_table(file).drop_columns(["digest"]), file)
+    _seal(file, _table(file).drop_columns(["digest"]))
 
 
 def _other_type(file: Path) -> None:
-    table = pq.read_table(file)
+    table = _table(file)
     column = table.schema.get_field_index("width")
-    pq.write_table(table.set_column(column, "width", table["width"].cast(pa.int64())), file)
+    _seal(file, table.set_column(column, "width", table["width"].cast(pa.int64())))
 
 
 def _no_identity(file: Path) -> None:
-    pq.write_table(pq.read_table(file).replace_schema_metadata(None), file)
+    _seal(file, _table(file).replace_schema_metadata(None))
 
 
 def _of_another_pool(file: Path) -> None:
@@ -56,20 +70,21 @@ def _of_another_pool(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", [_truncate, _empty, _flip, _other_columns, _other_type, _no_identity, _of_another_pool]
+    "damage",
+    [_truncate, _empty, _flip, _without_seal, _other_columns, _other_type, _no_identity, _of_another_pool],
 )
 def test_a_file_that_is_not_whole_or_foreign_is_made_again(
     root: Path, reads: Reads, tmp_path: Path, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     first = ClassFolders(root).read()
-    whole = pq.read_table(index_file(tmp_path))
+    whole = index_table(tmp_path)
     damage(index_file(tmp_path))
     reads.clear()
     with caplog.at_level(logging.WARNING):
         assert described(ClassFolders(root).read()) == described(first)
     assert len(reads) == 8
     assert f"{index_file(tmp_path)} is not trusted, and the images are read again" in caplog.text
-    assert pq.read_table(index_file(tmp_path)).equals(whole)
+    assert index_table(tmp_path).equals(whole)
 
 
 def test_a_file_that_is_not_whole_goes_even_where_nothing_can_replace_it(

@@ -8,16 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.errors import CacheError
+from semdd_lightning.errors import DiskError
 from semdd_lightning.pools import ClassFolders, index_cache
 from semdd_lightning.pools.files import list_files
 from semdd_lightning.pools.index import index_images
 from semdd_lightning.pools.listing import FileSource
-from tests.pools.index_cache.changing_pools import Reads, described, index_file, modify, write
+from tests.pools.index_cache.changing_pools import Reads, described, index_file, index_table, modify, write
 
 
 def test_nothing_is_read_twice(root: Path, reads: Reads) -> None:
@@ -73,12 +72,12 @@ def test_new_files_are_read_and_vanished_ones_go(root: Path, reads: Reads, tmp_p
     pool = ClassFolders(root).read()
     assert reads == ["cat/moved.bmp", "cat/new.bmp"]
     assert list(pool.paths) == sorted(p.relative_to(root).as_posix() for p in root.rglob("*.bmp"))
-    assert pq.read_table(index_file(tmp_path))["path"].to_pylist() == list(pool.paths)
+    assert index_table(tmp_path)["path"].to_pylist() == list(pool.paths)
     (root / "dog/0.bmp").unlink()
     reads.clear()
     ClassFolders(root).read()
     assert reads == []
-    assert len(pq.read_table(index_file(tmp_path))) == len(pool) - 1
+    assert len(index_table(tmp_path)) == len(pool) - 1
 
 
 def test_a_bad_file_that_was_mended_is_read_again(root: Path, reads: Reads) -> None:
@@ -146,7 +145,7 @@ def test_folders_that_are_not_asked_for_now_stay_known(root: Path, reads: Reads,
     shutil.rmtree(root / "cat")
     write(root / "dog/newer.bmp", seed=71)
     index_images(list_files(root, [("dog", 0)]), dog)
-    assert len(pq.read_table(index_file(tmp_path))) == 6, "the folder is gone, and so is what was known of it"
+    assert len(index_table(tmp_path)) == 6, "the folder is gone, and so is what was known of it"
 
 
 def test_sources_of_another_kind_or_recipe_have_another_file(
@@ -162,7 +161,7 @@ def test_sources_of_another_kind_or_recipe_have_another_file(
 
 def test_the_cache_lies_where_it_is_asked_to(root: Path, reads: Reads, tmp_path: Path) -> None:
     ClassFolders(root).read(tmp_path / "own")
-    assert len(list((tmp_path / "own/index").glob("*.parquet"))) == 1
+    assert len(list((tmp_path / "own/index").glob("*.index"))) == 1
     assert not (tmp_path / "default-cache").exists()
 
 
@@ -171,9 +170,9 @@ def test_a_cache_that_cannot_be_written_is_said(
 ) -> None:
     def refuse(path: Path, _: bytes) -> None:
         msg = f"Expected to write {path}, found a full disk."
-        raise CacheError(msg)
+        raise DiskError(msg)
 
-    monkeypatch.setattr(index_cache, "write_atomically", refuse)
+    monkeypatch.setattr(index_cache, "write_sealed", refuse)
     with caplog.at_level(logging.WARNING):
         assert len(ClassFolders(root).read()) == 8
     assert "will have to be found again: Expected to write" in caplog.text

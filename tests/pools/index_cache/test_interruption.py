@@ -60,11 +60,11 @@ def test_a_killed_run_leaves_what_it_had(root: Path, reads: Reads, tmp_path: Pat
     index_folder = tmp_path / "cache/index"
     process = subprocess.Popen([sys.executable, "-c", _KILLED, str(root), str(tmp_path / "cache")])
     deadline = time.monotonic() + 60
-    while not list(index_folder.glob("*.parquet")) and time.monotonic() < deadline:
+    while not list(index_folder.glob("*.index")) and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    (index_folder / f".x.parquet.{socket.gethostname()}.{process.pid}.x.tmp").write_bytes(b"half")
+    (index_folder / f".x.index.{socket.gethostname()}.{process.pid}.x.tmp").write_bytes(b"half")
     pool = ClassFolders(root).read(tmp_path / "cache")
     assert len(pool) == 108
     assert 0 < len(reads) < 108

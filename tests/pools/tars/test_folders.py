@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from semdd_lightning.errors import PoolError
-from semdd_lightning.pools.tars.folders import folder_of_classes
+from semdd_lightning.pools.tars.folders import folder_of_classes as find_folder
 
 NAMES = st.text("abc", min_size=1, max_size=2)
+
+
+def folder_of_classes(parents: Iterable[str], below: str | None, where: str) -> str:
+    return find_folder(Counter(parents), below, where)
 
 
 @given(st.lists(NAMES, max_size=3), st.sets(NAMES, min_size=1), st.lists(NAMES, max_size=2))
@@ -21,7 +28,8 @@ def test_one_chain_of_folders_is_gone_down(chain: list[str], classes: set[str], 
 def test_loose_images_do_not_make_one_class_of_all() -> None:
     assert folder_of_classes(["", "pool/train/cat"], None, "x.tar") == "pool/train"
     with pytest.raises(
-        PoolError, match=r"found 'pool/train' with folders of images in them; .*, or 'pool' as `below` where"
+        PoolError,
+        match=r"found 'pool/train' with folders of images in them; .*, or 'pool' as `below` \(--rea.* where",
     ):
         folder_of_classes(["pool/train", "pool/train/cat", "pool/train/dog"], None, "x.tar")
 
@@ -29,7 +37,7 @@ def test_loose_images_do_not_make_one_class_of_all() -> None:
 def test_a_fork_has_to_be_settled() -> None:
     parents = ["pool/ipc1/0", "pool/ipc10/0", "pool/ipc10/1/deep"]
     message = (
-        r"found 'pool/ipc1', 'pool/ipc10' with folders .* as x\.tar/pool/ipc10, or 'pool' as `below` where"
+        r"found 'pool/ipc1', 'pool/ipc10' with folders .* as x\.tar/pool/ipc10, or 'pool' as `below` .* where"
     )
     with pytest.raises(PoolError, match=message):
         folder_of_classes(parents, None, "x.tar")
@@ -42,12 +50,30 @@ def test_a_fork_has_to_be_settled() -> None:
 @pytest.mark.parametrize("below", [None, "pool", "./pool/"])
 def test_pools_side_by_side_are_no_classes(below: str | None) -> None:
     parents = [f"pool/ipc{k}/{c}" for k in (1, 10) for c in range(3)]
-    message = r"'pool/ipc1', 'pool/ipc10', which share 3 class folders; give one of them, as "
-    with pytest.raises(PoolError, match=message + r"/d/x\.tar/pool/ipc10\."):
+    message = r"'pool/ipc1', 'pool/ipc10', which share 3 class folders; give one of "
+    with pytest.raises(PoolError, match=message + r"them, as /d/x\.tar/pool/ipc10\."):
         folder_of_classes(parents, below, "/d/x.tar")
-    with pytest.raises(PoolError, match=message + r"`below: pool/ipc10`\."):
+    with pytest.raises(PoolError, match=message + r"them \(--reader below=pool/ipc10\)\."):
         folder_of_classes(parents, below, "/d/shards")
     assert folder_of_classes(parents, "pool/ipc10", "/d/x.tar") == "pool/ipc10"
+
+
+@pytest.mark.parametrize(
+    "parents",
+    [
+        ["train/cat", "train/dog", "dev/cat", "dev/dog", "eval/cat", "eval/dog"],
+        ["a/cat", "a/dog", "b/cat", "b/dog", "c/cat", "c/dog"],
+        ["a", "a/cat", "a/dog", "b/cat", "b/dog"],
+        ["training_set", "testSplit"],
+    ],
+)
+def test_splits_are_no_classes_whatever_they_are_called(parents: list[str]) -> None:
+    with pytest.raises(
+        PoolError, match=r"which (share 2 class folders|are splits); give one of them, as x"
+    ) as error:
+        folder_of_classes(parents, None, "x.tar")
+    assert "as x.tar/test" not in str(error.value)
+    assert "as x.tar/eval" not in str(error.value)
 
 
 def test_classes_may_have_subfolders_in_common() -> None:

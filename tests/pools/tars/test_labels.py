@@ -11,8 +11,11 @@ from semdd_lightning.pools.tars.labels import LabelFinder, label_text
 
 @given(st.integers(0, 10**6), st.integers(0, 4))
 def test_padding_and_type_change_no_number(number: int, padding: int) -> None:
-    texts = [label_text(value) for value in (number, float(number), f" {'0' * padding}{number}\n")]
-    assert texts == [str(number)] * 3
+    padded = f"{'0' * padding}{number}"
+    assert [label_text(value) for value in (number, float(number))] == [str(number)] * 2
+    assert LabelFinder(None, None).read("cls", f" {padded}\n".encode()) == str(number)
+    record = json.dumps({"label": padded}).encode()
+    assert LabelFinder(None, None).read("json", record) == padded  # a text is a text
 
 
 @pytest.mark.parametrize("value", [None, True, 1.5, float("nan"), [3], {"id": 3}, "", " \n"])

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 
 from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection import (
+    ClassPool,
     DiversityMode,
     Embeddings,
     Normalization,
+    Picks,
     PrototypeSource,
     SeparabilityMode,
     TwoStage,
@@ -226,6 +228,27 @@ def test_one_class_works_without_separability(make_pool: MakePool) -> None:
 def test_wrong_parameters_are_refused(parameters: dict[str, Any], message: str) -> None:
     with pytest.raises(SelectionError, match=message):
         TwoStage(**parameters)
+
+
+@pytest.mark.parametrize(("ipc", "qualities"), [(0, 3), (4, 3), (2, 2)])
+def test_what_does_not_fit_is_refused(ipc: int, qualities: int) -> None:
+    quality = torch.ones(qualities, dtype=torch.float64)
+    with pytest.raises(SelectionError, match=f"found ipc {ipc}, 3 candidates and {qualities} qualities"):
+        dynamic_diversity(torch.eye(3, dtype=torch.float64), quality, ipc)
+
+
+def test_what_pick_is_given_stays_as_it_is(make_pool: MakePool) -> None:
+    kept = []
+
+    class Keeping(TwoStage):
+        def pick(self, pool: ClassPool, ipc: int, seed: int) -> Picks:
+            kept.append(pool)
+            return super().pick(pool, ipc, seed)
+
+    pool = make_pool(3, counts=(9, 9, 9), dtype=torch.float16)
+    Keeping().select(pool, 2)
+    for of_class in kept:
+        torch.testing.assert_close(of_class.image_embeddings, pool.image_embeddings[of_class.rows].double())
 
 
 def test_fewer_candidates_than_ipc_are_refused(make_pool: MakePool) -> None:

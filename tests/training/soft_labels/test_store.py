@@ -16,12 +16,20 @@ from semdd_lightning.training.soft_labels.store import block_tensors
 
 FORM = LabelFormat(7, "fp16", 2, 4.0)
 IMAGES = 9
+CARD: dict[str, Any] = {
+    "teacher": "ClipTeacher",
+    "arguments": {},
+    "history": {},
+    "accuracy": {"top1": 0.5, "on": "images"},
+    "sha256": "t",
+}
+OTHER_CARD = {**CARD, "sha256": "u"}
 
 
 def _header(**options: Any) -> StoreHeader:  # noqa: ANN401 - fields of a header
     given: dict[str, Any] = {
         "made_for": {"pool": "p", "augmentation": {"mix": "cutmix"}},
-        "teacher": {"sha256": "t", "accuracy": {"top1": 0.5, "on": "images"}},
+        "teacher": CARD,
         "label_format": FORM,
         "num_images": IMAGES,
         "passes": 7,
@@ -51,7 +59,7 @@ def store(tmp_path: Path) -> LabelStore:
 def test_labels_are_found_by_pass_and_image(store: LabelStore) -> None:
     again = LabelStore.open(store.directory)
     assert again.header == store.header
-    again.require_complete()
+    again.require_whole()
     for pass_index in (6, 0, 3, 2):
         for rows in ([4], [8, 0, 3], [2, 2], list(range(IMAGES))):
             index = torch.tensor(rows)
@@ -76,12 +84,12 @@ def test_a_killed_run_goes_on_at_the_last_whole_block(tmp_path: Path) -> None:
     with pytest.raises(
         LabelError, match=r"Expected all 3 files of labels in .*, found 1; give the same `semdd"
     ):
-        LabelStore.open(directory).require_complete()
+        LabelStore.open(directory).require_whole()
     written = first.file(0).stat().st_mtime_ns
     again = LabelStore.create(directory, _header())
     assert again.missing() == [1, 2]
     _write(again, again.missing())
-    again.require_complete()
+    again.require_whole()
     assert first.file(0).stat().st_mtime_ns == written
 
 
@@ -108,7 +116,7 @@ def test_a_store_grows_by_passes(store: LabelStore) -> None:
             {"made_for": {"pool": "p", "augmentation": {"mix": "mixup"}}},
             "made_for.augmentation.mix is cutmix in the store, mixup here",
         ),
-        ({"teacher": {"sha256": "u"}}, "teacher_sha256 is t in the store, u here"),
+        ({"teacher": OTHER_CARD}, "teacher_sha256 is t in the store, u here"),
         ({"label_format": LabelFormat(7, "int8")}, "label_format.precision is fp16 in the store, int8 here"),
         ({"static": True}, "static is False in the store, True here"),
     ],
@@ -131,28 +139,26 @@ def test_damage_is_found(store: LabelStore) -> None:
     whole = store.file(0).read_bytes()
     row = torch.tensor([0])
     store.file(0).write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(
-        LabelError, match=r"Expected whole labels in .*00002.safetensors, found that it cannot"
-    ):
+    with pytest.raises(LabelError, match=r"Expected whole labels .*00002.safetensors, found that it cannot"):
         LabelStore.open(store.directory).read(0, row)
     store.file(0).write_bytes(store.file(1).read_bytes())
-    other = LabelStore.create(store.directory.with_name("other"), _header(teacher={"sha256": "u"}))
+    other = LabelStore.create(store.directory.with_name("other"), _header(teacher=OTHER_CARD))
     _write(other, [1])
     store.file(1).write_bytes(other.file(1).read_bytes())
     with pytest.raises(
-        LabelError, match=r"Expected labels of this store in .*00005.safetensors, found others"
+        LabelError, match=r"labels of this store in .*00005.safetensors, found that it belongs"
     ):
         LabelStore.open(store.directory).read(3, row)
     parts = [FORM.encode(_logits(6)[:4])]
     store.write(2, block_tensors(parts))
-    with pytest.raises(LabelError, match=r"Expected \{.*\} in .*00006.safetensors, found \{.*; remove it"):
+    with pytest.raises(LabelError, match=r"00006.safetensors, found \{.*\} in place of \{.*\}; remove"):
         LabelStore.open(store.directory).read(6, row)
 
 
 def test_a_block_in_another_blocks_place_is_found(store: LabelStore) -> None:
     store.file(0).write_bytes(store.file(1).read_bytes())
     with pytest.raises(
-        LabelError, match=r"Expected labels of this store in .*00002.safetensors, found others"
+        LabelError, match=r"labels of this store in .*00002.safetensors, found that it belongs"
     ):
         LabelStore.open(store.directory).read(0, torch.tensor([0]))
 
@@ -164,7 +170,7 @@ def test_headers_that_cannot_be_read(tmp_path: Path, store: LabelStore) -> None:
     for broken in ("{", "[]", json.dumps({**content, "version": 99}), json.dumps({"version": 1})):
         (tmp_path / HEADER).write_text(broken)
         with pytest.raises(
-            LabelError, match=r"Expected the header of stored labels in .*, found something else"
+            LabelError, match=r"Expected .*labels.json to be whole and of its form, found .*; relabel into"
         ):
             read_header(tmp_path)
 

@@ -52,22 +52,22 @@ def test_the_flag_goes_on_all_the_same(
     data = make_data(audit=audit)
     data.setup("fit")
     context = TeacherContext(data.registry, 16, data.prior)
-    _, card = checked_teacher(ColourTeacher(), context, data, torch.device("cpu"))
-    assert card["accuracy"]["top1"] == 1.0
+    found = checked_teacher(ColourTeacher(), context, data, torch.device("cpu"))
+    assert found.card["accuracy"]["top1"] == 1.0
     assert ("by teacher, 33 %" in caplog.text) == (audit == "warn")
     assert data.selected is not None
     if audit == "off":
-        assert data.selected.audit is None
+        assert found.audit is None
     else:
-        assert data.selected.audit is not None
-        assert data.selected.audit.teacher is not None, "the result tells what the teacher saw"
-        assert data.selected.audit.refused
+        assert found.audit is not None
+        assert found.audit.teacher is not None, "the result tells what the teacher saw"
+        assert found.audit.refused
 
 
 def test_a_sound_pool_is_left_alone(make_data: Callable[..., PoolDataModule]) -> None:
     data = make_data(swapped=False)
     data.setup("fit")
     context = TeacherContext(data.registry, 16, data.prior)
-    frozen, card = checked_teacher(ColourTeacher(), context, data, torch.device("cpu"))
-    assert card["accuracy"]["top1"] == 1.0
-    assert frozen(torch.zeros(1, 3, 16, 16)).shape == (1, 3)
+    found = checked_teacher(ColourTeacher(), context, data, torch.device("cpu"))
+    assert found.card["accuracy"]["top1"] == 1.0
+    assert found.frozen(torch.zeros(1, 3, 16, 16)).shape == (1, 3)

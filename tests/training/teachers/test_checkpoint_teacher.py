@@ -89,9 +89,9 @@ def test_what_is_no_checkpoint_of_ours(tmp_path: Path) -> None:
         CheckpointTeacher(tmp_path).build(_context())
     text = tmp_path / "text.ckpt"
     text.write_text("no checkpoint")
-    with pytest.raises(TeacherError, match=r"Expected a checkpoint in .*text\.ckpt, found a file that torch"):
+    with pytest.raises(TeacherError, match=r"a checkpoint of .*text\.ckpt, found no pickle of weights"):
         CheckpointTeacher(text).build(_context())
-    contents: list[object] = [{"state_dict": {}}, torch.zeros(2)]
+    contents: list[object] = [{"state_dict": {}}, torch.zeros(2), {"state_dict": {1: 1}, "semdd": {}}]
     for content in contents:
         torch.save(content, tmp_path / "other.ckpt")
         with pytest.raises(TeacherError, match=r"checkpoint of this package in .*other\.ckpt, found another"):

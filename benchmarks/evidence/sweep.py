@@ -1,0 +1,81 @@
+"""Tries parameters of two-stage sampling on validation images, for docs/results/selection.md.
+
+    python -m benchmarks.evidence.sweep cifar10_400.yaml --ipc 10 --seeds 0 1 2 --out sweep.jsonl
+
+Run it where the pools of `benchmarks.evidence.pools` lie. Students learn from hard labels and are tested on
+the config's validation images; its test split is taken away before anything is read. A line that is in the
+file already is not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from itertools import product
+from pathlib import Path
+
+from semdd_lightning.cli.experiment import run_experiment
+
+HERE = Path(__file__).parent
+TRIED: dict[str, list[str]] = {
+    "default": [],
+    "candidate_ratio 1.5": ["candidate_ratio=1.5"],
+    "candidate_ratio 3": ["candidate_ratio=3.0"],
+    "candidate_ratio 4": ["candidate_ratio=4.0"],
+    "diversity_weight 0": ["diversity_weight=0.0"],
+    "diversity_weight 0.35": ["diversity_weight=0.35"],
+    "diversity_weight 0.5": ["diversity_weight=0.5"],
+    "refined_share 0.25": ["refined_share=0.25"],
+    "refined_share 0.75": ["refined_share=0.75"],
+    "text_weight 1": ["text_weight=1.0"],
+    "prototypes text": ["prototypes=text"],
+    "classic": ["candidate_ratio=3.0", "diversity_weight=0.5", "prototypes=text"],
+}
+
+
+def main() -> None:
+    """Run what is asked for and not there yet."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("config", nargs="+", help="configs of this folder, later ones over earlier ones")
+    parser.add_argument("--ipc", type=int, nargs="+", default=[10])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--only", nargs="+", choices=TRIED, default=list(TRIED), help="settings to try")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="file of JSON lines that results are added to"
+    )
+    options = parser.parse_args()
+    lines = options.out.read_text().splitlines() if options.out.exists() else []
+    done = {(r["config"], r["ipc"], r["seed"], r["setting"]) for r in map(json.loads, lines)}
+    for ipc, seed, setting in product(options.ipc, options.seeds, ["random", *options.only]):
+        key = ("+".join(options.config), ipc, seed, setting)
+        if key not in done:
+            top1 = accuracy(options.config, ipc, seed, setting)
+            line = {"config": key[0], "ipc": ipc, "seed": seed, "setting": setting, "top1": top1}
+            with options.out.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+
+
+def accuracy(configs: list[str], ipc: int, seed: int, setting: str) -> float:
+    """Validation accuracy of a student, after the last pass.
+
+    Args:
+        configs: names of configs in this folder.
+        ipc: images per class.
+        seed: of the training, and of a random choice.
+        setting: ``random``, or a key of `TRIED`.
+    """
+    words = ["fit", *(f"--config={HERE / name}" for name in configs), "--config=protocols/hard.yaml"]
+    words += [f"--config={HERE / 'width64.yaml'}", "--data.test=null", "--trainer.enable_progress_bar=false"]
+    words += [f"--seed_everything={seed}", f"--data.selection_seed={seed}", f"--data.ipc={ipc}"]
+    if setting == "random":
+        words.append("--data.sampler=random")
+    else:
+        words.append("--data.sampler=semdd_lightning.selection.TwoStage")
+        words += [f"--data.sampler.{argument}" for argument in TRIED[setting]]
+    return float(run_experiment(words).metrics["validation_top1"])
+
+
+if __name__ == "__main__":
+    main()

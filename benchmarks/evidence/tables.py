@@ -1,0 +1,109 @@
+"""Writes the tables of docs/results/selection.md from finished comparisons.
+
+    python -m benchmarks.evidence.tables --record d4m_tiny40-hard=COMPARISON
+    python -m benchmarks.evidence.tables
+
+The first form keeps what `semdd compare` measured as docs/results/selection/NAME.json, the second writes the
+tables of all records between the marks of the page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.measuring import hardware
+from semdd_lightning.evaluation import paired_difference
+
+PAGE = Path("docs/results/selection.md")
+RECORDS = Path("docs/results/selection")
+START, END = "<!-- tables -->", "<!-- end -->"
+BASELINES = ("random", "two_stage_classic", "relevance")
+
+
+def main() -> None:
+    """Keep records, or write the page."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--record", nargs="+", default=[], metavar="NAME=DIR", help="comparisons to keep")
+    for given in parser.parse_args().record:
+        name, _, directory = given.partition("=")
+        RECORDS.mkdir(parents=True, exist_ok=True)
+        (RECORDS / f"{name}.json").write_text(json.dumps(record(Path(directory)), indent=1) + "\n")
+    records = {file.stem: json.loads(file.read_text()) for file in sorted(RECORDS.glob("*.json"))}
+    before, _, rest = PAGE.read_text().partition(START)
+    tables = "\n".join(table(name, content) for name, content in records.items())
+    PAGE.write_text(f"{before}{START}\n\n{tables}\n{END}{rest.partition(END)[2]}")
+
+
+def record(directory: Path) -> dict[str, Any]:
+    """What a comparison measured: accuracies by seed, what each sampler chose, seconds, machine and command.
+
+    Args:
+        directory: of `semdd compare`.
+    """
+    cells = json.loads((directory / "cells.json").read_text())["cells"]
+    versions = json.loads((directory / "versions.json").read_text())
+    samplers: dict[str, Any] = {}
+    for cell in cells:
+        result = json.loads((directory / Path(cell["directory"]).name / "result.json").read_text())
+        entry = samplers.setdefault(cell["sampler"], {"top1": {}, "statistics": result["selection"]})
+        entry["top1"][str(cell["seed"])] = cell["top1"]
+        entry["seconds"] = result["seconds"]
+    command = ["semdd", *versions["command"][1:]]
+    return {"labels": cells[0]["labels"], "command": command, "machine": hardware(), "samplers": samplers}
+
+
+def table(name: str, content: dict[str, Any]) -> str:
+    """One comparison as a Markdown table, the best first.
+
+    Args:
+        name: of the record.
+        content: the record.
+    """
+    samplers = content["samplers"]
+    seeds = sorted(samplers["random"]["top1"])
+    top1 = {
+        sampler: np.array([100 * entry["top1"][seed] for seed in seeds])
+        for sampler, entry in samplers.items()
+    }
+    baselines = [baseline for baseline in BASELINES if baseline in top1]
+    head = ["sampler", "top-1 %", *(f"over {baseline}" for baseline in baselines), "zero-shot", "coverage"]
+    lines = [
+        f"### {name}",
+        "",
+        f"Labels: {content['labels']}; n = {len(seeds)} seeds.",
+        "",
+        "| " + " | ".join(head) + " |",
+        "|---|" + "--:|" * (len(head) - 1),
+    ]
+    for sampler in sorted(top1, key=lambda each: -float(top1[each].mean())):
+        values, chosen = top1[sampler], samplers[sampler]["statistics"]["selection"]
+        row = [f"`{sampler}`", f"{values.mean():.2f} ± {values.std(ddof=1):.2f}"]
+        row += [difference(values, top1[baseline]) for baseline in baselines]
+        row += [f"{chosen['zero_shot_accuracy']:.2f}", f"{chosen['coverage']:.3f}"]
+        lines.append("| " + " | ".join(row) + " |")
+    return "\n".join([*lines, ""])
+
+
+def difference(values: np.ndarray[Any, Any], baseline: np.ndarray[Any, Any]) -> str:
+    """Paired difference in points with its 95 % interval.
+
+    Args:
+        values: accuracies by seed, in percent.
+        baseline: the baseline's for the same seeds.
+    """
+    if np.array_equal(values, baseline):
+        return "-"
+    found = paired_difference(values, baseline)
+    interval = "" if found.half_width is None else f" ± {found.half_width:.2f}"
+    return f"{found.mean:+.2f}{interval}"
+
+
+if __name__ == "__main__":
+    main()

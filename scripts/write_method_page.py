@@ -1,0 +1,100 @@
+"""Fill the tables of docs/method.md, and the README's list of samplers, from the registries.
+
+python scripts/write_method_page.py
+
+What is filled stands between ``<!-- NAME -->`` and ``<!-- end -->``. A test compares.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from semdd_lightning.selection import SAMPLERS, SCORES, FilteringSampler, QualityRule, Sampler
+
+README = Path(__file__).parents[1] / "README.md"
+PAGE = README.parent / "docs" / "method.md"
+
+
+def page() -> str:
+    """The whole page, its tables as the registries say."""
+    return filled(filled(PAGE.read_text(), "scores", score_table), "samplers", sampler_table)
+
+
+def readme() -> str:
+    """The whole README, its list of samplers as the registry says."""
+    return filled(README.read_text(), "samplers", sampler_list)
+
+
+def filled(text: str, name: str, lines: Callable[[], Sequence[str]]) -> str:
+    """A text with new lines between the markers of a name."""
+    between = re.compile(rf"<!-- {name} -->\n.*?<!-- end -->", re.DOTALL)
+    new = "\n".join([f"<!-- {name} -->", *lines(), "<!-- end -->"])
+    return between.sub(lambda _: new, text)
+
+
+def score_table() -> list[str]:
+    """Every score: what a large value tells, which values there are, what it needs."""
+    rows = [
+        f"| `{name}` | {kind.meaning} | {kind.value_range} | {_needs(kind.needs)} |"
+        for name, kind in SCORES.items()
+    ]
+    return ["| score | a large value tells that | values | needs |", "|---|---|---|---|", *rows]
+
+
+def sampler_table() -> list[str]:
+    """Every sampler: what it chooses, its parameters, what it needs; shared parameters stand below, once."""
+    rows = [
+        f"| `{name}` | {kind.meaning} | {_parameters(kind)} | {_needs(kind.needs)} |"
+        for name, kind in SAMPLERS.items()
+    ]
+    rule, filtering = _defaults(QualityRule), _defaults(FilteringSampler)
+    return [
+        "| sampler | chooses | parameters | needs |",
+        "|---|---|---|---|",
+        *rows,
+        "",
+        f"- of quality: {_listed(rule)}",
+        f"- of the filter: {_listed({name: filtering[name] for name in filtering if name not in rule})}",
+    ]
+
+
+def sampler_list() -> list[str]:
+    """The README's item about samplers."""
+    names = ", ".join(f"`{name}`" for name in SAMPLERS)
+    text = (
+        f"- **Samplers**: {names} ([docs/method.md](docs/method.md)), or [your own](docs/extending.md). Same "
+        "cached embeddings, same answer: on any machine, any number of ranks."
+    )
+    return textwrap.wrap(text, width=118, subsequent_indent="  ", break_on_hyphens=False)
+
+
+def _parameters(kind: type[Sampler]) -> str:
+    """Groups that it shares, its own parameters, and those of a group that have another default in it."""
+    groups = {"quality": QualityRule, "the filter": FilteringSampler}
+    shared = {word: base for word, base in groups.items() if issubclass(kind, base)}
+    usual = {name: value for base in shared.values() for name, value in _defaults(base).items()}
+    unset = object()
+    own = {name: value for name, value in _defaults(kind).items() if usual.get(name, unset) != value}
+    return "; ".join([*(f"of {word}" for word in shared), *([_listed(own)] if own else [])]) or "-"
+
+
+def _defaults(kind: type[Any]) -> dict[str, Any]:
+    return {field.name: field.default for field in fields(kind)}
+
+
+def _listed(values: dict[str, Any]) -> str:
+    return ", ".join(f"`{name}` = {'none' if value is None else value}" for name, value in values.items())
+
+
+def _needs(needs: frozenset[str]) -> str:
+    return ", ".join(sorted(need.replace("_", " ") for need in needs)) or "-"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
+    README.write_text(readme())

@@ -1,0 +1,43 @@
+"""``semdd resume``: go on with a training that something ended, from its directory alone."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from importlib import import_module
+from pathlib import Path
+
+from semdd_lightning.cli.going_on import enter_working_directory, resume_words
+
+_STARTED_IN = "SEMDD_STARTED_IN"
+EPILOG = """example:
+  semdd resume runs/cifar10/2026-01-31_12-00-00
+
+What was trained is not trained again: the run goes on from its last.ckpt, in its own directory, and ends with
+the numbers that it would have had undisturbed, on one device to the last bit. A comparison of `semdd compare`
+goes on with its first unfinished run. The same command as before does this too, if it names the directory
+(--run.directory, --out); a finished run is left alone.
+"""
+
+
+def run(command: str, words: list[str]) -> int:
+    """Go on with one run; exit status as of `semdd fit` or `semdd compare`."""
+    parser = argparse.ArgumentParser(
+        prog="semdd resume",
+        description="Go on with an interrupted `semdd fit` or `semdd compare`.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("run", type=Path, help="directory of the interrupted run")
+    given: Path = parser.parse_args(words).run.expanduser()
+    started_in = os.environ.get(_STARTED_IN) or str(Path.cwd())
+    directory = Path(started_in).absolute() / given
+    name, *rest = resume_words(directory)
+    os.environ[_STARTED_IN] = started_in  # for the processes that Lightning starts with these very words
+    try:
+        enter_working_directory(directory)
+        module = "compare" if name == "compare" else "experiment"
+        status: int = import_module(f"semdd_lightning.cli.{module}").run(name, rest)
+    finally:
+        del os.environ[_STARTED_IN]
+    return status

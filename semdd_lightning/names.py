@@ -1,0 +1,74 @@
+"""Names from outside, made harmless for where they go: a terminal, a shell, a spreadsheet."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import PurePath
+from unicodedata import category
+
+# Control characters, invisible ones that turn text around, bytes that are no UTF-8, and line separators.
+_HARMFUL = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
+def shown(name: object, keep: str = "") -> str:
+    r"""A name as it can stand on a terminal: what would act there instead of being seen is escaped.
+
+    >>> print(shown("a\x1b[31m\n"), shown("café"), shown("a\udcff"))
+    a\x1b[31m\n café a\udcff
+
+    Args:
+        name: Any text or path.
+        keep: Characters that are left as they are.
+    """
+    text = str(name)
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter in keep or category(letter) not in _HARMFUL else ascii(letter)[1:-1]
+        for letter in text
+    )
+
+
+def shown_message(message: object) -> str:
+    """A message with names in it, as `shown`, its line ends and tabs kept."""
+    return shown(message, keep="\n\t")
+
+
+def command(*words: object) -> str:
+    r"""Words as a shell takes them, to be copied from the terminal.
+
+    >>> print(command("semdd", "select", PurePath("-my pool"), "a\x1b"))
+    semdd select './-my pool' $'a\x1b'
+
+    Args:
+        words: The words; a path that begins with a hyphen is written so that it is no option.
+    """
+    return " ".join(map(_shell_word, words))
+
+
+def cell(text: str) -> str:
+    """The text of a CSV cell that no spreadsheet takes for a formula: one that begins like one is quoted.
+
+    >>> cell("=1+1"), cell("cat/=.png")
+    ("'=1+1", 'cat/=.png')
+    """
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _shell_word(word: object) -> str:
+    text = str(word)
+    if isinstance(word, PurePath) and text.startswith("-"):
+        text = f"./{text}"
+    if shown(text) == text:
+        return shlex.quote(text)
+    return f"$'{''.join(map(_shell_letter, text))}'"
+
+
+def _shell_letter(letter: str) -> str:
+    if letter in "\\'":
+        return f"\\{letter}"
+    if category(letter) not in _HARMFUL:
+        return letter
+    return "".join(f"\\x{byte:02x}" for byte in os.fsencode(letter))

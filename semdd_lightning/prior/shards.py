@@ -1,0 +1,167 @@
+"""The shards of a pool's embeddings: shared out among all processes that need them, whoever started them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from semdd_lightning.atomic import remove_stale_files
+from semdd_lightning.errors import CacheError
+from semdd_lightning.locks import POLL_SECONDS, Lock
+from semdd_lightning.pools import Pool
+from semdd_lightning.prior.cache import CachedTensor, describe_folder, shard_ranges
+from semdd_lightning.prior.encoding import Encoder, encode_shards
+from semdd_lightning.prior.parsing import Prior
+from semdd_lightning.progress import image_progress
+from semdd_lightning.records import content_key
+
+_WORTH_A_BAR = 200  # images
+_log = logging.getLogger(__name__)
+
+
+class Shards:
+    """The files of a pool's image embeddings, and the one matrix that they fill.
+
+    Args:
+        root: Root of the cache.
+        identity: What the embeddings depend on.
+        num_images: Images of the pool.
+        shard_size: Images of a shard.
+        embed_dim: Columns.
+    """
+
+    def __init__(
+        self, root: Path, identity: Mapping[str, Any], num_images: int, shard_size: int, embed_dim: int
+    ) -> None:
+        self.key = content_key(identity)
+        self.embeddings = torch.empty(num_images, embed_dim, dtype=torch.float32)
+        self.ranges = shard_ranges(num_images, shard_size)
+        folder = root / "embeddings" / self.key
+        self.files = [
+            CachedTensor(folder / f"shard-{i:05d}.safetensors", self.key, len(rows), embed_dim)
+            for i, rows in enumerate(self.ranges)
+        ]
+        describe_folder(folder, identity)
+        remove_stale_files(folder)
+
+    def read(self, i: int) -> bool:
+        """Enter what a file holds, if it is there and can be trusted."""
+        content = self.files[i].read()
+        if content is not None:
+            self.enter(i, content[0])
+        return content is not None
+
+    def lock(self, i: int) -> Lock:
+        """Held by who encodes a shard."""
+        return Lock(self.files[i].path.with_suffix(".lock"))
+
+    def count(self, numbers: Iterable[int]) -> int:
+        """Images of some shards."""
+        return sum(len(self.ranges[i]) for i in numbers)
+
+    def enter(self, i: int, embeddings: Tensor) -> None:
+        """Put the embeddings of one shard in their rows."""
+        self.embeddings[self.ranges[i].start : self.ranges[i].stop] = embeddings
+
+
+def complete_shards(
+    pool: Pool,
+    prior: Prior,
+    load: Callable[[], Encoder],
+    shards: Shards,
+    missing: list[int],
+    stall_minutes: float,
+    *,
+    show: bool,
+) -> int:
+    """Encode missing shards that nobody else does and read what others finish; the images encoded here.
+
+    Args:
+        pool: The pool.
+        prior: The model.
+        load: Loads it, if there is anything to encode.
+        shards: The shards.
+        missing: Numbers of those that are missing, in the order in which this process would make them.
+        stall_minutes: Longest wait without a new file of another process that lives.
+        show: Whether to show a progress bar.
+
+    Raises:
+        CacheError: If another process stalls, or as `encode_shards`.
+    """
+    total, encoded, last_news = shards.count(missing), 0, time.monotonic()
+    _log.info("Encoding %d of %d images in %d shards.", total, len(pool), len(missing))
+    worth_it = total > _WORTH_A_BAR or len(missing) > 1
+    with image_progress("Encoding images", total, show=show and worth_it) as advance:
+        while missing:
+            own = _encode_free(pool, prior, load, shards, missing, advance)
+            found = [i for i in missing if i not in own and shards.files[i].path.is_file() and shards.read(i)]
+            advance(shards.count(found))
+            encoded += shards.count(own)
+            missing = [i for i in missing if i not in own and i not in found]
+            if own or found:
+                last_news = time.monotonic()
+            elif time.monotonic() - last_news > 60 * stall_minutes:
+                raise CacheError(stalled([shards.files[i].path for i in missing], stall_minutes, "shards"))
+            elif missing:
+                time.sleep(POLL_SECONDS)
+    return encoded
+
+
+def _encode_free(
+    pool: Pool,
+    prior: Prior,
+    load: Callable[[], Encoder],
+    shards: Shards,
+    missing: list[int],
+    advance: Callable[[int], None],
+) -> list[int]:
+    """Encode and write those of the missing shards that no living process is at; their numbers."""
+    held, encoded = deque[tuple[int, Lock]](), list[int]()
+
+    def taken() -> Iterator[range]:
+        for i in missing:
+            lock = shards.lock(i)
+            if not lock.take():
+                continue
+            if shards.files[i].path.is_file() and shards.read(i):  # finished since it was missing
+                lock.give_back()
+                continue
+            held.append((i, lock))
+            yield shards.ranges[i]
+
+    free = taken()
+    try:
+        for first in islice(free, 1):  # the model is not loaded for nothing
+            for embeddings in encode_shards(pool, load(), chain([first], free), prior.batch_size, advance):
+                shards.files[held[0][0]].write(embeddings)
+                i, lock = held.popleft()
+                lock.give_back()
+                shards.enter(i, embeddings)
+                encoded.append(i)
+    finally:
+        for _, lock in held:
+            lock.give_back()
+    return encoded
+
+
+def stalled(missing: Sequence[Path], stall_minutes: float, what: str) -> str:
+    """What to say of processes that live and do nothing.
+
+    Args:
+        missing: Files that they were to write.
+        stall_minutes: How long nothing came.
+        what: What the files hold.
+    """
+    shown = ", ".join(path.name for path in missing[:8]) + (" ..." if len(missing) > 8 else "")
+    return (
+        f"Expected the other processes to write {what} into {missing[0].parent}, found nothing new "
+        f"for {stall_minutes:g} minutes, {len(missing)} missing: {shown}; look at their output, or end them."
+    )

@@ -1,0 +1,145 @@
+"""JSON records: written with a digest, and read back whole and of the right form or refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from semdd_lightning.atomic import write_atomically
+from semdd_lightning.errors import SemddError
+
+RECORD = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+"""What `pydantic.with_config` takes for a dataclass that is a record: its fields and no others."""
+
+DIGEST = "sha256"
+Schema = TypeVar("Schema")
+_log = logging.getLogger(__name__)
+
+
+def content_key(content: Any) -> str:  # noqa: ANN401 - any JSON
+    """SHA-256 (hex) of plain JSON values; the order of entries plays no part.
+
+    Args:
+        content: Plain JSON values.
+
+    >>> content_key({"a": 1, "b": (2,)}) == content_key({"b": [2], "a": 1})
+    True
+    """
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_record(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a record atomically, its digest as its last entry.
+
+    Args:
+        path: The file.
+        content: What JSON can hold; anything else is written as text.
+
+    Raises:
+        DiskError: If it cannot be written.
+    """
+    plain = json.loads(json.dumps(content, default=str, allow_nan=False))
+    text = json.dumps({**plain, DIGEST: content_key(plain)}, indent=2)
+    write_atomically(path, f"{text}\n".encode())
+
+
+def read_record(path: Path, schema: type[Schema], error: type[SemddError], advice: str) -> Schema:
+    """Read a record back, if it is what was written and has the form that it should have.
+
+    A record without a digest, as version 0.1 wrote them, is read with a note: its form is checked, but a
+    number that changed into another one could not be seen.
+
+    Args:
+        path: The file.
+        schema: The dataclass that it is to become.
+        error: Raised if it cannot.
+        advice: What to do then.
+    """
+    try:
+        content = parse_json(path.read_bytes())
+        if not isinstance(content, dict):
+            msg = f"{type(content).__name__} in place of a mapping"
+            raise ValueError(msg)
+        digest = content.pop(DIGEST, None)
+        if digest is None:
+            _log.info("%s has no digest, as records of version 0.1: damage to it cannot be seen.", path)
+        elif digest != content_key(content):
+            msg = "that it was changed since it was written (its digest does not fit)"
+            raise ValueError(msg)
+        return checked(content, schema)
+    except (OSError, ValueError, RecursionError, SemddError) as problem:
+        msg = f"Expected {path} to be whole and of its form, found {in_words(problem)}; {advice}."
+        raise error(msg) from problem
+
+
+def parse_json(content: bytes | str) -> Any:  # noqa: ANN401 - any JSON
+    """What JSON says, where it says it once and with finite numbers.
+
+    Raises:
+        ValueError: If it is no JSON, names an entry twice, holds a number that is none, or nests too deep.
+    """
+    try:
+        text = content if isinstance(content, str) else content.decode("utf-8")
+        return json.loads(text, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite)
+    except RecursionError as error:
+        msg = "JSON that nests too deep"
+        raise ValueError(msg) from error
+
+
+def checked(content: Any, schema: type[Schema]) -> Schema:  # noqa: ANN401 - any JSON
+    """Plain JSON values as the dataclass that they describe.
+
+    Raises:
+        ValueError: If they do not fit it.
+    """
+    try:
+        text = json.dumps(content)
+    except (TypeError, RecursionError) as error:
+        msg = f"what JSON cannot hold ({error})"
+        raise ValueError(msg) from error
+    kind: Any = schema  # mypy does not take the type of a variable for hashable
+    found: Schema = _adapter(kind).validate_json(text)
+    return found
+
+
+def in_words(problem: Exception) -> str:
+    """A problem in one line; of several that pydantic found, the first."""
+    if not isinstance(problem, ValidationError):
+        return str(problem) or type(problem).__name__
+    found = problem.errors(include_url=False, include_context=False, include_input=False)
+    first, *others = sorted(found, key=lambda error: error["type"] != "literal_error")  # versions lead
+    place = ".".join(str(part) if isinstance(part, int) else ascii(part)[1:-1] for part in first["loc"])
+    more = f" (and {len(others)} more)" if others else ""
+    return f"{place or 'all of it'}: {first['msg']}{more}"
+
+
+@cache
+def _adapter(schema: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(schema)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        msg = "an entry that is named twice"
+        raise ValueError(msg)
+    return found
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
+
+
+def _no_number(name: str) -> float:
+    msg = f"{name}, which is no number"
+    raise ValueError(msg)

@@ -1,0 +1,131 @@
+"""Tensors in a safetensors file, with a digest over them and over what was noted of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import with_config
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from semdd_lightning.atomic import write_atomically
+from semdd_lightning.errors import DamageError
+from semdd_lightning.records import RECORD, checked, content_key, in_words, parse_json
+
+_METADATA = "semdd"
+
+
+@with_config(RECORD)
+@dataclass(frozen=True)
+class BlockNotes:
+    """What a file of tensors says of itself.
+
+    Attributes:
+        key: Key of all that its tensors depend on.
+        name: Its own name, so that no file takes another's place.
+        notes: Numbers that were kept with it.
+        sha256: Digest of tensors and notes; labels of version 0.1 have none.
+    """
+
+    key: str
+    name: str
+    notes: dict[str, float] = field(default_factory=dict)
+    sha256: str | None = None
+
+
+def write_tensors(path: Path, key: str, tensors: Mapping[str, Tensor], notes: Mapping[str, float]) -> None:
+    """Write tensors atomically.
+
+    Args:
+        path: The file.
+        key: Key of all that they depend on.
+        tensors: On the CPU, by name.
+        notes: Numbers to keep with them.
+
+    Raises:
+        DiskError: If the file cannot be written.
+    """
+    whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    own = BlockNotes(key, path.name, dict(notes), tensors_digest(whole, notes))
+    # One entry, as safetensors writes several in random order and equal content shall be equal bytes.
+    write_atomically(path, save(whole, {_METADATA: _canonical(own)}))
+
+
+def read_notes(path: Path, key: str) -> BlockNotes:
+    """What a file says of itself, without a look at its tensors.
+
+    Args:
+        path: The file.
+        key: Key that it must have.
+
+    Raises:
+        DamageError: If it is not whole or belongs elsewhere.
+    """
+    with _opened(path) as file:
+        return _notes(file, path, key)
+
+
+def read_tensors(path: Path, key: str) -> tuple[dict[str, Tensor], BlockNotes]:
+    """Memory-mapped tensors that are what was written, and what the file says of itself.
+
+    Names, types and shapes are the caller's to compare: it knows what they must be.
+
+    Args:
+        path: The file.
+        key: Key that it must have.
+
+    Raises:
+        DamageError: If it is not whole, was changed, or belongs elsewhere.
+    """
+    with _opened(path) as file:
+        own = _notes(file, path, key)
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    if own.sha256 is not None and own.sha256 != tensors_digest(tensors, own.notes):
+        msg = "that it was changed since it was written (its digest does not fit)"
+        raise DamageError(msg)
+    return tensors, own
+
+
+def tensors_digest(tensors: Mapping[str, Tensor], notes: Mapping[str, float]) -> str:
+    """SHA-256 (hex) of the bytes of tensors by name, and of notes where there are some."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
+    if notes:
+        digest.update(content_key(dict(notes)).encode())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (SafetensorError, OSError) as error:
+        msg = f"that it cannot be read ({error})"
+        raise DamageError(msg) from error
+
+
+def _notes(file: Any, path: Path, key: str) -> BlockNotes:  # noqa: ANN401 - safetensors has no types
+    try:
+        own = checked(parse_json((file.metadata() or {}).get(_METADATA, "{}")), BlockNotes)
+    except ValueError as error:
+        msg = f"another description of its tensors ({in_words(error)})"
+        raise DamageError(msg) from error
+    if (own.key, own.name) != (key, path.name):
+        msg = "that it belongs to another key or place"
+        raise DamageError(msg)
+    return own
+
+
+def _canonical(own: BlockNotes) -> str:
+    content = {name: value for name, value in asdict(own).items() if name != "notes" or value}
+    return json.dumps(content, sort_keys=True)

@@ -1,0 +1,43 @@
+"""docs/method.md and the README list the samplers and scores that there are."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from scripts import write_method_page as script
+from semdd_lightning.cli.main import main
+from semdd_lightning.export import read_manifest
+from semdd_lightning.selection import SAMPLERS, SCORES
+
+
+def test_page_and_readme_are_those_of_the_registries() -> None:
+    for path, text in ((script.PAGE, script.page()), (script.README, script.readme())):
+        assert path.read_text() == text, f"{path} is out of date; run `python scripts/write_method_page.py`"
+
+
+def test_every_name_has_its_place() -> None:
+    text = script.page()
+    for name in (*SAMPLERS, *SCORES):
+        assert text.count(f"\n| `{name}` |") == 1
+    assert all(f"`{name}`" in script.readme() for name in SAMPLERS)
+    assert "| of quality; of the filter; `diversity_weight` = auto, `diversity_mode` = nearest |" in text
+
+
+def test_only_what_stands_between_its_markers_is_filled() -> None:
+    text = "a\n<!-- one -->\nold\n<!-- end -->\nb\n<!-- two -->\nkept\n<!-- end -->\n"
+    assert script.filled(text, "one", lambda: [r"n\1w"]) == text.replace("old", r"n\1w")
+
+
+def test_the_command_runs(
+    tmp_path: Path, coloured_pool: Path, tiny_clip_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my_pool").symlink_to(coloured_pool)
+    (command,) = re.findall(r"```sh\n(.*?)\n```", script.PAGE.read_text())
+    words = [str(tiny_clip_dir) if w == "ViT-B-32-quickgelu:openai" else w for w in shlex.split(command)[1:]]
+    assert main([*words, "--audit=off"]) == 0
+    assert read_manifest(Path("chosen")).sampler["init_args"]["diversity_weight"] == 0.4
