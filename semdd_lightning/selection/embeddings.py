@@ -62,7 +62,7 @@ class ReferenceEmbeddings:
         return [self.rows(index) for index in rows_by_class(self.labels, num_classes)]
 
     def rows(self, index: Tensor) -> ReferenceEmbeddings:
-        """Some of the images.
+        """Some of the images, by the vectors here alone, without `parts`.
 
         Args:
             index: Rows ``(m,)``, int64.

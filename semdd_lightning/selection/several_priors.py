@@ -21,10 +21,11 @@ class SeveralPriorsScorer:
     """Scores a pool class by class under each of its priors, and gives samplers one view of all.
 
     Quality is the mean of the qualities under each prior, so every score is made comparable within the class
-    first. So are the scores that a sampler or table sees, except those that are probabilities: these are
-    averaged as they are. Images are vectors in which the priors' stand side by side, such that 1 - cosine is
-    the weighted mean of their distances. The zero-shot class and the prototypes are those of the pool's own
-    vectors, by which a logit is the mean of the priors' logits.
+    first. So are the scores that a sampler or table sees, except probabilities, which are averaged as they
+    are, and similarities of images, whose mean is weighted as that of distances. Images are vectors in which
+    the priors' stand side by side, such that 1 - cosine is the weighted mean of their distances. The
+    zero-shot class and the prototypes are those of the pool's own vectors, by which a logit is the mean of
+    the priors' logits.
 
     Args:
         embeddings: The embedded pool, with several `parts`.
@@ -42,6 +43,7 @@ class SeveralPriorsScorer:
         self._all = PoolScorer(embeddings, by_text, ipc)
         self._normalization = rule.normalization
         self._probabilities = {n for n in self.score_names if rule.score(n).is_probability}
+        self._similarities = {n for n in self.score_names if rule.score(n).is_similarity}
 
     @property
     def score_names(self) -> list[str]:
@@ -62,12 +64,14 @@ class SeveralPriorsScorer:
             self._all.class_pool(class_index, rows),
             image_embeddings=side_by_side([pool.image_embeddings for pool in pools], shares),
             reference=side_by_side(real, shares) if real else None,
-            scores={name: self._mean(name, pools) for name in self.score_names},
+            scores={name: self._mean(name, pools, shares) for name in self.score_names},
             quality=torch.stack([pool.quality for pool in pools]).mean(dim=0),
         )
 
-    def _mean(self, name: str, pools: Sequence[ClassPool]) -> Tensor:
+    def _mean(self, name: str, pools: Sequence[ClassPool], shares: Sequence[float]) -> Tensor:
         columns = [pool.scores[name] for pool in pools]
+        if name in self._similarities:
+            return torch.stack([s * column for s, column in zip(shares, columns, strict=True)]).sum(dim=0)
         if name not in self._probabilities:
             columns = [normalize(column, self._normalization) for column in columns]
         return torch.stack(columns).mean(dim=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from semdd_lightning.export import read_manifest, read_table
 from semdd_lightning.models import CIFAR_MEAN, CIFAR_STD, NormalizedNetwork, build_network
 from semdd_lightning.pools.digits import DIGIT_NAMES as DIGITS
 from semdd_lightning.pools.digits import GeneratedDigits
+from semdd_lightning.records import write_record
 from semdd_lightning.training.checkpoint_card import checkpoint_card
 
 
@@ -64,8 +66,7 @@ def test_a_classifier_of_a_run_scores_and_is_verified(
     assert classifier is not None
     assert classifier["class_path"] == "semdd_lightning.training.CheckpointTeacher"
     assert main(["verify", str(out)]) == 0
-    manifest = json.loads((out / "manifest.json").read_text())
-    (out / "manifest.json").write_text(json.dumps({**manifest, "classifier_key": "another"}))
+    write_record(out / "manifest.json", asdict(read_manifest(out)) | {"classifier_key": "another"})
     assert main(["verify", str(out)]) == 1
     assert "The classifier has changed since" in capsys.readouterr().err
 
@@ -86,7 +87,7 @@ def test_a_classifier_that_is_none_is_refused(
     assert "torchvision/NAME, timm/NAME or a checkpoint" in refused(*words, "--classifier=resnet50")
     assert "wnids or a teacher_index" in refused(*words, "--classifier=torchvision/resnet18")
     (workplace / "notes.txt").write_text("no weights")
-    assert "a file that torch cannot load" in refused(*words, "--classifier=notes.txt")
+    assert "found no pickle of weights" in refused(*words, "--classifier=notes.txt")
     assert not (workplace / "chosen").exists()
 
 

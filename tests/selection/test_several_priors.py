@@ -71,14 +71,17 @@ def test_quality_and_scores_are_means_of_comparable_ones(two: Embeddings) -> Non
     for class_index, rows in enumerate(two.class_rows()):
         found = scorer.class_pool(class_index, rows)
         pools = [PoolScorer(part, rule, 3, further).class_pool(class_index, rows) for part in two.parts]
-        expected = {}
+        shares = distance_shares([pool.image_embeddings for pool in pools])
+        comparable = {}
         for name in found.scores:
             columns = [pool.scores[name].numpy() for pool in pools]
-            if name != "posterior":
-                columns = [(c - c.min()) / (c.max() - c.min()) for c in columns]
-            expected[name] = np.mean(columns, axis=0)
-            np.testing.assert_allclose(found.scores[name], expected[name], atol=1e-12)
-        quality = (expected["class_relevance"] + 2 * expected["typicality"]) / 3
+            comparable[name] = np.mean([(c - c.min()) / (c.max() - c.min()) for c in columns], axis=0)
+            expected = {
+                "posterior": np.mean(columns, axis=0),
+                "typicality": np.average(columns, axis=0, weights=shares),
+            }.get(name, comparable[name])
+            np.testing.assert_allclose(found.scores[name], expected, atol=1e-12)
+        quality = (comparable["class_relevance"] + 2 * comparable["typicality"]) / 3
         np.testing.assert_allclose(found.quality, quality, atol=1e-12)
 
 
