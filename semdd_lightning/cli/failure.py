@@ -77,7 +77,9 @@ def _explained(error: BaseException, named: Sequence[object], *, built: bool) ->
 def _who_failed(frames: Sequence[FrameType], named: Sequence[object], otherwise: str | None) -> str | None:
     """Name of the part in whose code an error arose, from the innermost frame out; none if it is ours."""
     for frame in frames:
-        module, owner = str(frame.f_globals.get("__name__")), frame.f_locals.get("self")
+        module = str(frame.f_globals.get("__name__"))
+        # where Lightning calls a hook that is no method, it has the callback at hand
+        owner = frame.f_locals.get("callback", frame.f_locals.get("self"))
         if module.startswith(OURS) and not module.startswith(SHELL):
             return None
         if isinstance(owner, EXTENSIONS) or any(owner is part for part in named if owner is not None):

@@ -77,7 +77,10 @@ def _without_recorders(callbacks: object) -> object:
 def _records(callback: object) -> bool:
     path = callback.get("class_path") if isinstance(callback, Mapping) else None
     module, _, name = str(path).rpartition(".")
-    kind = getattr(import_module(module), name, None) if module else None
+    try:
+        kind = getattr(import_module(module), name, None) if module else None
+    except ImportError:  # the parser has refused it, or does not know it yet
+        return False
     return isinstance(kind, type) and issubclass(kind, RECORDERS)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch.callbacks import EarlyStopping, RichProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -192,7 +192,20 @@ class SemddCLI(LightningCLI):
         given = [trainer[name] for name in NAMED]
         named = [part for value in given for part in (value if isinstance(value, list) else [value])]
         with failures_told(self.directory, named):
+            self._check_early_stopping()
             super()._run_subcommand(subcommand)
+
+    def _check_early_stopping(self) -> None:
+        """Validation once, at the end, comes too late to stop anything."""
+        stops = [one for one in self.trainer.callbacks if isinstance(one, EarlyStopping)]  # type: ignore[attr-defined]
+        once = self._get(self.config, "trainer.check_val_every_n_epoch") is None
+        if self.subcommand == "fit" and once and any(not one._check_on_train_epoch_end for one in stops):
+            msg = (
+                "Expected EarlyStopping to look at every epoch, found that validation comes once, after the "
+                "last pass; give --trainer.check_val_every_n_epoch 1, or the callback "
+                "check_on_train_epoch_end: true."
+            )
+            raise ConfigError(msg)
 
     def _set_seed(self) -> None:
         """Seed every generator; the augmentation's is the same, also where it was drawn only now."""

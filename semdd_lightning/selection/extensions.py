@@ -7,7 +7,7 @@ from dataclasses import is_dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
 from inspect import isabstract
-from typing import Any, ClassVar, TypeVar, cast
+from typing import ClassVar, TypeVar, cast
 
 from semdd_lightning.errors import SelectionError
 
@@ -92,28 +92,28 @@ def find_kind(name: str, what: str, group: str, own: Mapping[str, type[T]], base
         )
         raise SelectionError(msg)
     try:
-        kind: Any = points[0].load() if points else _import(name)
+        found: object = points[0].load() if points else _import(name)
     except (Exception, SystemExit) as error:  # whatever the foreign module does when it is imported
         msg = (
             f"Expected {name!r} to be the path of a {what}, found that it cannot be imported ({error}); "
             "correct the path, and run where Python finds the module."
         )
         raise SelectionError(msg) from error
-    is_one = isinstance(kind, type) and issubclass(kind, base)
-    if not is_one or isabstract(kind) or not is_dataclass(kind):
+    is_one = isinstance(found, type) and issubclass(found, base)
+    if not is_one or isabstract(found) or not is_dataclass(found):
         msg = (
             f"Expected {name!r} to be a dataclass that derives from {base.__module__}.{base.__name__} and "
-            f"has all its methods, found {kind!r}; see docs/extending.md."
+            f"has all its methods, found {found!r}; see docs/extending.md."
         )
         raise SelectionError(msg)
-    found = cast("type[T]", kind)
-    if own.get(found.name, found) is not found:
+    kind = cast("type[T]", found)
+    if own.get(kind.name, kind) is not kind:
         msg = (
-            f"Expected {name!r} to have a name of its own, found {found.name!r}, which is a {what} of this "
+            f"Expected {name!r} to have a name of its own, found {kind.name!r}, which is a {what} of this "
             "package; give the class another name."
         )
         raise SelectionError(msg)
-    return found
+    return kind
 
 
 def make(kind: type[T], what: str) -> T:

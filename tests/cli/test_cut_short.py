@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pandas as pd
 import pytest
 
 from semdd_lightning.cli.main import main
+from semdd_lightning.records import write_record
 from tests.cli.run_files import read
 
 MANY = ("--data.evaluation_batch_size=300", "--trainer.check_val_every_n_epoch=1")
@@ -19,6 +19,7 @@ STOPPING = (
     "--trainer.callbacks+=EarlyStopping",
     "--trainer.callbacks.monitor=train_loss",
     "--trainer.callbacks.stopping_threshold=1000",
+    "--trainer.check_val_every_n_epoch=1",
 )
 
 
@@ -127,7 +128,7 @@ def test_a_comparison_of_such_runs(
     assert "Test accuracy of runs that were cut short" in text
     assert "tested on 299 of 896 images" in text
     result = workplace / "out" / "random-seed0" / "result.json"
-    result.write_text(json.dumps(read(result) | {"cut_short": []}))
+    write_record(result, read(result) | {"cut_short": []})
     assert main([*words, "--trainer.limit_test_batches=1", *MANY]) == 2
     assert "relevance with seed 0 cut short" in capsys.readouterr().err
 

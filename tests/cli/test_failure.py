@@ -40,6 +40,7 @@ class InStrategy(SingleDeviceStrategy):
     def setup(self, trainer) -> None:
         fail()
 """
+STOPPING = ("--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitor=val_loss")
 HOOK = "--trainer.callbacks+=theirs.InHook"
 
 
@@ -52,7 +53,8 @@ def _theirs(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("EarlyStopping", ("--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitor=val_loss")),
+        ("EarlyStopping", (*STOPPING, "--trainer.check_val_every_n_epoch=1")),
+        ("EarlyStopping", STOPPING),
         ("LearningRateFinder", ("--trainer.callbacks+=LearningRateFinder",)),
         ("InMaking", ("--trainer.callbacks+=theirs.InMaking",)),
         ("InHook", (HOOK, "--trainer.callbacks.hook=setup")),

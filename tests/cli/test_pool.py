@@ -69,7 +69,7 @@ def test_the_suggested_selection_runs(
     manifest = read_manifest(workplace / "chosen")
     assert manifest.ipc == 1
     assert manifest.class_names == tuple(f"name {c}" for c in range(NUM_CLASSES))
-    assert manifest.pool["class_path"] == "semdd_lightning.pools.any_pool.AnyPool"
+    assert manifest.pool["class_path"] == "semdd_lightning.pools.AnyPool"
     assert main(["verify", "chosen"]) == 0
 
 

@@ -125,7 +125,7 @@ def test_a_failed_selection_leaves_its_config(
 @pytest.mark.parametrize(
     ("option", "words"),
     [
-        ("--data.ipc=0", "Expected ipc of at least 1, found 0"),
+        ("--data.ipc=0", "Expected ipc to be at least 1, found 0"),
         ("--model.student=conv33", "found 'conv33'"),
         ("--data.sampler=twostage", "twostage"),
         ("--data.batch_size=0", "batch_size"),
