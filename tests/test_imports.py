@@ -38,7 +38,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "selection": {"errors"},
     "models": {"errors"},
     "export": {"pools", "classes", "selection", *WRITING, "names", "errors"},
-    "data": {"export", "pools", "prior", "selection", "audit", "datasets", "classes", "errors"},
+    "data": {
+        *("export", "pools", "prior", "selection", "audit", "datasets", "classes"),
+        *("cache", *WRITING, "progress", "threads", "errors"),
+    },
     "training": {"models", "prior", "data", "audit", *WRITING, "classes", "errors"},
     "evaluation": {"data", "training", "errors"},
     "report": {"selection", "audit", "pools", "atomic", "names", "errors"},

@@ -15,7 +15,7 @@ from semdd_lightning.pools import AnyPool
 if TYPE_CHECKING:  # torch, which the help can be printed without
     from semdd_lightning.classes import ClassRegistry
     from semdd_lightning.data.auditing import TeacherLogits
-    from semdd_lightning.prior import OpenClipPrior
+    from semdd_lightning.prior import Prior
 
 REFUSED = 3
 EPILOG = """examples:
@@ -131,17 +131,18 @@ def _test_pool(path: Path) -> AnyPool:
     return AnyPool(path, split=pool.evaluation_split())
 
 
-def _teacher(run: Path, classes: ClassRegistry, prior: OpenClipPrior, device: str) -> TeacherLogits:
+def _teacher(run: Path, classes: ClassRegistry, prior: Prior, device: str) -> TeacherLogits:
     """The logits of a trained teacher, which looks at images of the size that it was trained on."""
     import torch
 
     from semdd_lightning.data.auditing import network_logits
+    from semdd_lightning.prior import first_clip
     from semdd_lightning.training import CheckpointTeacher
     from semdd_lightning.training.teachers import FrozenTeacher, TeacherContext
 
     teacher = CheckpointTeacher(run)
     image_size = teacher.image_size()
-    network = teacher.build(TeacherContext(classes, image_size, prior))
+    network = teacher.build(TeacherContext(classes, image_size, first_clip([prior])))
     return network_logits(FrozenTeacher(network, torch.device(device)), image_size)
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from semdd_lightning.cli.choices_help import ParserWithChoices
 from semdd_lightning.cli.ownership import Claim, claim_new
 from semdd_lightning.cli.pool_options import add_pool_options
+from semdd_lightning.cli.priors import build_priors
 from semdd_lightning.cli.run_directory import require_outside, write_versions
 from semdd_lightning.cli.sampler_options import described_sampler, split_sampler_words
 from semdd_lightning.cli.select_settings import SelectSettings, select_settings
 from semdd_lightning.names import command
 from semdd_lightning.pools import DiskPool
+
+if TYPE_CHECKING:  # torch, which is not needed to refuse bad options
+    from semdd_lightning.data import Classifier
 
 EPILOG = """examples:
   semdd select my_pool --ipc 10 --prior ViT-B-32-quickgelu:openai --out chosen
@@ -54,7 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ipc", type=int, help="images per class to choose")
     parser.add_argument(
         "--prior",
-        help="CLIP: a local model directory, MODEL:TAG of open_clip, MODEL:FILE:gelu|quickgelu, or digits",
+        action="append",
+        help="CLIP: a local model directory, MODEL:TAG of open_clip, MODEL:FILE:gelu|quickgelu, or digits; "
+        "or an image model: timm/NAME or timm/NAME:FILE; several times for several models",
     )
     parser.add_argument(
         "--sampler",
@@ -71,6 +78,12 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="DIR",
         help="real images of the same classes, for a sampler with prototypes: image or both, and the audit",
+    )
+    parser.add_argument(
+        "--classifier",
+        metavar="NAME",
+        help="a network for samplers and scores that ask one: torchvision/resnet50, timm/NAME, "
+        "either with :FILE of its weights, or a checkpoint of `semdd fit`",
     )
     parser.add_argument(
         "--audit",
@@ -106,7 +119,6 @@ def _select(settings: SelectSettings, options: argparse.Namespace, claim: Claim,
     from semdd_lightning.data import select
     from semdd_lightning.export import build_component
     from semdd_lightning.pools import PoolReader
-    from semdd_lightning.prior import OpenClipPrior, parse_prior
     from semdd_lightning.report import print_selection_table, statistics_record, write_contact_sheet
 
     device = pick_device(options.device)
@@ -116,11 +128,12 @@ def _select(settings: SelectSettings, options: argparse.Namespace, claim: Claim,
     built = described_sampler(settings.sampler)
     chosen = select(
         reader,
-        parse_prior(prior) if isinstance(prior, str) else build_component(prior, OpenClipPrior),
+        build_priors(prior),
         settings.ipc,
         built,
         settings.seed,
         reference=real,
+        classifier=None if settings.classifier is None else _classifier(settings.classifier),
         device=device,
         cache_dir=settings.cache_dir,
         audit=settings.audit,
@@ -140,3 +153,11 @@ def _select(settings: SelectSettings, options: argparse.Namespace, claim: Claim,
     }
     next_commands = [command("semdd", "verify", out), f"look at {command(out / 'subset.png')}"]
     print_selection_table("semdd select", rows, statistics_record(chosen.report()), next_commands)
+
+
+def _classifier(asked: str | dict[str, Any]) -> Classifier:
+    from semdd_lightning.data import Classifier
+    from semdd_lightning.export import build_component
+    from semdd_lightning.training.teachers import parse_teacher  # by which teachers have short names too
+
+    return parse_teacher(asked) if isinstance(asked, str) else build_component(asked, Classifier)

@@ -23,23 +23,25 @@ class SelectSettings:
 
     Args:
         pool: reader of the pool, or its description in a config.
-        prior: the CLIP model in short words, or its description.
+        prior: CLIP models in short words, or one's description, or several descriptions.
         ipc: images per class to choose, at least 1.
         sampler: a sampler's short name or class path, or its description.
         seed: seed of samplers that draw.
         cache_dir: where embeddings are kept; none takes the usual place.
         reference: reader of real images of the same classes, or its description.
         audit: what to do where images do not show the classes of their folders.
+        classifier: the network that samplers and scores ask, in short words, or its description.
     """
 
     pool: DiskPool | dict[str, Any]
-    prior: str | dict[str, Any]
+    prior: list[str] | dict[str, Any] | list[dict[str, Any]]
     ipc: int
     sampler: str | dict[str, Any]
     seed: int
     cache_dir: Path | None
     reference: DiskPool | dict[str, Any] | None
     audit: AuditPolicy
+    classifier: str | dict[str, Any] | None
 
 
 def select_settings(options: argparse.Namespace, parameters: dict[str, Any]) -> SelectSettings:
@@ -70,7 +72,7 @@ def select_settings(options: argparse.Namespace, parameters: dict[str, Any]) -> 
     if ipc is None or ipc < 1:
         msg = f"Expected --ipc of at least 1, found {ipc}; say how many images per class to choose."
         raise ConfigError(msg)
-    prior = options.prior if options.prior is not None else _of_type(data, "prior", str, dict)
+    prior = options.prior if options.prior is not None else _prior(data)
     if prior is None:
         msg = (
             "Expected --prior, found none; give a local CLIP directory, or MODEL:TAG as "
@@ -92,7 +94,17 @@ def select_settings(options: argparse.Namespace, parameters: dict[str, Any]) -> 
             else _reader(_of_type(data, "reference", dict))
         ),
         audit=_audit_policy(options.audit or _of_type(data, "audit", str)),
+        classifier=options.classifier or _of_type(data, "classifier", str, dict),
     )
+
+
+def _prior(data: dict[str, Any]) -> Any:  # noqa: ANN401 - as `SelectSettings` has it
+    """What a config gives as prior: a description, several, or a word."""
+    prior = _of_type(data, "prior", str, dict, list)
+    if isinstance(prior, list) and not all(isinstance(one, dict) for one in prior):
+        msg = f"Expected every prior of data.init_args to be a mapping, found {prior!r}; correct the config."
+        raise ConfigError(msg)
+    return [prior] if isinstance(prior, str) else prior
 
 
 def _audit_policy(given: str | None) -> AuditPolicy:
@@ -112,7 +124,10 @@ def _of_type(data: dict[str, Any], key: str, *types: type) -> Any:  # noqa: ANN4
     value = data.get(key)
     if value is None or (isinstance(value, types) and not isinstance(value, bool)):
         return value
-    kinds = " or ".join({"dict": "a mapping", "int": "a whole number"}.get(t.__name__, "text") for t in types)
+    kinds = " or ".join(
+        {"dict": "a mapping", "list": "a list", "int": "a whole number"}.get(t.__name__, "text")
+        for t in types
+    )
     msg = f"Expected {key} of data.init_args to be {kinds}, found {value!r}; correct the config."
     raise ConfigError(msg)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from semdd_lightning import __version__
+from semdd_lightning.cli.priors import build_priors
 from semdd_lightning.errors import ClassListError, PoolError, RunError
 from semdd_lightning.names import shown_message
 
@@ -85,21 +86,22 @@ def verify(directory: Path) -> Verdict:
 
 
 def _select_again(manifest: Manifest) -> PoolSelection:
-    from semdd_lightning.data import select
+    from semdd_lightning.data import Classifier, select
     from semdd_lightning.export import build_component
     from semdd_lightning.pools import PoolReader
-    from semdd_lightning.prior import OpenClipPrior
     from semdd_lightning.selection import Sampler
 
     pool = build_component(manifest.pool, PoolReader)
     reference = None if manifest.reference is None else build_component(manifest.reference, PoolReader)
+    classifier = None if manifest.classifier is None else build_component(manifest.classifier, Classifier)
     return select(
         pool,
-        build_component(manifest.prior, OpenClipPrior),
+        build_priors(manifest.prior),
         manifest.ipc,
         build_component(manifest.sampler, Sampler),
         manifest.selection_seed,
         reference=reference,
+        classifier=classifier,
         cache_dir=None if manifest.cache_dir is None else Path(manifest.cache_dir),
         audit="off",  # whatever was chosen then is chosen again
     )
@@ -119,6 +121,8 @@ def _other_inputs(manifest: Manifest, again: PoolSelection) -> list[str]:
         found.append("The text prototypes have changed since: CLIP's weights or the prompts.")
     if now.reference_key != manifest.reference_key:
         found.append("The reference images, or the CLIP that embeds them, have changed since.")
+    if not found and now.classifier_key != manifest.classifier_key:
+        found.append("The classifier has changed since: its network or its weights.")
     if not found and now.embeddings_digest != manifest.embeddings_digest:
         found.append(
             "Pool and CLIP are the same, but the embeddings were encoded again with other last bits, as "

@@ -3,6 +3,7 @@
 from semdd_lightning.data.auditing import AuditPolicy, audit_classes
 from semdd_lightning.data.augmentation import Augmentation
 from semdd_lightning.data.batches import EvaluationImages, TrainingImages
+from semdd_lightning.data.classifier import Classifier, ClassifierContext
 from semdd_lightning.data.dataset_images import DatasetImages, DigitsImages
 from semdd_lightning.data.image_data_module import ImageDataModule
 from semdd_lightning.data.image_sets import FolderImages, ImageSet, PoolImages, UnlabelledImages
@@ -13,6 +14,8 @@ from semdd_lightning.data.selecting import select
 __all__ = [
     "AuditPolicy",
     "Augmentation",
+    "Classifier",
+    "ClassifierContext",
     "DatasetImages",
     "DigitsImages",
     "EvaluationImages",

@@ -63,7 +63,7 @@ def audit_classes(
     """
     rows = np.arange(len(images)) if at_most is None else even_sample(images.labels, at_most)
     text = says_something(images.registry)
-    prototypes = embeddings.text_prototypes.numpy() if text else None
+    prototypes = embeddings.text_prototypes.numpy() if text and len(embeddings.text_prototypes) else None
     real = None
     if reference is not None:
         real = (reference.embeddings.image_embeddings.numpy(), reference.images.labels)

@@ -10,17 +10,19 @@ import torch
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data.auditing import AuditPolicy
 from semdd_lightning.data.augmentation import Augmentation
+from semdd_lightning.data.classifier import Classifier, ClassifierContext
+from semdd_lightning.data.classifying import usual_side
 from semdd_lightning.data.image_data_module import ImageDataModule
 from semdd_lightning.data.image_sets import ImageSet
 from semdd_lightning.data.labelled_images import LabelledImages, pool_images
 from semdd_lightning.data.pool_selection import PoolSelection
 from semdd_lightning.data.reference_images import check_reference
-from semdd_lightning.data.selecting import Stopwatch, select
+from semdd_lightning.data.selecting import Stopwatch, check_needs, select
 from semdd_lightning.data.storage import Storage
 from semdd_lightning.datasets import with_imagenet_names
 from semdd_lightning.errors import PoolError, RunError
 from semdd_lightning.pools import Pool, PoolReader, as_reader
-from semdd_lightning.prior import OpenClipPrior, as_prior
+from semdd_lightning.prior import OpenClipPrior, TimmPrior, first_clip, listed_priors
 from semdd_lightning.selection import Sampler, build_sampler, whole_number
 
 
@@ -32,7 +34,7 @@ class PoolDataModule(ImageDataModule):
 
     Args:
         pool: how to read the pool.
-        prior: the CLIP model that scores the pool.
+        prior: the model that scores the pool, CLIP or one of timm, or a list of several.
         ipc: images per class to choose.
         num_classes: number of classes, also given to the model.
         image_size: pixels a side of training images, also given to the model.
@@ -60,6 +62,8 @@ class PoolDataModule(ImageDataModule):
             (Minimax Diffusion).
         reference: real images of the same classes, for samplers and scores that compare with these, and
             for the audit.
+        classifier: a network that tells the classes apart, as any teacher, for samplers and scores that ask
+            one.
         cache_dir: where the pool's index and the embeddings are kept; none takes SEMDD_CACHE or the user's
             cache folder.
         storage: where chosen images live; auto takes the first of device, host, disk that fits.
@@ -71,7 +75,7 @@ class PoolDataModule(ImageDataModule):
     def __init__(
         self,
         pool: PoolReader,
-        prior: OpenClipPrior,
+        prior: OpenClipPrior | TimmPrior | list[OpenClipPrior | TimmPrior],
         ipc: int,
         num_classes: int,
         image_size: int,
@@ -91,6 +95,7 @@ class PoolDataModule(ImageDataModule):
         evaluation_batch_size: int = 500,
         evaluation_view: Literal["cropped", "whole"] = "cropped",
         reference: PoolReader | None = None,
+        classifier: Classifier | None = None,
         cache_dir: Path | None = None,
         storage: Storage | Literal["auto"] = "auto",
         num_workers: int = 4,
@@ -117,16 +122,22 @@ class PoolDataModule(ImageDataModule):
             num_workers=num_workers,
         )
         self.pool = as_reader(pool)
-        self.prior = as_prior(prior)
+        self.priors = listed_priors(prior)
         self.ipc = whole_number("ipc", ipc, at_least=1)
         self.sampler = build_sampler(sampler)
         self.selection_seed = whole_number("selection_seed", selection_seed, at_least=0)
         self.reference = None if reference is None else as_reader(reference)
+        self.classifier = classifier
         self.cache_dir = cache_dir
         self.audit: AuditPolicy = audit
         self.selected: PoolSelection | None = None
         self._indexed: Pool | None = None  # of this process, to spare it a second look
         self._watch = Stopwatch()
+
+    @property
+    def prior(self) -> OpenClipPrior | None:
+        """The CLIP model that scores the pool, of several the first: the one that a teacher may be."""
+        return first_clip(self.priors)
 
     @property
     def training_digest(self) -> str | None:
@@ -141,10 +152,12 @@ class PoolDataModule(ImageDataModule):
         To evaluate an old student neither pool nor CLIP model need to be there any more.
         """
         if self._trains:
-            self.prior.check()
+            for prior in self.priors:
+                prior.check()
             self.pool.prepare()
             self.pool.check()
             self.sampler.check(len(self.registry), self.ipc)
+            check_needs(self.sampler, self.reference, self.classifier)
             if self.reference is not None:
                 self.reference.prepare()
                 check_reference(self.reference, self.registry)
@@ -158,6 +171,10 @@ class PoolDataModule(ImageDataModule):
             self._indexed = self.pool.read(self.cache_dir)
             if self.reference is not None:
                 self.reference.read(self.cache_dir)
+        if self.classifier is not None:  # fetched by one process of a node, for all of them
+            size = usual_side(self._indexed)
+            with torch.random.fork_rng(devices=[]):
+                self.classifier.build_whole(ClassifierContext(self.registry, size, self.prior))
 
     def _find_registry(self) -> ClassRegistry:
         try:
@@ -174,12 +191,13 @@ class PoolDataModule(ImageDataModule):
         rank, world_size = self._process
         selected = select(
             self.pool,
-            self.prior,
+            self.priors,
             self.ipc,
             self.sampler,
             self.selection_seed,
             device=torch.device("cpu") if trainer is None else trainer.strategy.root_device,
             reference=self.reference,
+            classifier=self.classifier,
             cache_dir=self.cache_dir,
             rank=rank,
             world_size=world_size,

@@ -15,6 +15,7 @@ from semdd_lightning.pools import Pool
 from semdd_lightning.prior import PoolEmbeddings
 from semdd_lightning.selection import (
     METRICS,
+    ClassifierOutputs,
     Embeddings,
     ReferenceEmbeddings,
     Selection,
@@ -100,7 +101,10 @@ class PoolSelection:
 
 
 def sampler_embeddings(
-    pool: Pool, embeddings: PoolEmbeddings, reference: ReferenceEmbeddings | None = None
+    pool: Pool,
+    embeddings: PoolEmbeddings,
+    reference: ReferenceEmbeddings | None = None,
+    classifier: ClassifierOutputs | None = None,
 ) -> Embeddings:
     """What a sampler sees of an embedded pool.
 
@@ -108,11 +112,19 @@ def sampler_embeddings(
         pool: the pool.
         embeddings: its embeddings.
         reference: real images of the same classes, if there are any.
+        classifier: what a classifier says of the pool, if there is one.
     """
+    real = (None,) * len(embeddings.parts) if reference is None else reference.parts
+    parts = tuple(
+        sampler_embeddings(pool, part, of_part, classifier)
+        for part, of_part in zip(embeddings.parts, real, strict=True)
+    )
     return Embeddings(
         image_embeddings=embeddings.image_embeddings,
         labels=torch.from_numpy(pool.labels),
         text_prototypes=embeddings.text_prototypes,
         logit_scale=embeddings.logit_scale,
         reference=reference,
+        classifier=classifier,
+        parts=parts,
     )

@@ -17,7 +17,7 @@ from semdd_lightning.errors import ClassListError, TooFewImagesError
 from semdd_lightning.pools import Pool, PoolReader
 from semdd_lightning.pools.index import index_images
 from semdd_lightning.prior import PoolEmbeddings
-from semdd_lightning.selection import ReferenceEmbeddings
+from semdd_lightning.selection import ClassifierOutputs, ReferenceEmbeddings, image_prototypes
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,10 +27,12 @@ class ReferenceImages:
     Attributes:
         images: the images, labelled in the pool's class order.
         embeddings: their embeddings.
+        classifier: what a classifier says of them, if there is one.
     """
 
     images: Pool
     embeddings: PoolEmbeddings
+    classifier: ClassifierOutputs | None = None
 
     @property
     def labels(self) -> Tensor:
@@ -39,7 +41,8 @@ class ReferenceImages:
 
     def for_samplers(self) -> ReferenceEmbeddings:
         """What samplers and scores see of them."""
-        return ReferenceEmbeddings(self.embeddings.image_embeddings, self.labels)
+        parts = tuple(replace(self, embeddings=part).for_samplers() for part in self.embeddings.parts)
+        return ReferenceEmbeddings(self.embeddings.image_embeddings, self.labels, self.classifier, parts)
 
 
 def embed_reference(
@@ -60,9 +63,36 @@ def embed_reference(
         ClassListError: if a class of the pool is missing.
         TooFewImagesError: if a class has no usable image.
     """
-    registry = _registry(reader, classes)
-    images = _of_classes(index_images(reader.listing(registry), registry, cache_dir), classes)
+    images = read_reference(reader, classes, cache_dir)
     return ReferenceImages(images, embed(images))
+
+
+def read_reference(reader: PoolReader, classes: ClassRegistry, cache_dir: Path | None = None) -> Pool:
+    """Read a reference set, labelled in the pool's class order.
+
+    Args:
+        reader: how to read the reference images.
+        classes: the pool's classes; images of further classes are left out.
+        cache_dir: where the index of the images is kept; none takes SEMDD_CACHE or the user's cache folder.
+
+    Raises:
+        ClassListError: if a class of the pool is missing.
+        TooFewImagesError: if a class has no usable image.
+    """
+    registry = _registry(reader, classes)
+    return _of_classes(index_images(reader.listing(registry), registry, cache_dir), classes)
+
+
+def class_means(embeddings: PoolEmbeddings, images: Pool) -> PoolEmbeddings:
+    """Embeddings of reference images whose prototypes are the normalised means of the classes.
+
+    Args:
+        embeddings: the embeddings, without prototypes.
+        images: the images.
+    """
+    labels = torch.from_numpy(images.labels)
+    means = image_prototypes(embeddings.image_embeddings, labels, len(images.registry)).float()
+    return replace(embeddings, text_prototypes=means, text_key=f"means of {embeddings.key}")
 
 
 def check_reference(reader: PoolReader, classes: ClassRegistry) -> None:

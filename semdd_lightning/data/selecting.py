@@ -2,38 +2,45 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from semdd_lightning.data.auditing import AUTOMATIC, AuditPolicy, apply_policy, audit_classes, check_policy
+from semdd_lightning.data.classifier import Classifier, ClassifierContext
+from semdd_lightning.data.classifying import PoolClassifier, usual_side
+from semdd_lightning.data.pool_embedder import PoolEmbedder
 from semdd_lightning.data.pool_selection import PoolSelection, sampler_embeddings
-from semdd_lightning.data.reference_images import check_reference, embed_reference
+from semdd_lightning.data.reference_images import (
+    ReferenceImages,
+    check_reference,
+    read_reference,
+)
+from semdd_lightning.data.selection_record import components, embeddings_digest, outcome
 from semdd_lightning.datasets import with_imagenet_names
 from semdd_lightning.export import Manifest, describe
 from semdd_lightning.pools import Pool, PoolReader, as_reader, require_images_per_class
-from semdd_lightning.prior import OpenClipPrior, PoolEmbeddings, as_prior, embed_pool
-from semdd_lightning.selection import Embeddings, Sampler, Selection, build_sampler, whole_number
+from semdd_lightning.prior import AnyPrior, PoolEmbeddings, Prior, first_clip, listed_priors
+from semdd_lightning.selection import ClassifierOutputs, Sampler, Selection, build_sampler, whole_number
+from semdd_lightning.selection.scores.score import Need, needed
 
 logger = logging.getLogger(__name__)
 
 
 def select(
     pool: PoolReader | Path | str,
-    prior: OpenClipPrior | str,
+    prior: AnyPrior | Sequence[AnyPrior],
     ipc: int,
     sampler: str | Sampler = "two_stage",
     seed: int = 0,
     *,
     reference: PoolReader | Path | str | None = None,
+    classifier: Classifier | None = None,
     device: torch.device | str | None = None,
     cache_dir: Path | None = None,
     rank: int = 0,
@@ -45,12 +52,16 @@ def select(
 
     Args:
         pool: how to read the pool, or where it lies.
-        prior: the CLIP model that scores it, or its name as `semdd select --prior` takes it.
+        prior: the model that scores it, CLIP or one of timm, or its name as `semdd select --prior` takes it;
+            or several, whose scores are averaged once they are comparable within a class; each embeds the
+            pool for itself.
         ipc: images per class.
         sampler: a sampler or the short name of one with its defaults.
         seed: selection seed, used by samplers that draw.
         reference: real images of the same classes, for samplers and scores that compare with these; the audit
             looks at them too.
+        classifier: a network that tells the classes apart, as any teacher, for samplers and scores that ask
+            one; the score table says what it sees.
         device: where images are encoded; the first GPU if there is one, else the CPU.
         cache_dir: where the pool's index and the embeddings are kept; none takes ``SEMDD_CACHE`` or the
             user's cache folder.
@@ -66,8 +77,9 @@ def select(
         ClassListError: if the reference images lack a class of the pool.
         SelectionError: if the sampler cannot work with these numbers.
         PriorError: if the CLIP model cannot be had as described.
+        TeacherError: if the classifier cannot be had as described, or does not fit the classes.
     """
-    watch, sampler, pool, prior = Stopwatch(), build_sampler(sampler), as_reader(pool), as_prior(prior)
+    watch, sampler, pool, priors = Stopwatch(), build_sampler(sampler), as_reader(pool), listed_priors(prior)
     reference = None if reference is None else as_reader(reference)
     cache_dir = None if cache_dir is None else Path(cache_dir)
     ipc, seed = whole_number("ipc", ipc, at_least=1), whole_number("seed", seed, at_least=0)
@@ -76,44 +88,48 @@ def select(
         pool.prepare()
         if reference is not None:
             reference.prepare()
-    _check(pool, prior, sampler, ipc, reference)
-    made_from = _components(pool, prior, sampler.resolved(ipc), reference, cache_dir)
-    embed = partial(
-        embed_pool,
-        prior=prior,
-        device=device or ("cuda" if torch.cuda.is_available() else "cpu"),
-        cache_dir=cache_dir,
-        rank=rank,
-        world_size=world_size,
-        progress=rank == 0,
-    )
+    _check(pool, priors, sampler, ipc, reference, classifier)
+    made_from = components(pool, priors, sampler.resolved(ipc), reference, classifier, cache_dir)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     with watch.measure("index"):
         images = pool.read(cache_dir) if images is None else images
         images = replace(images, registry=with_imagenet_names(images.registry))
         _report_excluded(images)
         require_images_per_class(images, ipc)
+    classify = None
+    if classifier is not None:  # built before the pool is embedded: what cannot be built is said first
+        context = ClassifierContext(images.registry, usual_side(images), first_clip(priors))
+        classify = PoolClassifier(classifier, context, device, cache_dir, show=rank == 0)
     with watch.measure("embed"):
+        real_pool = None if reference is None else read_reference(reference, images.registry, cache_dir)
+        embed = PoolEmbedder(priors, real_pool, device, cache_dir, rank, world_size)
         embeddings = embed(images)
-        real = None
-        if reference is not None:
-            real = embed_reference(reference, images.registry, embed, cache_dir)
+        real = None if real_pool is None else ReferenceImages(real_pool, embed(real_pool))
+    said = None
+    if classify is not None:
+        with watch.measure("classify"):
+            said = classify(images)
+            if real is not None:
+                real = replace(real, classifier=classify(real.images).outputs)
     found = None
     if audit != "off":
         with watch.measure("audit"):
             found = audit_classes(images, embeddings, real, at_most=AUTOMATIC)
             apply_policy(images, found, audit)
     with watch.measure("select"):
-        seen = sampler_embeddings(images, embeddings, None if real is None else real.for_samplers())
+        outputs = None if said is None else said.outputs
+        seen = sampler_embeddings(images, embeddings, None if real is None else real.for_samplers(), outputs)
         selection = sampler.select(seen, ipc, seed)
-    _report(sampler, selection, embeddings)
+    _report(sampler, selection, embeddings, outputs)
     manifest = Manifest(
         **made_from,
         sampler_name=sampler.name,
         ipc=ipc,
         selection_seed=seed,
         reference_key=None if real is None else real.embeddings.key,
+        classifier_key=None if said is None else said.key,
         embeddings_digest=embeddings_digest(seen),
-        **_outcome(images, embeddings, selection),
+        **outcome(images, embeddings, selection),
     )
     return PoolSelection(images, embeddings, selection, manifest, watch.seconds, found)
 
@@ -134,30 +150,41 @@ class Stopwatch:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
 
 
-def embeddings_digest(embeddings: Embeddings) -> str:
-    """SHA-256 (hex) over all vectors that a sampler sees, to the last bit.
+def check_needs(sampler: Sampler, reference: PoolReader | None, classifier: Classifier | None) -> None:
+    """Refuse a sampler without what it cannot choose without, and a classifier that no manifest describes.
 
     Args:
-        embeddings: the embedded pool.
+        sampler: the sampler.
+        reference: the reference images, if there are any.
+        classifier: the classifier, if there is one.
+
+    Raises:
+        SelectionError: if the sampler, or a score that it weighs, needs one that is not there.
+        RunError: if the classifier is not made of plain values.
     """
-    digest = hashlib.sha256()
-    seen = [embeddings.image_embeddings, embeddings.text_prototypes]
-    if embeddings.reference is not None:
-        seen.append(embeddings.reference.image_embeddings)
-    for vectors in seen:
-        digest.update(f"{tuple(vectors.shape)} {vectors.dtype}\n".encode())
-        digest.update(vectors.cpu().contiguous().numpy().data)  # a view: a large pool is not copied
-    return digest.hexdigest()
+    given: dict[Need, object] = {"reference": reference, "classifier": classifier}
+    for need in sorted(sampler.quality_rule.rule_needs | sampler.needs):
+        if need in given:
+            needed(given[need], need, sampler.name)
+    if classifier is not None:
+        describe(classifier)
 
 
 def _check(
-    pool: PoolReader, prior: OpenClipPrior, sampler: Sampler, ipc: int, reference: PoolReader | None
+    pool: PoolReader,
+    priors: Sequence[Prior],
+    sampler: Sampler,
+    ipc: int,
+    reference: PoolReader | None,
+    classifier: Classifier | None,
 ) -> None:
     """What can be known before an image is read."""
     pool.check()
-    prior.check()
+    for prior in priors:
+        prior.check()
     registry = with_imagenet_names(pool.registry())
     sampler.check(len(registry), ipc)
+    check_needs(sampler, reference, classifier)
     if reference is not None:
         check_reference(reference, registry)
 
@@ -174,8 +201,13 @@ def _report_excluded(images: Pool) -> None:
         )
 
 
-def _report(sampler: Sampler, selection: Selection, embeddings: PoolEmbeddings) -> None:
-    """Say what was done, and whether the CLIP model knows these classes at all."""
+def _report(
+    sampler: Sampler,
+    selection: Selection,
+    embeddings: PoolEmbeddings,
+    outputs: ClassifierOutputs | None,
+) -> None:
+    """Say what was done, and whether the CLIP model and the classifier know these classes at all."""
     scores, classes = selection.scores, selection.num_classes
     logger.info(
         "%s chose %d of %d images (%d encoded now, the others came from the cache)",
@@ -184,45 +216,20 @@ def _report(sampler: Sampler, selection: Selection, embeddings: PoolEmbeddings) 
         len(scores),
         embeddings.encoded,
     )
-    right = float((scores["predicted"] == scores["label"]).mean())
-    if classes > 1 and right < min(2 / classes, (1 + 1 / classes) / 2):
-        logger.warning(
-            "CLIP puts only %.1f %% of the pool into their classes (chance: %.1f %%); its scores say little. "
-            "Check that the class names are words and belong to the folders",
-            100 * right,
-            100 / classes,
-        )
-
-
-def _components(
-    pool: PoolReader,
-    prior: OpenClipPrior,
-    sampler: Sampler,
-    reference: PoolReader | None,
-    cache_dir: Path | None,
-) -> dict[str, Any]:
-    """The manifest's part that says what the selection is made from."""
-    return {
-        "pool": describe(pool),
-        "prior": describe(prior.absolute()),
-        "sampler": describe(sampler),
-        "reference": None if reference is None else describe(reference),
-        "cache_dir": None if cache_dir is None else str(Path(cache_dir).expanduser().absolute()),
-    }
-
-
-def _outcome(images: Pool, embeddings: PoolEmbeddings, selection: Selection) -> dict[str, Any]:
-    """The manifest's part that says what was found and chosen."""
-    registry, chosen = images.registry, selection.indices.tolist()
-    return {
-        "pool_root": str(images.root),
-        "pool_fingerprint": images.fingerprint,
-        "embeddings_key": embeddings.key,
-        "text_key": embeddings.text_key,
-        "selection_digest": selection.digest,
-        "class_names": registry.names,
-        "class_folders": registry.folders,
-        "class_wnids": registry.wnids,
-        "paths": tuple(images.paths[i] for i in chosen),
-        "labels": tuple(int(images.labels[i]) for i in chosen),
-    }
+    labels = scores["label"].to_numpy()
+    answers = {"CLIP": scores["predicted"].to_numpy()}
+    if outputs is not None:
+        answers["The classifier"] = outputs.predicted.numpy()
+    for who, predicted in answers.items():
+        right = float((predicted == labels).mean())
+        if classes > 1 and right < min(2 / classes, (1 + 1 / classes) / 2):
+            logger.warning(
+                "%s puts only %.1f %% of the pool into their classes (chance: %.1f %%); its scores say "
+                "little. Check that %s",
+                who,
+                100 * right,
+                100 / classes,
+                "the class names are words and belong to the folders"
+                if who == "CLIP"
+                else "it counts the classes in the pool's order",
+            )

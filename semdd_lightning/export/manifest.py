@@ -28,7 +28,7 @@ class Manifest:
 
     Attributes:
         pool: the reader, as class path and arguments.
-        prior: the CLIP model, likewise.
+        prior: the CLIP model, likewise, or several of them.
         sampler: the sampler, likewise.
         sampler_name: the sampler's short name.
         ipc: images per class.
@@ -47,13 +47,15 @@ class Manifest:
         class_wnids: their wnids, if known.
         paths: chosen images, class by class, in the order they were picked.
         labels: class index of each.
+        classifier: the classifier that samplers and scores asked, if any.
+        classifier_key: key in the cache of what it said of the pool, if any.
         semdd_version: version that wrote the manifest.
         format: version of this record.
         table_digest: SHA-256 of the score table beside it; none before it is exported.
     """
 
     pool: dict[str, Any]
-    prior: dict[str, Any]
+    prior: dict[str, Any] | tuple[dict[str, Any], ...]
     sampler: dict[str, Any]
     sampler_name: str
     ipc: Annotated[int, Field(ge=1)]
@@ -72,6 +74,8 @@ class Manifest:
     class_wnids: tuple[str, ...] | None
     paths: tuple[str, ...]
     labels: tuple[int, ...]
+    classifier: dict[str, Any] | None = None
+    classifier_key: str | None = None
     semdd_version: str = __version__
     format: Literal[2] = FORMAT
     table_digest: str | None = field(default=None, compare=False)

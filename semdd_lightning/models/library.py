@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -102,9 +103,13 @@ def torchvision_network(
 
 
 def timm_network(
-    num_classes: int, image_size: int, name: str = "resnet18", pretrained: bool = False
+    num_classes: int,
+    image_size: int,
+    name: str = "resnet18",
+    pretrained: bool = False,
+    weights_file: Path | None = None,
 ) -> nn.Module:
-    """Build timm's own module, so that its published weights load; see `TimmNetwork`."""
+    """Build timm's own module, so that its weights load, published or from a file; see `TimmNetwork`."""
     import timm  # takes seconds, and most students are not of timm
 
     require_positive(num_classes=num_classes, image_size=image_size)
@@ -116,6 +121,8 @@ def timm_network(
         options: dict[str, Any] = {}
         if card is not None and card.fixed_input_size:
             options["img_size"] = image_size
+        if weights_file is not None:
+            options["checkpoint_path"] = str(Path(weights_file).expanduser())
         network: nn.Module = timm.create_model(
             name, pretrained=pretrained, num_classes=num_classes, **options
         )

@@ -16,17 +16,11 @@ from semdd_lightning.cache import cache_root
 from semdd_lightning.errors import CacheError
 from semdd_lightning.locks import Lock
 from semdd_lightning.pools import Pool
-from semdd_lightning.prior.cache import (
-    FORMAT,
-    SHARD_SIZE,
-    CachedTensor,
-    describe_folder,
-)
-from semdd_lightning.prior.loaded_clip import LoadedClip
-from semdd_lightning.prior.open_clip_prior import OpenClipPrior
-from semdd_lightning.prior.prompts import text_prototypes, warn_of_equal_prototypes
+from semdd_lightning.prior.cache import FORMAT, SHARD_SIZE, CachedTensor, describe_folder
+from semdd_lightning.prior.encoding import Encoder
+from semdd_lightning.prior.parsing import Prior
+from semdd_lightning.prior.prompts import warn_of_equal_prototypes
 from semdd_lightning.prior.shards import Shards, complete_shards, stalled
-from semdd_lightning.prior.sources import ModelSource
 from semdd_lightning.records import content_key
 
 
@@ -36,11 +30,13 @@ class PoolEmbeddings:
 
     Args:
         image_embeddings: Unit-norm float32 vectors of the images, shape ``(N, d)``, on the CPU.
-        text_prototypes: Unit-norm float32 vectors of the classes, shape ``(C, d)``, on the CPU.
+        text_prototypes: Unit-norm float32 vectors of the classes, shape ``(C, d)``, on the CPU; none, shape
+            ``(0, d)``, of an image model that does not know the classes.
         logit_scale: The model's factor from cosine to logit.
         key: Cache key of the image embeddings.
         encoded: Images that this process encoded now; 0 if all were cached.
         text_key: Cache key of the text prototypes.
+        parts: The same under each of several priors; empty under one.
     """
 
     image_embeddings: Tensor
@@ -49,11 +45,12 @@ class PoolEmbeddings:
     key: str
     encoded: int
     text_key: str = ""
+    parts: tuple[PoolEmbeddings, ...] = ()
 
 
 def embed_pool(
     pool: Pool,
-    prior: OpenClipPrior,
+    prior: Prior,
     *,
     device: torch.device | str = "cpu",
     cache_dir: Path | None = None,
@@ -71,7 +68,7 @@ def embed_pool(
 
     Args:
         pool: The pool.
-        prior: The CLIP model, its prompts and precision.
+        prior: The model, its prompts if it reads any, and its precision.
         device: Where to encode.
         cache_dir: Root of the cache; else SEMDD_CACHE, else the user's cache folder. Processes with a cache
             each do not share the work.
@@ -91,14 +88,14 @@ def embed_pool(
             f"rank {rank}, world_size {world_size}, shard_size {shard_size}."
         )
         raise CacheError(msg)
-    root, source = cache_root(cache_dir), prior.source()
+    root = cache_root(cache_dir)
     load = cache(lambda: prior.load(device))
-    text_identity = _text_identity(pool, prior, source)
-    prototypes, logit_scale = _prototypes(root, text_identity, load, stall_minutes)
+    text_identity = prior.text_identity(pool.registry)
+    prototypes, logit_scale = _prototypes(root, text_identity, prior, load, stall_minutes)
 
     identity = {
         "format": FORMAT,
-        "prior": source.identity(prior.precision, prior.batch_size),
+        "prior": prior.identity(),
         "pool": pool.fingerprint,
         "shard_size": shard_size,
     }
@@ -121,20 +118,12 @@ def embed_pool(
     )
 
 
-def _text_identity(pool: Pool, prior: OpenClipPrior, source: ModelSource) -> dict[str, Any]:
-    image_side = source.identity(prior.precision, prior.batch_size)
-    del image_side["preprocessing"]
-    return {
-        "format": FORMAT,
-        "prior": image_side,
-        "tokenizer": source.tokenizer_hash,
-        "names": list(prior.prompt_names(pool.registry)),
-        "templates": list(prior.templates()),
-    }
-
-
 def _prototypes(
-    root: Path, identity: Mapping[str, Any], load: Callable[[], LoadedClip], stall_minutes: float
+    root: Path,
+    identity: Mapping[str, Any],
+    prior: Prior,
+    load: Callable[[], Encoder],
+    stall_minutes: float,
 ) -> tuple[Tensor, float]:
     """Text prototypes and logit scale out of the cache; one process makes them if need be."""
     key, names = content_key(identity), identity["names"]
@@ -149,16 +138,19 @@ def _prototypes(
         with lock:
             content = file.read() if file.path.is_file() else None
             if content is None:
-                return _new_prototypes(file, identity, load())
+                return _new_prototypes(file, identity, prior, load())
     prototypes, notes = content
     warn_of_equal_prototypes(names, prototypes)
     return prototypes, notes["logit_scale"]
 
 
 def _new_prototypes(
-    file: CachedTensor, identity: Mapping[str, Any], clip: LoadedClip
+    file: CachedTensor,
+    identity: Mapping[str, Any],
+    prior: Any,  # noqa: ANN401 - makes prototypes of what it loads itself
+    encoder: Encoder,
 ) -> tuple[Tensor, float]:
     remove_stale_files(file.path.parent)
-    prototypes = text_prototypes(clip, identity["names"], identity["templates"]).cpu()
-    file.write(prototypes, logit_scale=clip.logit_scale)
-    return prototypes, clip.logit_scale
+    prototypes: Tensor = prior.make_prototypes(encoder, identity).cpu()
+    file.write(prototypes, logit_scale=encoder.logit_scale)
+    return prototypes, encoder.logit_scale

@@ -14,14 +14,17 @@ from torch import Tensor
 from semdd_lightning.errors import CacheError, PriorError
 from semdd_lightning.pools import Pool, decode_image
 from semdd_lightning.prior.loaded_clip import LoadedClip
+from semdd_lightning.prior.timm_prior import LoadedTimm
 from semdd_lightning.threads import map_ahead
+
+Encoder = LoadedClip | LoadedTimm
 
 _MOST_WORKERS = 32  # a GPU takes what some twenty cores decode
 
 
 def encode_shards(
     pool: Pool,
-    clip: LoadedClip,
+    clip: Encoder,
     shards: Iterable[range],
     batch_size: int,
     advance: Callable[[int], None],

@@ -169,9 +169,7 @@ class LoadedClip(nn.Module):
         return self._autocast(enabled=self.precision != "fp32")
 
     def _autocast(self, *, enabled: bool) -> AbstractContextManager[Any]:
-        """Autocast of our own choice, also inside a caller's: a trainer's precision is not the prior's."""
-        dtype = _DTYPES[self.precision] if enabled else None
-        return torch.autocast(self.device.type, dtype=dtype, enabled=enabled)
+        return encoding_precision(self.precision if enabled else "fp32", self.device)
 
     def _warn_of_long_texts(self, texts: Sequence[str]) -> None:
         mode: str = getattr(self.tokenizer, "tokenizer_mode", "")
@@ -188,3 +186,14 @@ class LoadedClip(nn.Module):
                 f"and are cut, the first of them: {cut[0]!r}; shorten the class name or the template.",
                 stacklevel=3,
             )
+
+
+def encoding_precision(precision: str, device: torch.device) -> AbstractContextManager[Any]:
+    """Autocast of our own choice, also inside a caller's: a trainer's precision is not the prior's.
+
+    Args:
+        precision: ``fp32``, which is none, ``bf16`` or ``fp16``.
+        device: Where the model lies.
+    """
+    enabled = precision != "fp32"
+    return torch.autocast(device.type, dtype=_DTYPES[precision] if enabled else None, enabled=enabled)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import PriorError
+from semdd_lightning.prior.cache import FORMAT
 from semdd_lightning.prior.loaded_clip import LoadedClip
 from semdd_lightning.prior.loading import load_clip
-from semdd_lightning.prior.named_models import Activation
 from semdd_lightning.prior.prompts import prompt_names, resolve_prompts, text_prototypes
 from semdd_lightning.prior.sources import ModelSource, check_source, local_directory, resolve_source
 
@@ -88,6 +89,31 @@ class OpenClipPrior:
         """Everything that changes image embeddings, without building the model."""
         return self.source().identity(self.precision, self.batch_size)
 
+    def text_identity(self, registry: ClassRegistry) -> dict[str, Any]:
+        """Everything that changes text prototypes, without building the model.
+
+        Args:
+            registry: The classes.
+        """
+        image_side = self.identity()
+        del image_side["preprocessing"]
+        return {
+            "format": FORMAT,
+            "prior": image_side,
+            "tokenizer": self.source().tokenizer_hash,
+            "names": list(self.prompt_names(registry)),
+            "templates": list(self.templates()),
+        }
+
+    def make_prototypes(self, encoder: LoadedClip, identity: Mapping[str, Any]) -> Tensor:
+        """Text prototypes, shape ``(C, d)``.
+
+        Args:
+            encoder: The loaded model.
+            identity: What `text_identity` returned.
+        """
+        return text_prototypes(encoder, identity["names"], identity["templates"])
+
     def load(self, device: torch.device | str = "cpu") -> LoadedClip:
         """Build the model and load its weights.
 
@@ -122,43 +148,3 @@ class OpenClipPrior:
             registry: The classes.
         """
         return text_prototypes(clip, self.prompt_names(registry), self.templates())
-
-
-def as_prior(prior: object) -> OpenClipPrior:
-    """A prior as it is; a name or a folder as `parse_prior` takes it.
-
-    Args:
-        prior: What a user gave as a prior.
-
-    Raises:
-        PriorError: If it is neither.
-    """
-    if isinstance(prior, OpenClipPrior):
-        return prior
-    if isinstance(prior, str | Path):
-        return parse_prior(str(prior))
-    msg = f"Expected a CLIP model or its name, found {prior!r}; give OpenClipPrior(...) or MODEL:TAG."
-    raise PriorError(msg)
-
-
-def parse_prior(text: str) -> OpenClipPrior:
-    """A prior out of one word of a command line.
-
-    Args:
-        text: ``DIR``, ``MODEL:TAG``, ``MODEL:FILE:ACTIVATION`` or ``digits``.
-
-    Raises:
-        PriorError: If it is none of these, or names something that is not there.
-
-    >>> parse_prior("ViT-B-32:laion2b_s34b_b79k").pretrained
-    'laion2b_s34b_b79k'
-    """
-    if text == "digits" or text.startswith("local-dir:") or Path(text).expanduser().is_dir():
-        prior = OpenClipPrior(text)
-    else:
-        model, _, pretrained = text.partition(":")
-        weights, _, last = pretrained.rpartition(":")
-        activation = cast("Activation", last) if weights and last in ("gelu", "quickgelu") else None
-        prior = OpenClipPrior(model, (weights if activation else pretrained) or None, activation)
-    prior.check()
-    return prior

@@ -18,9 +18,8 @@ from semdd_lightning.errors import CacheError
 from semdd_lightning.locks import POLL_SECONDS, Lock
 from semdd_lightning.pools import Pool
 from semdd_lightning.prior.cache import CachedTensor, describe_folder, shard_ranges
-from semdd_lightning.prior.encoding import encode_shards
-from semdd_lightning.prior.loaded_clip import LoadedClip
-from semdd_lightning.prior.open_clip_prior import OpenClipPrior
+from semdd_lightning.prior.encoding import Encoder, encode_shards
+from semdd_lightning.prior.parsing import Prior
 from semdd_lightning.progress import image_progress
 from semdd_lightning.records import content_key
 
@@ -75,8 +74,8 @@ class Shards:
 
 def complete_shards(
     pool: Pool,
-    prior: OpenClipPrior,
-    load: Callable[[], LoadedClip],
+    prior: Prior,
+    load: Callable[[], Encoder],
     shards: Shards,
     missing: list[int],
     stall_minutes: float,
@@ -87,7 +86,7 @@ def complete_shards(
 
     Args:
         pool: The pool.
-        prior: The CLIP model.
+        prior: The model.
         load: Loads it, if there is anything to encode.
         shards: The shards.
         missing: Numbers of those that are missing, in the order in which this process would make them.
@@ -118,8 +117,8 @@ def complete_shards(
 
 def _encode_free(
     pool: Pool,
-    prior: OpenClipPrior,
-    load: Callable[[], LoadedClip],
+    prior: Prior,
+    load: Callable[[], Encoder],
     shards: Shards,
     missing: list[int],
     advance: Callable[[int], None],

@@ -16,12 +16,12 @@ _CHECK_ROWS = 2048
 
 @dataclass(frozen=True, eq=False)
 class ClassifierOutputs:
-    """What a classifier says of some images, as probabilities over the classes.
+    """What a classifier says of some images, as probabilities over all classes that it knows.
 
     Args:
         own: Probability of the image's own class ``(n,)``, float64.
         largest: Largest probability ``(n,)``, float64.
-        predicted: Class that has it ``(n,)``, int64.
+        predicted: Class that has it ``(n,)``, int64; C or more where it is none of the C classes.
     """
 
     own: Tensor
@@ -45,11 +45,13 @@ class ReferenceEmbeddings:
         image_embeddings: Unit vectors ``(R, d)``.
         labels: Class index of each image ``(R,)``, int64, in the pool's class order.
         classifier: What a classifier says of them; None without one.
+        parts: The same images under each of several priors; empty under one.
     """
 
     image_embeddings: Tensor
     labels: Tensor
     classifier: ClassifierOutputs | None = None
+    parts: tuple[ReferenceEmbeddings, ...] = ()
 
     def by_class(self, num_classes: int) -> list[ReferenceEmbeddings]:
         """The images of each class by themselves.
@@ -60,7 +62,7 @@ class ReferenceEmbeddings:
         return [self.rows(index) for index in rows_by_class(self.labels, num_classes)]
 
     def rows(self, index: Tensor) -> ReferenceEmbeddings:
-        """Some of the images.
+        """Some of the images, by the vectors here alone, without `parts`.
 
         Args:
             index: Rows ``(m,)``, int64.
@@ -101,6 +103,8 @@ class Embeddings:
         logit_scale: Factor from cosines to logits, the exponential already applied; > 0.
         reference: Real images of the same classes; None where there are none.
         classifier: What a classifier says of the pool's images; None without one.
+        parts: The same pool under each of several priors, whose vectors stand side by side in the vectors
+            here; empty under one prior.
 
     Raises:
         SelectionError: If shapes, dtypes, norms or labels are not as above.
@@ -112,6 +116,7 @@ class Embeddings:
     logit_scale: float = 100.0
     reference: ReferenceEmbeddings | None = None
     classifier: ClassifierOutputs | None = None
+    parts: tuple[Embeddings, ...] = ()
 
     def __post_init__(self) -> None:
         _check_unit_rows("image_embeddings", self.image_embeddings)

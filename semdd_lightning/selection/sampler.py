@@ -18,10 +18,13 @@ from semdd_lightning.selection.extensions import Named
 from semdd_lightning.selection.picks import ClassPool, Picks, check_picks
 from semdd_lightning.selection.pool_scorer import PoolScorer, map_pool
 from semdd_lightning.selection.quality import QualityRule
-from semdd_lightning.selection.scores import Need
+from semdd_lightning.selection.scores import Confidence, Difficulty, Need
 from semdd_lightning.selection.scores.score import needed
 from semdd_lightning.selection.selection import Selection
+from semdd_lightning.selection.several_priors import SeveralPriorsScorer
 from semdd_lightning.selection.table import TableBuilder
+
+_OF_A_CLASSIFIER = (Difficulty.name, Confidence.name)  # whoever gives one sees what it says
 
 
 class Sampler(Named, ABC):
@@ -86,7 +89,9 @@ class Sampler(Named, ABC):
         if embeddings.num_classes == 1 and rule.scores is None:  # checked above: it asks for no separability
             rule = replace(rule, separability_weight=0.0)
         _check_needs(embeddings, rule.rule_needs | self.needs, self.name)
-        scorer = PoolScorer(embeddings, rule, ipc, self.uses)
+        shown = () if embeddings.classifier is None else _OF_A_CLASSIFIER
+        score_by = SeveralPriorsScorer if embeddings.parts else PoolScorer
+        scorer = score_by(embeddings, rule, ipc, (*self.uses, *shown))
         table = TableBuilder(embeddings.labels, scorer.score_names)
 
         def choose(class_index: int, rows: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection.blocks import DEFAULT_CHUNK, similarity_blocks
 from semdd_lightning.selection.checks import check_choice
+from semdd_lightning.selection.embeddings import as_float64
 
 DiversityMode = Literal["nearest", "mean"]
 
@@ -39,3 +40,22 @@ def set_diversity(
     blocks = [similarity for _, similarity in similarity_blocks(image_embeddings, selected, chunk)]
     reduced = [block.amax(dim=1) if mode == "nearest" else block.mean(dim=1) for block in blocks]
     return 1 - torch.cat(reduced)
+
+
+def mean_pairwise_distance(image_embeddings: Tensor) -> float:
+    """Mean of 1 - cosine over all distinct pairs, in O(m * d); NaN for fewer than two images.
+
+    Args:
+        image_embeddings: Unit vectors ``(m, d)``.
+
+    >>> round(mean_pairwise_distance(torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])), 6)
+    0.533333
+    """
+    size = len(image_embeddings)
+    if size < 2:
+        return float("nan")
+    vectors = as_float64(image_embeddings)
+    both_orders = (
+        vectors.sum(dim=0).square().sum() - vectors.square().sum()
+    )  # |sum z|^2 = sum of all <z_i, z_j>
+    return 1 - float(both_orders) / (size * (size - 1))

@@ -19,6 +19,7 @@ from semdd_lightning.selection.quality import QualityRule
 from semdd_lightning.selection.samplers.random import random_positions
 from semdd_lightning.selection.scores import ClassRelevance, ClassSeparability
 from semdd_lightning.selection.selection import Selection
+from semdd_lightning.selection.set_diversity import mean_pairwise_distance
 
 METRICS = ("zero_shot_accuracy", "mean_relevance", "mean_margin", "mean_pairwise_distance", "coverage")
 
@@ -98,25 +99,6 @@ def zero_shot_scores(embeddings: Embeddings) -> ZeroShotScores:
             relevance[rows] = scores[ClassRelevance.name]
             margin[rows] = scores.get(ClassSeparability.name, margin[rows])
     return ZeroShotScores(relevance, margin, predicted)
-
-
-def mean_pairwise_distance(image_embeddings: Tensor) -> float:
-    """Mean of 1 - cosine over all distinct pairs, in O(m * d); NaN for fewer than two images.
-
-    Args:
-        image_embeddings: Unit vectors ``(m, d)``.
-
-    >>> round(mean_pairwise_distance(torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])), 6)
-    0.533333
-    """
-    size = len(image_embeddings)
-    if size < 2:
-        return float("nan")
-    vectors = as_float64(image_embeddings)
-    both_orders = (
-        vectors.sum(dim=0).square().sum() - vectors.square().sum()
-    )  # |sum z|^2 = sum of all <z_i, z_j>
-    return 1 - float(both_orders) / (size * (size - 1))
 
 
 def subset_statistics(

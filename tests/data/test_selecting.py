@@ -11,9 +11,11 @@ import pandas as pd
 import pytest
 import torch
 
+from semdd_lightning.cli.priors import build_priors
 from semdd_lightning.data import pool_selection, select
 from semdd_lightning.data.pool_selection import sampler_embeddings
-from semdd_lightning.data.selecting import Stopwatch, embeddings_digest
+from semdd_lightning.data.selecting import Stopwatch
+from semdd_lightning.data.selection_record import embeddings_digest
 from semdd_lightning.errors import ClassListError, PriorError, RunError, SelectionError, TooFewImagesError
 from semdd_lightning.export.manifest import build_component, read_manifest
 from semdd_lightning.pools import ClassFolders, PoolReader
@@ -49,7 +51,7 @@ def test_a_manifest_makes_the_selection_again(
     assert manifest == selected.manifest
     again = select(
         build_component(manifest.pool, PoolReader),
-        build_component(manifest.prior, OpenClipPrior),
+        build_priors(manifest.prior),
         manifest.ipc,
         manifest.sampler_name,
         manifest.selection_seed,

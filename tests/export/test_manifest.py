@@ -134,6 +134,7 @@ def test_a_manifest_comes_back(tmp_path: Path, folder: str) -> None:
     write_record(tmp_path / folder / "manifest.json", asdict(written))
     found = read_manifest(tmp_path)
     assert found == written
+    assert isinstance(found.prior, dict)
     assert build_component(found.prior, OpenClipPrior) == PRIORS[2]
 
 

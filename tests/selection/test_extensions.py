@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -155,7 +155,7 @@ def test_installed_samplers_are_listed_and_built(tmp_path: Path) -> None:
 
 
 def test_a_score_of_ones_own_is_part_of_quality_and_table(make_pool: MakePool) -> None:
-    pool = make_pool(1)
+    pool = replace(make_pool(1), classifier=None)
     table = Quality(scores={"foreign.Negative": 1.0}, prototypes="text").select(pool, 2).scores
     assert (table["foreign.Negative"] == -table["class_relevance"]).all()
     assert score_columns(table) == ["class_relevance", "class_separability", "foreign.Negative"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -31,7 +32,7 @@ COLUMNS = [
 
 
 def test_the_table_explains_every_image(make_pool: MakePool) -> None:
-    pool = make_pool(1)
+    pool = replace(make_pool(1), classifier=None)
     selection = TwoStage(candidate_ratio=2.0).select(pool, 3)
     table = selection.scores
     assert list(table.columns) == COLUMNS

@@ -18,6 +18,7 @@ class Confidence(Score):
     meaning: ClassVar[str] = "the classifier is sure of what it sees, be it another class"
     value_range: ClassVar[str] = "(0, 1]"
     needs: ClassVar[frozenset[Need]] = frozenset({"classifier"})
+    is_probability: ClassVar[bool] = True
 
     def __call__(self, images: ClassImages) -> Tensor:
         """Largest probabilities ``(n_c,)``.

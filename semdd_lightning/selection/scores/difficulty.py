@@ -14,13 +14,16 @@ from semdd_lightning.selection.scores.score import ClassImages, Need, Score, nee
 class Difficulty(Score):
     """1 - p(true class) of a classifier.
 
-    That of "Difficulty Guided Sampling" (DGS, arXiv 2507.03331), which takes torchvision's ResNet-50.
+    That of "Difficulty Guided Sampling" (DGS, arXiv 2507.03331), which takes the 1000-way probability of
+    torchvision's ResNet-50. Here p is over all classes that the classifier knows, with that network the same:
+    over the pool's classes alone, which may be ten, nearly every image would have a difficulty of 0.
     """
 
     name: ClassVar[str] = "difficulty"
     meaning: ClassVar[str] = "the classifier does not see the class"
     value_range: ClassVar[str] = "[0, 1]"
     needs: ClassVar[frozenset[Need]] = frozenset({"classifier"})
+    is_probability: ClassVar[bool] = True
 
     def __call__(self, images: ClassImages) -> Tensor:
         """Probabilities of all other classes together ``(n_c,)``.

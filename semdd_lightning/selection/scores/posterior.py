@@ -23,6 +23,7 @@ class Posterior(Score):
     meaning: ClassVar[str] = "CLIP, asked by name, is sure of the class"
     value_range: ClassVar[str] = "[0, 1]"
     needs: ClassVar[frozenset[Need]] = frozenset({"several_classes"})
+    is_probability: ClassVar[bool] = True
 
     def __call__(self, images: ClassImages) -> Tensor:
         """Probabilities of the own class ``(n_c,)``.

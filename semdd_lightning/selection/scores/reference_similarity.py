@@ -18,6 +18,7 @@ class ReferenceSimilarity(Score):
     meaning: ClassVar[str] = "real images of the class look like it"
     value_range: ClassVar[str] = "[-1, 1]"
     needs: ClassVar[frozenset[Need]] = frozenset({"reference"})
+    is_similarity: ClassVar[bool] = True
 
     def __call__(self, images: ClassImages) -> Tensor:
         """Mean cosines to the reference images ``(n_c,)``.

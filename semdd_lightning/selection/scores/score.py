@@ -60,10 +60,14 @@ class Score(Named, ABC):
     Attributes:
         value_range: The values it can take, in words.
         needs: What it cannot be computed without.
+        is_probability: Whether it is one, which can be averaged over priors as it is.
+        is_similarity: Whether it is one of images, which is averaged over priors as their distances are.
     """
 
     value_range: ClassVar[str] = "any number"
     needs: ClassVar[frozenset[Need]] = frozenset()
+    is_probability: ClassVar[bool] = False
+    is_similarity: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(self, images: ClassImages) -> Tensor:

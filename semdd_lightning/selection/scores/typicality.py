@@ -30,6 +30,7 @@ class Typicality(Score):
     name: ClassVar[str] = "typicality"
     meaning: ClassVar[str] = "the class has many images like it"
     value_range: ClassVar[str] = "[-1, 1]"
+    is_similarity: ClassVar[bool] = True
 
     neighbours: int = 5
 

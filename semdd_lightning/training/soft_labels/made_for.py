@@ -85,7 +85,11 @@ def chosen_by(data: ImageDataModule) -> dict[str, Any]:
             "sampler": {"name": manifest.sampler_name, **manifest.sampler["init_args"]},
             "ipc": manifest.ipc,
             "selection_seed": manifest.selection_seed,
-            "prior": manifest.prior["init_args"],
+            "prior": (
+                manifest.prior["init_args"]
+                if isinstance(manifest.prior, dict)
+                else [prior["init_args"] for prior in manifest.prior]
+            ),
         }
     )
 

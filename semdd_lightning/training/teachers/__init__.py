@@ -11,6 +11,7 @@ from semdd_lightning.training.teachers.library_teacher import (
     TorchvisionTeacher,
     imagenet_indices,
 )
+from semdd_lightning.training.teachers.parsing import parse_teacher
 from semdd_lightning.training.teachers.state_dict_teacher import StateDictTeacher, read_state_dict
 from semdd_lightning.training.teachers.teacher import FrozenTeacher, Teacher, TeacherContext, build_apart
 
@@ -30,6 +31,7 @@ __all__ = [
     "check_teacher",
     "checked_teacher",
     "imagenet_indices",
+    "parse_teacher",
     "read_state_dict",
     "teacher_card",
     "upper_bound",

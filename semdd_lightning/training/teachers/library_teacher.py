@@ -23,10 +23,10 @@ from semdd_lightning.models import (
     timm_network,
     torchvision_network,
 )
+from semdd_lightning.prior.imagenet_head import IMAGENET_CLASSES, head_rows, imagenet_rows
 from semdd_lightning.training.history import file_digest
 from semdd_lightning.training.teachers.teacher import UNKNOWN, Teacher, TeacherContext, unknown_history
 
-IMAGENET_CLASSES = 1000
 _OF_TIMMS_CARD = ("tag", "hf_hub_id", "url", "origin_url", "paper_ids", "license", "notes")
 
 
@@ -49,7 +49,13 @@ class TorchvisionTeacher(Teacher):
 
     def build(self, context: TeacherContext) -> nn.Module:
         """Load the model and keep the rows of its head that are the pool's classes."""
-        rows = imagenet_indices(context.registry)
+        return self._cut(imagenet_indices(context.registry))
+
+    def build_whole(self, context: TeacherContext) -> nn.Module:
+        """The same with all rows of the head, those of the pool's classes first."""
+        return self._cut(_first(imagenet_indices(context.registry)))
+
+    def _cut(self, rows: list[int]) -> nn.Module:
         published = self.weights if self.weights_file is None else None
         with _loading(self.name):
             network = torchvision_network(IMAGENET_CLASSES, self.input_size, self.name, published)
@@ -87,23 +93,36 @@ class TimmTeacher(Teacher):
         input_size: pixels a side that the teacher sees; none takes that of the card.
         mean: mean of its input normalisation; none takes that of the card.
         std: standard deviation of its input normalisation; none takes that of the card.
+        weights_file: weights on disk, as timm saves them, in place of those that timm publishes.
     """
 
     name: str = "resnet18.a1_in1k"
     input_size: int | None = None
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
+    weights_file: Path | None = None
 
     def build(self, context: TeacherContext) -> nn.Module:
         """Load the model and keep the rows of its head that are the pool's classes."""
-        rows = imagenet_indices(context.registry)
+        return self._cut(imagenet_indices(context.registry))
+
+    def build_whole(self, context: TeacherContext) -> nn.Module:
+        """The same with all rows of the head, those of the pool's classes first."""
+        return self._cut(_first(imagenet_indices(context.registry)))
+
+    def _cut(self, rows: list[int]) -> nn.Module:
         with _loading(self.name):
             size, mean, std = self._input()
-            network = timm_network(IMAGENET_CLASSES, size, self.name, pretrained=True)
+            network = timm_network(
+                IMAGENET_CLASSES, size, self.name, self.weights_file is None, self.weights_file
+            )
         return NormalizedNetwork(cut_head(network, rows), size, mean, std)
 
     def history(self, context: TeacherContext) -> dict[str, Any]:
-        """What timm's card says of the weights: where they are from, and the paper of their recipe."""
+        """What timm's card says of the weights, as the paper of their recipe; of a file, its hash."""
+        if self.weights_file is not None:
+            file = Path(self.weights_file).expanduser()
+            return unknown_history(network=f"timm/{self.name}", file_sha256=file_digest(file))
         import timm
 
         card = timm.get_pretrained_cfg(self.name)
@@ -134,16 +153,11 @@ def imagenet_indices(registry: ClassRegistry) -> list[int]:
     Raises:
         TeacherError: if the classes have neither.
     """
-    if registry.teacher_indices is not None:
-        return list(registry.teacher_indices)
+    rows = head_rows(registry)
+    if rows is not None:
+        return rows
     if registry.wnids is not None:
-        from timm.data.imagenet_info import ImageNetInfo
-
-        wnids = ImageNetInfo().label_names()  # type: ignore[no-untyped-call]
-        order = {wnid: index for index, wnid in enumerate(wnids)}
-        unknown = [wnid for wnid in registry.wnids if wnid not in order]
-        if not unknown:
-            return [order[wnid] for wnid in registry.wnids]
+        unknown = [wnid for wnid in registry.wnids if wnid not in imagenet_rows()]
         msg = f"Expected wnids of ImageNet-1K, found {unknown[:3]}; give teacher_index in a .csv class list."
         raise TeacherError(msg)
     msg = (
@@ -151,6 +165,12 @@ def imagenet_indices(registry: ClassRegistry) -> list[int]:
         "cut to the classes only if the class list (.csv: name,wnid or name,teacher_index) says which rows."
     )
     raise TeacherError(msg)
+
+
+def _first(rows: list[int]) -> list[int]:
+    """All rows of an ImageNet head, these first."""
+    chosen = set(rows)
+    return [*rows, *(row for row in range(IMAGENET_CLASSES) if row not in chosen)]
 
 
 def _as_fractions(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, float]:

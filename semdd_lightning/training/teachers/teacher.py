@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.prior import OpenClipPrior
+from semdd_lightning.data.classifier import Classifier, ClassifierContext
 
 HISTORY = ("data", "recipe", "accuracy")
 UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True)
-class TeacherContext:
-    """What a teacher may need to know of the data.
-
-    Attributes:
-        registry: the classes in the order its logits must have.
-        image_size: pixels a side of the training images.
-        prior: the CLIP model that scored the pool, if there was one.
-    """
-
-    registry: ClassRegistry
-    image_size: int
-    prior: OpenClipPrior | None
+TeacherContext = ClassifierContext
+"""What a teacher may need to know of the data: what any classifier may."""
 
 
-class Teacher(ABC):
-    """Describes a teacher; cheap until it is built."""
+class Teacher(Classifier):
+    """Describes a teacher: a classifier that is checked, and of which something is known."""
 
     def check(self, context: TeacherContext) -> None:
         """Find out, before the pool is embedded, whether the teacher can be built: build it and let it go.
@@ -44,14 +30,6 @@ class Teacher(ABC):
             TeacherError: if there is no such teacher or it does not fit the classes.
         """
         build_apart(self, context)
-
-    @abstractmethod
-    def build(self, context: TeacherContext) -> nn.Module:
-        """A network from images in [0, 1] (B, 3, H, W) to logits (B, C) in the registry's order.
-
-        Raises:
-            TeacherError: if there is no such teacher or it does not fit the classes.
-        """
 
     def history(self, context: TeacherContext) -> dict[str, Any]:
         """What is known of its own training: data, recipe, accuracy; what is not known says so."""

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
 import torchvision
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.transforms.functional import normalize
@@ -63,6 +65,33 @@ def test_a_torchvision_teacher_gives_the_rows_of_its_classes(saved: Path, size: 
     with torch.no_grad():
         expected = reference.eval()(normalize(resized, MEAN, STD))[:, PLACES[::-1]]
         torch.testing.assert_close(network(_images(size)), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_as_a_classifier_it_keeps_the_other_rows_behind(saved: Path) -> None:
+    teacher = TorchvisionTeacher("shufflenet_v2_x0_5", weights_file=saved, input_size=64)
+    images = _images(64)
+    with torch.no_grad():
+        cut, whole = (build(_context()).eval()(images) for build in (teacher.build, teacher.build_whole))
+        every = torchvision.models.shufflenet_v2_x0_5(weights=None)
+        every.load_state_dict(torch.load(saved))
+        logits = every.eval()(normalize(images, MEAN, STD))
+    torch.testing.assert_close(whole[:, : len(WNIDS)], cut, atol=1e-5, rtol=1e-4)
+    others = [row for row in range(1000) if row not in PLACES]
+    torch.testing.assert_close(whole[:, len(WNIDS) :], logits[:, others], atol=1e-5, rtol=1e-4)
+
+
+def test_a_timm_teacher_of_a_file(tmp_path: Path) -> None:
+    network = timm.create_model("test_resnet", num_classes=1000)
+    save_file(network.state_dict(), tmp_path / "weights.safetensors")
+    teacher = TimmTeacher("test_resnet", weights_file=tmp_path / "weights.safetensors", input_size=40)
+    built = teacher.build(_context()).eval()
+    with torch.no_grad():
+        mean, std = ([getattr(timm.get_pretrained_cfg("test_resnet"), name)] for name in ("mean", "std"))
+        expected = network.eval()(normalize(_images(40), *mean, *std))[:, PLACES]
+        torch.testing.assert_close(built(_images(40)), expected, atol=1e-5, rtol=1e-4)
+    assert len(teacher.history(_context())["file_sha256"]) == 64
+    with pytest.raises(TeacherError, match="Expected pretrained weights of test_resnet, found none"):
+        TimmTeacher("test_resnet", weights_file=tmp_path / "none").check(_context())
 
 
 def test_weights_that_are_not_there(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,8 +200,8 @@ def test_a_timm_teacher_gives_the_rows_of_its_classes(monkeypatch: pytest.Monkey
             logits: Tensor = self.fc(images.mean(dim=(1, 2, 3))[:, None])
             return logits
 
-    def timm_network(num_classes: int, image_size: int, name: str, pretrained: bool) -> nn.Module:
-        assert (num_classes, image_size, name, pretrained) == (1000, 32, "some.tag", True)
+    def timm_network(*given: object) -> nn.Module:
+        assert given == (1000, 32, "some.tag", True, None)
         return Mean()
 
     monkeypatch.setattr(library_teacher, "timm_network", timm_network)

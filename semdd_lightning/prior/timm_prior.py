@@ -1,0 +1,244 @@
+"""An image model of timm as the prior: a class is a row of its head, or the mean of real images."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.transforms import Compose
+
+from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.errors import PriorError
+from semdd_lightning.prior.cache import FORMAT
+from semdd_lightning.prior.imagenet_head import IMAGENET_CLASSES, head_rows
+from semdd_lightning.prior.loaded_clip import encoding_precision
+from semdd_lightning.prior.preprocessing import normalize_pixels
+from semdd_lightning.prior.prompts import warn_of_equal_prototypes
+
+LOGIT_SCALE = 30.0
+"""Factor from cosines to logits: that of classifiers trained on cosines (AM-Softmax, arXiv 1801.05599)."""
+
+
+@dataclass(frozen=True)
+class TimmPrior:
+    """An image model of timm, described; nothing is loaded until `load`.
+
+    Features and rows of the head are normalised, so that a class is the row of its wnid. Where the head lacks
+    the classes, or there is none, as in DINO's models, a class is the mean of its reference images.
+
+    Args:
+        name: timm's name, with the tag of its weights, as ``vit_small_patch14_dinov2.lvd142m``.
+        weights: A weights file, as timm saves it; none takes those that timm publishes.
+        precision: Number format of the forward pass; vectors are normalised in float32 always.
+        batch_size: Images of one forward pass; part of the cache's key, as it moves the last bits.
+
+    Raises:
+        PriorError: If the batch size makes no sense.
+    """
+
+    name: str
+    weights: Path | None = None
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            msg = f"Expected batch_size of the prior to be at least 1, found {self.batch_size}."
+            raise PriorError(msg)
+
+    def check(self) -> None:
+        """Find out, without network and without loading weights, whether this can be a model.
+
+        Raises:
+            PriorError: If timm has no such model, or the file is not there.
+        """
+        import timm  # takes seconds, and most priors are not of timm
+
+        if not timm.is_model(self.name):
+            msg = f"Expected a model of timm, found {self.name!r}; `timm.list_models()` lists them."
+            raise PriorError(msg)
+        if self.weights is not None and not Path(self.weights).expanduser().is_file():
+            msg = f"Expected weights of {self.name} at {self.weights}, found no such file; correct the path."
+            raise PriorError(msg)
+
+    def absolute(self) -> TimmPrior:
+        """The same prior with a path that holds from any working directory, as manifests need it."""
+        if self.weights is None:
+            return self
+        return replace(self, weights=Path(self.weights).expanduser().absolute())
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that changes image embeddings."""
+        hashed, preprocessing = _weights_hash(self.name, *_file_state(self.weights))
+        return {
+            "timm": self.name,
+            "weights": hashed,
+            "preprocessing": preprocessing,
+            "precision": self.precision,
+            "batch_size": self.batch_size,
+        }
+
+    def text_identity(self, registry: ClassRegistry) -> dict[str, Any]:
+        """Everything that changes the prototypes that the head gives; no names where it gives none.
+
+        Args:
+            registry: The classes.
+        """
+        rows = head_rows(registry)
+        has_head = _classifier(_build(self.name, self.weights)) is not None
+        usable = rows is not None and has_head
+        return {
+            "format": FORMAT,
+            "prior": self.identity(),
+            "names": list(registry.names) if usable else [],
+            "rows": rows if usable else [],
+        }
+
+    def make_prototypes(self, encoder: LoadedTimm, identity: Mapping[str, Any]) -> Tensor:
+        """Normalised rows of the head ``(C, d)``; of shape ``(0, d)`` where it lacks the classes.
+
+        Args:
+            encoder: The loaded model.
+            identity: What `text_identity` returned.
+        """
+        prototypes = encoder.head_prototypes(identity["rows"])
+        warn_of_equal_prototypes(identity["names"], prototypes)
+        return prototypes
+
+    def load(self, device: torch.device | str = "cpu") -> LoadedTimm:
+        """Build the model and load its weights.
+
+        Args:
+            device: Where the model goes.
+
+        Raises:
+            PriorError: If the model cannot be had as described.
+        """
+        return LoadedTimm(_build(self.name, self.weights), self.precision).to(device)
+
+
+class LoadedTimm(nn.Module):
+    """A timm model that never trains: images to unit vectors.
+
+    Args:
+        model: timm's model.
+        precision: ``fp32``, or ``bf16`` / ``fp16`` by autocast.
+    """
+
+    mean: Tensor
+    std: Tensor
+    logit_scale = LOGIT_SCALE
+
+    def __init__(self, model: nn.Module, precision: str) -> None:
+        super().__init__()
+        from timm.data.transforms_factory import create_transform
+
+        config = _data_config(model)
+        self.model = model.eval().requires_grad_(requires_grad=False)
+        self.precision = precision
+        *steps, _to_tensor, _normalize = cast("Compose", create_transform(**config)).transforms
+        self.resize: Callable[[Image.Image], Image.Image] = Compose(steps)
+        self.register_buffer("mean", torch.tensor(config["mean"]), persistent=False)
+        self.register_buffer("std", torch.tensor(config["std"]), persistent=False)
+        with torch.no_grad():
+            self.embed_dim = self._features(torch.zeros(1, *config["input_size"])).shape[1]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lies."""
+        return self.mean.device
+
+    @torch.no_grad()
+    def encode_pixels(self, pixels: Tensor) -> Tensor:
+        """Unit vectors of images that are resized but not normalised yet.
+
+        Args:
+            pixels: Output of `resize`, 8-bit, stacked, shape ``(B, H, W, 3)``.
+
+        Returns:
+            Unit-norm float32 embeddings, shape ``(B, d)``.
+        """
+        images = normalize_pixels(pixels.to(self.device, non_blocking=True), self.mean, self.std)
+        with encoding_precision(self.precision, self.device):
+            return F.normalize(self._features(images).float(), dim=-1)
+
+    def head_prototypes(self, rows: list[int]) -> Tensor:
+        """Normalised rows of the head, shape ``(len(rows), d)``.
+
+        Args:
+            rows: Places of the classes in it.
+
+        Raises:
+            PriorError: If the head takes other features than the model's own.
+        """
+        head = _classifier(self.model)
+        if head is None or not rows:
+            return torch.empty(0, self.embed_dim)
+        if head.in_features != self.embed_dim:
+            msg = (
+                f"Expected a head over {self.embed_dim} features, found one over {head.in_features}; take "
+                "another model."
+            )
+            raise PriorError(msg)
+        return F.normalize(head.weight.detach()[rows].float(), dim=-1)
+
+    def _features(self, images: Tensor) -> Tensor:
+        model: Any = self.model
+        features: Tensor = model.forward_head(model.forward_features(images), pre_logits=True)
+        return features
+
+
+def _classifier(model: nn.Module) -> nn.Linear | None:
+    """The head, where it is a linear layer over ImageNet's classes."""
+    head = cast("Any", model).get_classifier()
+    return head if isinstance(head, nn.Linear) and head.out_features == IMAGENET_CLASSES else None
+
+
+def _build(name: str, weights: Path | None) -> nn.Module:
+    import timm
+
+    file = "" if weights is None else str(Path(weights).expanduser())
+    try:
+        with torch.random.fork_rng(devices=[]):
+            model: nn.Module = timm.create_model(name, pretrained=not file, checkpoint_path=file)
+    except Exception as error:  # a broken file, no network, a name without weights
+        msg = (
+            f"Expected weights of {name}, found none that load ({type(error).__name__}: {str(error)[:300]}); "
+            f"without network give a file of them: timm/{name}:FILE."
+        )
+        raise PriorError(msg) from error
+    return model
+
+
+def _data_config(model: nn.Module) -> dict[str, Any]:
+    from timm.data.config import resolve_data_config
+
+    return dict(resolve_data_config(model=model))  # type: ignore[no-untyped-call]
+
+
+def _file_state(weights: Path | None) -> tuple[str, int, int]:
+    if weights is None:
+        return "", 0, 0
+    path = Path(weights).expanduser()
+    stat = path.stat()
+    return str(path), stat.st_size, stat.st_mtime_ns
+
+
+@lru_cache(maxsize=16)
+def _weights_hash(name: str, file: str, size: int, modified_ns: int) -> tuple[str, dict[str, Any]]:
+    """SHA-256 (hex) of a model's weights, and its preprocessing; size and time are the memory's key."""
+    del size, modified_ns
+    model = _build(name, Path(file) if file else None)
+    digest = hashlib.sha256()
+    for key, value in sorted(model.state_dict().items()):
+        digest.update(f"{key} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest(), {key: str(value) for key, value in sorted(_data_config(model).items())}
