@@ -199,6 +199,7 @@ def test_protocol_runs_over_a_data_sets_config(protocol: str, tmp_path: Path, ti
         "rded": (["half_cosine", "statistics_twice", "best_of_1"], 1),
         "edc": (["half_cosine"], None),
         "minimax": (["best_of_2"], 2),
+        "sre2l_cifar": (["teacher_batch_statistics"], None),
     }.get(protocol, ([], None))
     assert (result.teacher is None) == (recipe["model"]["class_path"] == "ClassifierModule")
     changed = {change["option"] for change in result.protocol_changes}
