@@ -76,10 +76,11 @@ def test_quality_and_scores_are_means_of_comparable_ones(two: Embeddings) -> Non
         for name in found.scores:
             columns = [pool.scores[name].numpy() for pool in pools]
             comparable[name] = np.mean([(c - c.min()) / (c.max() - c.min()) for c in columns], axis=0)
-            expected = {
+            means = {
                 "posterior": np.mean(columns, axis=0),
                 "typicality": np.average(columns, axis=0, weights=shares),
-            }.get(name, comparable[name])
+            }
+            expected = means[name] if name in means else comparable[name]
             np.testing.assert_allclose(found.scores[name], expected, atol=1e-12)
         quality = (comparable["class_relevance"] + 2 * comparable["typicality"]) / 3
         np.testing.assert_allclose(found.quality, quality, atol=1e-12)
