@@ -179,7 +179,9 @@ def test_rdeds_rules_see_networks_and_not_their_spelling(tmp_path: Path) -> None
     for network, rate in (("conv3", 0.002), ("resnet18_modified", 0.001)):
         run = tmp_path / f"taught_by_{network}_not_conv3"
         run.mkdir()
-        torch.save({"semdd": {"network": network}}, run / "last.ckpt")
+        classes = {"num_classes": 1, "class_names": ["cat"], "class_wnids": None}
+        card = {"network": network, "image_size": 8, "mean": (0.5,) * 3, "std": (0.5,) * 3, **classes}
+        torch.save({"state_dict": {}, "semdd": card}, run / "last.ckpt")
         for place in ("model__teacher__path", "model__teacher__teacher__path"):
             found = options("rded", "cifar100", **conv3, **{place: run})
             assert found["model.optimizer.lr"] == rate
