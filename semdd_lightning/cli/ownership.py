@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from semdd_lightning.atomic import remove_stale_files
+from semdd_lightning.atomic import disk_error, remove_stale_files
 from semdd_lightning.errors import RunError
 from semdd_lightning.locks import Lock
 
@@ -35,8 +35,7 @@ class Claim:
             directory.mkdir(parents=True, exist_ok=True)
             self._take()
         except OSError as error:
-            msg = f"Expected to make {directory}, found {error}; give another."
-            raise RunError(msg) from error
+            raise disk_error(error, directory) from error
         remove_stale_files(directory)
 
     def _take(self) -> None:
@@ -119,8 +118,7 @@ def claim_new(root: Path, name: str) -> Claim:
         except FileExistsError:
             continue
         except OSError as error:
-            msg = f"Expected to make the run directory {directory}, found {error}; give another --run.root."
-            raise RunError(msg) from error
+            raise disk_error(error, directory) from error
         return Claim(directory)
     msg = f"Expected a free name for a run in {root / name}, found none; give another --run.name."
     raise RunError(msg)

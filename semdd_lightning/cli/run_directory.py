@@ -33,8 +33,9 @@ def require_outside(directory: Path, pool: object) -> None:
     """
     if not isinstance(pool, str | Path):
         return
-    root = Path(pool).expanduser().resolve()
-    if root.is_dir() and directory.expanduser().resolve().is_relative_to(root):
+    # `Path.resolve` stumbles over links that lead to themselves
+    root, place = (Path(os.path.realpath(Path(path).expanduser())) for path in (pool, directory))
+    if root.is_dir() and place.is_relative_to(root):
         msg = (
             f"Expected a folder for the output outside of the pool {root}, found {directory} in it, which "
             "would be read as a part of the pool; give another."

@@ -36,7 +36,7 @@ COMMANDS = {
 }
 CASES = [(name, signum) for name in COMMANDS for signum in (signal.SIGKILL, signal.SIGTERM)]
 USUAL = [("select", signal.SIGKILL), ("fit", signal.SIGTERM), ("compare", signal.SIGKILL)]
-OTHER_EACH_TIME = {"seconds", "encoded", "directory", "working_directory", "environment"}
+OTHER_EACH_TIME = {"seconds", "encoded", "directory", "working_directory", "environment", "sha256"}
 
 
 @dataclass
