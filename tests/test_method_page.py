@@ -21,8 +21,9 @@ def test_page_and_readme_are_those_of_the_registries() -> None:
 
 def test_every_name_has_its_place() -> None:
     text = script.page()
-    for name in (*SAMPLERS, *SCORES):
-        assert text.count(f"\n| `{name}` |") == 1
+    for names, mark in ((SAMPLERS, "<!-- samplers -->"), (SCORES, "<!-- scores -->")):
+        table = text.partition(mark)[2].partition("<!-- end -->")[0]
+        assert [table.count(f"\n| `{name}` |") for name in names] == [1] * len(names)
     assert all(f"`{name}`" in script.readme() for name in SAMPLERS)
     assert "| of quality; of the filter; `diversity_weight` = auto, `diversity_mode` = nearest |" in text
 
