@@ -103,7 +103,8 @@ def side_by_side(parts: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
         parts: Unit vectors under each prior ``(n, d_p)``.
         shares: Weight of each prior, >= 0, adding up to 1.
 
-    >>> side_by_side([torch.tensor([[1.0]]), torch.tensor([[0.6, 0.8]])], [0.36, 0.64]).tolist()
-    [[0.6000000238418579, 0.47999998927116394, 0.6399999856948853]]
+    >>> one, other = torch.ones(1, 1).double(), torch.tensor([[0.6, 0.8]]).double()
+    >>> side_by_side([one, other], [0.36, 0.64]).round(decimals=6).tolist()
+    [[0.6, 0.48, 0.64]]
     """
     return torch.cat([share**0.5 * part for part, share in zip(parts, shares, strict=True)], dim=1)
