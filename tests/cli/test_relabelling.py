@@ -291,7 +291,7 @@ def test_two_processes_label_and_learn_as_one(
     assert done.stdout.count("written to") == done.stdout.count("run directory") == 1, "one rank prints"
 
     shared = LabelStore.open(Path("shared"))
-    assert shared.header.key == alone.header.key
+    assert shared.header.identity == alone.header.identity
     for block in range(2):
         for name, part in alone._read(block).items():
             torch.testing.assert_close(shared._read(block)[name], part, atol=1e-5, rtol=1e-5)
