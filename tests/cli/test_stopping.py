@@ -84,23 +84,30 @@ with stoppable() as stopping:
 FORKED = """
 import os, signal, sys, time
 from semdd_lightning.cli.stopping import stoppable
+ready, tell = os.pipe()
 with stoppable():
     child = os.fork()
     if child == 0:
+        os.write(tell, b".")  # Python drops what comes before it is back from the fork
         while True:
             time.sleep(0.01)
+    os.read(ready, 1)
     os.kill(child, signal.SIGINT)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
 def test_a_second_interrupt_ends_what_hangs() -> None:
-    done = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", TWICE], capture_output=True, text=True, timeout=90, check=False
+    )
     assert done.returncode == 130
     assert done.stderr.strip().startswith("Interrupted; ")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="forks")
 def test_a_worker_says_nothing() -> None:
-    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=60, check=False
+    )
     assert (done.stdout, done.stderr) == (f"{-signal.SIGINT}\n", "")
