@@ -71,7 +71,7 @@ def test_bad_pools_are_refused_before_torch_is_imported(workplace: Path, digits:
         (["--config=odd.yaml"], "Expected ipc of data.init_args to be a whole number, found 'many'"),
         ([str(digits), "--ipc=2", "--reference=missing"], "missing, found nothing there"),
         ([str(digits), "--ipc=2", "--out=loose"], "nothing was overwritten"),
-        ([str(digits), "--ipc=2", "--out=file/below"], "Expected to make"),
+        ([str(digits), "--ipc=2", "--out=file/below"], "Expected to write"),
     ]
     (workplace / "torn.yaml").write_text("data: [")
     folders = {"class_path": "semdd_lightning.pools.ClassFolders", "init_args": {"path": "missing"}}
