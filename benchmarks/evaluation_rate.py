@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,9 +20,11 @@ from torch import Tensor, nn
 from benchmarks.measuring import Ratio, Result, arguments, paired, time_in_turns
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data import ImageDataModule
-from semdd_lightning.data.image_sets import ImageSet
-from semdd_lightning.data.labelled_images import LabelledImages, array_images
 from semdd_lightning.freed_memory import keep_freed_memory
+from semdd_lightning.pools import ImageSet
+from semdd_lightning.pools.image_set import Found
+from semdd_lightning.pools.listing import Listing
+from semdd_lightning.pools.pixel_arrays import list_array
 from semdd_lightning.training import ClassifierModule
 
 BAR = 0.95
@@ -125,17 +128,19 @@ class NoiseImages(ImageSet):
     count: int = 10_000
     image_size: int = 32
 
-    def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
+    def find(self, default: ClassRegistry | None = None) -> Found:
         """Ten classes."""
         names = tuple(f"class {index}" for index in range(NUM_CLASSES))
-        return ClassRegistry(names=names, folders=names)
+        classes = ClassRegistry(names=names, folders=names)
+        return classes, lambda: self._draw(classes)
 
-    def read_all(self, registry: ClassRegistry | None) -> LabelledImages:
-        """Draw them."""
+    def _draw(self, classes: ClassRegistry) -> Listing:
         generator = np.random.default_rng(0)
         shape = (self.count, self.image_size, self.image_size, 3)
         pixels = generator.integers(0, 256, shape, dtype=np.uint8)
-        return array_images(pixels, generator.integers(0, NUM_CLASSES, self.count), self.registry())
+        labels = generator.integers(0, NUM_CLASSES, self.count)
+        never = np.zeros(3, dtype=np.int64)
+        return list_array(Path("noise"), pixels, labels, classes, never, name="drawn")
 
 
 if __name__ == "__main__":

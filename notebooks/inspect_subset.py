@@ -34,7 +34,7 @@ warnings.filterwarnings("ignore", message="IProgress not found")  # a bar that n
 
 from semdd_lightning import OpenClipPrior, select
 from semdd_lightning.export import build_component, read_manifest, read_table
-from semdd_lightning.pools import PoolReader, decode_image
+from semdd_lightning.pools import ImageSet, decode_image
 from semdd_lightning.pools.digits import GeneratedDigits
 from semdd_lightning.prior import embed_pool
 from semdd_lightning.report import write_contact_sheet
@@ -51,7 +51,7 @@ if RUN is None:
 
 run = Path(RUN)
 manifest, table = read_manifest(run), read_table(run)
-pool = build_component(manifest.pool, PoolReader).read()
+pool = build_component(manifest.pool, ImageSet).read()
 print(f"{manifest.sampler_name} chose {len(manifest.paths)} of {len(table)} images, {manifest.ipc} per class")
 
 # %% [markdown]

@@ -87,7 +87,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _audit(reader: AnyPool, options: argparse.Namespace) -> int:
-    from dataclasses import replace
     from functools import partial
 
     from semdd_lightning.cli.devices import pick_device
@@ -95,7 +94,6 @@ def _audit(reader: AnyPool, options: argparse.Namespace) -> int:
     from semdd_lightning.data.audit_record import audit_record
     from semdd_lightning.data.auditing import audit_classes
     from semdd_lightning.data.reference_images import embed_reference
-    from semdd_lightning.datasets import with_imagenet_names
     from semdd_lightning.export import write_json
     from semdd_lightning.pools.near_duplicates import leaked_images, near_duplicates
     from semdd_lightning.prior import embed_pool, parse_prior
@@ -103,9 +101,10 @@ def _audit(reader: AnyPool, options: argparse.Namespace) -> int:
 
     prior, device = parse_prior(options.prior), pick_device(options.device)
     prior.check()
-    registry = with_imagenet_names(reader.registry())
+    found = reader.resolve()
+    registry = found.registry
     teacher = None if options.teacher is None else _teacher(options.teacher, registry, prior, device)
-    images = replace(reader.read(), registry=registry)
+    images = found.read()
     embed = partial(embed_pool, prior=prior, device=device)
     embeddings = embed(images)
     real = None

@@ -35,14 +35,14 @@ def _versions(made_with: Mapping[str, Any]) -> dict[str, Any]:
 
 def _other_pool(directory: Path) -> str | None:
     from semdd_lightning.export import build_component, read_manifest
-    from semdd_lightning.pools import PoolReader
+    from semdd_lightning.pools import ImageSet
 
     try:
         manifest = read_manifest(directory)
     except RunError as error:
         return f"what it chose cannot be read ({error})"
     try:
-        reader = build_component(manifest.pool, PoolReader)
+        reader = build_component(manifest.pool, ImageSet)
         reader.prepare()
         pool = reader.read(None if manifest.cache_dir is None else Path(manifest.cache_dir))
     except SemddError as error:

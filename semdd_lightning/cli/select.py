@@ -118,13 +118,13 @@ def _select(settings: SelectSettings, options: argparse.Namespace, claim: Claim,
     from semdd_lightning.cli.devices import pick_device
     from semdd_lightning.data import select
     from semdd_lightning.export import build_component
-    from semdd_lightning.pools import PoolReader
+    from semdd_lightning.pools import ImageSet
     from semdd_lightning.report import print_selection_table, statistics_record, write_contact_sheet
 
     device = pick_device(options.device)
     pool, prior, reference = settings.pool, settings.prior, settings.reference
-    reader = build_component(pool, PoolReader) if isinstance(pool, dict) else pool
-    real = build_component(reference, PoolReader) if isinstance(reference, dict) else reference
+    reader = build_component(pool, ImageSet) if isinstance(pool, dict) else pool
+    real = build_component(reference, ImageSet) if isinstance(reference, dict) else reference
     built = described_sampler(settings.sampler)
     chosen = select(
         reader,

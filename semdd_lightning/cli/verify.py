@@ -88,11 +88,11 @@ def verify(directory: Path) -> Verdict:
 def _select_again(manifest: Manifest) -> PoolSelection:
     from semdd_lightning.data import Classifier, select
     from semdd_lightning.export import build_component
-    from semdd_lightning.pools import PoolReader
+    from semdd_lightning.pools import ImageSet
     from semdd_lightning.selection import Sampler
 
-    pool = build_component(manifest.pool, PoolReader)
-    reference = None if manifest.reference is None else build_component(manifest.reference, PoolReader)
+    pool = build_component(manifest.pool, ImageSet)
+    reference = None if manifest.reference is None else build_component(manifest.reference, ImageSet)
     classifier = None if manifest.classifier is None else build_component(manifest.classifier, Classifier)
     return select(
         pool,

@@ -6,10 +6,11 @@ from semdd_lightning.data.batches import EvaluationImages, TrainingImages
 from semdd_lightning.data.classifier import Classifier, ClassifierContext
 from semdd_lightning.data.dataset_images import DatasetImages, DigitsImages
 from semdd_lightning.data.image_data_module import ImageDataModule
-from semdd_lightning.data.image_sets import FolderImages, ImageSet, PoolImages, UnlabelledImages
+from semdd_lightning.data.image_sets import FolderImages, PoolImages, UnlabelledImages
 from semdd_lightning.data.pool_data_module import PoolDataModule
 from semdd_lightning.data.pool_selection import PoolSelection
 from semdd_lightning.data.selecting import select
+from semdd_lightning.pools import ImageSet
 
 __all__ = [
     "AuditPolicy",

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.data.image_sets import ImageSet
-from semdd_lightning.data.labelled_images import LabelledImages, array_images, listed_images
 from semdd_lightning.datasets import DATASETS, Archive, DatasetSpec, Split, find_dataset
-from semdd_lightning.errors import DataError
+from semdd_lightning.errors import DataError, PoolError
+from semdd_lightning.pools import CifarFiles, ImageNetFiles, ImageSet, TinyImageNetFiles
 from semdd_lightning.pools.digits import digits_split
-from semdd_lightning.pools.imagenet_files import ImageNetFiles
-from semdd_lightning.pools.reader import PoolReader
-from semdd_lightning.pools.tiny_imagenet_files import TinyImageNetFiles
+from semdd_lightning.pools.image_set import Found
+from semdd_lightning.pools.listing import Listing
+from semdd_lightning.pools.pixel_arrays import list_array
 
 
 @dataclass(frozen=True)
@@ -49,33 +48,29 @@ class DatasetImages(ImageSet):
             DataError: if it is not there and cannot be fetched; says what to place where.
         """
         if self._spec.layout == "cifar":
-            self._cifar(download=self.download)
+            self._fetch_cifar()
         elif self._spec.layout != "digits" and not self._is_there():
             self._fetch()
 
-    def check(self) -> None:
-        """Check that the images are there, as far as that can be seen without decoding one."""
-        if self._spec.layout not in ("cifar", "digits"):
-            if not self._is_there():
-                raise self._missing()
-            self._reader.check()
+    def find(self, default: ClassRegistry | None = None) -> Found:
+        """The data set's classes in their order, whatever the default.
 
-    def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
-        """The data set's classes in their order."""
-        return self._spec.registry
-
-    def read_all(self, registry: ClassRegistry | None) -> LabelledImages:
-        """Load the arrays, or list the files without decoding one."""
-        spec = self._spec
+        Raises:
+            DataError: if it is not there; says what to place where.
+        """
+        spec, split = self._spec, self.split
+        folder: Literal["train", "val"] = "train" if split == "train" else "val"
         if spec.layout == "digits":
-            return array_images(*digits_split(self.split, spec.image_size), spec.registry)
+            return DigitsImages(split, spec.image_size).find()
         if spec.layout == "cifar":
-            data = self._cifar(download=False)
-            theirs = tuple(data.classes)
-            images = array_images(data.data, np.asarray(data.targets), ClassRegistry(theirs, theirs))
-            return images.relabelled(spec.registry)
-        found = self._reader.registry()
-        return listed_images(self._reader.listing(found), found)
+            try:
+                return CifarFiles(self._folder, self.dataset, split=split).find()
+            except PoolError as error:
+                raise self._missing(str(error)) from error
+        if not self._is_there():
+            raise self._missing()
+        reader = TinyImageNetFiles if spec.layout == "tiny_imagenet" else ImageNetFiles
+        return reader(self._folder, self.dataset, split=folder).find()
 
     @property
     def _spec(self) -> DatasetSpec:
@@ -89,28 +84,22 @@ class DatasetImages(ImageSet):
     def _folder(self) -> Path:
         """The data set's own folder: below the root, or the root itself."""
         root, below = self._root, self._root / self._spec.folder
-        return root if not below.is_dir() and (root / self._split.folder).is_dir() else below
+        is_root = root.name == self._spec.folder or (root / self._split.folder).is_dir()
+        return root if is_root and not below.is_dir() else below
 
     @property
     def _root(self) -> Path:
         return Path(self.root).expanduser().absolute()
 
-    @property
-    def _reader(self) -> PoolReader:
-        reader = TinyImageNetFiles if self._spec.layout == "tiny_imagenet" else ImageNetFiles
-        folder: Literal["train", "val"] = "train" if self.split == "train" else "val"
-        return reader(self._folder, self.dataset, split=folder)
-
     def _is_there(self) -> bool:
         return (self._folder / self._split.folder).is_dir()
 
-    def _cifar(self, *, download: bool) -> Any:  # noqa: ANN401 - torchvision has no types
+    def _fetch_cifar(self) -> None:
         import torchvision.datasets
 
         dataset = getattr(torchvision.datasets, self.dataset.upper())
-        root = self._root.parent if self._root.name == self._spec.folder else self._root
         try:
-            return dataset(root, train=self.split == "train", download=download)
+            dataset(self._folder.parent, train=self.split == "train", download=self.download)
         except (RuntimeError, OSError) as error:
             raise self._missing(str(error)) from error
 
@@ -160,11 +149,14 @@ class DigitsImages(ImageSet):
     split: Literal["train", "test"] = "test"
     image_size: int = 16
 
-    def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
-        """The ten digits by their English names."""
-        return DATASETS["digits"].registry
+    def find(self, default: ClassRegistry | None = None) -> Found:
+        """The ten digits by their English names, and the half out of scikit-learn."""
+        classes = DATASETS["digits"].registry
+        return classes, lambda: self._list(classes)
 
-    def read_all(self, registry: ClassRegistry | None) -> LabelledImages:
-        """Load the half from scikit-learn."""
-        images, labels = digits_split(self.split, self.image_size)
-        return array_images(images, labels, self.registry())
+    def _list(self, classes: ClassRegistry) -> Listing:
+        pixels, labels = digits_split(self.split, self.image_size)
+        never = np.zeros(3, dtype=np.int64)
+        return list_array(
+            Path("digits"), pixels, labels, classes, never, name=f"{self.split}, {self.image_size} px"
+        )

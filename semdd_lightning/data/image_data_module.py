@@ -12,18 +12,18 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.classes.matching import class_mapping
 from semdd_lightning.data.augmentation import Augmentation
 from semdd_lightning.data.augmented_batches import augmented_batch
 from semdd_lightning.data.batches import EvaluationImages, TrainingImages
-from semdd_lightning.data.class_matching import class_mapping
-from semdd_lightning.data.image_sets import ImageSet
-from semdd_lightning.data.labelled_images import LabelledImages
 from semdd_lightning.data.loaders import EvaluationBatch, EvaluationLoader, PassLoader, TrainingIndices
 from semdd_lightning.data.pass_counts import check_replay, whole_epoch
 from semdd_lightning.data.passes import PassPlanner
 from semdd_lightning.data.seeds import check_seed
 from semdd_lightning.data.storage import ImageStore, Storage, evaluation_view, square, store_images
 from semdd_lightning.errors import ClassListError, ConfigError
+from semdd_lightning.pools import ImageSet, ResolvedImages
+from semdd_lightning.pools.labelled_images import LabelledImages
 
 logger = logging.getLogger(__name__)
 
@@ -113,6 +113,7 @@ class ImageDataModule(LightningDataModule):
         self.num_workers = num_workers
         self._asked: str = "fit"  # the stage of the last setup, for who has no trainer
         self._registry: ClassRegistry | None = None
+        self._resolved: dict[int, ResolvedImages] = {}  # what was found of each set, so that it is found once
         self._stores: dict[str, ImageStore] = {}
         self._schedule: PassPlanner | None = None
 
@@ -158,8 +159,8 @@ class ImageDataModule(LightningDataModule):
         """Images of each split that was set up."""
         return {split: len(store) for split, store in self._stores.items()}
 
-    def split_paths(self, split: str) -> list[str] | None:
-        """Relative path of each image of a split that was set up, where it lies in files."""
+    def split_paths(self, split: str) -> list[str]:
+        """Relative path of each image of a split that was set up; made up where it is no file of its own."""
         return self._stores[split].images.paths()
 
     def check_images(self, count: int = 1000) -> tuple[Tensor, Tensor, str]:
@@ -189,9 +190,8 @@ class ImageDataModule(LightningDataModule):
         splits = [split for split in self._splits_of_stage() if split is not None]
         for split in splits:
             split.prepare()
-            split.check()
         for split in splits:
-            class_mapping(split.registry(self.registry), self.registry)
+            class_mapping(self._resolve(split, self.registry).registry, self.registry)
 
     def setup(self, stage: str) -> None:
         """Decode what the stage needs and put it where it fits."""
@@ -244,7 +244,7 @@ class ImageDataModule(LightningDataModule):
     def _find_registry(self) -> ClassRegistry:
         for image_set in (self.train, self.validation, self.test, self.predict):
             if image_set is not None:
-                return image_set.registry()
+                return self._resolve(image_set).registry
         msg = "Expected at least one image set, found none; give train, validation, test or predict."
         raise ConfigError(msg)
 
@@ -252,7 +252,13 @@ class ImageDataModule(LightningDataModule):
         if self.train is None:
             msg = "Expected training images for fit, found train: null; give an image set."
             raise ConfigError(msg)
-        return self.train.open(self.registry)
+        return self._resolve(self.train, self.registry).open(self.registry)
+
+    def _resolve(self, image_set: ImageSet, default: ClassRegistry | None = None) -> ResolvedImages:
+        """What a set holds, looked for the first time that somebody asks."""
+        if id(image_set) not in self._resolved:
+            self._resolved[id(image_set)] = image_set.resolve(default)
+        return self._resolved[id(image_set)]
 
     # ------------------------------------------------------------------ private
 
@@ -322,8 +328,9 @@ class ImageDataModule(LightningDataModule):
             raise ConfigError(msg)
         view = evaluation_view if self.evaluation_view == "cropped" else square
         decode = partial(view, image_size=self.image_size)
+        images = self._resolve(image_set, self.registry).open(self.registry)
         self._stores[split] = store_images(
-            image_set.open(self.registry), decode, torch.device("cpu"), self.storage, self._local_ranks
+            images, decode, torch.device("cpu"), self.storage, self._local_ranks
         )
 
     def _evaluation_loader(self, split: str) -> EvaluationLoader:

@@ -13,15 +13,13 @@ from semdd_lightning.data.augmentation import Augmentation
 from semdd_lightning.data.classifier import Classifier, ClassifierContext
 from semdd_lightning.data.classifying import usual_side
 from semdd_lightning.data.image_data_module import ImageDataModule
-from semdd_lightning.data.image_sets import ImageSet
-from semdd_lightning.data.labelled_images import LabelledImages, pool_images
 from semdd_lightning.data.pool_selection import PoolSelection
-from semdd_lightning.data.reference_images import check_reference
+from semdd_lightning.data.reference_images import resolve_reference
 from semdd_lightning.data.selecting import Stopwatch, check_needs, select
 from semdd_lightning.data.storage import Storage
-from semdd_lightning.datasets import with_imagenet_names
 from semdd_lightning.errors import PoolError, RunError
-from semdd_lightning.pools import Pool, PoolReader, as_reader
+from semdd_lightning.pools import ImageSet, ResolvedImages, as_image_set
+from semdd_lightning.pools.labelled_images import LabelledImages
 from semdd_lightning.prior import OpenClipPrior, TimmPrior, first_clip, listed_priors
 from semdd_lightning.selection import Sampler, build_sampler, whole_number
 
@@ -74,7 +72,7 @@ class PoolDataModule(ImageDataModule):
 
     def __init__(
         self,
-        pool: PoolReader,
+        pool: ImageSet,
         prior: OpenClipPrior | TimmPrior | list[OpenClipPrior | TimmPrior],
         ipc: int,
         num_classes: int,
@@ -94,7 +92,7 @@ class PoolDataModule(ImageDataModule):
         replay_seed: int | None = None,
         evaluation_batch_size: int = 500,
         evaluation_view: Literal["cropped", "whole"] = "cropped",
-        reference: PoolReader | None = None,
+        reference: ImageSet | None = None,
         classifier: Classifier | None = None,
         cache_dir: Path | None = None,
         storage: Storage | Literal["auto"] = "auto",
@@ -121,17 +119,16 @@ class PoolDataModule(ImageDataModule):
             storage=storage,
             num_workers=num_workers,
         )
-        self.pool = as_reader(pool)
+        self.pool = as_image_set(pool)
         self.priors = listed_priors(prior)
         self.ipc = whole_number("ipc", ipc, at_least=1)
         self.sampler = build_sampler(sampler)
         self.selection_seed = whole_number("selection_seed", selection_seed, at_least=0)
-        self.reference = None if reference is None else as_reader(reference)
+        self.reference = None if reference is None else as_image_set(reference)
         self.classifier = classifier
         self.cache_dir = cache_dir
         self.audit: AuditPolicy = audit
         self.selected: PoolSelection | None = None
-        self._indexed: Pool | None = None  # of this process, to spare it a second look
         self._watch = Stopwatch()
 
     @property
@@ -155,12 +152,11 @@ class PoolDataModule(ImageDataModule):
             for prior in self.priors:
                 prior.check()
             self.pool.prepare()
-            self.pool.check()
             self.sampler.check(len(self.registry), self.ipc)
             check_needs(self.sampler, self.reference, self.classifier)
             if self.reference is not None:
                 self.reference.prepare()
-                check_reference(self.reference, self.registry)
+                self._resolve_reference()
         super().prepare_data()
         if self._trains:
             self._index()
@@ -168,17 +164,18 @@ class PoolDataModule(ImageDataModule):
     def _index(self) -> None:
         """Read every image once; the other processes of the node find what it told in the cache."""
         with self._watch.measure("index"):
-            self._indexed = self.pool.read(self.cache_dir)
-            if self.reference is not None:
-                self.reference.read(self.cache_dir)
+            images = self._resolve(self.pool).read(self.cache_dir)
+            reference = self._resolve_reference()
+            if reference is not None:
+                reference.read(self.cache_dir)
         if self.classifier is not None:  # fetched by one process of a node, for all of them
-            size = usual_side(self._indexed)
+            size = usual_side(images)
             with torch.random.fork_rng(devices=[]):
                 self.classifier.build_whole(ClassifierContext(self.registry, size, self.prior))
 
     def _find_registry(self) -> ClassRegistry:
         try:
-            return with_imagenet_names(self.pool.registry())
+            return self._resolve(self.pool).registry
         except PoolError:
             if self._trains:
                 raise
@@ -190,25 +187,33 @@ class PoolDataModule(ImageDataModule):
         trainer = self.trainer
         rank, world_size = self._process
         selected = select(
-            self.pool,
+            self._resolve(self.pool),
             self.priors,
             self.ipc,
             self.sampler,
             self.selection_seed,
             device=torch.device("cpu") if trainer is None else trainer.strategy.root_device,
-            reference=self.reference,
+            reference=self._resolve_reference(),
             classifier=self.classifier,
             cache_dir=self.cache_dir,
             rank=rank,
             world_size=world_size,
-            images=self._indexed,
             audit=self.audit,
         )
         selected.seconds["index"] += self._watch.seconds.get("index", 0.0)
-        self._indexed = None
+        for chosen_from in (self.pool, self.reference):  # what was read of them is in the selection
+            self._resolved.pop(id(chosen_from), None)
         self._compare_ranks(selected.selection.digest)
         self.selected = selected
-        return pool_images(selected.pool).take(selected.selection.indices.numpy()).relabelled(registry)
+        chosen = selected.pool.listing().take(selected.selection.indices.numpy())
+        return LabelledImages(chosen, selected.pool.registry).relabelled(registry)
+
+    def _resolve_reference(self) -> ResolvedImages | None:
+        if self.reference is None:
+            return None
+        found = resolve_reference(self._resolve(self.reference), self.registry)
+        self._resolved[id(self.reference)] = found
+        return found
 
     def _compare_ranks(self, digest: str) -> None:
         if self.trainer is None:

@@ -11,11 +11,9 @@ import torch
 from torch import Tensor
 
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.data.class_matching import class_positions
-from semdd_lightning.datasets import with_imagenet_names
+from semdd_lightning.classes.matching import class_positions
 from semdd_lightning.errors import ClassListError, TooFewImagesError
-from semdd_lightning.pools import Pool, PoolReader
-from semdd_lightning.pools.index import index_images
+from semdd_lightning.pools import ImageSet, Pool, ResolvedImages
 from semdd_lightning.prior import PoolEmbeddings
 from semdd_lightning.selection import ClassifierOutputs, ReferenceEmbeddings, image_prototypes
 
@@ -46,7 +44,7 @@ class ReferenceImages:
 
 
 def embed_reference(
-    reader: PoolReader,
+    reference: ImageSet,
     classes: ClassRegistry,
     embed: Callable[[Pool], PoolEmbeddings],
     cache_dir: Path | None = None,
@@ -54,7 +52,7 @@ def embed_reference(
     """Read and embed a reference set, through the cache.
 
     Args:
-        reader: how to read the reference images.
+        reference: the reference images.
         classes: the pool's classes; images of further classes are left out.
         embed: gives the embeddings of a pool, by the CLIP model that scores the pool to choose from.
         cache_dir: where the index of the images is kept; none takes SEMDD_CACHE or the user's cache folder.
@@ -63,15 +61,15 @@ def embed_reference(
         ClassListError: if a class of the pool is missing.
         TooFewImagesError: if a class has no usable image.
     """
-    images = read_reference(reader, classes, cache_dir)
+    images = read_reference(resolve_reference(reference.resolve(), classes), classes, cache_dir)
     return ReferenceImages(images, embed(images))
 
 
-def read_reference(reader: PoolReader, classes: ClassRegistry, cache_dir: Path | None = None) -> Pool:
+def read_reference(reference: ResolvedImages, classes: ClassRegistry, cache_dir: Path | None = None) -> Pool:
     """Read a reference set, labelled in the pool's class order.
 
     Args:
-        reader: how to read the reference images.
+        reference: what `resolve_reference` gave.
         classes: the pool's classes; images of further classes are left out.
         cache_dir: where the index of the images is kept; none takes SEMDD_CACHE or the user's cache folder.
 
@@ -79,8 +77,7 @@ def read_reference(reader: PoolReader, classes: ClassRegistry, cache_dir: Path |
         ClassListError: if a class of the pool is missing.
         TooFewImagesError: if a class has no usable image.
     """
-    registry = _registry(reader, classes)
-    return _of_classes(index_images(reader.listing(registry), registry, cache_dir), classes)
+    return _of_classes(reference.read(cache_dir), classes)
 
 
 def class_means(embeddings: PoolEmbeddings, images: Pool) -> PoolEmbeddings:
@@ -95,25 +92,21 @@ def class_means(embeddings: PoolEmbeddings, images: Pool) -> PoolEmbeddings:
     return replace(embeddings, text_prototypes=means, text_key=f"means of {embeddings.key}")
 
 
-def check_reference(reader: PoolReader, classes: ClassRegistry) -> None:
-    """Find out, without decoding an image, whether a reference set is there and holds the pool's classes.
+def resolve_reference(own: ResolvedImages, classes: ClassRegistry) -> ResolvedImages:
+    """A reference set by its own classes, or, where these are not the pool's, its folders read by those.
+
+    Args:
+        own: the set as it was found.
+        classes: the pool's classes.
 
     Raises:
-        PoolError: if it is missing, empty or malformed.
         ClassListError: if a class of the pool is missing.
     """
-    reader.check()
-    class_positions(with_imagenet_names(_registry(reader, classes)), classes)
-
-
-def _registry(reader: PoolReader, classes: ClassRegistry) -> ClassRegistry:
-    """The reference's own classes, or, where these are none of the pool's, its folders read by the pool's."""
-    own = reader.registry()
     try:
-        class_positions(with_imagenet_names(own), classes)
+        class_positions(own.registry, classes)
     except ClassListError as misfit:
         try:
-            return reader.registry(classes)
+            return own.image_set.resolve(classes)
         except ClassListError:
             raise misfit from None
     return own
@@ -121,7 +114,7 @@ def _registry(reader: PoolReader, classes: ClassRegistry) -> ClassRegistry:
 
 def _of_classes(images: Pool, classes: ClassRegistry) -> Pool:
     """The images of the pool's classes, labelled in the pool's order."""
-    labels = class_positions(with_imagenet_names(images.registry), classes)[images.labels]
+    labels = class_positions(images.registry, classes)[images.labels]
     kept = np.flatnonzero(labels >= 0)
     empty = [classes.names[i] for i in np.flatnonzero(np.bincount(labels[kept], minlength=len(classes)) == 0)]
     if empty:

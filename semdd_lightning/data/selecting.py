@@ -11,20 +11,16 @@ from pathlib import Path
 
 import torch
 
+from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data.auditing import AUTOMATIC, AuditPolicy, apply_policy, audit_classes, check_policy
 from semdd_lightning.data.classifier import Classifier, ClassifierContext
 from semdd_lightning.data.classifying import PoolClassifier, usual_side
 from semdd_lightning.data.pool_embedder import PoolEmbedder
 from semdd_lightning.data.pool_selection import PoolSelection, sampler_embeddings
-from semdd_lightning.data.reference_images import (
-    ReferenceImages,
-    check_reference,
-    read_reference,
-)
+from semdd_lightning.data.reference_images import ReferenceImages, read_reference, resolve_reference
 from semdd_lightning.data.selection_record import components, embeddings_digest, outcome
-from semdd_lightning.datasets import with_imagenet_names
 from semdd_lightning.export import Manifest, describe
-from semdd_lightning.pools import Pool, PoolReader, as_reader, require_images_per_class
+from semdd_lightning.pools import ImageSet, Pool, ResolvedImages, as_image_set, require_images_per_class
 from semdd_lightning.prior import AnyPrior, PoolEmbeddings, Prior, first_clip, listed_priors
 from semdd_lightning.selection import ClassifierOutputs, Sampler, Selection, build_sampler, whole_number
 from semdd_lightning.selection.scores.score import Need, needed
@@ -33,25 +29,24 @@ logger = logging.getLogger(__name__)
 
 
 def select(
-    pool: PoolReader | Path | str,
+    pool: ImageSet | ResolvedImages | Path | str,
     prior: AnyPrior | Sequence[AnyPrior],
     ipc: int,
     sampler: str | Sampler = "two_stage",
     seed: int = 0,
     *,
-    reference: PoolReader | Path | str | None = None,
+    reference: ImageSet | ResolvedImages | Path | str | None = None,
     classifier: Classifier | None = None,
     device: torch.device | str | None = None,
     cache_dir: Path | None = None,
     rank: int = 0,
     world_size: int = 1,
-    images: Pool | None = None,
     audit: AuditPolicy = "refuse",
 ) -> PoolSelection:
     """Choose ``ipc`` images a class from a pool.
 
     Args:
-        pool: how to read the pool, or where it lies.
+        pool: the images to choose from, where they lie, or what was found of them.
         prior: the model that scores it, CLIP or one of timm, or its name as `semdd select --prior` takes it;
             or several, whose scores are averaged once they are comparable within a class; each embeds the
             pool for itself.
@@ -67,7 +62,6 @@ def select(
             user's cache folder.
         rank: this process, among those that embed the pool together.
         world_size: number of such processes.
-        images: what ``pool`` reads, where it has been read already.
         audit: what to do where the images do not show the classes of their folders: `refuse`, `warn`, or do
             not look (`off`).
 
@@ -79,21 +73,26 @@ def select(
         PriorError: if the CLIP model cannot be had as described.
         TeacherError: if the classifier cannot be had as described, or does not fit the classes.
     """
-    watch, sampler, pool, priors = Stopwatch(), build_sampler(sampler), as_reader(pool), listed_priors(prior)
-    reference = None if reference is None else as_reader(reference)
+    watch, sampler, priors = Stopwatch(), build_sampler(sampler), listed_priors(prior)
     cache_dir = None if cache_dir is None else Path(cache_dir)
     ipc, seed = whole_number("ipc", ipc, at_least=1), whole_number("seed", seed, at_least=0)
     check_policy(audit)
-    if images is None and world_size == 1:  # several processes have had it prepared by one of them
-        pool.prepare()
-        if reference is not None:
-            reference.prepare()
-    _check(pool, priors, sampler, ipc, reference, classifier)
-    made_from = components(pool, priors, sampler.resolved(ipc), reference, classifier, cache_dir)
+    found = _resolved(pool, world_size)
+    _check(found.registry, priors, sampler, ipc, reference, classifier)
+    found_real = None
+    if reference is not None:
+        found_real = resolve_reference(_resolved(reference, world_size), found.registry)
+    made_from = components(
+        found.image_set,
+        priors,
+        sampler.resolved(ipc),
+        None if found_real is None else found_real.image_set,
+        classifier,
+        cache_dir,
+    )
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     with watch.measure("index"):
-        images = pool.read(cache_dir) if images is None else images
-        images = replace(images, registry=with_imagenet_names(images.registry))
+        images = found.read(cache_dir)
         _report_excluded(images)
         require_images_per_class(images, ipc)
     classify = None
@@ -101,7 +100,7 @@ def select(
         context = ClassifierContext(images.registry, usual_side(images), first_clip(priors))
         classify = PoolClassifier(classifier, context, device, cache_dir, show=rank == 0)
     with watch.measure("embed"):
-        real_pool = None if reference is None else read_reference(reference, images.registry, cache_dir)
+        real_pool = None if found_real is None else read_reference(found_real, images.registry, cache_dir)
         embed = PoolEmbedder(priors, real_pool, device, cache_dir, rank, world_size)
         embeddings = embed(images)
         real = None if real_pool is None else ReferenceImages(real_pool, embed(real_pool))
@@ -150,7 +149,7 @@ class Stopwatch:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
 
 
-def check_needs(sampler: Sampler, reference: PoolReader | None, classifier: Classifier | None) -> None:
+def check_needs(sampler: Sampler, reference: object | None, classifier: Classifier | None) -> None:
     """Refuse a sampler without what it cannot choose without, and a classifier that no manifest describes.
 
     Args:
@@ -170,23 +169,29 @@ def check_needs(sampler: Sampler, reference: PoolReader | None, classifier: Clas
         describe(classifier)
 
 
+def _resolved(images: ImageSet | ResolvedImages | Path | str, world_size: int) -> ResolvedImages:
+    """What was found; several processes have had it prepared by one of them."""
+    if isinstance(images, ResolvedImages):
+        return images
+    image_set = as_image_set(images)
+    if world_size == 1:
+        image_set.prepare()
+    return image_set.resolve()
+
+
 def _check(
-    pool: PoolReader,
+    classes: ClassRegistry,
     priors: Sequence[Prior],
     sampler: Sampler,
     ipc: int,
-    reference: PoolReader | None,
+    reference: object | None,
     classifier: Classifier | None,
 ) -> None:
     """What can be known before an image is read."""
-    pool.check()
     for prior in priors:
         prior.check()
-    registry = with_imagenet_names(pool.registry())
-    sampler.check(len(registry), ipc)
+    sampler.check(len(classes), ipc)
     check_needs(sampler, reference, classifier)
-    if reference is not None:
-        check_reference(reference, registry)
 
 
 def _report_excluded(images: Pool) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from semdd_lightning.data.classifier import Classifier
 from semdd_lightning.export import describe
-from semdd_lightning.pools import Pool, PoolReader
+from semdd_lightning.pools import ImageSet, Pool
 from semdd_lightning.prior import PoolEmbeddings, Prior
 from semdd_lightning.selection import Embeddings, Sampler, Selection
 
@@ -36,10 +36,10 @@ def embeddings_digest(embeddings: Embeddings) -> str:
 
 
 def components(
-    pool: PoolReader,
+    pool: ImageSet,
     priors: Sequence[Prior],
     sampler: Sampler,
-    reference: PoolReader | None,
+    reference: ImageSet | None,
     classifier: Classifier | None,
     cache_dir: Path | None,
 ) -> dict[str, Any]:

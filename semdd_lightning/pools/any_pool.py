@@ -12,9 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import PoolError
+from semdd_lightning.pools.image_set import DiskPool, Found, ImageSet
 from semdd_lightning.pools.layouts import AUTO
-from semdd_lightning.pools.listing import Listing
-from semdd_lightning.pools.reader import DiskPool, PoolReader
 from semdd_lightning.pools.sniffing import FoundLayout, sniff
 
 _log = logging.getLogger(__name__)
@@ -50,14 +49,16 @@ class AnyPool(DiskPool):
         """
         return sniff(self.path, self.layout)
 
-    def reader(self) -> DiskPool:
-        """The reader of the layout.
+    def reader(self, found: FoundLayout) -> DiskPool:
+        """The set of the layout that was found.
+
+        Args:
+            found: What `found` gave.
 
         Raises:
-            PoolError: If nothing is there, no layout fits, or the layout has no such split.
+            PoolError: If the layout has no such split or setting.
         """
-        found = self.found()
-        reader = found.layout.reader_class()(found.path, self.classes, self.class_names)
+        reader = found.layout.reader(found.path, self.classes, self.class_names)
         settings = dict(self.settings or {})
         if self.split is not None:
             settings["split"] = self.split
@@ -71,11 +72,14 @@ class AnyPool(DiskPool):
         Raises:
             PoolError: If nothing is there, or no layout fits.
         """
-        splits = _named(get_type_hints(self.found().layout.reader_class()).get("split"))
+        splits = _named(get_type_hints(self.found().layout.reader).get("split"))
         return next((split for split in splits if split != "train"), None)
 
-    def check(self) -> None:
-        """Find out, without decoding, whether a layout fits and its reader can read the pool.
+    def find(self, default: ClassRegistry | None = None) -> Found:
+        """What the layout's own reader finds.
+
+        Args:
+            default: Classes to read the pool by where there is no class list.
 
         Raises:
             PoolError: If no layout fits, or the pool is malformed.
@@ -84,23 +88,11 @@ class AnyPool(DiskPool):
         found = self.found()
         if found.wrappers:
             _log.info("The pool begins in %s: %s.", found.path, found.evidence)
-        self.reader().check()
-
-    def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
-        """The classes as the layout's reader finds them.
-
-        Args:
-            default: Classes to read the pool by where there is no class list.
-        """
-        return self.reader().registry(default)
-
-    def listing(self, registry: ClassRegistry | None = None) -> Listing:
-        """Every image, as the layout's reader lists it."""
-        return self.reader().listing(registry)
+        return self.reader(found).find(default)
 
 
-def as_reader(pool: object) -> PoolReader:
-    """A reader as it is; a path as a pool of any layout.
+def as_image_set(pool: object) -> ImageSet:
+    """An image set as it is; a path as a pool of any layout.
 
     Args:
         pool: What a user gave as a pool.
@@ -108,7 +100,7 @@ def as_reader(pool: object) -> PoolReader:
     Raises:
         PoolError: If it is neither.
     """
-    if isinstance(pool, PoolReader):
+    if isinstance(pool, ImageSet):
         return pool
     if isinstance(pool, str | Path):
         return AnyPool(Path(pool))

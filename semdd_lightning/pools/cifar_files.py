@@ -10,15 +10,14 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from semdd_lightning.classes import ClassRegistry, resolve_classes
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.class_folders import require_folder
-from semdd_lightning.pools.listing import ImageSource, Listing
-from semdd_lightning.pools.reader import DiskPool
+from semdd_lightning.pools.image_set import DiskPool, Found
+from semdd_lightning.pools.listing import Listing
+from semdd_lightning.pools.pixel_arrays import list_array
 from semdd_lightning.pools.stamps import file_stamp
-from semdd_lightning.pools.strings import Strings
 
 # The file of class names tells the two apart; the key is where the names stand in it.
 _META = {"batches.meta": ("CIFAR10", "label_names"), "meta": ("CIFAR100", "fine_label_names")}
@@ -42,45 +41,28 @@ class CifarFiles(DiskPool):
 
     split: Literal["train", "test"] = "train"
 
-    def check(self) -> None:
-        """See that the folder and its file of class names are there.
+    def find(self, default: ClassRegistry | None = None) -> Found:
+        """CIFAR's own classes in their order, or in that of the class list; `default` is not needed.
 
         Raises:
-            PoolError: If they are not, or are the binary version.
+            PoolError: If folder or file of class names are missing, or it is the binary version; when the
+                images are listed, also if a file is not the official one.
             ClassListError: If the class list does not hold CIFAR's classes.
         """
-        self.registry()
-
-    def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
-        """CIFAR's own classes in their order, or in that of the class list; `default` is not needed."""
-        folders = cifar_class_names(cifar_folder(self._existing()))
-        listed = self._class_list()
-        if listed is not None:
-            return resolve_classes(folders, listed)
-        names = tuple(folder.replace("_", " ") for folder in folders)
-        return ClassRegistry(names, folders, folders_given=True)
-
-    def listing(self, registry: ClassRegistry | None = None) -> Listing:
-        """Every image of the split as ``<class>/<row>.png``.
-
-        Raises:
-            PoolError: If a file is missing or is not the official one.
-        """
         folder = cifar_folder(self._existing())
-        registry = self.registry() if registry is None else registry
+        names, listed = cifar_class_names(folder), self._class_list()
+        if listed is None:
+            plain = tuple(name.replace("_", " ") for name in names)
+            classes = ClassRegistry(plain, names, folders_given=True)
+        else:
+            classes = resolve_classes(names, listed)
+        of_targets = np.array([classes.folders.index(name) for name in names], dtype=np.int64)
+        return classes, lambda: self._list(folder, classes, of_targets)
+
+    def _list(self, folder: Path, classes: ClassRegistry, of_targets: NDArray[np.int64]) -> Listing:
         data = _read(folder, self.split)
-        targets = np.asarray(data.targets, dtype=np.int64)
-        class_folders = cifar_class_names(folder)
-        paths = Strings(f"{class_folders[target]}/{row:05d}.png" for row, target in enumerate(targets))
-        rows = paths.order()
-        classes = np.array([registry.folders.index(name) for name in class_folders], dtype=np.int64)
-        return Listing(
-            root=folder,
-            paths=paths.take(rows),
-            labels=classes[targets][rows],
-            stamps=np.tile(_stamp(folder), (len(rows), 1)),
-            source=_Rows(data.data, rows, self.split),
-        )
+        labels = of_targets[np.asarray(data.targets, dtype=np.int64)]
+        return list_array(folder, data.data, labels, classes, _stamp(folder), name=self.split)
 
 
 def cifar_folder(path: Path) -> Path:
@@ -134,24 +116,6 @@ class _PlainUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401 - as its base class
         msg = f"{module}.{name}, which would run code"
         raise pickle.UnpicklingError(msg)
-
-
-@dataclass(frozen=True, eq=False)
-class _Rows(ImageSource):
-    """Rows of a split's array of pixels (N, H, W, 3), in another order."""
-
-    pixels: NDArray[np.uint8]
-    rows: NDArray[np.int64]
-    split: str
-
-    def recipe(self) -> str:
-        return f"{super().recipe()}, {self.split}"  # both splits lie in one folder and share their paths
-
-    def read(self, row: int) -> bytes:
-        content = BytesIO()
-        # Stored, not compressed: the same bytes, and so the same fingerprint, whichever zlib is installed.
-        Image.fromarray(self.pixels[self.rows[row]]).save(content, format="PNG", compress_level=0)
-        return content.getvalue()
 
 
 def _read(folder: Path, split: Literal["train", "test"]) -> Any:  # noqa: ANN401 - torchvision has no types

@@ -18,8 +18,7 @@ from semdd_lightning.pools.files import (
     list_files,
     printable,
 )
-from semdd_lightning.pools.listing import Listing
-from semdd_lightning.pools.reader import DiskPool
+from semdd_lightning.pools.image_set import DiskPool, Found
 from semdd_lightning.pools.splits import are_splits, one_to_choose_from
 
 _log = logging.getLogger(__name__)
@@ -41,38 +40,29 @@ class ClassFolders(DiskPool):
             Give it or `classes`, not both.
     """
 
-    def check(self) -> None:
-        """Find out, without decoding, whether folders and class list fit and every class has image files.
+    def find(self, default: ClassRegistry | None = None) -> Found:
+        """The class folders, each of which holds images.
+
+        Args:
+            default: Classes to read the folders by where the set has no class list of its own.
 
         Raises:
             PoolError: If `path` is missing, no folder, empty, holds no class folders, or a class folder
                 holds no image files.
             ClassListError: If the class list cannot be read or does not fit the folders.
         """
-        require_images(require_folder(self._existing()), self.registry().folders)
-
-    def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
-        """The classes, with the folders that are theirs on disk.
-
-        Args:
-            default: Classes to read the folders by where the reader has no class list of its own.
-        """
         root = require_folder(self._existing())
-        folders, listed = class_folder_names(root), self._class_list(default)
-        if listed is None and are_splits(folders):
+        folders = class_folder_names(root)
+        if self._class_list() is None and are_splits(folders):
             advice = one_to_choose_from(folders)
             msg = (
                 f"Expected class folders in {root}, found splits: {some_of(folders)}; give one split"
                 f"{'' if advice is None else f', as {root / advice}'}, or a class list if these are classes."
             )
             raise PoolError(msg)
-        return resolve_classes(folders, listed)
-
-    def listing(self, registry: ClassRegistry | None = None) -> Listing:
-        """Every image file of the classes, at any depth below its class folder."""
-        registry = self.registry() if registry is None else registry
-        folders = [(folder, c) for c, folder in enumerate(registry.folders)]
-        return list_files(require_folder(self._existing()), folders)
+        classes = resolve_classes(folders, self._class_list(default))
+        require_images(root, classes.folders)
+        return classes, lambda: list_files(root, [(folder, c) for c, folder in enumerate(classes.folders)])
 
 
 def require_folder(path: Path) -> Path:

@@ -26,9 +26,9 @@ from semdd_lightning.atomic import remove_stale_files, temporary_path, writing
 from semdd_lightning.cache import cache_root
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import DamageError, DataError, PoolError
-from semdd_lightning.pools.class_folders import ClassFolders
+from semdd_lightning.pools.files import list_files
+from semdd_lightning.pools.image_set import Found, ImageSet
 from semdd_lightning.pools.listing import Listing
-from semdd_lightning.pools.reader import PoolReader
 from semdd_lightning.records import RECORD, in_words, read_record, write_record
 
 DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -80,7 +80,7 @@ class _Generated:
 
 
 @dataclass(frozen=True)
-class GeneratedDigits(PoolReader):
+class GeneratedDigits(ImageSet):
     """A pool of generated digits, some of them malformed: something to select from without any download.
 
     Each class is a Gaussian kernel density over its training images in the space of the training half's first
@@ -148,27 +148,17 @@ class GeneratedDigits(PoolReader):
             finally:
                 shutil.rmtree(made, ignore_errors=True)
 
-    def check(self) -> None:
-        """Nothing can be wrong here: what is missing or damaged, `prepare` generates."""
+    def find(self, default: ClassRegistry | None = None) -> Found:
+        """The ten digits, each in the folder of its number; what is missing, `prepare` generates."""
+        folders = tuple(str(digit) for digit in range(10))
+        return ClassRegistry(names=DIGIT_NAMES, folders=folders), self._list
 
-    def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
-        """The ten digits, each in the folder of its number."""
-        return ClassRegistry(names=DIGIT_NAMES, folders=tuple(str(digit) for digit in range(10)))
-
-    def listing(self, registry: ClassRegistry | None = None) -> Listing:
-        """The generated images.
-
-        Raises:
-            PoolError: If the pool is not there yet.
-        """
+    def _list(self) -> Listing:
         fault = self._fault()
         if fault is not None:
             msg = f"Expected the generated digits in {self.folder}, found {fault}; call prepare() first."
             raise PoolError(msg)
-        return self._class_folders().listing(registry)
-
-    def _class_folders(self) -> ClassFolders:
-        return ClassFolders(self.folder, class_names=DIGIT_NAMES)
+        return list_files(self.folder, [(str(digit), digit) for digit in range(10)])
 
     def _fault(self) -> str | None:
         """Why the folder does not hold what was written to it, and nothing else; none where it does."""

@@ -7,14 +7,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.classes.registry import is_wnid, some_of
 from semdd_lightning.errors import PoolError
-from semdd_lightning.pools.class_folders import class_folder_names, require_images
-from semdd_lightning.pools.files import is_image_name, list_files
+from semdd_lightning.pools.class_folders import class_folder_names
+from semdd_lightning.pools.files import is_image_name
 from semdd_lightning.pools.imagenet_devkit import devkit_file, validation_wnids
-from semdd_lightning.pools.labelled_files import list_labelled_files
-from semdd_lightning.pools.listing import Listing
 from semdd_lightning.pools.wnid_files import WnidFiles
 
 _log = logging.getLogger(__name__)
@@ -34,33 +31,6 @@ class ImageNetFiles(WnidFiles):
         path: The folder that holds ``train`` or ``val``.
     """
 
-    def check(self) -> None:
-        """Find out, without decoding, whether the split is there and fits the class list.
-
-        Raises:
-            PoolError: If the split, a class folder's images or the labels of flat images are missing.
-            ClassListError: If the class list asks for classes that are not there.
-        """
-        folders = self.registry().folders
-        if self._is_flat():
-            devkit_file(self._root())
-        else:
-            require_images(self._split_folder(), folders)
-
-    def listing(self, registry: ClassRegistry | None = None) -> Listing:
-        """Every image file of the split whose class is in the registry.
-
-        Raises:
-            PoolError: If images and devkit do not fit together.
-        """
-        registry = self.registry() if registry is None else registry
-        folder = self._split_folder()
-        if not self._is_flat():
-            return list_files(folder, [(wnid, c) for c, wnid in enumerate(registry.folders)])
-        index = {wnid: c for c, wnid in enumerate(registry.folders)}
-        wnids = _wnids_of_images(folder, validation_wnids(devkit_file(self._root())))
-        return list_labelled_files(folder, {f: index[wnid] for f, wnid in wnids.items() if wnid in index})
-
     def _wnids(self) -> tuple[str, ...]:
         train = self._root() / "train"
         if self._is_flat() and not train.is_dir():
@@ -74,8 +44,14 @@ class ImageNetFiles(WnidFiles):
         return tuple(wnids)
 
     def _is_flat(self) -> bool:
-        """Whether the images of the split lie in no class folders."""
         return any(_VALIDATION_IMAGE.fullmatch(file.name) for file in self._split_folder().iterdir())
+
+    def _require_labels(self) -> None:
+        devkit_file(self._root())
+
+    def _flat_images(self) -> tuple[Path, dict[str, str]]:
+        folder = self._split_folder()
+        return folder, _wnids_of_images(folder, validation_wnids(devkit_file(self._root())))
 
 
 def _wnids_of_images(folder: Path, wnids: list[str]) -> dict[str, str]:

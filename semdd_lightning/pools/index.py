@@ -39,6 +39,7 @@ def index_images(listing: Listing, registry: ClassRegistry, cache_dir: Path | No
     Raises:
         PoolError: If none of the images can be read.
     """
+    listing = listing.in_path_order()
     examined = _examine_all(listing, cache_dir)
     usable = np.flatnonzero(examined.codes == USABLE)
     first = np.arange(len(listing))

@@ -79,10 +79,10 @@ def inspect_pool(pool: AnyPool, cache_dir: Path | None = None) -> PoolInspection
         PoolError: If no layout fits, the pool is malformed, or none of its images can be read.
         ClassListError: If the pool and its class list do not fit together.
     """
-    found, reader = pool.found(), pool.reader()
-    reader.check()
-    registry = reader.registry()
-    listing = reader.listing(registry)
+    found = pool.found()
+    reader = pool.reader(found)
+    resolved = reader.resolve()
+    registry, listing = resolved.classes, resolved.listing  # a look at names does not wait for ImageNet's
     with warnings.catch_warnings():  # what the index warns of is counted below
         warnings.filterwarnings("ignore", message="Expected images to show something")
         warnings.filterwarnings("ignore", message="Expected every image in one class")

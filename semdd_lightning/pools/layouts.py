@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 
 from semdd_lightning.errors import PoolError
-from semdd_lightning.pools.reader import DiskPool
+from semdd_lightning.pools.cifar_files import CifarFiles
+from semdd_lightning.pools.class_folders import ClassFolders
+from semdd_lightning.pools.image_set import DiskPool
+from semdd_lightning.pools.imagenet_files import ImageNetFiles
+from semdd_lightning.pools.merged_folders import MergedFolders
+from semdd_lightning.pools.metadata_folder import MetadataFolder
+from semdd_lightning.pools.parquet import ParquetImages
 from semdd_lightning.pools.recognisers import (
     Recogniser,
     cifar,
@@ -24,6 +29,9 @@ from semdd_lightning.pools.recognisers import (
     wnids_below,
     wnids_with,
 )
+from semdd_lightning.pools.tensors import TensorFile
+from semdd_lightning.pools.tiny_imagenet_files import TinyImageNetFiles
+from semdd_lightning.pools.webdataset import TarShards
 
 AUTO = "auto"
 
@@ -37,7 +45,7 @@ class Layout:
         also: Other names of the same layout.
         written_by: The methods and tools that write it.
         pattern: Paths below the pool's root, with ``{...}`` for what varies.
-        reader: Module in `semdd_lightning.pools` and class that read it.
+        reader: The class that reads it.
         recogniser: Says in words what of the layout is seen at a path, or nothing.
     """
 
@@ -45,14 +53,8 @@ class Layout:
     also: tuple[str, ...]
     written_by: str
     pattern: str
-    reader: str
+    reader: type[DiskPool]
     recogniser: Recogniser
-
-    def reader_class(self) -> type[DiskPool]:
-        """The class that reads it; its module is imported now."""
-        module, _, name = self.reader.partition(":")
-        found: type[DiskPool] = getattr(import_module(f"semdd_lightning.pools.{module}"), name)
-        return found
 
 
 LAYOUTS: tuple[Layout, ...] = (
@@ -61,7 +63,7 @@ LAYOUTS: tuple[Layout, ...] = (
         (),
         "semdd select, semdd fit",
         "images/{class}/{image} beside manifest.json",
-        "class_folders:ClassFolders",
+        ClassFolders,
         subset,
     ),
     Layout(
@@ -69,7 +71,7 @@ LAYOUTS: tuple[Layout, ...] = (
         (),
         "CIFAR-10 and CIFAR-100, python version",
         "cifar-10-batches-py/data_batch_{1..5}, cifar-100-python/train",
-        "cifar_files:CifarFiles",
+        CifarFiles,
         cifar,
     ),
     Layout(
@@ -77,7 +79,7 @@ LAYOUTS: tuple[Layout, ...] = (
         (),
         "Tiny-ImageNet",
         "train/{wnid}/images/{wnid}_{i}.JPEG, val/images/val_{i}.JPEG, val/val_annotations.txt",
-        "tiny_imagenet_files:TinyImageNetFiles",
+        TinyImageNetFiles,
         tiny_imagenet,
     ),
     Layout(
@@ -85,7 +87,7 @@ LAYOUTS: tuple[Layout, ...] = (
         (),
         "ImageNet (ILSVRC 2012); fast.ai's ImageNette and ImageWoof",
         "train/{wnid}/{wnid}_{i}.JPEG, val/ILSVRC2012_val_{i:08d}.JPEG or val/{wnid}/...",
-        "imagenet_files:ImageNetFiles",
+        ImageNetFiles,
         imagenet,
     ),
     Layout(
@@ -93,7 +95,7 @@ LAYOUTS: tuple[Layout, ...] = (
         ("dsa", "dm"),
         "DC, DSA, DM",
         "res_{method}_{data}_{model}_{ipc}ipc.pt",
-        "tensors:TensorFile",
+        TensorFile,
         file_named(r"res_.+_\d+ipc\.pt", "named as the results of DC, DSA and DM"),
     ),
     Layout(
@@ -101,7 +103,7 @@ LAYOUTS: tuple[Layout, ...] = (
         ("datm",),
         "MTT, DATM",
         "images_{step}.pt beside labels_{step}.pt",
-        "tensors:TensorFile",
+        TensorFile,
         file_named(r"images_.+\.pt", "named as the images of MTT and DATM"),
     ),
     Layout(
@@ -109,7 +111,7 @@ LAYOUTS: tuple[Layout, ...] = (
         (),
         "anything that saves with torch",
         "{name}.pt, {name}.pth",
-        "tensors:TensorFile",
+        TensorFile,
         file_named(r".+\.pth?", "a file of tensors"),
     ),
     Layout(
@@ -117,7 +119,7 @@ LAYOUTS: tuple[Layout, ...] = (
         ("npy",),
         "anything that saves with NumPy",
         "{name}.npz, {name}.npy",
-        "tensors:TensorFile",
+        TensorFile,
         file_named(r".+\.np[zy]", "a file of arrays"),
     ),
     Layout(
@@ -125,7 +127,7 @@ LAYOUTS: tuple[Layout, ...] = (
         (),
         "Hugging Face image folders with metadata",
         "{split}/{name}.png beside metadata.jsonl or metadata.csv",
-        "metadata_folder:MetadataFolder",
+        MetadataFolder,
         metadata_folder,
     ),
     Layout(
@@ -133,7 +135,7 @@ LAYOUTS: tuple[Layout, ...] = (
         (),
         "Hugging Face data sets",
         "data/{split}-{i:05d}-of-{n:05d}.parquet",
-        "parquet:ParquetImages",
+        ParquetImages,
         parquet,
     ),
     Layout(
@@ -141,7 +143,7 @@ LAYOUTS: tuple[Layout, ...] = (
         (),
         "WebDataset, img2dataset",
         "{name}-{i:06d}.tar with {key}.jpg and {key}.cls or {key}.json",
-        "webdataset:TarShards",
+        TarShards,
         tar_shards,
     ),
     Layout(
@@ -149,7 +151,7 @@ LAYOUTS: tuple[Layout, ...] = (
         (),
         "tar of class folders",
         "{name}.tar with {class}/{image}",
-        "webdataset:TarShards",
+        TarShards,
         tar_of_folders,
     ),
     Layout(
@@ -157,7 +159,7 @@ LAYOUTS: tuple[Layout, ...] = (
         (),
         "MGD3",
         "dataset_{k}/{wnid}/{i}.png",
-        "merged_folders:MergedFolders",
+        MergedFolders,
         parts("dataset_"),
     ),
     Layout(
@@ -165,7 +167,7 @@ LAYOUTS: tuple[Layout, ...] = (
         (),
         "several pools side by side, as D4M's budgets",
         "ipc{k}/{class}/{image}",
-        "merged_folders:MergedFolders",
+        MergedFolders,
         parts(),
     ),
     Layout(
@@ -173,7 +175,7 @@ LAYOUTS: tuple[Layout, ...] = (
         (),
         "CoDA",
         "generated_images/{wnid}/{i}.png",
-        "class_folders:ClassFolders",
+        ClassFolders,
         wnids_below("generated_images"),
     ),
     Layout(
@@ -181,7 +183,7 @@ LAYOUTS: tuple[Layout, ...] = (
         (),
         "DGS",
         "{wnid}/{i}.png beside selected.jsonl or metadata.jsonl",
-        "class_folders:ClassFolders",
+        ClassFolders,
         wnids_with("selected.jsonl", "metadata.jsonl"),
     ),
     Layout(
@@ -189,7 +191,7 @@ LAYOUTS: tuple[Layout, ...] = (
         (),
         "RDED",
         "syn_data/{c:05d}/class{c:05d}_id{i:05d}.jpg",
-        "class_folders:ClassFolders",
+        ClassFolders,
         class_folders_named(r"\d{5}", r"class{folder}_id\d{5}\.\w+"),
     ),
     Layout(
@@ -197,7 +199,7 @@ LAYOUTS: tuple[Layout, ...] = (
         ("cda", "edc"),
         "SRe2L, CDA, EDC",
         "new{c:03d}/class{c:03d}_id{i:03d}.jpg",
-        "class_folders:ClassFolders",
+        ClassFolders,
         class_folders_named(r"new\d{3,}", r"class\d{3,}_id\d{3,}\.\w+"),
     ),
     Layout(
@@ -205,7 +207,7 @@ LAYOUTS: tuple[Layout, ...] = (
         (),
         "D4M",
         "{c}/{c}-image{i}{j}.png",
-        "class_folders:ClassFolders",
+        ClassFolders,
         class_folders_named(r"\d+", r"{folder}-image\d+\.\w+"),
     ),
     Layout(
@@ -213,7 +215,7 @@ LAYOUTS: tuple[Layout, ...] = (
         ("minimax",),
         "DiT, Minimax",
         "{wnid}/{i}.png",
-        "class_folders:ClassFolders",
+        ClassFolders,
         class_folders_named(r"n\d{8}", r"\d+\.png"),
     ),
     Layout(
@@ -221,7 +223,7 @@ LAYOUTS: tuple[Layout, ...] = (
         (),
         "everything else with a folder a class",
         "{class}/{image}",
-        "class_folders:ClassFolders",
+        ClassFolders,
         class_folders,
     ),
 )

@@ -1,4 +1,4 @@
-"""What a layout says is there: every image of a pool with its class, before one of them is decoded."""
+"""What a layout says is there: every image of a set with its class, before one of them is decoded."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
+from PIL import Image
 
+from semdd_lightning.pools.images import decode_image
 from semdd_lightning.pools.strings import Strings
 
 
@@ -24,6 +27,14 @@ class ImageSource(ABC):
             OSError: If it cannot be read.
         """
 
+    def image(self, row: int) -> Image.Image:
+        """The decoded image of one row, RGB.
+
+        Raises:
+            OSError: If it cannot be read, or is no image.
+        """
+        return decode_image(self.read(row))
+
     def file(self, row: int) -> Path | None:
         """The file that holds exactly this image, if there is one."""
         return None
@@ -35,7 +46,7 @@ class ImageSource(ABC):
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """All images of a pool, unread, in path order.
+    """All images of a set, unread, in its own order, which is path order unless it numbers its images.
 
     A path is an image's identity: relative, posix, unique, and stable from run to run. For an image that is
     a file of its own it is the file's path below `root`; any other layout makes up
@@ -43,7 +54,7 @@ class Listing:
 
     Args:
         root: Folder, or file, that the pool was read from.
-        paths: Path of each image, shape ``(N,)``, sorted.
+        paths: Path of each image, shape ``(N,)``.
         labels: Class index of each image, shape ``(N,)``.
         stamps: What changes when the bytes may have changed, shape ``(N, 3)``: size in bytes, modification
             and change time in nanoseconds, of the file that holds the image.
@@ -60,6 +71,64 @@ class Listing:
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def take(self, rows: NDArray[np.int64]) -> Listing:
+        """The images at `rows`, shape ``(n,)``, in this order."""
+        problems = {}
+        if self.problems:
+            problems = {i: self.problems[row] for i, row in enumerate(rows.tolist()) if row in self.problems}
+        source = TakenRows(self.source, rows)
+        return Listing(
+            self.root, self.paths.take(rows), self.labels[rows], self.stamps[rows], source, problems
+        )
+
+    def in_path_order(self) -> Listing:
+        """The same images sorted by path; the listing itself where they are."""
+        column = self.paths.column
+        sorted_already = pc.all(pc.less_equal(column[:-1], column[1:])).as_py() is not False
+        return self if sorted_already else self.take(self.paths.order())
+
+    def rows_at_class_ends(self, count: int, *, inside: bool) -> NDArray[np.int64]:
+        """The rows of the last `count` images of each class, or of all others.
+
+        Args:
+            count: How many of each class.
+            inside: Whether to give these, or the others.
+        """
+        following = np.empty(len(self), dtype=np.int64)  # images of the same class
+        for label in np.unique(self.labels):
+            rows = np.flatnonzero(self.labels == label)
+            following[rows] = np.arange(len(rows))[::-1]
+        return np.flatnonzero((following < count) == inside)
+
+
+@dataclass(frozen=True, eq=False)
+class TakenRows(ImageSource):
+    """Some rows of another source.
+
+    Args:
+        source: The other.
+        rows: Its row for each row, shape ``(n,)``.
+    """
+
+    source: ImageSource
+    rows: NDArray[np.int64]
+
+    def read(self, row: int) -> bytes:
+        """The encoded image of a row."""
+        return self.source.read(int(self.rows[row]))
+
+    def image(self, row: int) -> Image.Image:
+        """The decoded image of a row."""
+        return self.source.image(int(self.rows[row]))
+
+    def file(self, row: int) -> Path | None:
+        """The file of a row, if it has one of its own."""
+        return self.source.file(int(self.rows[row]))
+
+    def recipe(self) -> str:
+        """The other's."""
+        return self.source.recipe()
 
 
 @dataclass(frozen=True, eq=False)

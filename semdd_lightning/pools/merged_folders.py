@@ -12,8 +12,7 @@ from semdd_lightning.classes.registry import some_of
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.class_folders import class_folder_names, require_folder, require_images
 from semdd_lightning.pools.files import list_files
-from semdd_lightning.pools.listing import Listing
-from semdd_lightning.pools.reader import DiskPool
+from semdd_lightning.pools.image_set import DiskPool, Found
 
 
 @dataclass(frozen=True)
@@ -34,32 +33,23 @@ class MergedFolders(DiskPool):
 
     parts: tuple[str, ...] | None = None
 
-    def check(self) -> None:
-        """Find out, without decoding, whether every part holds the same classes and images of each.
+    def find(self, default: ClassRegistry | None = None) -> Found:
+        """The class folders that all parts have, each of which holds images.
+
+        Args:
+            default: Classes to read the folders by where the set has no class list of its own.
 
         Raises:
             PoolError: If `path` or a part is missing, a part lacks a class that another has, or a class
                 folder holds no image files.
             ClassListError: If the class list cannot be read or does not fit the folders.
         """
-        folders = self.registry().folders
-        for part in self.found_parts():
-            require_images(self._root() / part, folders)
-
-    def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
-        """The classes, with the folders that are theirs in every part.
-
-        Args:
-            default: Classes to read the folders by where the reader has no class list of its own.
-        """
-        return resolve_classes(self._class_folders(), self._class_list(default))
-
-    def listing(self, registry: ClassRegistry | None = None) -> Listing:
-        """Every image file of the classes, in all parts."""
-        registry = self.registry() if registry is None else registry
-        parts = self.found_parts()
-        folders = [(f"{part}/{folder}", c) for part in parts for c, folder in enumerate(registry.folders)]
-        return list_files(self._root(), folders)
+        root, parts = self._root(), self.found_parts()
+        classes = resolve_classes(_class_folders(root, parts), self._class_list(default))
+        for part in parts:
+            require_images(root / part, classes.folders)
+        places = [(f"{part}/{folder}", c) for part in parts for c, folder in enumerate(classes.folders)]
+        return classes, lambda: list_files(root, places)
 
     def found_parts(self) -> tuple[str, ...]:
         """The parts that are merged, by number where they have one.
@@ -78,21 +68,6 @@ class MergedFolders(DiskPool):
             raise PoolError(msg)
         return self.parts
 
-    def _class_folders(self) -> list[str]:
-        """The class folders of the first part, which the others have too."""
-        root = self._root()
-        folders = {part: class_folder_names(root / part) for part in self.found_parts()}
-        everything = sorted({folder for names in folders.values() for folder in names})
-        lacks = {part: sorted(set(everything) - set(names)) for part, names in folders.items()}
-        lacking = [f"{part!r} lacks {some_of(names)}" for part, names in lacks.items() if names]
-        if lacking:
-            msg = (
-                f"Expected every part of {root} to hold the same class folders, found that "
-                f"{'; '.join(lacking)}; name the parts that belong together, or complete them."
-            )
-            raise PoolError(msg)
-        return everything
-
     def _root(self) -> Path:
         return require_folder(self._existing())
 
@@ -110,6 +85,21 @@ def numbered_alike(names: Sequence[str]) -> tuple[str, ...]:
             by_prefix.setdefault(numbered[0], []).append((numbered[1], name))
     most = max(by_prefix.values(), key=len, default=[])
     return tuple(name for _, name in sorted(most))
+
+
+def _class_folders(root: Path, parts: Sequence[str]) -> list[str]:
+    """The class folders of every part."""
+    folders = {part: class_folder_names(root / part) for part in parts}
+    everything = sorted({folder for names in folders.values() for folder in names})
+    lacks = {part: sorted(set(everything) - set(names)) for part, names in folders.items()}
+    lacking = [f"{part!r} lacks {some_of(names)}" for part, names in lacks.items() if names]
+    if lacking:
+        msg = (
+            f"Expected every part of {root} to hold the same class folders, found that "
+            f"{'; '.join(lacking)}; name the parts that belong together, or complete them."
+        )
+        raise PoolError(msg)
+    return everything
 
 
 def _alike(root: Path) -> tuple[str, ...]:

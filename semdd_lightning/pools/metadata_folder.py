@@ -18,8 +18,8 @@ from semdd_lightning.classes.registry import some_of
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.class_paths import class_paths
 from semdd_lightning.pools.files import find_images, printable
+from semdd_lightning.pools.image_set import DiskPool, Found
 from semdd_lightning.pools.listing import FileSource, Listing
-from semdd_lightning.pools.reader import DiskPool
 from semdd_lightning.pools.splits import rows_of_split
 from semdd_lightning.pools.stated_labels import StatedLabels, labels_from_column, numbers_or_texts
 from semdd_lightning.pools.strings import Strings
@@ -52,32 +52,26 @@ class MetadataFolder(DiskPool):
     label_column: str | None = None
     split: str | None = None
 
-    def check(self) -> None:
-        """Find out whether table, file names and labels are sound and fit the class list; no image is read.
+    def find(self, default: ClassRegistry | None = None) -> Found:
+        """The labels of a sound table; without a class list the classes are those that occur.
+
+        Args:
+            default: Classes to read the labels by where the set has no class list of its own.
 
         Raises:
             PoolError: If there is no table, or it is malformed or names files elsewhere.
             ClassListError: If labels and class list do not fit, or a class has no image.
         """
-        self.registry()
-
-    def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
-        """The classes; without a class list the labels that occur.
-
-        Args:
-            default: Classes to read the labels by where the reader has no class list of its own.
-        """
-        return self._table().stated.registry(self._class_list(default))
-
-    def listing(self, registry: ClassRegistry | None = None) -> Listing:
-        """Every image that the table gives a label, as ``<class>/<file>``, also where its file is missing."""
         table = self._table()
-        if registry is None:
-            registry = table.stated.registry(self._class_list())
-        kept, labels = table.stated.labelled(registry, f"images of {table.file}")
+        classes = table.stated.registry(self._class_list(default))
+        return classes, lambda: self._list(table, classes)
+
+    def _list(self, table: _Table, classes: ClassRegistry) -> Listing:
+        """Every image that the table gives a label, as ``<class>/<file>``, also where its file is missing."""
         root = self._root()
+        kept, labels = table.stated.labelled(classes, f"images of {table.file}")
         _warn_of_unlisted(root, table)
-        paths = class_paths(registry, labels, table.files.take(kept))
+        paths = class_paths(classes, labels, table.files.take(kept))
         order = paths.order()
         files = table.files.take(kept[order])
         stamps, problems = _look_at(root, files)

@@ -11,8 +11,8 @@ import pyarrow as pa
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.class_paths import class_paths
+from semdd_lightning.pools.image_set import DiskPool, Found
 from semdd_lightning.pools.listing import Listing
-from semdd_lightning.pools.reader import DiskPool
 from semdd_lightning.pools.stamps import file_stamp
 from semdd_lightning.pools.stated_labels import StatedLabels, labels_from_column
 from semdd_lightning.pools.strings import Strings
@@ -45,30 +45,24 @@ class ParquetImages(DiskPool):
     label_column: str | None = None
     split: str | None = None
 
-    def check(self) -> None:
-        """Find out whether files, columns and labels fit each other and the class list; no image is decoded.
+    def find(self, default: ClassRegistry | None = None) -> Found:
+        """The labels of all rows; without a class list the metadata's classes, else the labels that occur.
+
+        Args:
+            default: Classes to read the labels by where the set has no class list of its own.
 
         Raises:
             PoolError: If there are no Parquet files, or they are damaged or lack a column.
             ClassListError: If labels and class list do not fit, or a class has no image.
         """
-        self.registry()
-
-    def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
-        """The classes; without a class list those of the metadata, else the labels that occur.
-
-        Args:
-            default: Classes to read the labels by where the reader has no class list of its own.
-        """
-        return self._table().stated.registry(self._class_list(default))
-
-    def listing(self, registry: ClassRegistry | None = None) -> Listing:
-        """Every image that has a label, named ``<class>/<file>-<row>`` with its format's suffix."""
         table = self._table()
-        if registry is None:
-            registry = table.stated.registry(self._class_list())
-        kept, labels = table.stated.labelled(registry, f"rows of {self.path}")
-        paths = class_paths(registry, labels, table.names.take(kept))
+        classes = table.stated.registry(self._class_list(default))
+        return classes, lambda: self._list(table, classes)
+
+    def _list(self, table: _Table, classes: ClassRegistry) -> Listing:
+        """Every image that has a label, named ``<class>/<file>-<row>`` with its format's suffix."""
+        kept, labels = table.stated.labelled(classes, f"rows of {self.path}")
+        paths = class_paths(classes, labels, table.names.take(kept))
         order = paths.order()
         kept = kept[order]
         lengths = [len(shard) for shard in table.shards]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import PoolError, SelectionError, TooFewImagesError
 from semdd_lightning.pools.excluded import ExcludedImage
-from semdd_lightning.pools.listing import ImageSource
+from semdd_lightning.pools.listing import ImageSource, Listing, TakenRows
 from semdd_lightning.pools.strings import Strings
 
 NEAR_CONSTANT = 2.0
@@ -118,6 +118,11 @@ class Pool:
             rows=self.rows[indices],
             traits=traits,
         )
+
+    def listing(self) -> Listing:
+        """The images as they were listed, without those that were excluded."""
+        stamps = np.zeros((len(self), 3), dtype=np.int64)
+        return Listing(self.root, self.paths, self.labels, stamps, TakenRows(self.source, self.rows))
 
     def counts(self) -> NDArray[np.int64]:
         """Number of usable images of each class, shape ``(C,)``."""

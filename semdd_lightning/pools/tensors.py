@@ -18,10 +18,10 @@ from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.datasets import dataset_of, is_dataset_name
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.class_paths import class_paths, numbered_names
+from semdd_lightning.pools.image_set import DiskPool, Found
 from semdd_lightning.pools.listing import ImageSource, Listing
 from semdd_lightning.pools.normalizations import Denormalization, NormalizationName
 from semdd_lightning.pools.pixel_values import settle_normalization
-from semdd_lightning.pools.reader import DiskPool
 from semdd_lightning.pools.result_names import ResultName
 from semdd_lightning.pools.stamps import file_stamp
 from semdd_lightning.pools.stated_labels import StatedLabels, labels_from_column, labels_from_numbers
@@ -61,52 +61,43 @@ class TensorFile(DiskPool):
     std: tuple[float, ...] | None = None
     experiment: int = 0
 
-    def check(self) -> None:
-        """Find out whether the file holds images and labels that fit each other and the class list.
+    def find(self, default: ClassRegistry | None = None) -> Found:
+        """The labels of all images; without a class list the classes are the numbers that occur.
+
+        Args:
+            default: Classes to read the labels by where the set has no class list of its own.
 
         Raises:
             PoolError: If the file cannot be read, would run code, or holds something else.
             ClassListError: If labels and class list do not fit, or a class has no image.
         """
-        self._asked_normalization()
-        self.registry()
+        asked, path, second = self._asked_normalization(), self._file(), self._labels_file()
+        images, labels = load_arrays(path, second, self.experiment)
+        stated = _stated_labels(labels, len(images), str(second or path))
+        listed = self._class_list(default)
+        if listed is None and self._named is not None and stated.numbered:
+            listed = self._named.classes(len(stated.names))
+        classes = stated.registry(listed)
+        indices = stated.class_indices(classes)
+        return classes, lambda: self._list(images, asked, classes, indices)
 
-    def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
-        """The classes; without a class list they are the numbers that occur.
-
-        Args:
-            default: Classes to read the labels by where the reader has no class list of its own.
-        """
-        stated = self._open()[1]
-        classes = self._class_list(default)
-        if classes is None and self._named is not None and stated.numbered:
-            classes = self._named.classes(len(stated.names))
-        return stated.registry(classes)
-
-    def listing(self, registry: ClassRegistry | None = None) -> Listing:
-        """Every image, named ``<class>/<file>-<row>.png``.
-
-        Raises:
-            PoolError: Also if the pixels' normalisation is not known.
-        """
-        asked = self._asked_normalization()
-        images, stated = self._open()
-        registry = self.registry() if registry is None else registry
+    def _list(
+        self,
+        images: NDArray[Any],
+        asked: NormalizationName | Denormalization,
+        classes: ClassRegistry,
+        labels: NDArray[np.int64],
+    ) -> Listing:
+        """Every image, named ``<class>/<file>-<row>.png``, once the pixels' normalisation is known."""
         path = self._file()
         normalization = settle_normalization(images, asked, self._data_set(), str(path), self._named)
-        labels = stated.class_indices(registry)
         stem = path.stem if self.experiment == 0 else f"{path.stem}-{self.experiment}"
         rows = np.arange(len(images))
-        paths = class_paths(registry, labels, numbered_names(stem, rows, len(rows), ".png"))
+        paths = class_paths(classes, labels, numbered_names(stem, rows, len(rows), ".png"))
         order = paths.order()
         source = TensorSource(path, self._labels_file(), self.experiment, normalization, images.shape, order)
         stamps = np.broadcast_to(file_stamp(path), (len(order), 3))
         return Listing(path, paths.take(order), labels[order], stamps, source)
-
-    def _open(self) -> tuple[NDArray[Any], StatedLabels]:
-        path = self._file()
-        images, labels = load_arrays(path, self._labels_file(), self.experiment)
-        return images, _stated_labels(labels, len(images), str(self._labels_file() or path))
 
     def _file(self) -> Path:
         path = self._existing()

@@ -6,13 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.classes.registry import is_wnid, some_of
 from semdd_lightning.errors import PoolError
-from semdd_lightning.pools.class_folders import class_folder_names, require_images
-from semdd_lightning.pools.files import is_image_name, list_files
-from semdd_lightning.pools.labelled_files import list_labelled_files
-from semdd_lightning.pools.listing import Listing
+from semdd_lightning.pools.class_folders import class_folder_names
+from semdd_lightning.pools.files import is_image_name
 from semdd_lightning.pools.tables.file_names import relative_name
 from semdd_lightning.pools.text_files import read_lines
 from semdd_lightning.pools.wnid_files import WnidFiles
@@ -28,47 +25,6 @@ class TinyImageNetFiles(WnidFiles):
     Args:
         path: The folder ``tiny-imagenet-200``.
     """
-
-    def check(self) -> None:
-        """Find out, without decoding, whether the split is there and fits the class list.
-
-        Raises:
-            PoolError: If the split, a class folder's images or the annotations are missing.
-            ClassListError: If the class list asks for classes that are not there.
-        """
-        registry = self.registry()
-        folder = self._split_folder()
-        if not self._is_flat():
-            require_images(folder, registry.folders)
-        elif not (folder / "val_annotations.txt").is_file():
-            msg = (
-                f"Expected val_annotations.txt in {folder}, found none, and the images lie in no class "
-                "folders; unpack tiny-imagenet-200.zip again."
-            )
-            raise PoolError(msg)
-
-    def listing(self, registry: ClassRegistry | None = None) -> Listing:
-        """Every image file of the split whose class is in the registry.
-
-        Raises:
-            PoolError: If images and annotations do not fit together.
-        """
-        registry = self.registry() if registry is None else registry
-        if not self._is_flat():
-            return list_files(self._split_folder(), [(w, c) for c, w in enumerate(registry.folders)])
-        images = self._split_folder() / "images"
-        labels = {folder: c for c, folder in enumerate(registry.folders)}
-        annotated = _annotations(self._split_folder() / "val_annotations.txt")
-        strange = sorted(
-            f.name for f in images.iterdir() if is_image_name(f.name) and f.name not in annotated
-        )
-        if strange:
-            msg = (
-                f"Expected a class for every image of {images}, found none for {some_of(strange)}; "
-                "remove what does not belong there."
-            )
-            raise PoolError(msg)
-        return list_labelled_files(images, {f: labels[w] for f, w in annotated.items() if w in labels})
 
     def _wnids(self) -> tuple[str, ...]:
         """The sorted wnids: out of ``wnids.txt``, else the training folders."""
@@ -92,8 +48,30 @@ class TinyImageNetFiles(WnidFiles):
         return tuple(words.get(wnid, wnid) for wnid in wnids)
 
     def _is_flat(self) -> bool:
-        """Whether the images of the split lie in one folder for all classes."""
         return (self._split_folder() / "images").is_dir()
+
+    def _require_labels(self) -> None:
+        folder = self._split_folder()
+        if not (folder / "val_annotations.txt").is_file():
+            msg = (
+                f"Expected val_annotations.txt in {folder}, found none, and the images lie in no class "
+                "folders; unpack tiny-imagenet-200.zip again."
+            )
+            raise PoolError(msg)
+
+    def _flat_images(self) -> tuple[Path, dict[str, str]]:
+        images = self._split_folder() / "images"
+        annotated = _annotations(self._split_folder() / "val_annotations.txt")
+        strange = sorted(
+            f.name for f in images.iterdir() if is_image_name(f.name) and f.name not in annotated
+        )
+        if strange:
+            msg = (
+                f"Expected a class for every image of {images}, found none for {some_of(strange)}; "
+                "remove what does not belong there."
+            )
+            raise PoolError(msg)
+        return images, annotated
 
 
 def _words(root: Path) -> dict[str, str]:

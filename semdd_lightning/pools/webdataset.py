@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import PoolError
+from semdd_lightning.pools.image_set import DiskPool, Found
 from semdd_lightning.pools.listing import ImageSource, Listing
-from semdd_lightning.pools.reader import DiskPool
 from semdd_lightning.pools.stamps import file_stamp
 from semdd_lightning.pools.tars.counts import require_counts
-from semdd_lightning.pools.tars.index import TarIndex, TarLayout, index_shards
+from semdd_lightning.pools.tars.index import TarLayout, index_shards
 from semdd_lightning.pools.tars.labels import LabelKind
 from semdd_lightning.pools.tars.members import FLAWS
 from semdd_lightning.pools.tars.shards import find_shards, inside_tar
@@ -56,54 +54,30 @@ class TarShards(DiskPool):
     below: str | None = None
     num_samples: int | None = None
 
-    def check(self) -> None:
-        """Read the headers of all shards and see that every image has a class; no image is read.
+    def find(self, default: ClassRegistry | None = None) -> Found:
+        """The classes that the labels, or the folders in the tars, name; only headers and labels are read.
+
+        Args:
+            default: Classes to read the labels by where the set has no class list of its own.
 
         Raises:
             PoolError: If shards are missing, compressed, cut off, malformed or hold another number of samples
                 than stated, or if an image has no class.
             ClassListError: If the class list cannot be read or does not fit the labels.
         """
-        self.registry()
-
-    def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
-        """The classes; their folders are those that the labels, or the folders in the tar, name.
-
-        Args:
-            default: Classes to read the labels by where the reader has no class list of its own.
-        """
-        return self._index().labels.registry(self._class_list(default))
-
-    def listing(self, registry: ClassRegistry | None = None) -> Listing:
-        """Every image of the shards.
-
-        Args:
-            registry: What `registry` gave; none asks for it again.
-        """
-        registry = self.registry() if registry is None else registry
-        index = self._index()
-        root, shards = self._shards()
-        stamps = np.array([shard.stamp for shard in shards], dtype=np.int64)
-        return Listing(
+        root, shards = find_shards(Path(self.path))
+        stamps = np.stack([file_stamp(shard) for shard in shards])  # before they are read
+        index = index_shards(root, shards, self._layout())
+        require_counts(shards, index.samples, self.num_samples)
+        classes = index.labels.registry(self._class_list(default))
+        return classes, lambda: Listing(
             root=root,
             paths=index.paths,
-            labels=index.labels.class_indices(registry),
+            labels=index.labels.class_indices(classes),
             stamps=stamps[index.shard_of],
-            source=TarSource(
-                tuple(shard.path for shard in shards), index.shard_of, index.offsets, index.sizes
-            ),
+            source=TarSource(shards, index.shard_of, index.offsets, index.sizes),
             problems={row: FLAWS[int(index.flaws[row])] for row in np.flatnonzero(index.flaws).tolist()},
         )
-
-    def _shards(self) -> tuple[Path, tuple[_Shard, ...]]:
-        root, paths = find_shards(Path(self.path))
-        return root, tuple(_Shard(path, tuple(file_stamp(path).tolist())) for path in paths)
-
-    def _index(self) -> TarIndex:
-        root, shards = self._shards()
-        index = _remembered_index(root, shards, self._layout())
-        require_counts([shard.path for shard in shards], index.samples, self.num_samples)
-        return index
 
     def _layout(self) -> TarLayout:
         labels = self.labels
@@ -156,16 +130,3 @@ class TarSource(ImageSource):
             msg = f"Expected {size} bytes in {shard.name}, found {len(content)}; the shard was cut off."
             raise OSError(msg)
         return content
-
-
-class _Shard(NamedTuple):
-    """A tar and what changes when its content may have changed."""
-
-    path: Path
-    stamp: tuple[int, ...]
-
-
-@lru_cache(maxsize=4)
-def _remembered_index(root: Path, shards: tuple[_Shard, ...], layout: TarLayout) -> TarIndex:
-    """`index_shards`, once for check, registry and listing, as long as the shards stay as they are."""
-    return index_shards(root, [shard.path for shard in shards], layout)

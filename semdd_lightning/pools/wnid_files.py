@@ -10,8 +10,11 @@ from typing import Literal
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.classes.folders import choose_by_wnid
 from semdd_lightning.errors import PoolError
-from semdd_lightning.pools.class_folders import require_folder
-from semdd_lightning.pools.reader import DiskPool
+from semdd_lightning.pools.class_folders import require_folder, require_images
+from semdd_lightning.pools.files import list_files
+from semdd_lightning.pools.image_set import DiskPool, Found
+from semdd_lightning.pools.labelled_files import list_labelled_files
+from semdd_lightning.pools.listing import Listing
 
 
 @dataclass(frozen=True)
@@ -29,21 +32,50 @@ class WnidFiles(DiskPool):
 
     split: Literal["train", "val"] = "train"
 
-    def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
+    def find(self, default: ClassRegistry | None = None) -> Found:
         """The classes of the list, or all wnids, sorted, with their names where the data set tells them.
 
         Args:
             default: Classes to choose by wnid where there is no class list; those without wnids are not used.
+
+        Raises:
+            PoolError: If the split, a class folder's images or the labels of flat images are missing.
+            ClassListError: If the class list asks for classes that are not there.
         """
         wnids = self._wnids()
         listed = self._class_list(default if default is not None and default.wnids is not None else None)
-        if listed is not None:
-            return choose_by_wnid(wnids, listed)
-        return ClassRegistry(self._names(wnids), wnids, wnids, folders_given=True)
+        if listed is None:
+            classes = ClassRegistry(self._names(wnids), wnids, wnids, folders_given=True)
+        else:
+            classes = choose_by_wnid(wnids, listed)
+        if self._is_flat():
+            self._require_labels()
+        else:
+            require_images(self._split_folder(), classes.folders)
+        return classes, lambda: self._list({wnid: c for c, wnid in enumerate(classes.folders)})
+
+    def _list(self, classes: dict[str, int]) -> Listing:
+        """Every image file of the split whose class is asked for."""
+        if not self._is_flat():
+            return list_files(self._split_folder(), list(classes.items()))
+        images, wnids = self._flat_images()
+        return list_labelled_files(images, {f: classes[wnid] for f, wnid in wnids.items() if wnid in classes})
 
     @abstractmethod
     def _wnids(self) -> tuple[str, ...]:
         """All wnids, sorted."""
+
+    @abstractmethod
+    def _is_flat(self) -> bool:
+        """Whether the images of the split lie in one folder for all classes."""
+
+    @abstractmethod
+    def _require_labels(self) -> None:
+        """Refuse flat images without the file that tells their classes."""
+
+    @abstractmethod
+    def _flat_images(self) -> tuple[Path, dict[str, str]]:
+        """The folder of flat images, and the wnid of each by its file's name."""
 
     def _names(self, wnids: tuple[str, ...]) -> tuple[str, ...]:
         return wnids

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import ConfigDict, Field, with_config
 
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.data.class_matching import class_mapping
+from semdd_lightning.classes.matching import class_mapping
 from semdd_lightning.errors import ClassListError
 from semdd_lightning.models import NormalizedNetwork
 from semdd_lightning.records import RECORD, checked

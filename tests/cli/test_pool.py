@@ -14,7 +14,7 @@ import yaml
 
 from semdd_lightning.cli.main import main
 from semdd_lightning.export import build_component, read_manifest
-from semdd_lightning.pools import ClassFolders, MergedFolders, PoolReader
+from semdd_lightning.pools import ClassFolders, ImageSet, MergedFolders
 from tests.layout_makers import MAKERS, NUM_CLASSES, PER_CLASS
 
 
@@ -77,7 +77,7 @@ def test_the_suggested_config_is_the_reader(workplace: Path, capsys: pytest.Capt
     made = MAKERS["coda"](workplace / "pool")
     text = inspect(capsys, "pool")
     config = yaml.safe_load(text.partition("In a config:\n")[2])
-    reader = build_component(config["data"]["init_args"]["pool"], PoolReader)
+    reader = build_component(config["data"]["init_args"]["pool"], ImageSet)
     assert reader == ClassFolders(made.path / "generated_images")
 
 
@@ -87,7 +87,7 @@ def test_a_layout_by_name(workplace: Path, capsys: pytest.CaptureFixture[str]) -
     assert "mgd3: asked for" in text
     assert "semdd select pool --layout mgd3 --ipc 1" in text
     config = yaml.safe_load(text.partition("In a config:\n")[2])
-    assert build_component(config["data"]["init_args"]["pool"], PoolReader) == MergedFolders(made.path)
+    assert build_component(config["data"]["init_args"]["pool"], ImageSet) == MergedFolders(made.path)
 
 
 def test_the_data_set_is_guessed_by_wnids(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:

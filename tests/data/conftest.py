@@ -12,9 +12,11 @@ from torch import Tensor
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data import ImageDataModule, TrainingImages
-from semdd_lightning.data.labelled_images import LabelledImages, pool_images
 from semdd_lightning.models import ConvNet
 from semdd_lightning.pools import ClassFolders
+from semdd_lightning.pools.labelled_images import LabelledImages
+from semdd_lightning.pools.listing import ImageSource, Listing
+from semdd_lightning.pools.strings import Strings
 from semdd_lightning.training import ClassifierModule
 
 MakeImages = Callable[..., LabelledImages]
@@ -22,7 +24,18 @@ MakeImages = Callable[..., LabelledImages]
 
 @pytest.fixture
 def coloured_images(coloured_pool: Path) -> LabelledImages:
-    return pool_images(ClassFolders(coloured_pool).read())
+    pool = ClassFolders(coloured_pool).read()
+    return LabelledImages(pool.listing(), pool.registry)
+
+
+class Reds(ImageSource):
+    """Images of one colour each, whose red channel is their row."""
+
+    def read(self, row: int) -> bytes:
+        raise NotImplementedError
+
+    def image(self, row: int) -> Image.Image:
+        return Image.new("RGB", (4, 4), (row, 0, 0))
 
 
 @pytest.fixture
@@ -30,11 +43,9 @@ def make_labelled() -> MakeImages:
     """Images of one colour each, whose red channel is their row, with the labels given."""
 
     def make(labels: list[int], names: tuple[str, ...] = ("a", "b", "c")) -> LabelledImages:
-        def read(row: int) -> Image.Image:
-            return Image.new("RGB", (4, 4), (row, 0, 0))
-
-        registry = ClassRegistry(names, names)
-        return LabelledImages(np.array(labels, dtype=np.int64), read, np.arange(len(labels)), registry)
+        paths, stamps = Strings(map(str, range(len(labels)))), np.zeros((len(labels), 3), dtype=np.int64)
+        listing = Listing(Path("/"), paths, np.array(labels, dtype=np.int64), stamps, Reds())
+        return LabelledImages(listing, ClassRegistry(names, names))
 
     return make
 

@@ -17,7 +17,7 @@ from semdd_lightning.data.classifying import PoolClassifier, usual_side
 from semdd_lightning.data.storage import evaluation_view
 from semdd_lightning.errors import RunError, SelectionError, TeacherError
 from semdd_lightning.export.manifest import build_component, describe, read_manifest
-from semdd_lightning.pools import ClassFolders, Pool, PoolReader, decode_image
+from semdd_lightning.pools import ClassFolders, ImageSet, Pool, decode_image
 from semdd_lightning.prior import OpenClipPrior
 from semdd_lightning.selection import Quality, Sampler
 
@@ -119,7 +119,7 @@ def test_a_selection_asks_it_and_a_manifest_asks_it_again(
     assert manifest.classifier is not None
     before = Colours.calls
     again = select(
-        build_component(manifest.pool, PoolReader),
+        build_component(manifest.pool, ImageSet),
         prior,
         2,
         build_component(manifest.sampler, Sampler),

@@ -12,9 +12,9 @@ from PIL import Image
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data import DigitsImages, FolderImages, PoolImages, UnlabelledImages
-from semdd_lightning.data.labelled_images import LabelledImages, pool_images
 from semdd_lightning.errors import ClassListError, DataError, PoolError
 from semdd_lightning.pools import ClassFolders
+from semdd_lightning.pools.labelled_images import LabelledImages
 
 MakeLabelled = Callable[..., LabelledImages]
 WNIDS = ("n02102040", "n01440764")
@@ -32,15 +32,15 @@ def _write(root: Path, folder: str, count: int, colour: tuple[int, int, int]) ->
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(labels=st.lists(st.integers(0, 2), min_size=1, max_size=30), count=st.integers(1, 8))
 def test_held_out_and_rest_are_the_split(make_labelled: MakeLabelled, labels: list[int], count: int) -> None:
-    images = make_labelled(labels)
-    held, rest = images.last_per_class(count), images.without_last_per_class(count)
-    assert sorted([*held.rows, *rest.rows]) == list(range(len(labels)))
-    assert list(held.rows) == sorted(held.rows)
-    assert list(rest.rows) == sorted(rest.rows)
+    listing = make_labelled(labels).listing
+    held, rest = (listing.rows_at_class_ends(count, inside=inside) for inside in (True, False))
+    assert sorted([*held, *rest]) == list(range(len(labels)))
+    assert list(held) == sorted(held)
+    assert list(rest) == sorted(rest)
     for label in set(labels):
         rows = [i for i, found in enumerate(labels) if found == label]
-        assert held.rows[held.labels == label].tolist() == rows[-count:]
-        assert rest.rows[rest.labels == label].tolist() == rows[:-count]
+        assert held[listing.labels[held] == label].tolist() == rows[-count:]
+        assert rest[listing.labels[rest] == label].tolist() == rows[:-count]
 
 
 def test_parts_are_read_as_themselves() -> None:
@@ -51,7 +51,7 @@ def test_parts_are_read_as_themselves() -> None:
     assert len(held) + len(rest) == len(whole)
     for part in (held, rest):
         for i in (0, len(part) - 1):
-            row = int(part.rows[i])
+            row = whole.paths().index(part.paths()[i])
             assert np.array_equal(np.asarray(part.read(i)), np.asarray(whole.read(row)))
             assert part.labels[i] == whole.labels[row]
 
@@ -139,7 +139,7 @@ def test_every_file_counts_and_an_unreadable_one_is_named(tmp_path: Path) -> Non
 
 def test_a_pools_images_are_its_files(coloured_pool: Path) -> None:
     pool = ClassFolders(coloured_pool).read()
-    images = pool_images(pool).take(np.array([4, 0]))
+    images = LabelledImages(pool.listing(), pool.registry).take(np.array([4, 0]))
     file = pool.file(4)
     assert file is not None
     assert np.array_equal(np.asarray(images.read(0)), np.asarray(Image.open(file)))

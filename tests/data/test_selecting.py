@@ -18,7 +18,7 @@ from semdd_lightning.data.selecting import Stopwatch
 from semdd_lightning.data.selection_record import embeddings_digest
 from semdd_lightning.errors import ClassListError, PriorError, RunError, SelectionError, TooFewImagesError
 from semdd_lightning.export.manifest import build_component, read_manifest
-from semdd_lightning.pools import ClassFolders, PoolReader
+from semdd_lightning.pools import ClassFolders, ImageSet
 from semdd_lightning.pools.digits import DIGIT_NAMES, GeneratedDigits
 from semdd_lightning.prior import OpenClipPrior, embed_pool
 from semdd_lightning.selection import Embeddings, ReferenceEmbeddings, TwoStage, selection_report
@@ -50,7 +50,7 @@ def test_a_manifest_makes_the_selection_again(
     manifest = read_manifest(selected.export(tmp_path / "subset"))
     assert manifest == selected.manifest
     again = select(
-        build_component(manifest.pool, PoolReader),
+        build_component(manifest.pool, ImageSet),
         build_priors(manifest.prior),
         manifest.ipc,
         manifest.sampler_name,
@@ -173,7 +173,7 @@ def test_prototypes_are_those_of_the_reference_images(
 
     manifest = selected.manifest
     assert manifest.reference is not None
-    assert build_component(manifest.reference, PoolReader) == reference
+    assert build_component(manifest.reference, ImageSet) == reference
     assert manifest.reference_key is not None
     assert manifest.embeddings_key == alone.manifest.embeddings_key
     assert manifest.embeddings_digest != alone.manifest.embeddings_digest

@@ -13,7 +13,6 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from semdd_lightning.data import FolderImages
-from semdd_lightning.data.labelled_images import LabelledImages
 from semdd_lightning.data.storage import (
     DEVICE_SHARE,
     HOST_SHARE,
@@ -24,6 +23,7 @@ from semdd_lightning.data.storage import (
     store_images,
 )
 from semdd_lightning.errors import DataError
+from semdd_lightning.pools.labelled_images import LabelledImages
 
 CPU = torch.device("cpu")
 MakeImage = Callable[[int, int, int], Image.Image]

@@ -11,7 +11,7 @@ import pytest
 
 from semdd_lightning.errors import RunError
 from semdd_lightning.export import Manifest, build_component, describe, read_manifest
-from semdd_lightning.pools import ClassFolders, PoolReader
+from semdd_lightning.pools import ClassFolders, ImageSet
 from semdd_lightning.pools.digits import GeneratedDigits
 from semdd_lightning.prior import OpenClipPrior
 from semdd_lightning.records import write_record
@@ -71,8 +71,8 @@ def test_arguments_of_a_sampler_come_back() -> None:
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_readers_come_back(reader: PoolReader) -> None:
-    assert build_component(json.loads(json.dumps(describe(reader))), PoolReader) == reader
+def test_readers_come_back(reader: ImageSet) -> None:
+    assert build_component(json.loads(json.dumps(describe(reader))), ImageSet) == reader
 
 
 @pytest.mark.parametrize("prior", PRIORS)

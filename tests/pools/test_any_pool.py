@@ -13,8 +13,8 @@ from semdd_lightning.pools import (
     AnyPool,
     CifarFiles,
     ClassFolders,
+    ImageSet,
     MergedFolders,
-    PoolReader,
     TinyImageNetFiles,
 )
 from tests.layout_makers import MAKERS, NUM_CLASSES, PER_CLASS
@@ -58,7 +58,7 @@ def test_the_manifest_says_which_layout_was_given(d4m: Path) -> None:
         pool = AnyPool(d4m, layout=layout)
         description = json.loads(json.dumps(describe(pool)))
         assert description["init_args"]["layout"] == layout
-        assert build_component(description, PoolReader) == pool
+        assert build_component(description, ImageSet) == pool
 
 
 def test_the_split_reaches_the_reader(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_the_split_reaches_the_reader(tmp_path: Path) -> None:
     assert pool.read().fingerprint == TinyImageNetFiles(tiny, split="val").read().fingerprint
     assert AnyPool(tiny).reader() == TinyImageNetFiles(tiny, split="train")
     description = json.loads(json.dumps(describe(pool)))
-    assert build_component(description, PoolReader) == pool
+    assert build_component(description, ImageSet) == pool
     cifar = MAKERS["cifar"](tmp_path / "cifar").path
     reader = AnyPool(cifar, split="test").reader()
     assert isinstance(reader, CifarFiles)

@@ -8,7 +8,7 @@ from PIL import Image
 from semdd_lightning.datasets import DATASETS
 from semdd_lightning.errors import ClassListError
 from semdd_lightning.export.manifest import build_component, describe
-from semdd_lightning.pools import ClassFolders, PoolReader
+from semdd_lightning.pools import ClassFolders, ImageSet
 
 
 def _pool(root: Path, folders: tuple[str, ...]) -> Path:
@@ -35,7 +35,7 @@ def test_a_manifest_keeps_the_name_and_makes_a_files_path_absolute(
     pool = ClassFolders(Path("imagewoof"), Path("imagewoof"))  # paths, as configs and command lines give them
     described = describe(pool)
     assert described["init_args"]["classes"] == "imagewoof"
-    again = build_component(described, PoolReader)
+    again = build_component(described, ImageSet)
     assert again == ClassFolders(tmp_path / "imagewoof", "imagewoof")
     in_a_file = describe(ClassFolders(Path("imagewoof"), Path("classes.txt")))
     assert in_a_file["init_args"]["classes"] == str(tmp_path / "classes.txt")
