@@ -10,7 +10,7 @@ from semdd_lightning.cli.pool_options import add_pool_options, pool_of, pool_wor
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.export import check_output_file
 from semdd_lightning.names import command
-from semdd_lightning.pools import AnyPool
+from semdd_lightning.pools import AnyPool, ResolvedImages
 
 if TYPE_CHECKING:  # torch, which the help can be printed without
     from semdd_lightning.classes import ClassRegistry
@@ -40,12 +40,12 @@ def run(command: str, words: list[str]) -> int:
         msg = f"Expected --most-suspects from 0 to 1, found {options.most_suspects}; 0.2 is the default."
         raise ConfigError(msg)
     pool = pool_of(options.pool, options.dataset, options)
-    pool.check()
+    found = pool.resolve()
     if options.reference is not None:
         AnyPool(options.reference).check()
     if options.test is not None:
         _test_pool(options.test).check()
-    return _audit(pool, options)
+    return _audit(found, options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _audit(reader: AnyPool, options: argparse.Namespace) -> int:
+def _audit(found: ResolvedImages, options: argparse.Namespace) -> int:
     from functools import partial
 
     from semdd_lightning.cli.devices import pick_device
@@ -101,7 +101,6 @@ def _audit(reader: AnyPool, options: argparse.Namespace) -> int:
 
     prior, device = parse_prior(options.prior), pick_device(options.device)
     prior.check()
-    found = reader.resolve()
     registry = found.registry
     teacher = None if options.teacher is None else _teacher(options.teacher, registry, prior, device)
     images = found.read()

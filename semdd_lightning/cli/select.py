@@ -14,7 +14,7 @@ from semdd_lightning.cli.run_directory import require_outside, write_versions
 from semdd_lightning.cli.sampler_options import described_sampler, split_sampler_words
 from semdd_lightning.cli.select_settings import SelectSettings, select_settings
 from semdd_lightning.names import command
-from semdd_lightning.pools import DiskPool
+from semdd_lightning.pools import DiskPool, ImageSet, ResolvedImages
 
 if TYPE_CHECKING:  # torch, which is not needed to refuse bad options
     from semdd_lightning.data import Classifier
@@ -36,12 +36,11 @@ def run(command: str, words: list[str]) -> int:
     rest, parameters = split_sampler_words(words)
     options = _parser().parse_args(rest)
     settings = select_settings(options, parameters)
-    for reader in (settings.pool, settings.reference):
-        if isinstance(reader, DiskPool):
-            reader.check()
+    pool = _resolved(settings.pool)
+    reference = None if settings.reference is None else _resolved(settings.reference)
     with _claim(settings, options) as claim:
         claim.clear()
-        _select(settings, options, claim, [command, *words])
+        _select(settings, pool, reference, options, claim, [command, *words])
     return 0
 
 
@@ -114,25 +113,38 @@ def _claim(settings: SelectSettings, options: argparse.Namespace) -> Claim:
     return claim_new(Path("selections"), Path(options.config).stem)
 
 
-def _select(settings: SelectSettings, options: argparse.Namespace, claim: Claim, words: list[str]) -> None:
+def _resolved(images: DiskPool | dict[str, Any]) -> ResolvedImages | dict[str, Any]:
+    """What is found at a path, or refused, before anything is written; the description of anything else."""
+    return images.resolve() if isinstance(images, DiskPool) else images
+
+
+def _built(images: ResolvedImages | dict[str, Any]) -> ImageSet | ResolvedImages:
+    from semdd_lightning.export import build_component
+
+    return build_component(images, ImageSet) if isinstance(images, dict) else images
+
+
+def _select(
+    settings: SelectSettings,
+    pool: ResolvedImages | dict[str, Any],
+    reference: ResolvedImages | dict[str, Any] | None,
+    options: argparse.Namespace,
+    claim: Claim,
+    words: list[str],
+) -> None:
     from semdd_lightning.cli.devices import pick_device
     from semdd_lightning.data import select
-    from semdd_lightning.export import build_component
-    from semdd_lightning.pools import ImageSet
     from semdd_lightning.report import print_selection_table, statistics_record, write_contact_sheet
 
     device = pick_device(options.device)
-    pool, prior, reference = settings.pool, settings.prior, settings.reference
-    reader = build_component(pool, ImageSet) if isinstance(pool, dict) else pool
-    real = build_component(reference, ImageSet) if isinstance(reference, dict) else reference
     built = described_sampler(settings.sampler)
     chosen = select(
-        reader,
-        build_priors(prior),
+        _built(pool),
+        build_priors(settings.prior),
         settings.ipc,
         built,
         settings.seed,
-        reference=real,
+        reference=None if reference is None else _built(reference),
         classifier=None if settings.classifier is None else _classifier(settings.classifier),
         device=device,
         cache_dir=settings.cache_dir,

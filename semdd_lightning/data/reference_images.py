@@ -61,15 +61,17 @@ def embed_reference(
         ClassListError: if a class of the pool is missing.
         TooFewImagesError: if a class has no usable image.
     """
-    images = read_reference(resolve_reference(reference.resolve(), classes), classes, cache_dir)
+    images = read_reference(reference, classes, cache_dir)
     return ReferenceImages(images, embed(images))
 
 
-def read_reference(reference: ResolvedImages, classes: ClassRegistry, cache_dir: Path | None = None) -> Pool:
+def read_reference(
+    reference: ImageSet | ResolvedImages, classes: ClassRegistry, cache_dir: Path | None = None
+) -> Pool:
     """Read a reference set, labelled in the pool's class order.
 
     Args:
-        reference: what `resolve_reference` gave.
+        reference: the reference images, or what was found of them.
         classes: the pool's classes; images of further classes are left out.
         cache_dir: where the index of the images is kept; none takes SEMDD_CACHE or the user's cache folder.
 
@@ -77,7 +79,7 @@ def read_reference(reference: ResolvedImages, classes: ClassRegistry, cache_dir:
         ClassListError: if a class of the pool is missing.
         TooFewImagesError: if a class has no usable image.
     """
-    return _of_classes(reference.read(cache_dir), classes)
+    return _of_classes(resolve_reference(reference, classes).read(cache_dir), classes)
 
 
 def class_means(embeddings: PoolEmbeddings, images: Pool) -> PoolEmbeddings:
@@ -92,16 +94,17 @@ def class_means(embeddings: PoolEmbeddings, images: Pool) -> PoolEmbeddings:
     return replace(embeddings, text_prototypes=means, text_key=f"means of {embeddings.key}")
 
 
-def resolve_reference(own: ResolvedImages, classes: ClassRegistry) -> ResolvedImages:
+def resolve_reference(reference: ImageSet | ResolvedImages, classes: ClassRegistry) -> ResolvedImages:
     """A reference set by its own classes, or, where these are not the pool's, its folders read by those.
 
     Args:
-        own: the set as it was found.
+        reference: the reference images, or what was found of them.
         classes: the pool's classes.
 
     Raises:
         ClassListError: if a class of the pool is missing.
     """
+    own = reference if isinstance(reference, ResolvedImages) else reference.resolve()
     try:
         class_positions(own.registry, classes)
     except ClassListError as misfit:

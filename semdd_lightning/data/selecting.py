@@ -77,22 +77,22 @@ def select(
     cache_dir = None if cache_dir is None else Path(cache_dir)
     ipc, seed = whole_number("ipc", ipc, at_least=1), whole_number("seed", seed, at_least=0)
     check_policy(audit)
-    found = _resolved(pool, world_size)
-    _check(found.registry, priors, sampler, ipc, reference, classifier)
-    found_real = None
+    resolved = _resolve(pool, world_size)
+    _check(resolved.registry, priors, sampler, ipc, reference, classifier)
+    resolved_real = None
     if reference is not None:
-        found_real = resolve_reference(_resolved(reference, world_size), found.registry)
+        resolved_real = resolve_reference(_resolve(reference, world_size), resolved.registry)
     made_from = components(
-        found.image_set,
+        resolved.image_set,
         priors,
         sampler.resolved(ipc),
-        None if found_real is None else found_real.image_set,
+        None if resolved_real is None else resolved_real.image_set,
         classifier,
         cache_dir,
     )
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     with watch.measure("index"):
-        images = found.read(cache_dir)
+        images = resolved.read(cache_dir)
         _report_excluded(images)
         require_images_per_class(images, ipc)
     classify = None
@@ -100,7 +100,9 @@ def select(
         context = ClassifierContext(images.registry, usual_side(images), first_clip(priors))
         classify = PoolClassifier(classifier, context, device, cache_dir, show=rank == 0)
     with watch.measure("embed"):
-        real_pool = None if found_real is None else read_reference(found_real, images.registry, cache_dir)
+        real_pool = None
+        if resolved_real is not None:
+            real_pool = read_reference(resolved_real, images.registry, cache_dir)
         embed = PoolEmbedder(priors, real_pool, device, cache_dir, rank, world_size)
         embeddings = embed(images)
         real = None if real_pool is None else ReferenceImages(real_pool, embed(real_pool))
@@ -169,7 +171,7 @@ def check_needs(sampler: Sampler, reference: object | None, classifier: Classifi
         describe(classifier)
 
 
-def _resolved(images: ImageSet | ResolvedImages | Path | str, world_size: int) -> ResolvedImages:
+def _resolve(images: ImageSet | ResolvedImages | Path | str, world_size: int) -> ResolvedImages:
     """What was found; several processes have had it prepared by one of them."""
     if isinstance(images, ResolvedImages):
         return images

@@ -49,15 +49,16 @@ class AnyPool(DiskPool):
         """
         return sniff(self.path, self.layout)
 
-    def reader(self, found: FoundLayout) -> DiskPool:
+    def reader(self, found: FoundLayout | None = None) -> DiskPool:
         """The set of the layout that was found.
 
         Args:
-            found: What `found` gave.
+            found: What `found` gave; none looks for it.
 
         Raises:
-            PoolError: If the layout has no such split or setting.
+            PoolError: If nothing is there, no layout fits, or the layout has no such split or setting.
         """
+        found = self.found() if found is None else found
         reader = found.layout.reader(found.path, self.classes, self.class_names)
         settings = dict(self.settings or {})
         if self.split is not None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from PIL import Image
 
 from semdd_lightning.data import Augmentation, FolderImages, PoolDataModule, TrainingImages
 from semdd_lightning.errors import ClassListError, RunError, SelectionError, TooFewImagesError
-from semdd_lightning.pools import ClassFolders, Pool
+from semdd_lightning.pools import AnyPool, ClassFolders
 from semdd_lightning.prior import OpenClipPrior
 from semdd_lightning.selection import Random
 
@@ -48,25 +49,45 @@ def test_the_trainer_serves_the_selected_images_with_their_labels(
     assert [len(batch.labels) for batch in batches] == [4, 2]
 
 
-def test_the_pool_is_indexed_once_before_setup_where_the_cache_is_asked_to_be(
+def test_every_set_is_found_once_and_read_once_in_a_fit(
     coloured_pool: Path,
     tiny_clip_dir: Path,
     served_batches: Served,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    reads: list[tuple[Path, Path | None]] = []
-    read = ClassFolders.read
+    calls: Counter[str] = Counter()
 
-    def note(reader: ClassFolders, cache_dir: Path | None = None) -> Pool:
-        reads.append((Path(reader.path), cache_dir))
-        return read(reader, cache_dir)
+    def count(module: str, name: str) -> None:
+        function = getattr(import_module(f"semdd_lightning.pools.{module}"), name)
 
-    monkeypatch.setattr(ClassFolders, "read", note)
+        def counted(*args: object, **options: object) -> object:
+            calls[name] += 1
+            return function(*args, **options)
+
+        monkeypatch.setattr(f"semdd_lightning.pools.{module}.{name}", counted)
+
+    count("any_pool", "sniff")
+    count("class_folders", "class_folder_names")
+    count("image_set", "with_imagenet_names")
+    count("image_set", "index_images")
     monkeypatch.setattr("semdd_lightning.pools.index_cache._RECENT_NS", 0)
-    data = _data(coloured_pool, tiny_clip_dir, num_workers=0, cache_dir=tmp_path / "cache")
+    data = PoolDataModule(
+        AnyPool(coloured_pool),
+        OpenClipPrior(str(tiny_clip_dir)),
+        ipc=2,
+        num_classes=3,
+        image_size=16,
+        passes=2,
+        augmentation=PLAIN,
+        reference=AnyPool(coloured_pool),
+        validation=AnyPool(coloured_pool, held_out=2, part="held_out"),
+        num_workers=0,
+        cache_dir=tmp_path / "cache",
+    )
     served_batches(data)
-    assert reads == [(coloured_pool, tmp_path / "cache")]
+    assert calls == {"sniff": 3, "class_folder_names": 3, "with_imagenet_names": 3, "index_images": 2}
+    assert data.split_sizes()["validation"] == 6
     assert data.selected is not None
     assert data.selected.seconds["index"] > 0
     assert len(list((tmp_path / "cache/index").glob("*.index"))) == 1

@@ -89,7 +89,13 @@ def test_a_description_is_what_configs_hold(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     assert describe(ClassFolders(Path("pool"))) == {
         "class_path": "semdd_lightning.pools.ClassFolders",
-        "init_args": {"path": str(tmp_path / "pool"), "classes": None, "class_names": None},
+        "init_args": {
+            "path": str(tmp_path / "pool"),
+            "classes": None,
+            "class_names": None,
+            "held_out": 0,
+            "part": "rest",
+        },
     }
 
 

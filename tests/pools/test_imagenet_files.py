@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.datasets import imagenet_names
 from semdd_lightning.errors import ClassListError, PoolError
 from semdd_lightning.pools.imagenet_files import ImageNetFiles
 from tests.layout_makers import MAKERS, PER_CLASS, WNIDS, shown_classes, write
@@ -29,7 +30,7 @@ def test_training_images(root: Path) -> None:
     pool = ImageNetFiles(root).read()
     assert list(pool.paths) == [f"{w}/{w}_{i}.JPEG" for w in WNIDS for i in range(PER_CLASS)]
     assert pool.labels.tolist() == shown_classes(pool)
-    assert pool.registry == ClassRegistry(WNIDS, WNIDS, WNIDS)
+    assert pool.registry == ClassRegistry(imagenet_names(WNIDS), WNIDS, WNIDS)
 
 
 def test_flat_validation_images_are_labelled_by_the_devkit(root: Path) -> None:
@@ -40,7 +41,7 @@ def test_flat_validation_images_are_labelled_by_the_devkit(root: Path) -> None:
     assert pool.labels.tolist() == shown_classes(pool)
     shutil.rmtree(root / "train")
     assert reader.read().labels.tolist() == shown_classes(pool)
-    assert reader.registry() == ClassRegistry(WNIDS, WNIDS, WNIDS)
+    assert reader.registry() == ClassRegistry(imagenet_names(WNIDS), WNIDS, WNIDS)
 
 
 def test_sorted_validation_images_need_no_devkit(root: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.datasets import imagenet_names
 from semdd_lightning.errors import ClassListError, PoolError
 from semdd_lightning.pools.tiny_imagenet_files import TinyImageNetFiles
 from tests.layout_makers import MAKERS, PER_CLASS, WNIDS, shown_classes, write
@@ -23,7 +24,7 @@ def test_classes_are_the_sorted_wnids_with_their_first_words(root: Path) -> None
     (root / "wnids.txt").unlink()
     assert TinyImageNetFiles(root).registry() == registry
     (root / "words.txt").unlink()
-    assert TinyImageNetFiles(root).registry().names == WNIDS
+    assert TinyImageNetFiles(root).registry().names == imagenet_names(WNIDS)
 
 
 def test_training_images(root: Path) -> None:

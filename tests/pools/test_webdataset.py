@@ -86,13 +86,14 @@ def test_a_name_that_is_no_folder_name_is_numbered(tmp_path: Path) -> None:
 
 
 def test_labels_in_json(tmp_path: Path) -> None:
-    records = [{"caption": "x", "label": i, "wnid": f"n0000000{i}"} for i in (1, 0)]
+    wnids = ("n01440764", "n01443537")
+    records = [{"caption": "x", "label": i, "wnid": wnids[i]} for i in (1, 0)]
     members: dict[str, bytes] = {"dataset_info.json": b'{"version": 1}'}
     for i, record in enumerate(records):
         members |= {f"{i}.json": json.dumps(record).encode(), f"{i}.jpg": noise(i)}
     shard = write_tar(tmp_path / "x.tar", members)
     assert TarShards(shard).read().paths == ("0/x-1.jpg", "1/x-0.jpg")
-    assert TarShards(shard, label_key="wnid").read().paths == ("n00000000/x-1.jpg", "n00000001/x-0.jpg")
+    assert TarShards(shard, label_key="wnid").read().paths == ("n01440764/x-1.jpg", "n01443537/x-0.jpg")
     with pytest.raises(
         PoolError, match=r"a \.json member with a class .* found none for 2 of 2, as '0\.jpg'"
     ):
@@ -293,7 +294,7 @@ def test_a_member_that_climbs_out_stops_everything(tmp_path: Path) -> None:
 # How it is read
 
 
-def test_check_reads_headers_once_and_no_image(shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_headers_are_read_once_and_no_image(shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Path] = []
 
     def counted(shard: Path, labels: LabelFinder) -> TarMembers:
@@ -302,8 +303,8 @@ def test_check_reads_headers_once_and_no_image(shards: Path, monkeypatch: pytest
 
     monkeypatch.setattr("semdd_lightning.pools.tars.index.read_members", counted)
     monkeypatch.setattr(TarSource, "read", lambda *_: pytest.fail("an image was read"))
-    TarShards(shards).check()
-    TarShards(shards).listing()
+    found = TarShards(shards).resolve()
+    assert (len(found.registry), len(found.listing)) == (3, 12)
     assert read == sorted(shards.iterdir())
 
 

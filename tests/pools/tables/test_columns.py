@@ -25,7 +25,7 @@ def test_texts_wnids_and_categories_are_labels(tmp_path: Path) -> None:
         {"jpg": IMAGES, "caption": list("abcdefgh"), "class": pa.array(wnids).dictionary_encode()}
     )
     reader = ParquetImages(write_table(tmp_path / "f.parquet", table))
-    assert reader.registry().wnids == ("n00000000", "n00000001", "n00000002")
+    assert reader.resolve().classes.wnids == ("n00000000", "n00000001", "n00000002")
     assert reader.listing().labels.tolist() == sorted(LABELS)
     assert reader.listing().paths[0] == "n00000000/f-1.png"
     assert ParquetImages(reader.path, label_column="caption").registry().names == tuple("abcdefgh")
