@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import PoolError
+from semdd_lightning.pools.hub import hub_name, local_path
 from semdd_lightning.pools.image_set import DiskPool, Found, ImageSet
 from semdd_lightning.pools.layouts import AUTO
 from semdd_lightning.pools.sniffing import FoundLayout, sniff
@@ -24,7 +25,8 @@ class AnyPool(DiskPool):
     """A pool of any known layout on disk.
 
     Args:
-        path: The pool, or a folder that only wraps it; for tar shards also a pattern.
+        path: The pool, or a folder that only wraps it; for tar shards also a pattern; for a data set on the
+            Hugging Face hub ``hf://user/name``, or a folder of it, ``hf://user/name/data``.
         classes: Class list: a ``.txt`` (one class a line) or ``.csv`` file
             (``name,folder,wnid,teacher_index``), or the name of a data set, as `imagenette`.
         class_names: The class list written out, in class order: a name, a wnid, or ``wnid name`` each.
@@ -41,13 +43,21 @@ class AnyPool(DiskPool):
     split: str | None = None
     settings: Mapping[str, Any] | None = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "path", hub_name(self.path) or Path(self.path))
+
+    def prepare(self) -> None:
+        """Fetch a data set of the hub that is not on this machine yet."""
+        local_path(self.path)
+
     def found(self) -> FoundLayout:
         """The layout, where it begins, and by what it was recognised.
 
         Raises:
             PoolError: If nothing is there, or no layout fits.
         """
-        return sniff(self.path, self.layout)
+        return sniff(local_path(self.path), self.layout)
 
     def reader(self, found: FoundLayout | None = None) -> DiskPool:
         """The set of the layout that was found.

@@ -176,7 +176,7 @@ class DiskPool(ImageSet):
             Give it or `classes`, not both.
     """
 
-    path: Path
+    path: Path | str
     classes: Path | str | None = None
     class_names: tuple[str, ...] | None = None
 

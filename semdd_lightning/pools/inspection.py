@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semdd_lightning.pools.any_pool import AnyPool
+from semdd_lightning.pools.hub import hub_name
 from semdd_lightning.pools.index import index_images
 from semdd_lightning.pools.listing import Listing
 from semdd_lightning.pools.pool import NEAR_CONSTANT, Pool
@@ -91,7 +92,7 @@ def inspect_pool(pool: AnyPool, cache_dir: Path | None = None) -> PoolInspection
     duplicates = {p: r.removeprefix(_DUPLICATE) for p, r in reasons.items() if r.startswith(_DUPLICATE)}
     flat = np.flatnonzero(images.traits.contrasts < NEAR_CONSTANT)
     return PoolInspection(
-        path=str(Path(pool.path).expanduser().absolute()),
+        path=hub_name(pool.path) or str(Path(pool.path).expanduser().absolute()),
         layout=found.layout.name,
         evidence=found.evidence,
         begins_in=str(found.path),
