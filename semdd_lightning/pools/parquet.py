@@ -68,7 +68,7 @@ class ParquetImages(DiskPool):
         lengths = [len(shard) for shard in table.shards]
         shard_of = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)[kept]
         row_of = np.concatenate([np.arange(length) for length in lengths])[kept]
-        warn_of_rereading(table.shards, shard_of, row_of, self.path)
+        warn_of_rereading(table.shards, shard_of, row_of, Path(self.path))
         stamps = np.stack([file_stamp(shard.path) for shard in table.shards])[shard_of]
         if table.beside is not None:
             for row, path in enumerate(table.beside.take(kept)):
