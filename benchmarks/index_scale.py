@@ -187,15 +187,13 @@ def measure(pool: Path, cache: Path) -> Measured:
         cache: Root of the cache.
     """
     from semdd_lightning.pools import ClassFolders
-    from semdd_lightning.pools.index import index_images
 
     imports = peak_mib()
-    reader = ClassFolders(pool)
     start, cpu_start = time.perf_counter(), time.process_time()
-    registry = reader.registry()
-    listing = reader.listing(registry)
+    resolved = ClassFolders(pool).resolve()
+    listing = resolved.listing
     listed = time.perf_counter()
-    found = index_images(listing, registry, cache)
+    found = resolved.read(cache)
     done, cpu_done = time.perf_counter(), time.process_time()
     columns = [found.labels, found.rows, *vars(found.traits).values(), found.paths.column]
     return Measured(

@@ -137,9 +137,12 @@ def _reader(description: dict[str, Any] | None) -> ClassFolders | dict[str, Any]
     if description is None or str(description.get("class_path")).rpartition(".")[2] != ClassFolders.__name__:
         return description
     arguments = description.get("init_args")
-    known = isinstance(arguments, dict) and arguments.keys() <= {"path", "classes", "class_names"}
-    if not isinstance(arguments, dict) or not known:
+    if not isinstance(arguments, dict):
         return description  # what is wrong with it is said where it is built
+    whole = {"held_out": 0, "part": "rest"}
+    asked = {name for name, value in arguments.items() if name not in whole or value != whole[name]}
+    if not asked <= {"path", "classes", "class_names"}:
+        return description
     path, classes, names = (arguments.get(key) for key in ("path", "classes", "class_names"))
     plain = isinstance(path, str) and isinstance(classes, str | None) and isinstance(names, list | None)
     if not plain or not all(isinstance(name, str) for name in names or ()):

@@ -29,8 +29,6 @@ class DatasetImages(ImageSet):
             ImageNet are taken out of ImageNet's.
         split: the images for training or those for testing.
         download: fetch what is missing, where that can be had without an account and checked by a hash.
-        held_out: this many images at the end of each class count as held out; 0 keeps the split whole.
-        part: which part of the split to take, what was held out or the rest.
     """
 
     dataset: str
@@ -53,11 +51,7 @@ class DatasetImages(ImageSet):
             self._fetch()
 
     def find(self, default: ClassRegistry | None = None) -> Found:
-        """The data set's classes in their order, whatever the default.
-
-        Raises:
-            DataError: if it is not there; says what to place where.
-        """
+        """The data set's classes in their order, whatever the default."""
         spec, split = self._spec, self.split
         folder: Literal["train", "val"] = "train" if split == "train" else "val"
         if spec.layout == "digits":
@@ -142,8 +136,6 @@ class DigitsImages(ImageSet):
     Args:
         split: which half.
         image_size: pixels a side.
-        held_out: this many images at the end of each class count as held out; 0 keeps the split whole.
-        part: which part of the split to take, what was held out or the rest.
     """
 
     split: Literal["train", "test"] = "test"

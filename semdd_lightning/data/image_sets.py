@@ -26,8 +26,6 @@ class FolderImages(ClassFolders):
         classes: class list (.txt or .csv) or the name of a data set, as `imagenette`; none reads the folders
             by the classes of the pool.
         class_names: the classes in order, in place of a class list file.
-        held_out: this many images at the end of each class count as held out; 0 keeps the split whole.
-        part: which part of the split to take, what was held out or the rest.
     """
 
 
@@ -37,8 +35,6 @@ class PoolImages(ImageSet):
 
     Args:
         pool: the other set.
-        held_out: this many images at the end of each class count as held out; 0 keeps the split whole.
-        part: which part of the split to take, what was held out or the rest.
     """
 
     pool: ImageSet
@@ -64,11 +60,7 @@ class UnlabelledImages(ImageSet):
     path: Path
 
     def find(self, default: ClassRegistry | None = None) -> Found:
-        """The default classes, of which the images themselves say nothing; their class index is -1.
-
-        Raises:
-            DataError: if the folder is not there, or nobody knows the classes.
-        """
+        """The default classes, of which the images themselves say nothing; their class index is -1."""
         folder = Path(self.path).expanduser().absolute()
         if not folder.is_dir():
             msg = f"Expected a folder of images at {folder}, found none; correct it."

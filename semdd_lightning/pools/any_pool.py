@@ -27,10 +27,6 @@ class AnyPool(DiskPool):
     Args:
         path: The pool, or a folder that only wraps it; for tar shards also a pattern; for a data set on the
             Hugging Face hub ``hf://user/name``, or a folder of it, ``hf://user/name/data``.
-        classes: Class list: a ``.txt`` (one class a line) or ``.csv`` file
-            (``name,folder,wnid,teacher_index``), or the name of a data set, as `imagenette`.
-        class_names: The class list written out, in class order: a name, a wnid, or ``wnid name`` each.
-            Give it or `classes`, not both.
         layout: Name of the layout; `auto` recognises it by the names of folders and files.
         split: Split to read, as the layout's reader names it: `train` or `test` of CIFAR, `train` or `val` of
             ImageNet and Tiny-ImageNet, any of a Hugging Face data set; none takes the reader's own choice,
@@ -87,15 +83,7 @@ class AnyPool(DiskPool):
         return next((split for split in splits if split != "train"), None)
 
     def find(self, default: ClassRegistry | None = None) -> Found:
-        """What the layout's own reader finds.
-
-        Args:
-            default: Classes to read the pool by where there is no class list.
-
-        Raises:
-            PoolError: If no layout fits, or the pool is malformed.
-            ClassListError: If the pool and the class list do not fit together.
-        """
+        """What the layout's own reader finds."""
         found = self.found()
         if found.wrappers:
             _log.info("The pool begins in %s: %s.", found.path, found.evidence)

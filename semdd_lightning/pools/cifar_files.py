@@ -42,13 +42,7 @@ class CifarFiles(DiskPool):
     split: Literal["train", "test"] = "train"
 
     def find(self, default: ClassRegistry | None = None) -> Found:
-        """CIFAR's own classes in their order, or in that of the class list; `default` is not needed.
-
-        Raises:
-            PoolError: If folder or file of class names are missing, or it is the binary version; when the
-                images are listed, also if a file is not the official one.
-            ClassListError: If the class list does not hold CIFAR's classes.
-        """
+        """CIFAR's own classes in their order, or in that of the class list; `default` is not needed."""
         folder = cifar_folder(self._existing())
         names, listed = cifar_class_names(folder), self._class_list()
         if listed is None:

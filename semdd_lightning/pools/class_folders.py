@@ -34,23 +34,10 @@ class ClassFolders(DiskPool):
 
     Args:
         path: The folder that holds the class folders.
-        classes: Class list: a ``.txt`` (one class a line) or ``.csv`` file
-            (``name,folder,wnid,teacher_index``), or the name of a data set, as `imagenette`.
-        class_names: The class list written out, in class order: a name, a wnid, or ``wnid name`` each.
-            Give it or `classes`, not both.
     """
 
     def find(self, default: ClassRegistry | None = None) -> Found:
-        """The class folders, each of which holds images.
-
-        Args:
-            default: Classes to read the folders by where the set has no class list of its own.
-
-        Raises:
-            PoolError: If `path` is missing, no folder, empty, holds no class folders, or a class folder
-                holds no image files.
-            ClassListError: If the class list cannot be read or does not fit the folders.
-        """
+        """The class folders, each of which holds images."""
         root = require_folder(self._existing())
         folders = class_folder_names(root)
         if self._class_list() is None and are_splits(folders):

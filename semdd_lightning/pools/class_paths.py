@@ -19,8 +19,7 @@ def class_paths(registry: ClassRegistry, labels: NDArray[np.int64], names: Strin
         labels: Class index of each image, shape ``(N,)``.
         names: Name of each image, ``(N,)``.
     """
-    folders = pa.array(registry.folders, pa.large_string()).take(pa.array(labels))
-    return Strings(_joined(folders, names.column, "/"))
+    return Strings.joined(Strings(registry.folders).take(labels), "/", names)
 
 
 def numbered_names(stem: str, rows: NDArray[np.int64], count: int, suffix: str | Strings) -> Strings:
@@ -36,11 +35,4 @@ def numbered_names(stem: str, rows: NDArray[np.int64], count: int, suffix: str |
         suffix: What the names end in, or what each does.
     """
     padded = pc.utf8_lpad(pa.array(rows).cast(pa.large_string()), len(str(max(count - 1, 0))), "0")
-    return Strings(_joined(f"{stem}-", padded, suffix if isinstance(suffix, str) else suffix.column, ""))
-
-
-def _joined(*texts: pa.Array | str) -> pa.Array:
-    """Columns and single texts put together row by row, the last of them between the others."""
-    return pc.binary_join_element_wise(
-        *(pa.scalar(text, pa.large_string()) if isinstance(text, str) else text for text in texts)
-    )
+    return Strings.joined(f"{stem}-", Strings(padded), suffix)

@@ -10,11 +10,10 @@ from pathlib import Path
 from stat import S_ISREG
 
 import numpy as np
-import pyarrow as pa
 
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.listing import FileSource, Listing
-from semdd_lightning.pools.strings import Strings
+from semdd_lightning.pools.strings import GrowingStrings
 from semdd_lightning.progress import image_progress
 
 IMAGE_SUFFIXES = frozenset(
@@ -24,7 +23,6 @@ IMAGE_SUFFIXES = frozenset(
 _SUFFIXES = tuple(IMAGE_SUFFIXES)
 _SYSTEM_FOLDERS = ("__MACOSX", "@eaDir", "lost+found")  # of macOS archives, Synology and ext file systems
 _log = logging.getLogger(__name__)
-_BLOCK = 8_192  # files that are objects at a time, before they go into a column
 
 
 def is_pool_folder(name: str) -> bool:
@@ -119,8 +117,7 @@ class _Rows:
     """Files as they are found, in columns but for the last few."""
 
     def __init__(self) -> None:
-        self._recent: list[str] = []
-        self._paths: list[pa.Array] = []
+        self._paths = GrowingStrings()
         self._numbers = array("q")  # label, size, mtime and ctime of each file, one after the other
         self._problems: dict[int, str] = {}
 
@@ -141,14 +138,11 @@ class _Rows:
         if problem is not None:
             self._problems[len(self._numbers) // 4] = f"unreadable: {problem}"
         self._numbers.extend((label, size, mtime, ctime))
-        self._recent.append(shown)
-        if len(self._recent) == _BLOCK:
-            self._store()
+        self._paths.append(shown)
 
     def listing(self, root: Path) -> Listing:
         """All files, sorted by path."""
-        self._store()
-        paths = Strings(pa.chunked_array(self._paths, pa.large_string()))
+        paths = self._paths.finish()
         order = paths.order()
         paths = paths.take(order)
         numbers = np.array(self._numbers, dtype=np.int64).reshape(-1, 4)[order]
@@ -157,10 +151,6 @@ class _Rows:
         problems = {int(places[row]): problem for row, problem in self._problems.items()}
         stamps = np.ascontiguousarray(numbers[:, 1:])
         return Listing(root, paths, numbers[:, 0].copy(), stamps, FileSource(root, paths), problems)
-
-    def _store(self) -> None:
-        self._paths.append(pa.array(self._recent, pa.large_string()))
-        self._recent = []
 
 
 def _image_entries(folder: Path, seen: set[tuple[int, int]], root: Path) -> Iterator[os.DirEntry[str]]:

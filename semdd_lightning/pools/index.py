@@ -108,11 +108,8 @@ def _excluded(listing: Listing, examined: Examined, first: NDArray[np.int64]) ->
     """Unusable images, and those that are the same as the `first` of their class."""
     twin = first != np.arange(len(first))
     rows = np.flatnonzero(twin | (examined.codes != USABLE))
-    unusable = examined.reasons_of(rows).column
-    originals = listing.paths.take(first[rows]).column
-    start, nothing = (pa.scalar(text, pa.large_string()) for text in ("duplicate of ", ""))
-    duplicate = pc.binary_join_element_wise(start, originals, nothing)
-    reasons = pc.if_else(pa.array(twin[rows]), duplicate, unusable)
+    duplicate = Strings.joined("duplicate of ", listing.paths.take(first[rows]))
+    reasons = pc.if_else(pa.array(twin[rows]), duplicate.column, examined.reasons_of(rows).column)
     return ExcludedImages(listing.paths.take(rows), listing.labels[rows], Strings(reasons))
 
 

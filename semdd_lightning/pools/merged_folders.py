@@ -23,10 +23,6 @@ class MergedFolders(DiskPool):
 
     Args:
         path: The folder that holds the parts.
-        classes: Class list: a ``.txt`` (one class a line) or ``.csv`` file
-            (``name,folder,wnid,teacher_index``), or the name of a data set, as `imagenette`.
-        class_names: The class list written out, in class order: a name, a wnid, or ``wnid name`` each.
-            Give it or `classes`, not both.
         parts: The parts to merge, by folder name; by default all folders whose name is the same but for a
             number at its end.
     """
@@ -34,16 +30,7 @@ class MergedFolders(DiskPool):
     parts: tuple[str, ...] | None = None
 
     def find(self, default: ClassRegistry | None = None) -> Found:
-        """The class folders that all parts have, each of which holds images.
-
-        Args:
-            default: Classes to read the folders by where the set has no class list of its own.
-
-        Raises:
-            PoolError: If `path` or a part is missing, a part lacks a class that another has, or a class
-                folder holds no image files.
-            ClassListError: If the class list cannot be read or does not fit the folders.
-        """
+        """The class folders that all parts have, each of which holds images."""
         root, parts = self._root(), self.found_parts()
         classes = resolve_classes(_class_folders(root, parts), self._class_list(default))
         for part in parts:

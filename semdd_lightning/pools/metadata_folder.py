@@ -9,7 +9,6 @@ from pathlib import Path
 from stat import S_ISREG
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
@@ -40,10 +39,6 @@ class MetadataFolder(DiskPool):
 
     Args:
         path: The folder that holds the table, or the folders of splits that do.
-        classes: Class list: a ``.txt`` (one class a line) or ``.csv`` file
-            (``name,folder,wnid,teacher_index``), or the name of a data set, as `imagenette`.
-        class_names: The class list written out, in class order: a name, a wnid, or ``wnid name`` each.
-            Give it or `classes`, not both.
         label_column: Name of the column of labels; by default the one called label, labels, class,
             class_name or category.
         split: Folder of the split to read where there are several, as `train`.
@@ -53,15 +48,7 @@ class MetadataFolder(DiskPool):
     split: str | None = None
 
     def find(self, default: ClassRegistry | None = None) -> Found:
-        """The labels of a sound table; without a class list the classes are those that occur.
-
-        Args:
-            default: Classes to read the labels by where the set has no class list of its own.
-
-        Raises:
-            PoolError: If there is no table, or it is malformed or names files elsewhere.
-            ClassListError: If labels and class list do not fit, or a class has no image.
-        """
+        """The labels of a sound table; without a class list the classes are those that occur."""
         table = self._table()
         classes = table.stated.registry(self._class_list(default))
         return classes, lambda: self._list(table, classes)
@@ -83,8 +70,7 @@ class MetadataFolder(DiskPool):
         content = read_metadata(file)
         files = file_names(content, file)
         if file.parent != root:
-            folder, slash = (pa.scalar(text, pa.large_string()) for text in (file.parent.name, "/"))
-            files = Strings(pc.binary_join_element_wise(folder, files.column, slash))
+            files = Strings.joined(f"{file.parent.name}/", files)
         kept = _rows_of_split(files, self.split, file)
         column = label_column(content.schema, self.label_column, file, by_type=False)
         labels = content.column(column).take(kept)

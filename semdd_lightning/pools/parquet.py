@@ -31,10 +31,6 @@ class ParquetImages(DiskPool):
 
     Args:
         path: A ``.parquet`` file, a folder of them, or a pattern as ``data/train-*.parquet``.
-        classes: Class list: a ``.txt`` (one class a line) or ``.csv`` file
-            (``name,folder,wnid,teacher_index``), or the name of a data set, as `imagenette`.
-        class_names: The class list written out, in class order: a name, a wnid, or ``wnid name`` each.
-            Give it or `classes`, not both.
         image_column: Name of the column of images; by default the one column that holds bytes.
         label_column: Name of the column of labels; by default the one that the metadata calls a class, else
             the one of a usual name, else the only one of numbers or texts.
@@ -46,15 +42,7 @@ class ParquetImages(DiskPool):
     split: str | None = None
 
     def find(self, default: ClassRegistry | None = None) -> Found:
-        """The labels of all rows; without a class list the metadata's classes, else the labels that occur.
-
-        Args:
-            default: Classes to read the labels by where the set has no class list of its own.
-
-        Raises:
-            PoolError: If there are no Parquet files, or they are damaged or lack a column.
-            ClassListError: If labels and class list do not fit, or a class has no image.
-        """
+        """The labels of all rows; without a class list the metadata's classes, else the labels that occur."""
         table = self._table()
         classes = table.stated.registry(self._class_list(default))
         return classes, lambda: self._list(table, classes)
@@ -92,10 +80,8 @@ class ParquetImages(DiskPool):
         beside = None
         if any(part.beside is not None for part in parts):
             empty = [Strings([""] * len(part.names)) for part in parts]
-            beside = _one_after_the_other(
-                [part.beside or none for part, none in zip(parts, empty, strict=True)]
-            )
-        of_images = _one_after_the_other([part.names for part in parts])
+            beside = Strings.concatenated([p.beside or none for p, none in zip(parts, empty, strict=True)])
+        of_images = Strings.concatenated([part.names for part in parts])
         return _Table(tuple(part.shard for part in parts), image, stated, of_images, beside)
 
     def _place(self) -> Path:
@@ -120,10 +106,6 @@ class _Table:
     stated: StatedLabels
     names: Strings
     beside: Strings | None
-
-
-def _one_after_the_other(parts: list[Strings]) -> Strings:
-    return Strings(pa.chunked_array([part.column for part in parts]))
 
 
 def _require_alike(

@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+_PIECE = 8_192  # texts that are objects at a time
+
 
 class Strings(Sequence[str]):
     """A read-only sequence of texts, held as one Arrow column.
@@ -30,6 +32,22 @@ class Strings(Sequence[str]):
         if not isinstance(texts, pa.Array):
             texts = pa.array(list(texts), pa.large_string())
         self.column = texts.cast(pa.large_string())
+
+    @classmethod
+    def joined(cls, *texts: Strings | str) -> Strings:
+        """Columns, and single texts that are the same in every row, put together row by row.
+
+        >>> Strings.joined("a-", Strings(["1", "2"]), ".png")
+        Strings('a-1.png', 'a-2.png')
+        """
+        kind = pa.large_string()
+        parts = [pa.scalar(text, kind) if isinstance(text, str) else text.column for text in texts]
+        return cls(pc.binary_join_element_wise(*parts, pa.scalar("", kind)))
+
+    @classmethod
+    def concatenated(cls, columns: Sequence[Strings]) -> Strings:
+        """The texts of at least one column, one column after the other."""
+        return cls(pa.chunked_array([texts.column for texts in columns]))
 
     @overload
     def __getitem__(self, index: int) -> str: ...
@@ -72,8 +90,40 @@ class Strings(Sequence[str]):
         order: NDArray[np.uint64] = pc.sort_indices(self.column).to_numpy()
         return order.astype(np.int64)
 
+    def repeated(self) -> Strings:
+        """The texts that stand more than once, each of them once.
+
+        >>> Strings(["a", "b", "a"]).repeated()
+        Strings('a')
+        """
+        counts = self.column.value_counts()
+        return Strings(counts.filter(pc.greater(counts.field("counts"), 1)).field("values"))
+
     def positions(self, texts: Strings) -> NDArray[np.int64]:
         """For each of `texts` its row here, -1 where it is missing."""
         found = pc.index_in(texts.column, value_set=self.column)
         rows: NDArray[np.int32] = pc.fill_null(found, -1).to_numpy(zero_copy_only=False)
         return rows.astype(np.int64)
+
+
+class GrowingStrings:
+    """Collects texts in pieces of a column, so that a million of them are never a million objects."""
+
+    def __init__(self) -> None:
+        self._pieces: list[pa.Array] = []
+        self._recent: list[str] = []
+
+    def append(self, text: str) -> None:
+        """Add one at the end."""
+        self._recent.append(text)
+        if len(self._recent) == _PIECE:
+            self._store()
+
+    def finish(self) -> Strings:
+        """All of them."""
+        self._store()
+        return Strings(pa.chunked_array(self._pieces))
+
+    def _store(self) -> None:
+        self._pieces.append(pa.array(self._recent, pa.large_string()))
+        self._recent = []

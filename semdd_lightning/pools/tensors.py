@@ -39,10 +39,6 @@ class TensorFile(DiskPool):
     Args:
         path: A ``.pt``, ``.pth``, ``.npz`` or ``.npy`` file with images (and labels): the results of DC, DSA
             and DM, ``images_*.pt`` of MTT and DATM, a pair, or a dictionary of images and labels.
-        classes: Class list: a ``.txt`` (one class a line) or ``.csv`` file
-            (``name,folder,wnid,teacher_index``), or the name of a data set, as `imagenette`.
-        class_names: The class list written out, in class order: a name, a wnid, or ``wnid name`` each.
-            Give it or `classes`, not both.
         labels: A second file with the labels; by default those in `path`, else the file named alike, as
             ``labels_best.pt`` beside ``images_best.pt``.
         normalization: What the pixels were normalised by. `auto` knows pixels from 0 to 1 and 0 to 255 by
@@ -62,15 +58,7 @@ class TensorFile(DiskPool):
     experiment: int = 0
 
     def find(self, default: ClassRegistry | None = None) -> Found:
-        """The labels of all images; without a class list the classes are the numbers that occur.
-
-        Args:
-            default: Classes to read the labels by where the set has no class list of its own.
-
-        Raises:
-            PoolError: If the file cannot be read, would run code, or holds something else.
-            ClassListError: If labels and class list do not fit, or a class has no image.
-        """
+        """The labels of all images; without a class list the classes are the numbers that occur."""
         asked, path, second = self._asked_normalization(), self._file(), self._labels_file()
         images, labels = load_arrays(path, second, self.experiment)
         stated = _stated_labels(labels, len(images), str(second or path))

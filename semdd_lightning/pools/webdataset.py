@@ -34,10 +34,6 @@ class TarShards(DiskPool):
         path: A tar, a folder that holds tars, or a brace pattern, as ``shards/train-{000000..000146}.tar``
             or ``{a,b}.tar``; what follows a tar, as in ``pool.tar/ipc10``, is `below`. Compressed tars have
             to be decompressed first.
-        classes: Class list: a ``.txt`` (one class a line) or ``.csv`` file
-            (``name,folder,wnid,teacher_index``), or the name of a data set, as `imagenette`.
-        class_names: The class list written out, in class order: a name, a wnid, or ``wnid name`` each.
-            Give it or `classes`, not both.
         labels: Where the class of an image stands: in the sample's `cls`, `json` or `txt` member, or in the
             `folder` inside the tar; by default the first of cls, json and folder that is there.
         label_key: Key of the class in ``.json`` members; by default the first of label, class, cls, target,
@@ -55,16 +51,7 @@ class TarShards(DiskPool):
     num_samples: int | None = None
 
     def find(self, default: ClassRegistry | None = None) -> Found:
-        """The classes that the labels, or the folders in the tars, name; only headers and labels are read.
-
-        Args:
-            default: Classes to read the labels by where the set has no class list of its own.
-
-        Raises:
-            PoolError: If shards are missing, compressed, cut off, malformed or hold another number of samples
-                than stated, or if an image has no class.
-            ClassListError: If the class list cannot be read or does not fit the labels.
-        """
+        """The classes that the labels, or the folders in the tars, name; only headers and labels are read."""
         root, shards = find_shards(Path(self.path))
         stamps = np.stack([file_stamp(shard) for shard in shards])  # before they are read
         index = index_shards(root, shards, self._layout())

@@ -33,15 +33,7 @@ class WnidFiles(DiskPool):
     split: Literal["train", "val"] = "train"
 
     def find(self, default: ClassRegistry | None = None) -> Found:
-        """The classes of the list, or all wnids, sorted, with their names where the data set tells them.
-
-        Args:
-            default: Classes to choose by wnid where there is no class list; those without wnids are not used.
-
-        Raises:
-            PoolError: If the split, a class folder's images or the labels of flat images are missing.
-            ClassListError: If the class list asks for classes that are not there.
-        """
+        """The classes of the list, or all wnids, sorted, with their names where the data set tells them."""
         wnids = self._wnids()
         listed = self._class_list(default if default is not None and default.wnids is not None else None)
         if listed is None:

@@ -91,8 +91,7 @@ def file_names(content: pa.Table, table: Path) -> Strings:
         except ValueError as error:
             msg = f"{error} in {table}; correct it."
             raise PoolError(msg) from error
-    counts = pc.value_counts(names.column)
-    repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values").to_pylist()
+    repeated = names.repeated()
     if repeated:
         msg = f"Expected every file once in {table}, found {some_of(repeated)} again; remove the repetition."
         raise PoolError(msg)

@@ -25,8 +25,6 @@ from semdd_lightning.pools.tars.labels import LabelFinder, LabelKind
 from semdd_lightning.pools.tars.members import TarMembers, read_members
 from semdd_lightning.pools.tars.rows import (
     TarRows,
-    joined_columns,
-    joined_texts,
     rows_by_folder,
     rows_by_label,
     sample_keys,
@@ -109,7 +107,7 @@ def index_shards(root: Path, shards: Sequence[Path], layout: TarLayout) -> TarIn
             rows_by_label(shard, shard_name(root, shard), of_shard, kind, layout.image)
             for shard, of_shard in zip(shards, members, strict=True)
         ]
-    texts = joined_columns([of_shard.labels for of_shard in rows])
+    texts = Strings.concatenated([of_shard.labels for of_shard in rows])
     if kind == "folder":
         labels = labels_from_column(pa.chunked_array([texts.column]), f"the folders of {root}")
         read_as_folders(labels.names, None, labels.place)
@@ -149,7 +147,7 @@ def _refuse_dots(members: TarMembers, root: Path) -> None:
 
 def _in_path_order(shards: Sequence[Path], rows: Sequence[TarRows], labels: StatedLabels) -> TarIndex:
     folders = Strings(folder_names(labels.names)).take(labels.codes)
-    paths = joined_texts(folders, "/", joined_columns([of_shard.names for of_shard in rows]))
+    paths = Strings.joined(folders, "/", Strings.concatenated([of_shard.names for of_shard in rows]))
     order = paths.order()
     paths = paths.take(order)
     samples = tuple(len(of_shard.names) for of_shard in rows)

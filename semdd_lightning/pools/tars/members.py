@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.files import is_image_name, printable
-from semdd_lightning.pools.strings import Strings
+from semdd_lightning.pools.strings import GrowingStrings, Strings
 from semdd_lightning.pools.tars.labels import LabelFinder
 from semdd_lightning.pools.tars.shards import COMPRESSIONS, compressed_message
 
@@ -140,33 +138,17 @@ def _add(
         columns.others.append(printable(name))
 
 
-class _Texts:
-    """Collects texts in Arrow pieces, so that a million of them are not a million objects."""
-
-    def __init__(self) -> None:
-        self._pieces: list[pa.Array] = []
-        self._recent: list[str] = []
-
-    def append(self, text: str) -> None:
-        self._recent.append(text)
-        if len(self._recent) == 4096:
-            self._flush()
-
-    def _flush(self) -> None:
-        self._pieces.append(pa.array(self._recent, pa.large_string()))
-        self._recent.clear()
-
-    def finish(self) -> Strings:
-        self._flush()
-        return Strings(pa.chunked_array(self._pieces))
-
-
 class _Columns:
     """The columns of `TarMembers` while they grow."""
 
     def __init__(self) -> None:
-        self.images, self.offsets, self.sizes, self.flaws = _Texts(), array("q"), array("q"), array("b")
-        self.labels: dict[str, tuple[_Texts, _Texts]] = {}
+        self.images, self.offsets, self.sizes, self.flaws = (
+            GrowingStrings(),
+            array("q"),
+            array("q"),
+            array("b"),
+        )
+        self.labels: dict[str, tuple[GrowingStrings, GrowingStrings]] = {}
         self.folders: set[str] = set()
         self.others: list[str] = []
         self.dotted: str | None = None
@@ -183,7 +165,7 @@ class _Columns:
             self.flaws.append(SPARSE if member.issparse() else GOOD)
 
     def add_label(self, key: str, ending: str, text: str) -> None:
-        keys, texts = self.labels.setdefault(ending, (_Texts(), _Texts()))
+        keys, texts = self.labels.setdefault(ending, (GrowingStrings(), GrowingStrings()))
         keys.append(printable(key))
         texts.append(printable(text))
 
@@ -206,12 +188,11 @@ class _Columns:
 
 
 def _refuse_repeats(names: Strings, ending: str, shard: Path) -> None:
-    counts = names.column.value_counts()
-    repeated = counts.filter(pc.greater(counts.field("counts"), 1))
-    if len(repeated):
+    repeated = names.repeated()
+    if repeated:
         msg = (
-            f"Expected every name in {shard} once, found {repeated[0]['values'].as_py() + ending!r} "
-            f"{repeated[0]['counts'].as_py()} times; make the tar again without the repetition."
+            f"Expected every name in {shard} once, found {repeated[0] + ending!r} "
+            f"{names.count(repeated[0])} times; make the tar again without the repetition."
         )
         raise PoolError(msg)
 

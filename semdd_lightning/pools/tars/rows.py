@@ -78,11 +78,11 @@ def rows_by_label(shard: Path, name: str, members: TarMembers, kind: LabelKind, 
     label_of = label_keys.positions(keys)
     _refuse_missing_labels(shard, images, label_of, kind)
     alone = np.flatnonzero(keys.positions(label_keys) < 0)
-    names = joined_columns([images, joined_texts(label_keys.take(alone), f".{kind}")])
+    names = Strings.concatenated([images, Strings.joined(label_keys.take(alone), f".{kind}")])
     nothing = np.zeros(len(alone), dtype=np.int64)
     return TarRows(
-        joined_texts(f"{name}-", names),
-        joined_columns([texts.take(label_of), texts.take(alone)]),
+        Strings.joined(f"{name}-", names),
+        Strings.concatenated([texts.take(label_of), texts.take(alone)]),
         np.append(members.offsets[rows], nothing),
         np.append(members.sizes[rows], nothing),
         np.append(members.flaws[rows], (nothing + NO_IMAGE).astype(np.int8)),
@@ -128,38 +128,14 @@ def rows_by_folder(root: Path, members: Sequence[TarMembers], below: str | None)
     return rows
 
 
-def joined_columns(columns: Sequence[Strings]) -> Strings:
-    """The texts of several columns, one column after the other.
-
-    Args:
-        columns: The columns, at least one.
-    """
-    return Strings(pa.chunked_array([texts.column for texts in columns]))
-
-
-def joined_texts(*texts: Strings | str) -> Strings:
-    """Columns and single texts put together row by row.
-
-    >>> joined_texts("a-", Strings(["1", "2"]), ".png")
-    Strings('a-1.png', 'a-2.png')
-
-    Args:
-        texts: At least one column, and texts that are the same in every row.
-    """
-    kind = pa.large_string()
-    parts = [pa.scalar(text, kind) if isinstance(text, str) else text.column for text in texts]
-    return Strings(pc.binary_join_element_wise(*parts, pa.scalar("", kind)))
-
-
 def _mask(column: pa.Array) -> NDArray[np.bool_]:
     return np.asarray(column.to_numpy(zero_copy_only=False), dtype=bool)
 
 
 def _refuse_several_images(shard: Path, images: Strings, keys: Strings) -> None:
-    counts = keys.column.value_counts()
-    several = counts.filter(pc.greater(counts.field("counts"), 1))
-    if len(several):
-        start = several[0]["values"].as_py() + "."
+    several = keys.repeated()
+    if several:
+        start = f"{several[0]}."
         found = [name for name in images if name.startswith(start)][:3]
         msg = (
             f"Expected one image in every sample of {shard}, found {' and '.join(found)}; name the ending of "
