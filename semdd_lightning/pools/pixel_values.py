@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from semdd_lightning.datasets import DATASETS
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.normalizations import (
     BYTES,
@@ -31,16 +32,9 @@ _EVEN_BRIGHTNESS = 0.03  # deviation of image means; CIFAR-10 has 0.14, its ZCA-
 _FEW_IMAGES = 10  # fewer say nothing about brightness
 
 # Data sets whose tensors are normalised in one way by all methods; CIFAR-100's are in two.
-_OF_DATA_SET = {
-    "cifar10": "cifar10",
-    "tiny_imagenet": "imagenet",
-    "imagenet1k": "imagenet",
-    "imagenet100": "imagenet",
-    "imagenette": "imagenet",
-    "imagenette_fastai": "imagenet",
-    "imagewoof": "imagenet",
-    "imagewoof_fastai": "imagenet",
-    "imageidc": "imagenet",
+_IMAGENET = DATASETS["imagenet1k"].normalization
+_OF_DATA_SET = {"cifar10": "cifar10"} | {
+    name: "imagenet" for name, spec in DATASETS.items() if spec.normalization.mean == _IMAGENET.mean
 }
 
 

@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from semdd_lightning.errors import PoolError
-from semdd_lightning.pools import files
 from semdd_lightning.pools.files import find_images, is_image_name, list_files, printable
 
 
@@ -69,7 +68,7 @@ def test_no_folders_and_folders_without_images(tmp_path: Path) -> None:
 
 
 def test_more_files_than_are_held_as_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "_BLOCK", 4)
+    monkeypatch.setattr("semdd_lightning.pools.strings._PIECE", 4)
     _touch(tmp_path, *(f"{c}/{i}.png" for c in "abc" for i in range(7)))
     (tmp_path / "b/dangling.png").symlink_to("nowhere")
     listing = list_files(tmp_path, [("c", 2), ("b", 1), ("a", 0)])
