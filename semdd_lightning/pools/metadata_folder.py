@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.classes.registry import some_of
 from semdd_lightning.errors import PoolError
-from semdd_lightning.pools.class_paths import class_paths
 from semdd_lightning.pools.files import find_images, printable
 from semdd_lightning.pools.image_set import DiskPool, Found
-from semdd_lightning.pools.listing import FileSource, Listing
+from semdd_lightning.pools.listing import FileSource
 from semdd_lightning.pools.splits import rows_of_split
-from semdd_lightning.pools.stated_labels import StatedLabels, labels_from_column, numbers_or_texts
+from semdd_lightning.pools.stated_images import Located, StatedImages
+from semdd_lightning.pools.stated_labels import labels_from_column, numbers_or_texts
 from semdd_lightning.pools.strings import Strings
 from semdd_lightning.pools.tables.columns import class_names, label_column
 from semdd_lightning.pools.tables.metadata import file_names, find_metadata, read_metadata
@@ -49,29 +49,13 @@ class MetadataFolder(DiskPool):
 
     def find(self, default: ClassRegistry | None = None) -> Found:
         """The labels of a sound table; without a class list the classes are those that occur."""
-        table = self._table()
-        classes = table.stated.registry(self._class_list(default))
-        return classes, lambda: self._list(table, classes)
-
-    def _list(self, table: _Table, classes: ClassRegistry) -> Listing:
-        """Every image that the table gives a label, as ``<class>/<file>``, also where its file is missing."""
-        root = self._root()
-        kept, labels = table.stated.labelled(classes, f"images of {table.file}")
-        _warn_of_unlisted(root, table)
-        paths = class_paths(classes, labels, table.files.take(kept))
-        order = paths.order()
-        files = table.files.take(kept[order])
-        stamps, problems = _look_at(root, files)
-        return Listing(root, paths.take(order), labels[order], stamps, FileSource(root, files), problems)
-
-    def _table(self) -> _Table:
         root = self._root()
         file = find_metadata(root, self.split)
         content = read_metadata(file)
-        files = file_names(content, file)
+        listed = file_names(content, file)
         if file.parent != root:
-            files = Strings.joined(f"{file.parent.name}/", files)
-        kept = _rows_of_split(files, self.split, file)
+            listed = Strings.joined(f"{file.parent.name}/", listed)
+        kept = _rows_of_split(listed, self.split, file)
         column = label_column(content.schema, self.label_column, file, by_type=False)
         labels = content.column(column).take(kept)
         stated = labels_from_column(
@@ -79,7 +63,15 @@ class MetadataFolder(DiskPool):
             f"column {column!r} of {file}",
             class_names(content.schema, column, file),
         )
-        return _Table(file, files, files.take(kept), stated)
+        files = listed.take(kept)
+
+        def locate(rows: NDArray[np.int64]) -> Located:
+            _warn_of_unlisted(root, file, listed)
+            asked = files.take(rows)
+            stamps, problems = _look_at(root, asked)
+            return stamps, FileSource(root, asked), problems
+
+        return StatedImages(root, stated, files, f"images of {file}", locate).found(self._class_list(default))
 
     def _root(self) -> Path:
         root = self._existing()
@@ -87,23 +79,6 @@ class MetadataFolder(DiskPool):
             msg = f"Expected {root} to be a folder of images with a table, found a file; give the folder."
             raise PoolError(msg)
         return root
-
-
-@dataclass(frozen=True, eq=False)
-class _Table:
-    """What a table says.
-
-    Args:
-        file: The table.
-        listed: Every file in it, relative to the pool's folder.
-        files: Those of the split.
-        stated: Label of each of these.
-    """
-
-    file: Path
-    listed: Strings
-    files: Strings
-    stated: StatedLabels
 
 
 def _rows_of_split(files: Strings, split: str | None, table: Path) -> NDArray[np.int64]:
@@ -134,15 +109,15 @@ def _look_at(root: Path, files: Strings) -> tuple[NDArray[np.int64], dict[int, s
     return stamps, problems
 
 
-def _warn_of_unlisted(root: Path, table: _Table) -> None:
-    images = find_images(table.file.parent)
+def _warn_of_unlisted(root: Path, table: Path, listed: Strings) -> None:
+    images = find_images(table.parent)
     found = Strings(printable(image.relative_to(root).as_posix()) for image in images)
-    unlisted = found.take(np.flatnonzero(table.listed.positions(found) < 0))
+    unlisted = found.take(np.flatnonzero(listed.positions(found) < 0))
     if len(unlisted):
         _log.warning(
             "%d image files in %s are not in %s and are ignored: %s.",
             len(unlisted),
             root,
-            table.file.name,
+            table.name,
             some_of(sorted(unlisted)),
         )

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import PoolError
-from semdd_lightning.pools.class_paths import class_paths
 from semdd_lightning.pools.image_set import DiskPool, Found
-from semdd_lightning.pools.listing import Listing
 from semdd_lightning.pools.stamps import file_stamp
-from semdd_lightning.pools.stated_labels import StatedLabels, labels_from_column
+from semdd_lightning.pools.stated_images import Located, StatedImages
+from semdd_lightning.pools.stated_labels import labels_from_column
 from semdd_lightning.pools.strings import Strings
 from semdd_lightning.pools.tables.columns import class_names, image_column, label_column
-from semdd_lightning.pools.tables.parquet_shards import Shard, find_shards, read_schema, read_shard
+from semdd_lightning.pools.tables.parquet_shards import ShardRows, find_shards, read_schema, read_shard
 from semdd_lightning.pools.tables.parquet_source import ParquetSource, stamp_with_file, warn_of_rereading
 
 
@@ -43,28 +45,6 @@ class ParquetImages(DiskPool):
 
     def find(self, default: ClassRegistry | None = None) -> Found:
         """The labels of all rows; without a class list the metadata's classes, else the labels that occur."""
-        table = self._table()
-        classes = table.stated.registry(self._class_list(default))
-        return classes, lambda: self._list(table, classes)
-
-    def _list(self, table: _Table, classes: ClassRegistry) -> Listing:
-        """Every image that has a label, named ``<class>/<file>-<row>`` with its format's suffix."""
-        kept, labels = table.stated.labelled(classes, f"rows of {self.path}")
-        paths = class_paths(classes, labels, table.names.take(kept))
-        order = paths.order()
-        kept = kept[order]
-        lengths = [len(shard) for shard in table.shards]
-        shard_of = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)[kept]
-        row_of = np.concatenate([np.arange(length) for length in lengths])[kept]
-        warn_of_rereading(table.shards, shard_of, row_of, Path(self.path))
-        stamps = np.stack([file_stamp(shard.path) for shard in table.shards])[shard_of]
-        if table.beside is not None:
-            for row, path in enumerate(table.beside.take(kept)):
-                stamps[row] = stamp_with_file(stamps[row], table.shards[shard_of[row]], path)
-        source = ParquetSource(table.shards, table.image, shard_of, row_of)
-        return Listing(self._place(), paths.take(order), labels[order], stamps, source)
-
-    def _table(self) -> _Table:
         place = self._place()
         folder, files = find_shards(place, self.split)
         schemas = [read_schema(file) for file in files]
@@ -74,38 +54,32 @@ class ParquetImages(DiskPool):
         for file, schema in zip(files, schemas, strict=True):
             _require_alike(file, schema, files[0], schemas[0], (image, label))
         parts = [read_shard(file, image, label, folder) for file in files]
-        labels = [chunk for part in parts for chunk in part.labels.chunks]
-        column = pa.chunked_array(labels, parts[0].labels.type)
+        column = pa.chunked_array([c for part in parts for c in part.labels.chunks], parts[0].labels.type)
         stated = labels_from_column(column, f"column {label!r} of {place}", names)
-        beside = None
-        if any(part.beside is not None for part in parts):
-            empty = [Strings([""] * len(part.names)) for part in parts]
-            beside = Strings.concatenated([p.beside or none for p, none in zip(parts, empty, strict=True)])
         of_images = Strings.concatenated([part.names for part in parts])
-        return _Table(tuple(part.shard for part in parts), image, stated, of_images, beside)
+        locate = partial(_locate, parts, image, Path(self.path))
+        return StatedImages(place, stated, of_images, f"rows of {self.path}", locate).found(
+            self._class_list(default)
+        )
 
     def _place(self) -> Path:
         """The absolute path or pattern."""
         return Path(self.path).expanduser().absolute()
 
 
-@dataclass(frozen=True, eq=False)
-class _Table:
-    """All of a pool but its images.
-
-    Args:
-        shards: The files, in order of their names.
-        image: Name of the column of images.
-        stated: Label of each row, the files' rows one after the other.
-        names: Name of each row's image.
-        beside: Path of each row's image, where some may lie beside the files.
-    """
-
-    shards: tuple[Shard, ...]
-    image: str
-    stated: StatedLabels
-    names: Strings
-    beside: Strings | None
+def _locate(parts: Sequence[ShardRows], image: str, place: Path, rows: NDArray[np.int64]) -> Located:
+    """Where the images of rows are, the files' rows counted one after the other."""
+    shards = tuple(part.shard for part in parts)
+    lengths = [len(shard) for shard in shards]
+    shard_of = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)[rows]
+    row_of = np.concatenate([np.arange(length) for length in lengths])[rows]
+    warn_of_rereading(shards, shard_of, row_of, place)
+    stamps = np.stack([file_stamp(shard.path) for shard in shards])[shard_of]
+    for number, part in enumerate(parts):
+        if part.beside is not None:
+            for row in np.flatnonzero(shard_of == number):
+                stamps[row] = stamp_with_file(stamps[row], part.shard, part.beside[int(row_of[row])])
+    return stamps, ParquetSource(shards, image, shard_of, row_of), {}
 
 
 def _require_alike(

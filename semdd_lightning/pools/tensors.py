@@ -17,13 +17,14 @@ from PIL import Image
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.datasets import dataset_of, is_dataset_name
 from semdd_lightning.errors import PoolError
-from semdd_lightning.pools.class_paths import class_paths, numbered_names
+from semdd_lightning.pools.class_paths import numbered_names
 from semdd_lightning.pools.image_set import DiskPool, Found
-from semdd_lightning.pools.listing import ImageSource, Listing
+from semdd_lightning.pools.listing import ImageSource
 from semdd_lightning.pools.normalizations import Denormalization, NormalizationName
 from semdd_lightning.pools.pixel_values import settle_normalization
 from semdd_lightning.pools.result_names import ResultName
 from semdd_lightning.pools.stamps import file_stamp
+from semdd_lightning.pools.stated_images import Located, StatedImages
 from semdd_lightning.pools.stated_labels import StatedLabels, labels_from_column, labels_from_numbers
 from semdd_lightning.pools.tensor_files import NUMPY_SUFFIXES, TORCH_SUFFIXES, load_arrays
 
@@ -65,27 +66,15 @@ class TensorFile(DiskPool):
         listed = self._class_list(default)
         if listed is None and self._named is not None and stated.numbered:
             listed = self._named.classes(len(stated.names))
-        classes = stated.registry(listed)
-        indices = stated.class_indices(classes)
-        return classes, lambda: self._list(images, asked, classes, indices)
 
-    def _list(
-        self,
-        images: NDArray[Any],
-        asked: NormalizationName | Denormalization,
-        classes: ClassRegistry,
-        labels: NDArray[np.int64],
-    ) -> Listing:
-        """Every image, named ``<class>/<file>-<row>.png``, once the pixels' normalisation is known."""
-        path = self._file()
-        normalization = settle_normalization(images, asked, self._data_set(), str(path), self._named)
+        def locate(rows: NDArray[np.int64]) -> Located:
+            normalization = settle_normalization(images, asked, self._data_set(), str(path), self._named)
+            source = TensorSource(path, second, self.experiment, normalization, images.shape, rows)
+            return np.broadcast_to(file_stamp(path), (len(rows), 3)), source, {}
+
         stem = path.stem if self.experiment == 0 else f"{path.stem}-{self.experiment}"
-        rows = np.arange(len(images))
-        paths = class_paths(classes, labels, numbered_names(stem, rows, len(rows), ".png"))
-        order = paths.order()
-        source = TensorSource(path, self._labels_file(), self.experiment, normalization, images.shape, order)
-        stamps = np.broadcast_to(file_stamp(path), (len(order), 3))
-        return Listing(path, paths.take(order), labels[order], stamps, source)
+        names = numbered_names(stem, np.arange(len(images)), len(images), ".png")
+        return StatedImages(path, stated, names, f"images of {path}", locate).found(listed)
 
     def _file(self) -> Path:
         path = self._existing()

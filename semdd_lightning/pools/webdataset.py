@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.image_set import DiskPool, Found
-from semdd_lightning.pools.listing import ImageSource, Listing
+from semdd_lightning.pools.listing import ImageSource
 from semdd_lightning.pools.stamps import file_stamp
+from semdd_lightning.pools.stated_images import Located, StatedImages
 from semdd_lightning.pools.tars.counts import require_counts
 from semdd_lightning.pools.tars.index import TarLayout, index_shards
 from semdd_lightning.pools.tars.labels import LabelKind
@@ -55,16 +56,19 @@ class TarShards(DiskPool):
         root, shards = find_shards(Path(self.path))
         stamps = np.stack([file_stamp(shard) for shard in shards])  # before they are read
         index = index_shards(root, shards, self._layout())
-        require_counts(shards, index.samples, self.num_samples)
-        classes = index.labels.registry(self._class_list(default))
-        return classes, lambda: Listing(
-            root=root,
-            paths=index.paths,
-            labels=index.labels.class_indices(classes),
-            stamps=stamps[index.shard_of],
-            source=TarSource(shards, index.shard_of, index.offsets, index.sizes),
-            problems={row: FLAWS[int(index.flaws[row])] for row in np.flatnonzero(index.flaws).tolist()},
-        )
+        require_counts(shards, index.counts, self.num_samples)
+
+        def locate(rows: NDArray[np.int64]) -> Located:
+            shard_of, flaws = np.repeat(np.arange(len(shards)), index.counts)[rows], index.flaws[rows]
+            problems = {row: FLAWS[int(flaws[row])] for row in np.flatnonzero(flaws).tolist()}
+            return (
+                stamps[shard_of],
+                TarSource(shards, shard_of, index.offsets[rows], index.sizes[rows]),
+                problems,
+            )
+
+        images = StatedImages(root, index.stated, index.names, f"images of {self.path}", locate)
+        return images.found(self._class_list(default))
 
     def _layout(self) -> TarLayout:
         labels = self.labels

@@ -311,9 +311,12 @@ def test_text_labels_stay_texts(
     tmp_path: Path, write: Callable[[Path, Rows], None], labels: tuple[str, str]
 ) -> None:
     write(_fill(tmp_path), [{**row, "label": labels[i % 2]} for i, row in enumerate(ROWS)])
-    stated = MetadataFolder(tmp_path)._table().stated
-    assert [stated.names[code] for code in stated.codes] == [labels[i % 2] for i in range(len(ROWS))]
-    assert set(MetadataFolder(tmp_path).registry().names) == set(labels)
+    found = MetadataFolder(tmp_path).resolve()
+    classes = {
+        path.partition("/")[2]: found.registry.names[label]
+        for path, label in zip(found.listing.paths, found.listing.labels, strict=True)
+    }
+    assert classes == {row["file_name"]: labels[i % 2] for i, row in enumerate(ROWS)}
 
 
 @pytest.mark.parametrize("column", ["filename", "image", "File_Name"])

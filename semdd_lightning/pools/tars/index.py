@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +23,6 @@ from semdd_lightning.pools.strings import Strings
 from semdd_lightning.pools.tars.labels import LabelFinder, LabelKind
 from semdd_lightning.pools.tars.members import TarMembers, read_members
 from semdd_lightning.pools.tars.rows import (
-    TarRows,
     rows_by_folder,
     rows_by_label,
     sample_keys,
@@ -49,27 +47,24 @@ class TarLayout(NamedTuple):
     below: str | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class TarIndex:
-    """The images of a pool of tars, in path order.
+class TarIndex(NamedTuple):
+    """The images of a pool of tars, those of one shard after those of the other.
 
     Args:
-        paths: Path of each image, ``<class folder>/...``, shape ``(N,)``.
-        labels: The label of each.
-        shard_of: Which shard holds it, shape ``(N,)``.
-        offsets: Where it begins in the shard, in bytes, shape ``(N,)``.
-        sizes: Its bytes, shape ``(N,)``.
-        flaws: Why it is unusable, as in `TarMembers`, shape ``(N,)``.
-        samples: Number of samples in each shard.
+        counts: Images of each shard.
+        stated: The label of each image.
+        names: Path of each below its class folder.
+        offsets: Where each begins in its shard, in bytes, shape ``(N,)``.
+        sizes: Bytes of each, shape ``(N,)``.
+        flaws: Why each is unusable, as in `TarMembers`, shape ``(N,)``.
     """
 
-    paths: Strings
-    labels: StatedLabels
-    shard_of: NDArray[np.int64]
+    counts: tuple[int, ...]
+    stated: StatedLabels
+    names: Strings
     offsets: NDArray[np.int64]
     sizes: NDArray[np.int64]
     flaws: NDArray[np.int8]
-    samples: tuple[int, ...]
 
 
 def index_shards(root: Path, shards: Sequence[Path], layout: TarLayout) -> TarIndex:
@@ -115,7 +110,15 @@ def index_shards(root: Path, shards: Sequence[Path], layout: TarLayout) -> TarIn
         labels = labels_from_column(
             numbers_or_texts(pa.chunked_array([texts.column])), f"the .{kind} members of {root}"
         )
-    return _in_path_order(shards, rows, labels)
+    names = Strings.concatenated([of_shard.names for of_shard in rows])
+    paths = Strings.joined(Strings(folder_names(labels.names)).take(labels.codes), "/", names)
+    counts = tuple(len(of_shard.names) for of_shard in rows)
+    _refuse_equal_paths(shards, paths, counts)
+    offsets, sizes, flaws = (
+        np.concatenate(columns)
+        for columns in zip(*((r.offsets, r.sizes, r.flaws) for r in rows), strict=True)
+    )
+    return TarIndex(counts, labels, names, offsets, sizes, flaws)
 
 
 def _labels_found(members: Sequence[TarMembers]) -> LabelKind:
@@ -145,32 +148,14 @@ def _refuse_dots(members: TarMembers, root: Path) -> None:
         raise PoolError(msg)
 
 
-def _in_path_order(shards: Sequence[Path], rows: Sequence[TarRows], labels: StatedLabels) -> TarIndex:
-    folders = Strings(folder_names(labels.names)).take(labels.codes)
-    paths = Strings.joined(folders, "/", Strings.concatenated([of_shard.names for of_shard in rows]))
-    order = paths.order()
-    paths = paths.take(order)
-    samples = tuple(len(of_shard.names) for of_shard in rows)
-    shard_of = np.repeat(np.arange(len(rows), dtype=np.int64), samples)[order]
-    _refuse_equal_paths(shards, paths, shard_of)
-    return TarIndex(
-        paths=paths,
-        labels=replace(labels, codes=labels.codes[order]),
-        shard_of=shard_of,
-        offsets=np.concatenate([of_shard.offsets for of_shard in rows])[order],
-        sizes=np.concatenate([of_shard.sizes for of_shard in rows])[order],
-        flaws=np.concatenate([of_shard.flaws for of_shard in rows])[order],
-        samples=samples,
-    )
-
-
-def _refuse_equal_paths(shards: Sequence[Path], paths: Strings, shard_of: NDArray[np.int64]) -> None:
-    equal = pc.equal(paths.column[1:], paths.column[:-1]).to_numpy(zero_copy_only=False)
-    if equal.any():
-        row = int(np.flatnonzero(equal)[0])
-        first, second = shards[shard_of[row]], shards[shard_of[row + 1]]
+def _refuse_equal_paths(shards: Sequence[Path], paths: Strings, counts: Sequence[int]) -> None:
+    repeated = paths.repeated()
+    if repeated:
+        path = min(repeated)
+        rows = np.flatnonzero(pc.equal(paths.column, path).to_numpy(zero_copy_only=False))[:2]
+        first, second = (shards[number] for number in np.searchsorted(np.cumsum(counts), rows, side="right"))
         msg = (
-            f"Expected every image in one shard, found {paths[row]!r} in {first} and {second}; rename it or "
+            f"Expected every image in one shard, found {path!r} in {first} and {second}; rename it or "
             "a shard, or remove one of them."
         )
         raise PoolError(msg)
