@@ -316,7 +316,7 @@ def test_text_labels_stay_texts(
         path.partition("/")[2]: found.registry.names[label]
         for path, label in zip(found.listing.paths, found.listing.labels, strict=True)
     }
-    assert classes == {row["file_name"]: labels[i % 2] for i, row in enumerate(ROWS)}
+    assert classes == {Path(row["file_name"]).as_posix(): labels[i % 2] for i, row in enumerate(ROWS)}
 
 
 @pytest.mark.parametrize("column", ["filename", "image", "File_Name"])
