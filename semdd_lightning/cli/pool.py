@@ -10,6 +10,7 @@ from typing import Any
 from semdd_lightning.cli.pool_options import add_pool_options, pool_of, pool_words, reader_settings
 from semdd_lightning.export import check_output_file
 from semdd_lightning.names import command
+from semdd_lightning.pools.hub import hub_name
 from semdd_lightning.pools.inspection import PoolInspection, inspect_pool
 from semdd_lightning.pools.layouts import LAYOUTS
 
@@ -70,7 +71,7 @@ def _layout_lines() -> str:
 
 
 def _next_commands(found: PoolInspection, options: argparse.Namespace) -> list[str]:
-    pool = [options.path, *pool_words(options)]
+    pool = [hub_name(options.path) or options.path, *pool_words(options)]
     classes = [] if options.classes is None else ["--classes", options.classes]
     data_set = _data_set(found) if options.classes is None else options.classes
     ipc = max(1, min(_SUGGESTED_IPC, min(found.images_per_class) // 2))
