@@ -197,7 +197,7 @@ def test_a_reference_without_a_class_of_the_pool_names_it(
 def test_a_reference_class_without_a_usable_image_is_named(
     coloured_pool: Path, tiny_clip_dir: Path, reference: ClassFolders
 ) -> None:
-    for file in (reference.path / "3").iterdir():
+    for file in (Path(reference.path) / "3").iterdir():
         file.write_bytes(b"no image")
     with pytest.raises(TooFewImagesError, match=r"found none of 1 classes, as \['green'\]"):
         select(

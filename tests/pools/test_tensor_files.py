@@ -193,7 +193,7 @@ def test_pickled_arrays_of_numpy_are_not_run(tmp_path: Path) -> None:
 
 
 def test_numpy_numbers_in_a_pickle_are_not_made(tmp_path: Path) -> None:
-    path = _dc(tmp_path).path
+    path = Path(_dc(tmp_path).path)
     before = set(torch.serialization.get_safe_globals())
     accuracies = tensor_files._load(path)["accs_all_exps"]["ConvNet"]
     assert len(accuracies) == 2
@@ -213,7 +213,7 @@ def _cut(path: Path, share: float) -> None:
 @pytest.mark.parametrize("form", [_dc, _dc_of_old, _npz_bytes, _npy])
 def test_files_that_were_cut_off(tmp_path: Path, form: Callable[[Path], TensorFile], share: float) -> None:
     reader = form(tmp_path)
-    _cut(reader.path, share)
+    _cut(Path(reader.path), share)
     with pytest.raises(PoolError, match=r"Expected .*images\.(pt|npz|npy) to be .*copy or make"):
         reader.check()
 
