@@ -16,7 +16,7 @@ from semdd_lightning.pools.any_pool import AnyPool
 from semdd_lightning.pools.layouts import LAYOUTS, find_layout, layout_names
 from semdd_lightning.pools.pool import Pool
 from semdd_lightning.selection import Embeddings, Selection, build_sampler
-from tests.layout_makers import MAKERS, shown_classes
+from tests.layout_makers import MAKERS, shown_class, shown_classes
 
 NAMES = [layout.name for layout in LAYOUTS]
 
@@ -51,6 +51,10 @@ def choose_one_a_class(pool: Pool, reader: AnyPool) -> tuple[Selection, Manifest
         labels=tuple(pool.labels[chosen].tolist()),
     )
     return selection, manifest
+
+
+def _all_paths(pool: Pool) -> list[str]:
+    return sorted([*pool.paths, *(image.path for image in pool.excluded)])
 
 
 def test_every_layout_has_a_maker_and_names_of_its_own() -> None:
@@ -90,6 +94,23 @@ def test_every_label_is_what_the_image_shows_also_after_an_export(name: str, tmp
     assert sorted(shown_classes(exported)) == list(range(len(made.folders)))
     rows = np.sort(selection.indices.numpy())
     assert sorted(map(bytes, exported.traits.digests)) == sorted(map(bytes, pool.traits.digests[rows]))
+
+
+@pytest.mark.usefixtures("unchecked_cifar")
+@pytest.mark.parametrize("name", NAMES)
+def test_every_layout_is_a_split_to_test_on_and_a_pool_without_what_is_held_out(
+    name: str, tmp_path: Path
+) -> None:
+    made = MAKERS[name](tmp_path / "pool")
+    whole = AnyPool(made.path, made.classes)
+    images = whole.open()
+    held = AnyPool(made.path, made.classes, held_out=1, part="held_out").open()
+    rest = AnyPool(made.path, made.classes, held_out=1).read(tmp_path / "cache")
+    assert [shown_class(images.read(i)) for i in range(len(images))] == images.labels.tolist()
+    assert sorted(shown_class(held.read(i)) for i in range(len(held))) == list(range(len(made.folders)))
+    assert rest.labels.tolist() == shown_classes(rest)
+    assert sorted([*held.paths(), *_all_paths(rest)]) == sorted(images.paths())
+    assert _all_paths(whole.read(tmp_path / "cache")) == sorted(images.paths())  # held out is not cached away
 
 
 @pytest.mark.parametrize(
