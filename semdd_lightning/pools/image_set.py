@@ -137,6 +137,8 @@ class ResolvedImages:
     def read(self, cache_dir: Path | None = None) -> Pool:
         """Read and decode every image once, through the cached index; the usable, distinct ones as a pool.
 
+        Its classes are those of `registry`; wnids that have no names in ImageNet-1K stay what they are.
+
         Args:
             cache_dir: Root of the cache; none takes SEMDD_CACHE or the user's cache folder.
 
@@ -144,7 +146,11 @@ class ResolvedImages:
             PoolError: If no image can be read.
         """
         if cache_dir not in self._pools:
-            self._pools[cache_dir] = index_images(self.listing, self.registry, cache_dir)
+            try:
+                classes = self.registry
+            except ClassListError:
+                classes = self.classes
+            self._pools[cache_dir] = index_images(self.listing, classes, cache_dir)
         return self._pools[cache_dir]
 
     def open(self, registry: ClassRegistry | None = None) -> LabelledImages:

@@ -51,3 +51,22 @@ def test_class_list_that_is_none(tmp_path: Path) -> None:
         ClassFolders(tmp_path, "imagewoof", ("a", "b")).check()
     with pytest.raises(ClassListError, match="Expected one folder for each of the 10 classes"):
         ClassFolders(tmp_path, "imagewoof").check()
+
+
+def test_wnids_without_names_are_read_and_refused_where_names_are_asked_for(tmp_path: Path) -> None:
+    found = ClassFolders(_pool(tmp_path, ("n00000001", "n00000002"))).resolve()
+    with pytest.warns(UserWarning, match="Expected"):
+        assert found.read(tmp_path / "cache").registry.names == ("n00000001", "n00000002")
+    with pytest.raises(ClassListError, match="Expected wnids of ImageNet-1K, found 2 that are not"):
+        _ = found.registry
+
+
+def test_classes_named_by_wnid_get_their_names_once(tmp_path: Path) -> None:
+    found = ClassFolders(_pool(tmp_path, ("n01440764", "n02102040"))).resolve()
+    assert found.classes.names == ("n01440764", "n02102040")
+    assert found.registry.names == ("tench", "English Springer Spaniel")
+    assert found.registry is found.registry
+    with pytest.warns(UserWarning, match="Expected"):
+        pool = found.read(tmp_path / "cache")
+    assert pool.registry == found.registry
+    assert found.read(tmp_path / "cache") is pool
