@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from semdd_lightning.cli.main import main
-from semdd_lightning.export import read_manifest, read_table
+from semdd_lightning.export import build_component, describe, read_manifest, read_table
+from semdd_lightning.pools import ClassFolders, ImageSet
 from semdd_lightning.selection import build_sampler, build_score
 
 PAGE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text()
@@ -41,6 +42,22 @@ def _workplace(
 
 def test_each_class_is_short() -> None:
     assert all(len([line for line in text.splitlines() if line]) < 20 for text in fences("python"))
+
+
+def test_the_image_set_is_read_as_a_pool_and_as_a_split(
+    tmp_path: Path, coloured_pool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for folder in coloured_pool.iterdir():
+        (tmp_path / "renders" / folder.name).mkdir(parents=True)
+        (tmp_path / "renders" / folder.name / "frames").symlink_to(folder)
+    kind = {"class_path": "my_selection.Renders", "init_args": {"path": "renders", "held_out": 1}}
+    images = build_component(kind, ImageSet)
+    pool, split, own = images.read(), images.open(), ClassFolders(coloured_pool, held_out=1).read()
+    assert pool.registry.names == own.registry.names
+    assert [path.replace("/frames/", "/") for path in pool.paths] == list(own.paths)
+    assert split.labels.tolist() == own.labels.tolist()
+    assert build_component(describe(images), ImageSet).read().fingerprint == pool.fingerprint
 
 
 def test_the_commands_run(capsys: pytest.CaptureFixture[str]) -> None:
