@@ -58,7 +58,11 @@ class ImageSet(ABC):
         Raises:
             PoolError: If the set is missing, empty or malformed.
             ClassListError: If its folders or labels and the class list do not fit together.
+            DataError: If `held_out` is below 0.
         """
+        if self.held_out < 0:
+            msg = f"Expected held_out to be at least 0, found {self.held_out}; 0 keeps the set whole."
+            raise DataError(msg)
         classes, list_images = self.find(default)
         return ResolvedImages(self, classes, lambda: self._asked_part(list_images()))
 
@@ -69,7 +73,7 @@ class ImageSet(ABC):
             PoolError: If it is missing, empty or malformed.
             ClassListError: If its folders or labels and the class list do not fit together.
         """
-        self.find()
+        self.resolve()
 
     def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
         """The classes in their order, with ImageNet's names where they are named by wnid alone.

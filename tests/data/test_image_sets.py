@@ -59,6 +59,8 @@ def test_parts_are_read_as_themselves() -> None:
 def test_nothing_is_left() -> None:
     with pytest.raises(DataError, match=r"Expected images in DigitsImages\(.*found none; lower held_out"):
         DigitsImages(held_out=10_000).open()
+    with pytest.raises(DataError, match="Expected held_out to be at least 0, found -1"):
+        DigitsImages(held_out=-1).check()
 
 
 # Class order
