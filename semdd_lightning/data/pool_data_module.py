@@ -126,7 +126,7 @@ class PoolDataModule(ImageDataModule):
         self.selection_seed = whole_number("selection_seed", selection_seed, at_least=0)
         self.reference = None if reference is None else as_image_set(reference)
         self.classifier = classifier
-        self.cache_dir = cache_dir
+        self.cache_dir = None if cache_dir is None else Path(cache_dir)
         self.audit: AuditPolicy = audit
         self.selected: PoolSelection | None = None
         self._watch = Stopwatch()
