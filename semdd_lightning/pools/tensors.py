@@ -68,6 +68,7 @@ class TensorFile(DiskPool):
             listed = self._named.classes(len(stated.names))
 
         def locate(rows: NDArray[np.int64]) -> Located:
+            images, _ = load_arrays(path, second, self.experiment)  # not kept: they may fill the memory
             normalization = settle_normalization(images, asked, self._data_set(), str(path), self._named)
             source = TensorSource(path, second, self.experiment, normalization, images.shape, rows)
             return np.broadcast_to(file_stamp(path), (len(rows), 3)), source, {}
