@@ -39,8 +39,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": {"errors"},
     "export": {"pools", "classes", "selection", *WRITING, "names", "errors"},
     "data": {
-        *("export", "pools", "prior", "selection", "audit", "datasets", "classes"),
-        *("cache", *WRITING, "progress", "threads", "errors"),
+        *("export", "pools", "prior", "selection", "models", "audit", "datasets", "classes"),
+        *("cache", "locks", *WRITING, "progress", "threads", "errors"),
     },
     "training": {"models", "prior", "data", "audit", *WRITING, "classes", "errors"},
     "evaluation": {"data", "training", "errors"},

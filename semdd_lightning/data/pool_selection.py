@@ -105,6 +105,7 @@ def sampler_embeddings(
     embeddings: PoolEmbeddings,
     reference: ReferenceEmbeddings | None = None,
     classifier: ClassifierOutputs | None = None,
+    learning: torch.Tensor | None = None,
 ) -> Embeddings:
     """What a sampler sees of an embedded pool.
 
@@ -113,10 +114,11 @@ def sampler_embeddings(
         embeddings: its embeddings.
         reference: real images of the same classes, if there are any.
         classifier: what a classifier says of the pool, if there is one.
+        learning: what a student learned from the pool, if one did: mean log posteriors (N,).
     """
     real = (None,) * len(embeddings.parts) if reference is None else reference.parts
     parts = tuple(
-        sampler_embeddings(pool, part, of_part, classifier)
+        sampler_embeddings(pool, part, of_part, classifier, learning)
         for part, of_part in zip(embeddings.parts, real, strict=True)
     )
     return Embeddings(
@@ -126,5 +128,6 @@ def sampler_embeddings(
         logit_scale=embeddings.logit_scale,
         reference=reference,
         classifier=classifier,
+        learning=learning,
         parts=parts,
     )

@@ -14,6 +14,7 @@ import torch
 from semdd_lightning.data.auditing import AUTOMATIC, AuditPolicy, apply_policy, audit_classes, check_policy
 from semdd_lightning.data.classifier import Classifier, ClassifierContext
 from semdd_lightning.data.classifying import PoolClassifier, usual_side
+from semdd_lightning.data.learning import learn_pool
 from semdd_lightning.data.pool_embedder import PoolEmbedder
 from semdd_lightning.data.pool_selection import PoolSelection, sampler_embeddings
 from semdd_lightning.data.reference_images import (
@@ -111,6 +112,10 @@ def select(
             said = classify(images)
             if real is not None:
                 real = replace(real, classifier=classify(real.images).outputs)
+    learned = None
+    if "learning" in asked_by(sampler):
+        with watch.measure("learn"):
+            learned = learn_pool(images, device=device, cache_dir=cache_dir, show=rank == 0)
     found = None
     if audit != "off":
         with watch.measure("audit"):
@@ -118,7 +123,13 @@ def select(
             apply_policy(images, found, audit)
     with watch.measure("select"):
         outputs = None if said is None else said.outputs
-        seen = sampler_embeddings(images, embeddings, None if real is None else real.for_samplers(), outputs)
+        seen = sampler_embeddings(
+            images,
+            embeddings,
+            None if real is None else real.for_samplers(),
+            outputs,
+            None if learned is None else learned.log_posteriors,
+        )
         selection = sampler.select(seen, ipc, seed)
     _report(sampler, selection, embeddings, outputs)
     manifest = Manifest(
@@ -128,6 +139,7 @@ def select(
         selection_seed=seed,
         reference_key=None if real is None else real.embeddings.key,
         classifier_key=None if said is None else said.key,
+        learning_key=None if learned is None else learned.key,
         embeddings_digest=embeddings_digest(seen),
         **outcome(images, embeddings, selection),
     )
@@ -150,6 +162,11 @@ class Stopwatch:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
 
 
+def asked_by(sampler: Sampler) -> frozenset[Need]:
+    """What a sampler and the scores that it weighs cannot do without."""
+    return sampler.quality_rule.rule_needs | sampler.needs
+
+
 def check_needs(sampler: Sampler, reference: PoolReader | None, classifier: Classifier | None) -> None:
     """Refuse a sampler without what it cannot choose without, and a classifier that no manifest describes.
 
@@ -163,7 +180,7 @@ def check_needs(sampler: Sampler, reference: PoolReader | None, classifier: Clas
         RunError: if the classifier is not made of plain values.
     """
     given: dict[Need, object] = {"reference": reference, "classifier": classifier}
-    for need in sorted(sampler.quality_rule.rule_needs | sampler.needs):
+    for need in sorted(asked_by(sampler)):
         if need in given:
             needed(given[need], need, sampler.name)
     if classifier is not None:

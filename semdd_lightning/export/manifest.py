@@ -49,6 +49,7 @@ class Manifest:
         labels: class index of each.
         classifier: the classifier that samplers and scores asked, if any.
         classifier_key: key in the cache of what it said of the pool, if any.
+        learning_key: key in the cache of what a student learned from the pool, where a score asks for that.
         semdd_version: version that wrote the manifest.
         format: version of this record.
         table_digest: SHA-256 of the score table beside it; none before it is exported.
@@ -76,6 +77,7 @@ class Manifest:
     labels: tuple[int, ...]
     classifier: dict[str, Any] | None = None
     classifier_key: str | None = None
+    learning_key: str | None = None
     semdd_version: str = __version__
     format: Literal[2] = FORMAT
     table_digest: str | None = field(default=None, compare=False)

@@ -118,6 +118,8 @@ class Sampler(Named, ABC):
 def _check_needs(embeddings: Embeddings, needs: frozenset[Need], asked_by: str) -> None:
     if "classifier" in needs:
         needed(embeddings.classifier, "classifier", asked_by)
+    if "learning" in needs:
+        needed(embeddings.learning, "learning", asked_by)
     if "reference" in needs:
         real = needed(embeddings.reference, "reference", asked_by)
         counts = torch.bincount(real.labels.cpu(), minlength=embeddings.num_classes)
