@@ -49,7 +49,7 @@ def test_the_mean_is_over_all_passes_but_the_first_and_from_before_each_step(
         before = F.log_softmax(student(views), dim=1)[torch.arange(len(labels)), labels].detach()
         found = step(student, optimizer, views, labels)
         seen.append((labels, before))
-        torch.testing.assert_close(found, before)
+        torch.testing.assert_close(found, before, atol=0.02, rtol=0.02)  # bfloat16, where it is fast
         return found
 
     monkeypatch.setattr(learning, "_step", watched)
@@ -57,7 +57,7 @@ def test_the_mean_is_over_all_passes_but_the_first_and_from_before_each_step(
     learned = learn_pool(pool, plan).log_posteriors
     assert len(seen) == 3
     expected = sum(float(values.sum()) for _, values in seen[1:]) / 2
-    assert float(learned.sum()) == pytest.approx(expected, rel=1e-5)
+    assert float(learned.sum()) == pytest.approx(expected, rel=0.02)
 
 
 def test_it_is_learned_once_and_the_cache_gives_every_bit(

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection import Embeddings, Learnable, build_sampler
 
+Array = NDArray[np.float64]
 MakePool = Callable[..., Embeddings]
 Reference = Any  # the class of that name in conftest.py, which tests cannot import
 
@@ -24,8 +26,8 @@ def test_candidates_are_best_by_half_quality_and_half_learnability(
     assert pool.learning is not None
     learned = pool.learning.numpy()
 
-    def mixed(prototypes: Any) -> Any:
-        quality = reference.quality(pool, prototypes)
+    def mixed(prototypes: Array) -> Array:
+        quality: Array = reference.quality(pool, prototypes)
         for c in range(pool.num_classes):
             rows = np.flatnonzero(y == c)
             quality[rows] = 0.5 * quality[rows] + 0.5 * reference.normalize(learned[rows], "minmax")
