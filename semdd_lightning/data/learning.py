@@ -150,9 +150,10 @@ def _step(student: nn.Module, optimizer: torch.optim.Optimizer, views: Tensor, l
 
 def _bfloat16_is_fast(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    on_cpu = device.type == "cpu" and torch.backends.mkldnn.is_available()
-    return on_cpu and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _views(pixels: Tensor, plan: LearningPlan) -> Iterator[tuple[int, Tensor, Tensor]]:

@@ -1,4 +1,4 @@
-"""What a student learns early of a pool: odd labels stand out, one process learns, and manifests know of it."""
+"""What a student learns early of a pool: wrong labels stand out, one process learns, manifests know of it."""
 
 from __future__ import annotations
 
