@@ -78,7 +78,7 @@ def accuracy(configs: list[str], ipc: int, seed: int, setting: str) -> float:
     argv += [f"--config={HERE / 'width64.yaml'}", "--data.test=null", "--trainer.enable_progress_bar=false"]
     argv += [f"--seed_everything={seed}", f"--data.selection_seed={seed}", f"--data.ipc={ipc}"]
     argv += [f"--data.sampler={sampler_path(sampler)}", *(f"--data.sampler.{p}" for p in parameters)]
-    return float(run_experiment(argv).metrics["validation_top1"])
+    return float(run_experiment(argv).metrics["val_top1"])
 
 
 def sampler_path(name: str) -> str:
