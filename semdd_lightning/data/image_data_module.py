@@ -18,7 +18,13 @@ from semdd_lightning.data.batches import EvaluationImages, TrainingImages
 from semdd_lightning.data.class_matching import class_mapping
 from semdd_lightning.data.image_sets import ImageSet
 from semdd_lightning.data.labelled_images import LabelledImages
-from semdd_lightning.data.loaders import EvaluationBatch, EvaluationLoader, PassLoader, TrainingIndices
+from semdd_lightning.data.loaders import (
+    EvaluationBatch,
+    EvaluationLoader,
+    PassLoader,
+    TrainingIndices,
+    evaluation_batches,
+)
 from semdd_lightning.data.pass_counts import check_replay, whole_epoch
 from semdd_lightning.data.passes import PassPlanner
 from semdd_lightning.data.seeds import check_seed
@@ -161,6 +167,13 @@ class ImageDataModule(LightningDataModule):
     def split_paths(self, split: str) -> list[str] | None:
         """Relative path of each image of a split that was set up, where it lies in files."""
         return self._stores[split].images.paths()
+
+    def test_batches(self) -> int:
+        """Batches that each process will have of the test split, known before that is set up."""
+        if self.test is None:
+            return 0
+        images = len(self.test.open(self.registry))
+        return evaluation_batches(images, self.evaluation_batch_size, self._process[1])
 
     def check_images(self, count: int = 1000) -> tuple[Tensor, Tensor, str]:
         """At most ``count`` images to check a teacher on, uint8 (n, 3, S, S), labels (n,), what they are."""

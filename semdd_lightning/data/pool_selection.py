@@ -12,6 +12,7 @@ import torch
 from semdd_lightning.audit import Audit
 from semdd_lightning.export import Manifest, selection_table, write_subset
 from semdd_lightning.pools import Pool
+from semdd_lightning.pools.apart import require_outside
 from semdd_lightning.prior import PoolEmbeddings
 from semdd_lightning.selection import (
     METRICS,
@@ -68,7 +69,11 @@ class PoolSelection:
         Args:
             directory: where to; must not exist.
             link: hard-link the images instead of copying them, where the file system can.
+
+        Raises:
+            RunError: if it exists, or lies in the pool.
         """
+        require_outside(Path(directory), self.pool.root)
         return write_subset(
             Path(directory),
             self.pool,
