@@ -239,10 +239,10 @@ class SemddCLI(LightningCLI):
 
     def _config_files(self) -> dict[str, str]:
         """The config with all that follows from it, and as one that makes the run again."""
-        parser, config = self._parser(self.subcommand), self.config[self.subcommand]
-        resolved, again = config.clone(), config.clone()
-        resolved["trainer.check_val_every_n_epoch"] = _epochs_between_validations(config["trainer"])
+        parser, again = self._parser(self.subcommand), self.config[self.subcommand].clone()
         again["run.directory"], again["run.name"] = None, self._run_name()  # beside the first, when run again
+        resolved = again.clone()
+        resolved["trainer.check_val_every_n_epoch"] = _epochs_between_validations(again["trainer"])
         try:
             return {
                 "resolved.yaml": parser.dump(resolved, skip_unset=False, skip_link_targets=False),

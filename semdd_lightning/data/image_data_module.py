@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -30,6 +30,8 @@ from semdd_lightning.data.passes import PassPlanner
 from semdd_lightning.data.seeds import check_seed
 from semdd_lightning.data.storage import ImageStore, Storage, evaluation_view, square, store_images
 from semdd_lightning.errors import ClassListError, ConfigError
+from semdd_lightning.given import require_kind, require_word
+from semdd_lightning.selection import whole_number
 
 logger = logging.getLogger(__name__)
 
@@ -89,13 +91,23 @@ class ImageDataModule(LightningDataModule):
         num_workers: int = 4,
     ) -> None:
         super().__init__()
-        if min(num_classes, image_size, batch_size, passes, passes_per_epoch, evaluation_batch_size) < 1:
-            msg = (
-                "Expected num_classes, image_size, batch_size, passes, passes_per_epoch and "
-                f"evaluation_batch_size of at least 1, found {num_classes}, {image_size}, {batch_size}, "
-                f"{passes}, {passes_per_epoch}, {evaluation_batch_size}; raise what is below."
-            )
-            raise ConfigError(msg)
+        counts = {
+            "num_classes": num_classes,
+            "image_size": image_size,
+            "batch_size": batch_size,
+            "passes": passes,
+            "passes_per_epoch": passes_per_epoch,
+            "evaluation_batch_size": evaluation_batch_size,
+        }
+        for name, value in counts.items():
+            whole_number(name, value, at_least=1, error=ConfigError)
+        whole_number("num_workers", num_workers, at_least=0, error=ConfigError)
+        splits = {"train": train, "test": test, "validation": validation, "predict": predict}
+        for name, value in splits.items():
+            require_kind(name, value, ImageSet)
+        require_kind("augmentation", augmentation, Augmentation)
+        require_word("evaluation_view", evaluation_view, ("cropped", "whole"))
+        require_word("storage", storage, ("auto", *get_args(Storage)))
         check_replay(passes, mixing_group, distinct_passes)
         check_seed("augmentation_seed", augmentation_seed)
         check_seed("replay_seed", 0 if replay_seed is None else replay_seed)

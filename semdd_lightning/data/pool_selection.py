@@ -11,6 +11,7 @@ import torch
 
 from semdd_lightning.audit import Audit
 from semdd_lightning.export import Manifest, selection_table, write_subset
+from semdd_lightning.given import given_path
 from semdd_lightning.pools import Pool
 from semdd_lightning.pools.apart import require_outside
 from semdd_lightning.prior import PoolEmbeddings
@@ -73,9 +74,10 @@ class PoolSelection:
         Raises:
             RunError: if it exists, or lies in the pool.
         """
-        require_outside(Path(directory), self.pool.root)
+        directory = given_path("directory", directory)
+        require_outside(directory, self.pool.root)
         return write_subset(
-            Path(directory),
+            directory,
             self.pool,
             self.selection,
             self.manifest,

@@ -21,6 +21,7 @@ from semdd_lightning.data.selection_record import components, embeddings_digest,
 from semdd_lightning.datasets import with_imagenet_names
 from semdd_lightning.devices import pick_device
 from semdd_lightning.export import Manifest, describe
+from semdd_lightning.given import given_path
 from semdd_lightning.pools import Pool, PoolReader, as_reader, require_images_per_class
 from semdd_lightning.prior import AnyPrior, PoolEmbeddings, Prior, first_clip, listed_priors
 from semdd_lightning.selection import ClassifierOutputs, Sampler, Selection, build_sampler, whole_number
@@ -79,7 +80,7 @@ def select(
     """
     watch, sampler, pool, priors = Stopwatch(), build_sampler(sampler), as_reader(pool), listed_priors(prior)
     reference = None if reference is None else as_reader(reference)
-    cache_dir = None if cache_dir is None else Path(cache_dir)
+    cache_dir = None if cache_dir is None else given_path("cache_dir", cache_dir)
     ipc, seed = whole_number("ipc", ipc, at_least=1), whole_number("seed", seed, at_least=0)
     check_policy(audit)
     device = pick_device(device)

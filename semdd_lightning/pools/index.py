@@ -87,6 +87,7 @@ def _examine_all(listing: Listing, cache_dir: Path | None) -> Examined:
     cache = IndexCache(listing, cache_dir)
     examined = _recall(cache, listing)
     if examined.known.all():
+        cache.store(examined)  # without what has vanished
         return examined
     with cache.turn() as waited:  # several processes that need the same images read each once
         if waited:
