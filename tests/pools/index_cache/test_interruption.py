@@ -31,9 +31,7 @@ print(len(reads))
 """
 
 
-def test_processes_that_race_read_each_image_once_and_leave_a_whole_file(
-    root: Path, reads: Reads, tmp_path: Path
-) -> None:
+def test_processes_that_race_read_each_image_once(root: Path, reads: Reads, tmp_path: Path) -> None:
     command = [sys.executable, "-c", _RACING, str(root), str(tmp_path)]
     racing = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     found = [process.communicate()[0].split() for process in racing]
