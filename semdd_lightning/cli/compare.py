@@ -32,7 +32,7 @@ are compared on the same initial students. A sampler that the config spells out 
 Further options go to every run: semdd compare --config cifar10.yaml ... --data.ipc 50
 
 An interrupted comparison goes on when the same command is given again with its directory as --out: finished
-runs are read, not run again, unless they were made with other versions or from another pool than now.
+runs are read, not run again, unless they were made with other versions, another pool or other files than now.
 """
 _NO_FILE_NAME = re.compile(r"[^\w.-]")  # an installed sampler may have any name
 SET_HERE = {  # option of a run -> what compare has in its place

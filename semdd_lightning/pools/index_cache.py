@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from semdd_lightning.atomic import remove_stale_files
 from semdd_lightning.cache import cache_root
 from semdd_lightning.errors import DamageError, DiskError
-from semdd_lightning.locks import Lock
+from semdd_lightning.locks import Lock, remove_stale_locks
 from semdd_lightning.pools.apart import require_outside
 from semdd_lightning.pools.examined import Examined
 from semdd_lightning.pools.listing import Listing
@@ -81,6 +81,7 @@ class IndexCache:
         """What is known of the listing's rows."""
         examined = Examined.nothing(len(self._listing))
         remove_stale_files(self.path.parent)
+        remove_stale_locks(self.path.parent)
         table = self._read()
         if table is None:
             return examined
