@@ -1,4 +1,4 @@
-"""Tries parameters of two-stage sampling on validation images, for docs/results/selection.md.
+"""Tries samplers and their parameters on validation images, for docs/results/selection.md.
 
     python -m benchmarks.evidence.sweep cifar10_400.yaml --ipc 10 --seeds 0 1 2 --out sweep.jsonl
 
@@ -15,22 +15,29 @@ from itertools import product
 from pathlib import Path
 
 from semdd_lightning.cli.experiment import run_experiment
+from semdd_lightning.selection import sampler_kind
 
 HERE = Path(__file__).parent
 TRIED: dict[str, list[str]] = {
-    "default": [],
-    "candidate_ratio 1.5": ["candidate_ratio=1.5"],
-    "candidate_ratio 3": ["candidate_ratio=3.0"],
-    "candidate_ratio 4": ["candidate_ratio=4.0"],
-    "diversity_weight 0": ["diversity_weight=0.0"],
-    "diversity_weight 0.35": ["diversity_weight=0.35"],
-    "diversity_weight 0.5": ["diversity_weight=0.5"],
-    "refined_share 0.25": ["refined_share=0.25"],
-    "refined_share 0.75": ["refined_share=0.75"],
-    "text_weight 1": ["text_weight=1.0"],
-    "prototypes text": ["prototypes=text"],
-    "classic": ["candidate_ratio=3.0", "diversity_weight=0.5", "prototypes=text"],
+    "random": ["random"],
+    "relevance": ["relevance"],
+    "two_stage": ["two_stage"],
+    "two_stage_classic": ["two_stage_classic"],
+    "candidate_ratio 3": ["two_stage", "candidate_ratio=3.0"],
+    "candidate_ratio 4": ["two_stage", "candidate_ratio=4.0"],
+    "diversity_weight 0": ["two_stage", "diversity_weight=0.0"],
+    "diversity_weight 0.4": ["two_stage", "diversity_weight=0.4"],
+    "ratio 4, diversity 0.4": ["two_stage", "candidate_ratio=4.0", "diversity_weight=0.4"],
+    "refined_share 0.25": ["two_stage", "refined_share=0.25"],
+    "refined_share 0.75": ["two_stage", "refined_share=0.75"],
+    "text_weight 1": ["two_stage", "text_weight=1.0"],
+    "coverage": ["coverage"],
+    "learnable": ["learnable"],
+    "learnable, rank": ["learnable", "normalization=rank"],
+    "learnable, text_weight 1": ["learnable", "text_weight=1.0"],
+    "learnable, ratio 4, diversity 0.4": ["learnable", "candidate_ratio=4.0", "diversity_weight=0.4"],
 }
+"""Settings: the sampler's short name, and its parameters."""
 
 
 def main() -> None:
@@ -48,7 +55,7 @@ def main() -> None:
     options = parser.parse_args()
     lines = options.out.read_text().splitlines() if options.out.exists() else []
     done = {(r["config"], r["ipc"], r["seed"], r["setting"]) for r in map(json.loads, lines)}
-    for ipc, seed, setting in product(options.ipc, options.seeds, ["random", *options.only]):
+    for ipc, seed, setting in product(options.ipc, options.seeds, options.only):
         key = ("+".join(options.config), ipc, seed, setting)
         if key not in done:
             top1 = accuracy(options.config, ipc, seed, setting)
@@ -64,17 +71,20 @@ def accuracy(configs: list[str], ipc: int, seed: int, setting: str) -> float:
         configs: names of configs in this folder.
         ipc: images per class.
         seed: of the training, and of a random choice.
-        setting: ``random``, or a key of `TRIED`.
+        setting: a key of `TRIED`.
     """
-    words = ["fit", *(f"--config={HERE / name}" for name in configs), "--config=protocols/hard.yaml"]
-    words += [f"--config={HERE / 'width64.yaml'}", "--data.test=null", "--trainer.enable_progress_bar=false"]
-    words += [f"--seed_everything={seed}", f"--data.selection_seed={seed}", f"--data.ipc={ipc}"]
-    if setting == "random":
-        words.append("--data.sampler=random")
-    else:
-        words.append("--data.sampler=semdd_lightning.selection.TwoStage")
-        words += [f"--data.sampler.{argument}" for argument in TRIED[setting]]
-    return float(run_experiment(words).metrics["validation_top1"])
+    sampler, *parameters = TRIED[setting]
+    argv = ["fit", *(f"--config={HERE / name}" for name in configs), "--config=protocols/hard.yaml"]
+    argv += [f"--config={HERE / 'width64.yaml'}", "--data.test=null", "--trainer.enable_progress_bar=false"]
+    argv += [f"--seed_everything={seed}", f"--data.selection_seed={seed}", f"--data.ipc={ipc}"]
+    argv += [f"--data.sampler={sampler_path(sampler)}", *(f"--data.sampler.{p}" for p in parameters)]
+    return float(run_experiment(argv).metrics["val_top1"])
+
+
+def sampler_path(name: str) -> str:
+    """The path of a sampler's class, which takes parameters behind it."""
+    kind = sampler_kind(name)
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Writes the tables of docs/results/selection.md from finished comparisons.
 
-    python -m benchmarks.evidence.tables --record d4m_tiny40-hard=COMPARISON
+    python -m benchmarks.evidence.tables --record d4m_tiny40-hard=COMPARISON[,FURTHER]
     python -m benchmarks.evidence.tables
 
-The first form keeps what `semdd compare` measured as docs/results/selection/NAME.json, the second writes the
-tables of all records between the marks of the page.
+The first form keeps what `semdd compare` measured as docs/results/selection/NAME.json, with the samplers of
+further comparisons of the same pool, student and seeds; the second writes the tables of all records between
+the marks of the page.
 """
 
 from __future__ import annotations
@@ -32,31 +33,35 @@ def main() -> None:
     )
     parser.add_argument("--record", nargs="+", default=[], metavar="NAME=DIR", help="comparisons to keep")
     for given in parser.parse_args().record:
-        name, _, directory = given.partition("=")
+        name, _, directories = given.partition("=")
         RECORDS.mkdir(parents=True, exist_ok=True)
-        (RECORDS / f"{name}.json").write_text(json.dumps(record(Path(directory)), indent=1) + "\n")
+        kept = record([Path(directory) for directory in directories.split(",")])
+        (RECORDS / f"{name}.json").write_text(json.dumps(kept, indent=1) + "\n")
     records = {file.stem: json.loads(file.read_text()) for file in sorted(RECORDS.glob("*.json"))}
     before, _, rest = PAGE.read_text().partition(START)
     tables = "\n".join(table(name, content) for name, content in records.items())
     PAGE.write_text(f"{before}{START}\n\n{tables}\n{END}{rest.partition(END)[2]}")
 
 
-def record(directory: Path) -> dict[str, Any]:
-    """What a comparison measured: accuracies by seed, what each sampler chose, seconds, machine and command.
+def record(directories: list[Path]) -> dict[str, Any]:
+    """What comparisons measured: accuracies by seed, what each sampler chose, seconds, machine and commands.
 
     Args:
-        directory: of `semdd compare`.
+        directories: of `semdd compare`, with one config and the same seeds.
     """
-    cells = json.loads((directory / "cells.json").read_text())["cells"]
-    versions = json.loads((directory / "versions.json").read_text())
     samplers: dict[str, Any] = {}
-    for cell in cells:
-        result = json.loads((directory / Path(cell["directory"]).name / "result.json").read_text())
-        entry = samplers.setdefault(cell["sampler"], {"top1": {}, "statistics": result["selection"]})
-        entry["top1"][str(cell["seed"])] = cell["top1"]
-        entry["seconds"] = result["seconds"]
-    command = ["semdd", *versions["command"][1:]]
-    return {"labels": cells[0]["labels"], "command": command, "machine": hardware(), "samplers": samplers}
+    labels, commands = set(), []
+    for directory in directories:
+        versions = json.loads((directory / "versions.json").read_text())
+        commands.append(["semdd", *versions["command"][1:]])
+        for cell in json.loads((directory / "cells.json").read_text())["cells"]:
+            result = json.loads((directory / Path(cell["directory"]).name / "result.json").read_text())
+            entry = samplers.setdefault(cell["sampler"], {"top1": {}, "statistics": result["selection"]})
+            entry["top1"][str(cell["seed"])] = cell["top1"]
+            entry["seconds"] = result["seconds"]
+            labels.add(cell["labels"])
+    (kind,) = labels  # hard and soft labels never share a table
+    return {"labels": kind, "commands": commands, "machine": hardware(), "samplers": samplers}
 
 
 def table(name: str, content: dict[str, Any]) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from semdd_lightning.cli.configs import read_config
 
 
@@ -103,8 +105,6 @@ def parse_value(text: str) -> Any:  # noqa: ANN401 - whatever YAML can say
         >>> parse_value("0.3"), parse_value("{typicality: 1}"), parse_value("[")
         (0.3, {'typicality': 1}, '[')
     """
-    import yaml
-
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError:

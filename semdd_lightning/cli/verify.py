@@ -123,6 +123,8 @@ def _other_inputs(manifest: Manifest, again: PoolSelection) -> list[str]:
         found.append("The reference images, or the CLIP that embeds them, have changed since.")
     if not found and now.classifier_key != manifest.classifier_key:
         found.append("The classifier has changed since: its network or its weights.")
+    if not found and now.learning_key != manifest.learning_key:
+        found.append("How a student learns from the pool has changed since.")
     if not found and now.embeddings_digest != manifest.embeddings_digest:
         found.append(
             "Pool and CLIP are the same, but the embeddings were encoded again with other last bits, as "

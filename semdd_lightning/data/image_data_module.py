@@ -13,13 +13,19 @@ from torch import Tensor
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.classes.matching import class_mapping
+from semdd_lightning.data.arguments import check_arguments
 from semdd_lightning.data.augmentation import Augmentation
 from semdd_lightning.data.augmented_batches import augmented_batch
 from semdd_lightning.data.batches import EvaluationImages, TrainingImages
-from semdd_lightning.data.loaders import EvaluationBatch, EvaluationLoader, PassLoader, TrainingIndices
-from semdd_lightning.data.pass_counts import check_replay, whole_epoch
+from semdd_lightning.data.loaders import (
+    EvaluationBatch,
+    EvaluationLoader,
+    PassLoader,
+    TrainingIndices,
+    evaluation_batches,
+)
+from semdd_lightning.data.pass_counts import whole_epoch
 from semdd_lightning.data.passes import PassPlanner
-from semdd_lightning.data.seeds import check_seed
 from semdd_lightning.data.storage import ImageStore, Storage, evaluation_view, square, store_images
 from semdd_lightning.errors import ClassListError, ConfigError
 from semdd_lightning.pools import ImageSet, ResolvedImages
@@ -83,16 +89,6 @@ class ImageDataModule(LightningDataModule):
         num_workers: int = 4,
     ) -> None:
         super().__init__()
-        if min(num_classes, image_size, batch_size, passes, passes_per_epoch, evaluation_batch_size) < 1:
-            msg = (
-                "Expected num_classes, image_size, batch_size, passes, passes_per_epoch and "
-                f"evaluation_batch_size of at least 1, found {num_classes}, {image_size}, {batch_size}, "
-                f"{passes}, {passes_per_epoch}, {evaluation_batch_size}; raise what is below."
-            )
-            raise ConfigError(msg)
-        check_replay(passes, mixing_group, distinct_passes)
-        check_seed("augmentation_seed", augmentation_seed)
-        check_seed("replay_seed", 0 if replay_seed is None else replay_seed)
         self.train = train
         self.test = test
         self.validation = validation
@@ -101,7 +97,7 @@ class ImageDataModule(LightningDataModule):
         self.image_size = image_size
         self.batch_size = batch_size
         self.passes = passes
-        self.passes_per_epoch = whole_epoch(passes, passes_per_epoch)
+        self.passes_per_epoch = passes_per_epoch
         self.augmentation = augmentation
         self.augmentation_seed = augmentation_seed
         self.mixing_group = mixing_group
@@ -111,6 +107,8 @@ class ImageDataModule(LightningDataModule):
         self.evaluation_view: Literal["cropped", "whole"] = evaluation_view
         self.storage: Storage | Literal["auto"] = storage
         self.num_workers = num_workers
+        check_arguments(vars(self))
+        self.passes_per_epoch = whole_epoch(passes, passes_per_epoch)
         self._asked: str = "fit"  # the stage of the last setup, for who has no trainer
         self._registry: ClassRegistry | None = None
         self._resolved: dict[int, ResolvedImages] = {}  # what was found of each set, so that it is found once
@@ -162,6 +160,13 @@ class ImageDataModule(LightningDataModule):
     def split_paths(self, split: str) -> list[str]:
         """Relative path of each image of a split that was set up; made up where it is no file of its own."""
         return self._stores[split].images.paths()
+
+    def test_batches(self) -> int:
+        """Batches that each process will have of the test split, known before that is set up."""
+        if self.test is None:
+            return 0
+        images = len(self._resolve(self.test, self.registry).open(self.registry))
+        return evaluation_batches(images, self.evaluation_batch_size, self._process[1])
 
     def check_images(self, count: int = 1000) -> tuple[Tensor, Tensor, str]:
         """At most ``count`` images to check a teacher on, uint8 (n, 3, S, S), labels (n,), what they are."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import DataError
+from semdd_lightning.given import given_path
 from semdd_lightning.pools import ClassFolders, ImageSet
 from semdd_lightning.pools.files import list_files
 from semdd_lightning.pools.image_set import Found
@@ -61,7 +62,7 @@ class UnlabelledImages(ImageSet):
 
     def find(self, default: ClassRegistry | None = None) -> Found:
         """The default classes, of which the images themselves say nothing; their class index is -1."""
-        folder = Path(self.path).expanduser().absolute()
+        folder = given_path("the path of images", self.path).expanduser().absolute()
         if not folder.is_dir():
             msg = f"Expected a folder of images at {folder}, found none; correct it."
             raise DataError(msg)

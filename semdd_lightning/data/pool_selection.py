@@ -11,7 +11,9 @@ import torch
 
 from semdd_lightning.audit import Audit
 from semdd_lightning.export import Manifest, selection_table, write_subset
+from semdd_lightning.given import given_path
 from semdd_lightning.pools import Pool
+from semdd_lightning.pools.apart import require_outside
 from semdd_lightning.prior import PoolEmbeddings
 from semdd_lightning.selection import (
     METRICS,
@@ -68,9 +70,14 @@ class PoolSelection:
         Args:
             directory: where to; must not exist.
             link: hard-link the images instead of copying them, where the file system can.
+
+        Raises:
+            RunError: if it exists, or lies in the pool.
         """
+        directory = given_path("directory", directory)
+        require_outside(directory, self.pool.root)
         return write_subset(
-            Path(directory),
+            directory,
             self.pool,
             self.selection,
             self.manifest,
@@ -105,6 +112,7 @@ def sampler_embeddings(
     embeddings: PoolEmbeddings,
     reference: ReferenceEmbeddings | None = None,
     classifier: ClassifierOutputs | None = None,
+    learning: torch.Tensor | None = None,
 ) -> Embeddings:
     """What a sampler sees of an embedded pool.
 
@@ -113,10 +121,11 @@ def sampler_embeddings(
         embeddings: its embeddings.
         reference: real images of the same classes, if there are any.
         classifier: what a classifier says of the pool, if there is one.
+        learning: what a student learned from the pool, if one did: mean log posteriors (N,).
     """
     real = (None,) * len(embeddings.parts) if reference is None else reference.parts
     parts = tuple(
-        sampler_embeddings(pool, part, of_part, classifier)
+        sampler_embeddings(pool, part, of_part, classifier, learning)
         for part, of_part in zip(embeddings.parts, real, strict=True)
     )
     return Embeddings(
@@ -126,5 +135,6 @@ def sampler_embeddings(
         logit_scale=embeddings.logit_scale,
         reference=reference,
         classifier=classifier,
+        learning=learning,
         parts=parts,
     )

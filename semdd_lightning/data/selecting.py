@@ -15,11 +15,14 @@ from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data.auditing import AUTOMATIC, AuditPolicy, apply_policy, audit_classes, check_policy
 from semdd_lightning.data.classifier import Classifier, ClassifierContext
 from semdd_lightning.data.classifying import PoolClassifier, usual_side
+from semdd_lightning.data.learning import learn_pool
 from semdd_lightning.data.pool_embedder import PoolEmbedder
 from semdd_lightning.data.pool_selection import PoolSelection, sampler_embeddings
 from semdd_lightning.data.reference_images import ReferenceImages, read_reference, resolve_reference
 from semdd_lightning.data.selection_record import components, embeddings_digest, outcome
+from semdd_lightning.devices import pick_device
 from semdd_lightning.export import Manifest, describe
+from semdd_lightning.given import given_path
 from semdd_lightning.pools import ImageSet, Pool, ResolvedImages, as_image_set, require_images_per_class
 from semdd_lightning.prior import AnyPrior, PoolEmbeddings, Prior, first_clip, listed_priors
 from semdd_lightning.selection import ClassifierOutputs, Sampler, Selection, build_sampler, whole_number
@@ -66,6 +69,7 @@ def select(
             not look (`off`).
 
     Raises:
+        ConfigError: if there is no such device.
         AuditError: if the folders do not hold their classes.
         TooFewImagesError: if a class has fewer than ``ipc`` usable images, or no reference image.
         ClassListError: if the reference images lack a class of the pool.
@@ -74,9 +78,10 @@ def select(
         TeacherError: if the classifier cannot be had as described, or does not fit the classes.
     """
     watch, sampler, priors = Stopwatch(), build_sampler(sampler), listed_priors(prior)
-    cache_dir = None if cache_dir is None else Path(cache_dir)
+    cache_dir = None if cache_dir is None else given_path("cache_dir", cache_dir)
     ipc, seed = whole_number("ipc", ipc, at_least=1), whole_number("seed", seed, at_least=0)
     check_policy(audit)
+    device = pick_device(device)
     resolved = _resolve(pool, world_size)
     _check(resolved.registry, priors, sampler, ipc, reference, classifier)
     resolved_real = None
@@ -90,7 +95,6 @@ def select(
         classifier,
         cache_dir,
     )
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     with watch.measure("index"):
         images = resolved.read(cache_dir)
         _report_excluded(images)
@@ -112,6 +116,10 @@ def select(
             said = classify(images)
             if real is not None:
                 real = replace(real, classifier=classify(real.images).outputs)
+    learned = None
+    if "learning" in asked_by(sampler):
+        with watch.measure("learn"):
+            learned = learn_pool(images, device=device, cache_dir=cache_dir, show=rank == 0)
     found = None
     if audit != "off":
         with watch.measure("audit"):
@@ -119,7 +127,13 @@ def select(
             apply_policy(images, found, audit)
     with watch.measure("select"):
         outputs = None if said is None else said.outputs
-        seen = sampler_embeddings(images, embeddings, None if real is None else real.for_samplers(), outputs)
+        seen = sampler_embeddings(
+            images,
+            embeddings,
+            None if real is None else real.for_samplers(),
+            outputs,
+            None if learned is None else learned.log_posteriors,
+        )
         selection = sampler.select(seen, ipc, seed)
     _report(sampler, selection, embeddings, outputs)
     manifest = Manifest(
@@ -129,6 +143,7 @@ def select(
         selection_seed=seed,
         reference_key=None if real is None else real.embeddings.key,
         classifier_key=None if said is None else said.key,
+        learning_key=None if learned is None else learned.key,
         embeddings_digest=embeddings_digest(seen),
         **outcome(images, embeddings, selection),
     )
@@ -151,6 +166,11 @@ class Stopwatch:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
 
 
+def asked_by(sampler: Sampler) -> frozenset[Need]:
+    """What a sampler and the scores that it weighs cannot do without."""
+    return sampler.quality_rule.rule_needs | sampler.needs
+
+
 def check_needs(sampler: Sampler, reference: object | None, classifier: Classifier | None) -> None:
     """Refuse a sampler without what it cannot choose without, and a classifier that no manifest describes.
 
@@ -164,7 +184,7 @@ def check_needs(sampler: Sampler, reference: object | None, classifier: Classifi
         RunError: if the classifier is not made of plain values.
     """
     given: dict[Need, object] = {"reference": reference, "classifier": classifier}
-    for need in sorted(sampler.quality_rule.rule_needs | sampler.needs):
+    for need in sorted(asked_by(sampler)):
         if need in given:
             needed(given[need], need, sampler.name)
     if classifier is not None:

@@ -29,6 +29,8 @@ def embeddings_digest(embeddings: Embeddings) -> str:
     for outputs in (embeddings.classifier, None if real is None else real.classifier):
         if outputs is not None:
             seen += [outputs.own, outputs.largest, outputs.predicted]
+    if embeddings.learning is not None:
+        seen.append(embeddings.learning)
     for vectors in seen:
         digest.update(f"{tuple(vectors.shape)} {vectors.dtype}\n".encode())
         digest.update(vectors.cpu().contiguous().numpy().data)  # a view: a large pool is not copied

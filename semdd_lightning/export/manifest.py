@@ -14,6 +14,7 @@ from pydantic import Field, with_config
 
 from semdd_lightning import __version__
 from semdd_lightning.errors import RunError
+from semdd_lightning.given import given_path
 from semdd_lightning.records import RECORD, read_record
 
 FORMAT: Literal[2] = 2
@@ -49,6 +50,7 @@ class Manifest:
         labels: class index of each.
         classifier: the classifier that samplers and scores asked, if any.
         classifier_key: key in the cache of what it said of the pool, if any.
+        learning_key: key in the cache of what a student learned from the pool, where a score asks for that.
         semdd_version: version that wrote the manifest.
         format: version of this record.
         table_digest: SHA-256 of the score table beside it; none before it is exported.
@@ -76,6 +78,7 @@ class Manifest:
     labels: tuple[int, ...]
     classifier: dict[str, Any] | None = None
     classifier_key: str | None = None
+    learning_key: str | None = None
     semdd_version: str = __version__
     format: Literal[2] = FORMAT
     table_digest: str | None = field(default=None, compare=False)
@@ -143,12 +146,13 @@ def build_component(description: dict[str, Any], base: Callable[..., Component])
     return component
 
 
-def read_manifest(directory: Path) -> Manifest:
+def read_manifest(directory: Path | str) -> Manifest:
     """Read the manifest of a run or an exported subset.
 
     Raises:
         RunError: if there is none, it was changed since, or it is of another form.
     """
+    directory = given_path("the directory of a run", directory)
     found = [path for path in (directory / FILE_NAME, directory / "subset" / FILE_NAME) if path.is_file()]
     if not found:
         msg = (

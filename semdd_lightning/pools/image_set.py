@@ -12,6 +12,7 @@ from typing import Literal
 from semdd_lightning.classes import ClassRegistry, registry_from_entries
 from semdd_lightning.datasets import find_classes, is_dataset_name, with_imagenet_names
 from semdd_lightning.errors import ClassListError, DataError, PoolError
+from semdd_lightning.given import given_path
 from semdd_lightning.pools.index import index_images
 from semdd_lightning.pools.labelled_images import LabelledImages
 from semdd_lightning.pools.listing import Listing
@@ -191,6 +192,7 @@ class DiskPool(ImageSet):
     class_names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        given_path("the path of a pool", self.path)
         if self.classes is not None:  # a path, which a manifest makes absolute, or a name, which it leaves
             kind = str if is_dataset_name(self.classes) else Path
             object.__setattr__(self, "classes", kind(self.classes))

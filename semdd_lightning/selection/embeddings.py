@@ -103,6 +103,8 @@ class Embeddings:
         logit_scale: Factor from cosines to logits, the exponential already applied; > 0.
         reference: Real images of the same classes; None where there are none.
         classifier: What a classifier says of the pool's images; None without one.
+        learning: Mean log posterior of the own class while a student learned from the pool ``(N,)``, float64;
+            None where none did.
         parts: The same pool under each of several priors, whose vectors stand side by side in the vectors
             here; empty under one prior.
 
@@ -116,6 +118,7 @@ class Embeddings:
     logit_scale: float = 100.0
     reference: ReferenceEmbeddings | None = None
     classifier: ClassifierOutputs | None = None
+    learning: Tensor | None = None
     parts: tuple[Embeddings, ...] = ()
 
     def __post_init__(self) -> None:
@@ -135,6 +138,12 @@ class Embeddings:
             msg = (
                 f"Expected a classifier's outputs for {self.num_images} images, found "
                 f"{len(self.classifier.own)}; classify this pool."
+            )
+            raise SelectionError(msg)
+        if self.learning is not None and self.learning.shape != (self.num_images,):
+            msg = (
+                f"Expected learning to be of shape ({self.num_images},), found {tuple(self.learning.shape)}; "
+                "learn from this pool."
             )
             raise SelectionError(msg)
         if not (math.isfinite(self.logit_scale) and self.logit_scale > 0):

@@ -138,6 +138,7 @@ class PoolScorer:
         self, class_index: int, rows: Tensor, vectors: Tensor, similarities: Similarities
     ) -> ClassImages:
         classifier = self._embeddings.classifier
+        learning = self._embeddings.learning
         real = self._real[class_index] if self._real else None
         return ClassImages(
             class_index=class_index,
@@ -150,6 +151,7 @@ class PoolScorer:
             reference=None if real is None else as_float64(real.image_embeddings),
             classifier=None if classifier is None else classifier.rows(rows),
             reference_classifier=None if real is None else real.classifier,
+            learning=None if learning is None else learning[rows],
         )
 
 

@@ -52,6 +52,7 @@ def make_embeddings(
             classify(real, real_labels, head),
         ),
         classifier=classify(vectors, labels, head),
+        learning=classify(vectors, labels, head).own.log(),
     )
 
 

@@ -74,11 +74,13 @@ def test_where_other_classes_stand_in_the_listing_changes_nothing(
     pool = make_pool(seed, duplicates=duplicates)
     by_class = torch.argsort(pool.labels, stable=True)  # within a class images stay in path order
     assert pool.classifier is not None
+    assert pool.learning is not None
     moved = dataclasses.replace(
         pool,
         image_embeddings=pool.image_embeddings[by_class],
         labels=pool.labels[by_class],
         classifier=pool.classifier.rows(by_class),
+        learning=pool.learning[by_class],
     )
     found = by_class[build_sampler(name).select(moved, ipc, seed).indices]
     assert found.tolist() == build_sampler(name).select(pool, ipc, seed).indices.tolist()

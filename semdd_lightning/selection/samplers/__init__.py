@@ -8,6 +8,7 @@ from semdd_lightning.selection.samplers.facility_location import FacilityLocatio
 from semdd_lightning.selection.samplers.filtered_random import FilteredRandom
 from semdd_lightning.selection.samplers.herding import Herding, herding
 from semdd_lightning.selection.samplers.k_center import KCenter, k_center
+from semdd_lightning.selection.samplers.learnable import Learnable
 from semdd_lightning.selection.samplers.quality import Quality
 from semdd_lightning.selection.samplers.random import Random, random_positions
 from semdd_lightning.selection.samplers.reference_herding import ReferenceHerding, reference_herding
@@ -35,6 +36,7 @@ __all__ = [
     "FilteredRandom",
     "Herding",
     "KCenter",
+    "Learnable",
     "MostTypical",
     "Quality",
     "Random",

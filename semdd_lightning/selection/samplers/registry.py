@@ -12,6 +12,7 @@ from semdd_lightning.selection.samplers.facility_location import FacilityLocatio
 from semdd_lightning.selection.samplers.filtered_random import FilteredRandom
 from semdd_lightning.selection.samplers.herding import Herding
 from semdd_lightning.selection.samplers.k_center import KCenter
+from semdd_lightning.selection.samplers.learnable import Learnable
 from semdd_lightning.selection.samplers.quality import Quality
 from semdd_lightning.selection.samplers.random import Random
 from semdd_lightning.selection.samplers.reference_herding import ReferenceHerding
@@ -28,6 +29,7 @@ SAMPLERS: dict[str, type[Sampler]] = {
     for sampler in (
         TwoStage,
         TwoStageClassic,
+        Learnable,
         Random,
         FilteredRandom,
         Relevance,

@@ -8,6 +8,7 @@ from semdd_lightning.selection.scores.class_separability import (
 )
 from semdd_lightning.selection.scores.confidence import Confidence
 from semdd_lightning.selection.scores.difficulty import Difficulty
+from semdd_lightning.selection.scores.learnability import Learnability
 from semdd_lightning.selection.scores.posterior import Posterior, log_posterior
 from semdd_lightning.selection.scores.reference_similarity import ReferenceSimilarity
 from semdd_lightning.selection.scores.registry import SCORES, build_score, score_meanings, score_names
@@ -21,6 +22,7 @@ __all__ = [
     "ClassSeparability",
     "Confidence",
     "Difficulty",
+    "Learnability",
     "Need",
     "Posterior",
     "ReferenceSimilarity",

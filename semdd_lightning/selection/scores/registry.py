@@ -7,6 +7,7 @@ from semdd_lightning.selection.scores.class_relevance import ClassRelevance
 from semdd_lightning.selection.scores.class_separability import ClassSeparability
 from semdd_lightning.selection.scores.confidence import Confidence
 from semdd_lightning.selection.scores.difficulty import Difficulty
+from semdd_lightning.selection.scores.learnability import Learnability
 from semdd_lightning.selection.scores.posterior import Posterior
 from semdd_lightning.selection.scores.reference_similarity import ReferenceSimilarity
 from semdd_lightning.selection.scores.score import Score
@@ -24,6 +25,7 @@ SCORES: dict[str, type[Score]] = {
         ReferenceSimilarity,
         Difficulty,
         Confidence,
+        Learnability,
     )
 }
 """Scores of this package by name, in the order in which tables show them."""

@@ -14,7 +14,7 @@ from semdd_lightning.selection.extensions import Named
 
 T = TypeVar("T")
 
-Need = Literal["several_classes", "reference", "classifier"]
+Need = Literal["several_classes", "reference", "classifier", "learning"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -32,6 +32,8 @@ class ClassImages:
         reference: Unit vectors of real images of the class ``(m, d)``; None without a reference set.
         classifier: What a classifier says of the images; None without one.
         reference_classifier: The same of the reference images; None without one.
+        learning: Mean log posterior of the own class while a student learned from the pool ``(n_c,)``; None
+            where none did.
     """
 
     class_index: int
@@ -44,6 +46,7 @@ class ClassImages:
     reference: Tensor | None = None
     classifier: ClassifierOutputs | None = None
     reference_classifier: ClassifierOutputs | None = None
+    learning: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.own)
@@ -100,9 +103,10 @@ class Score(Named, ABC):
         raise SelectionError(msg)
 
 
-_ASK = {
-    "reference": "give real images of the classes as the reference set",
-    "classifier": "give a classifier",
+_MISSING: dict[Need, tuple[str, str]] = {
+    "reference": ("a reference", "give real images of the classes as the reference set"),
+    "classifier": ("a classifier", "give a classifier"),
+    "learning": ("what a student learned from the pool", "give it with the embeddings, as `select` does"),
 }
 
 
@@ -111,13 +115,14 @@ def needed(given: T | None, need: Need, asked_by: str) -> T:
 
     Args:
         given: The thing, or None.
-        need: What it is: ``reference`` or ``classifier``.
+        need: What it is: ``reference``, ``classifier`` or ``learning``.
         asked_by: Name of the score or sampler.
 
     Raises:
         SelectionError: If it is not there.
     """
     if given is None:
-        msg = f"Expected a {need} for {asked_by}, found none; {_ASK[need]}, or choose without it."
+        what, ask = _MISSING[need]
+        msg = f"Expected {what} for {asked_by}, found none; {ask}, or choose without it."
         raise SelectionError(msg)
     return given

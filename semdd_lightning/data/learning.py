@@ -1,0 +1,168 @@
+"""What a small student learns early of a pool: a short training on all its images, through the cache."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from semdd_lightning.cache import cache_root
+from semdd_lightning.data.augmentation import Augmentation, augment, draw_images
+from semdd_lightning.data.storage import decode_all, square
+from semdd_lightning.errors import CacheError
+from semdd_lightning.locks import Lock
+from semdd_lightning.models import ConvNet, NormalizedNetwork
+from semdd_lightning.pools import Pool
+from semdd_lightning.pools.labelled_images import pool_images
+from semdd_lightning.prior.cache import FORMAT, CachedTensor, describe_folder
+from semdd_lightning.progress import image_progress
+from semdd_lightning.records import content_key
+
+_LONGEST_WAIT = 24 * 3600.0  # seconds, for another process that learns
+_VIEW = Augmentation(pad_crop=4, horizontal_flip=0.5, mix="none")  # moved and mirrored, as for CIFAR
+
+
+@dataclass(frozen=True)
+class LearningPlan:
+    """How a student learns from a pool; what is found depends on nothing else but the images.
+
+    Args:
+        passes: visits to every image, at least 2; the first one counts for nothing.
+        image_size: pixels a side that images are brought to.
+        width: channels of the student, a ConvNet-3.
+        batch_size: images a step.
+        learning_rate: highest of a one-cycle schedule.
+        seed: of weights, order and augmentation.
+    """
+
+    passes: int = 40
+    image_size: int = 32
+    width: int = 64
+    batch_size: int = 64
+    learning_rate: float = 0.05
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What a student learned of a pool.
+
+    Attributes:
+        log_posteriors: of every image the log posterior of its class, mean over the passes, (N,) float64.
+        key: key in the cache: plan, images and their classes.
+    """
+
+    log_posteriors: Tensor
+    key: str
+
+
+def learn_pool(
+    images: Pool,
+    plan: LearningPlan = LearningPlan(),
+    *,
+    device: torch.device | str = "cpu",
+    cache_dir: Path | None = None,
+    show: bool = True,
+) -> Learned:
+    """Train a small student on a whole pool, and keep how soon it believed in each image's class.
+
+    Of several processes on one cache one learns, the others wait and read what it found.
+
+    Args:
+        images: the pool.
+        plan: how it learns.
+        device: where it learns.
+        cache_dir: root of the cache; none takes SEMDD_CACHE or the user's cache folder.
+        show: whether to show progress on a terminal.
+
+    Raises:
+        DataError: if an image cannot be read any more.
+        CacheError: if another process learns for a day.
+        DiskError: if the cache cannot be written.
+    """
+    identity = {
+        "format": FORMAT,
+        "plan": asdict(plan),
+        "pool": images.fingerprint,
+        "labels": hashlib.sha256(images.labels.astype("<i8").tobytes()).hexdigest(),
+    }
+    key = content_key(identity)
+    folder = cache_root(cache_dir) / "learned" / key
+    file = CachedTensor(folder / "log_posteriors.safetensors", key, rows=len(images), columns=1)
+    content = file.read()
+    if content is None:
+        describe_folder(folder, identity)
+        lock = Lock(folder / "learning.lock")
+        if not lock.wait(_LONGEST_WAIT):
+            msg = (
+                f"Expected {lock.holder} to have learned from {images.root} within a day, found it still "
+                f"at it; end it, or give another cache folder."
+            )
+            raise CacheError(msg)
+        with lock:
+            content = file.read()  # of the process that held the lock before
+            if content is None:
+                found = _learn(images, plan, torch.device(device), show=show)
+                file.write(found[:, None])
+                content = found[:, None], {}
+    return Learned(content[0][:, 0].double(), key)
+
+
+def _learn(images: Pool, plan: LearningPlan, device: torch.device, *, show: bool) -> Tensor:
+    """Mean log posteriors (N,), float32 on the CPU."""
+    pixels = decode_all(pool_images(images), lambda image: square(image, plan.image_size)).to(device)
+    labels = torch.from_numpy(images.labels).to(device)
+    with torch.random.fork_rng(devices=[]):  # a student's weights draw from the same numbers
+        torch.manual_seed(plan.seed)
+        network = ConvNet(len(images.registry), plan.image_size, depth=3, width=plan.width)
+        student = NormalizedNetwork(network, plan.image_size).to(device).train()
+    optimizer = torch.optim.SGD(student.parameters(), plan.learning_rate, momentum=0.9, weight_decay=5e-4)
+    steps = plan.passes * -(-len(images) // plan.batch_size)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, plan.learning_rate, total_steps=steps + 1)
+    total = torch.zeros(len(images), device=device)
+    description, visits = "Learning from the pool", plan.passes * len(images)
+    with image_progress(description, visits, after=2, show=show) as advance, torch.enable_grad():
+        for number, rows, views in _views(pixels, plan):
+            log_posteriors = _step(student, optimizer, views, labels[rows])
+            schedule.step()
+            if number > 0:
+                total[rows] += log_posteriors
+            advance(len(rows))
+    return total.cpu() / (plan.passes - 1)
+
+
+def _step(student: nn.Module, optimizer: torch.optim.Optimizer, views: Tensor, labels: Tensor) -> Tensor:
+    """One step of training; log posteriors of the own classes as they were before it (B,)."""
+    with torch.autocast(views.device.type, torch.bfloat16, enabled=_bfloat16_is_fast(views.device)):
+        logits = student(views)
+    loss = F.cross_entropy(logits.float(), labels, reduction="none")
+    optimizer.zero_grad()
+    loss.mean().backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return -loss.detach()
+
+
+def _bfloat16_is_fast(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def _views(pixels: Tensor, plan: LearningPlan) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Batches of augmented images: number of the pass, rows (B,) and images in [0, 1] (B, 3, S, S)."""
+    for number in range(plan.passes):
+        generator = np.random.default_rng([plan.seed, number])
+        order = torch.from_numpy(generator.permutation(len(pixels)))
+        draws = draw_images(_VIEW, len(pixels), plan.image_size, generator)
+        for rows in torch.tensor_split(order, -(-len(pixels) // plan.batch_size)):
+            of_batch = type(draws)(*(values.to(pixels.device) for values in draws.rows(rows)))
+            placed = rows.to(pixels.device)
+            yield number, placed, augment(pixels[placed].float() / 255, of_batch, _VIEW)

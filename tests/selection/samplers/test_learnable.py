@@ -1,0 +1,59 @@
+"""Two-stage sampling that weighs what a student learns early."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from semdd_lightning.errors import SelectionError
+from semdd_lightning.selection import Embeddings, Learnable, build_sampler
+
+Array = NDArray[np.float64]
+MakePool = Callable[..., Embeddings]
+Reference = Any  # the class of that name in conftest.py, which tests cannot import
+
+
+def test_candidates_are_best_by_half_quality_and_half_learnability(
+    reference: Reference, make_pool: MakePool
+) -> None:
+    pool, ipc = make_pool(5), 3
+    z, y = pool.image_embeddings.numpy(), pool.labels.numpy()
+    assert pool.learning is not None
+    learned = pool.learning.numpy()
+
+    def mixed(prototypes: Array) -> Array:
+        quality: Array = reference.quality(pool, prototypes)
+        for c in range(pool.num_classes):
+            rows = np.flatnonzero(y == c)
+            quality[rows] = 0.5 * quality[rows] + 0.5 * reference.normalize(learned[rows], "minmax")
+        return quality
+
+    first = mixed(pool.text_prototypes.numpy())
+    refined = []
+    for c in range(pool.num_classes):
+        rows = [int(i) for i in np.flatnonzero(y == c)]
+        mean = z[reference.by_quality(rows, first)[: -(-len(rows) // 2)]].mean(axis=0)
+        refined.append(mean / np.linalg.norm(mean))
+    quality = mixed(np.stack(refined))
+
+    selection = build_sampler("learnable").select(pool, ipc)
+    np.testing.assert_allclose(selection.scores["quality"], quality, atol=1e-12)
+    for c in range(pool.num_classes):
+        rows = [int(i) for i in np.flatnonzero(y == c)]
+        assert selection.class_indices(c)[0] == reference.by_quality(rows, quality)[0]
+        kept = selection.scores["stage"].to_numpy()[rows]
+        best = set(reference.by_quality(rows, quality)[: 2 * ipc])
+        assert {row for row, stage in zip(rows, kept, strict=True) if stage != "filtered"} == best
+
+
+def test_without_weight_it_is_two_stage(make_pool: MakePool) -> None:
+    pool = dataclasses.replace(make_pool(6), learning=None)
+    alone = build_sampler("two_stage").select(pool, 3)
+    assert Learnable(learnability_weight=0.0).select(pool, 3).indices.tolist() == alone.indices.tolist()
+    with pytest.raises(SelectionError, match="learnability_weight"):
+        Learnable(learnability_weight=1.5)
