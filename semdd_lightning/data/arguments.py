@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from semdd_lightning.data.augmentation import Augmentation
-from semdd_lightning.data.image_sets import ImageSet
 from semdd_lightning.data.pass_counts import check_replay
 from semdd_lightning.data.seeds import check_seed
 from semdd_lightning.data.storage import Storage
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.given import require_kind, require_word
+from semdd_lightning.pools import ImageSet
 from semdd_lightning.selection import whole_number
 
 COUNTS = ("num_classes", "image_size", "batch_size", "passes", "passes_per_epoch", "evaluation_batch_size")

@@ -19,7 +19,7 @@ from semdd_lightning.errors import CacheError
 from semdd_lightning.locks import Lock
 from semdd_lightning.models import ConvNet, NormalizedNetwork
 from semdd_lightning.pools import Pool
-from semdd_lightning.pools.labelled_images import pool_images
+from semdd_lightning.pools.labelled_images import LabelledImages
 from semdd_lightning.prior.cache import FORMAT, CachedTensor, describe_folder
 from semdd_lightning.progress import image_progress
 from semdd_lightning.records import content_key
@@ -116,7 +116,8 @@ def learn_pool(
 
 def _learn(images: Pool, plan: LearningPlan, device: torch.device, *, show: bool) -> Tensor:
     """Mean log posteriors (N,), float32 on the CPU."""
-    pixels = decode_all(pool_images(images), lambda image: square(image, plan.image_size)).to(device)
+    labelled = LabelledImages(images.listing(), images.registry)
+    pixels = decode_all(labelled, lambda image: square(image, plan.image_size)).to(device)
     labels = torch.from_numpy(images.labels).to(device)
     with torch.random.fork_rng(devices=[]):  # a student's weights draw from the same numbers
         torch.manual_seed(plan.seed)
