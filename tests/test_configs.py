@@ -131,7 +131,7 @@ def small_teacher(config: dict[str, Any], size: int, tmp_path: Path) -> dict[str
         torch.manual_seed(0)
         file = tmp_path / "resnet18.pt"
         torch.save(build_network("torchvision/resnet18", 1000, 224).state_dict(), file)
-        return {"init_args": {"weights_file": str(file), "input_size": 64}}
+        return {"init_args": {"weights_file": str(file), "input_size": 32}}
     name = f"teachers/{Path(teacher['init_args']['path']).name}.yaml"
     result = run_teacher(name, size, tmp_path, "--run.directory=teacher")
     return {"init_args": {"path": str(result.directory)}}
