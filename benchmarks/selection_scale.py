@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 import tempfile
-import threading
 from functools import partial
 from pathlib import Path
 from unittest.mock import patch
@@ -20,8 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.index_scale import in_a_process
 from benchmarks.measuring import ROUNDS, Ratio, Result, arguments, paired, time_in_turns
+from benchmarks.memory import PeakMemory, in_a_process
 from semdd_lightning.selection import Embeddings, TwoStage, screening
 
 NUM_CLASSES = 1_000
@@ -31,7 +30,6 @@ IPC = 50
 PRODUCT_SHARE = 1 / 1.5
 MEMORY_MIB = 1_024
 _PRODUCT_CHUNK = 1_024
-_SAMPLE_SECONDS = 0.002
 
 
 def main() -> None:
@@ -184,42 +182,6 @@ def selection_mib(file: Path, num_classes: int, images_per_class: int, dim: int,
     with PeakMemory() as peak:
         TwoStage().select(read_pool(file, num_classes, images_per_class, dim), ipc)
     return peak.mib
-
-
-class PeakMemory:
-    """Looks at the anonymous memory of this process every 2 ms while a ``with`` block runs (Linux only).
-
-    Attributes:
-        mib: The most that was seen above what there was at the start.
-    """
-
-    mib: float
-
-    def __enter__(self) -> PeakMemory:
-        self._before = self._most = _anonymous_kib()
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._done.set()
-        self._thread.join()
-        self.look()
-        self.mib = (self._most - self._before) / 1024
-
-    def look(self) -> None:
-        """Look now, whatever the time."""
-        self._most = max(self._most, _anonymous_kib())
-
-    def _watch(self) -> None:
-        while not self._done.wait(_SAMPLE_SECONDS):
-            self.look()
-
-
-def _anonymous_kib() -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:"))
 
 
 if __name__ == "__main__":
