@@ -15,7 +15,7 @@ from semdd_lightning.selection import TwoStage, screening
 def test_it_measures_time_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(selection_scale, "in_a_process", lambda measured, *args: measured(*args))
     result = selection_scale.measure(num_classes=4, images_per_class=30, dim=8, ipc=3, rounds=1)
-    assert [ratio.bar for ratio in result.ratios] == [1 / 1.5, None, None, 1.0]
+    assert [ratio.bar for ratio in result.ratios] == [1 / 1.5, None, None, None, None, 1.0]
     assert all(len(seconds) == 1 for seconds in result.seconds.values())
     assert result.settings["images"] == 120
 
