@@ -98,7 +98,7 @@ def test_rdeds_loop_is_its_own_code(task: TrainingTask, monkeypatch: pytest.Monk
         (checkout / "validation" / name).write_text(code)
     path = list(sys.path)
     assert rded_seconds(task, checkout, workers=0) > 0
-    calls = sys.modules["validation.main"].calls  # type: ignore[attr-defined]
+    calls = sys.modules["validation.main"].calls
     for name in [name for name in sys.modules if name.partition(".")[0] == "validation"]:
         monkeypatch.delitem(sys.modules, name)
     assert sys.path == path
