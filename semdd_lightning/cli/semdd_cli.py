@@ -125,7 +125,7 @@ class SemddCLI(LightningCLI):
             self.together.part(self.trainer)
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # of the class in Lightning
-        """The command that was asked for alone: a tenth of a small run goes into the parsers of the others."""
+        """The command that was asked for alone: a tenth of a small run goes into the other parsers."""
         return {self.words[0]: LightningCLI.subcommands()[self.words[0]]}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
