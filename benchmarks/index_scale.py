@@ -7,111 +7,136 @@ is measured, which goes through all headers and labels; images are not read, and
 
 from __future__ import annotations
 
-import argparse
-import json
-import multiprocessing
-import os
-import platform
-import resource
 import shutil
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
-import PIL
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
-from semdd_lightning import __version__
-
-M = TypeVar("M")
+from benchmarks.measuring import Result, arguments
+from benchmarks.memory import in_a_process, peak_mib
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What one indexing took.
+class Cost:
+    """What one process took.
 
     Args:
-        files: Image files of the pool.
-        listing_seconds: Finding them and their stamps.
-        index_seconds: All of it, the listing included.
-        cpu_seconds: Time that the CPUs worked on it, which a busy machine does not lengthen much.
-        imports_mib: Largest resident memory of the process before it began.
-        peak_mib: The same when it was done.
-        column_mib: Bytes of the columns of the pool that came out.
-        fingerprint: Of that pool.
+        seconds: All of it.
+        figures: Its parts by name, with the unit.
+        fingerprint: Of what came out.
     """
 
-    files: int
-    listing_seconds: float
-    index_seconds: float
-    cpu_seconds: float
-    imports_mib: float
-    peak_mib: float
-    column_mib: float
-    fingerprint: str
-
-
-@dataclass(frozen=True)
-class Listed:
-    """What the listing of tar shards took.
-
-    Args:
-        samples: Samples in all of them.
-        seconds: Reading all headers and labels.
-        cpu_seconds: Time that the CPUs worked on it.
-        imports_mib: Largest resident memory of the process before it began.
-        peak_mib: The same when it was done.
-    """
-
-    samples: int
     seconds: float
-    cpu_seconds: float
-    imports_mib: float
-    peak_mib: float
+    figures: dict[str, float]
+    fingerprint: str = ""
 
 
 def main() -> None:
-    """Make the pool, measure, print a table and write a JSON file."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    """Make the pool, measure, print tables and write a JSON file."""
+    parser = arguments("index_scale", __doc__, "2,000 files or samples", rounds=False)
     parser.add_argument("--files", type=int, default=20_000, help="image files or samples (default 20,000)")
     parser.add_argument("--folders", type=int, default=1_000, help="class folders (default 1,000)")
     parser.add_argument("--tars", type=int, default=0, help="shards to list instead (default: none)")
     parser.add_argument("--size", type=int, default=64, help="side of the images in pixels (default 64)")
-    parser.add_argument(
-        "--pool", type=Path, help="where the pool lies or is made, to keep it (default: not kept)"
-    )
-    parser.add_argument("--json", type=Path, default=Path("index_scale.json"), help="what to write")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="index-scale-") as temporary:
-        pool = options.pool or Path(temporary) / "pool"
-        if not pool.exists():
-            if options.tars:
-                write_shards(pool, options.files, options.folders, options.tars)
-            else:
-                write_pool(pool, options.files, options.folders, options.size)
-            time.sleep(3)  # what was written just now is not trusted to the cache
+    files = 2_000 if options.quick else options.files
+    with tempfile.TemporaryDirectory(prefix="index-scale-") as root:
         if options.tars:
-            record = {"listed": asdict(listed := in_a_process(measure_listing, pool)), "shards": options.tars}
-            show_listing(listed, options.tars)
+            result = measure_listing(Path(root), files, options.folders, options.tars)
         else:
-            first, again = (in_a_process(measure, pool, Path(temporary) / "cache") for _ in range(2))
-            record = {"first": asdict(first), "again": asdict(again), "image_size": options.size}
-            show(first, again)
-    record |= {
-        "versions": {"semdd": __version__, "python": platform.python_version(), "pillow": PIL.__version__},
-        "machine": {"cpus": os.cpu_count(), "platform": platform.platform()},
+            result = measure_index(Path(root), files, options.folders, options.size)
+    result.publish(options.json)
+
+
+def measure_index(root: Path, files: int, folders: int, size: int) -> Result:
+    """Index a new pool, and again with the index in the cache.
+
+    Args:
+        root: Where pool and cache go.
+        files: Image files of the pool.
+        folders: Class folders.
+        size: Side of the images in pixels.
+
+    Raises:
+        RuntimeError: If the cached index is another one.
+    """
+    write_pool(root / "pool", files, folders, size)
+    time.sleep(3)  # what was written just now is not trusted to the cache
+    first, again = (in_a_process(index, root / "pool", root / "cache") for _ in range(2))
+    if first.fingerprint != again.fingerprint:
+        msg = "Expected the cached index to be the first one, found another; mend the cache."
+        raise RuntimeError(msg)
+    costs = {"first index": first, "cached index": again}
+    return _result({"files": files, "folders": folders, "size": size}, costs)
+
+
+def measure_listing(root: Path, samples: int, classes: int, shards: int) -> Result:
+    """List the samples of new shards.
+
+    Args:
+        root: Where they go.
+        samples: Samples in all of them.
+        classes: Number of classes.
+        shards: Number of tars.
+    """
+    write_shards(root / "pool", samples, classes, shards)
+    cost = in_a_process(list_shards, root / "pool")
+    return _result({"samples": samples, "shards": shards}, {"listing": cost})
+
+
+def index(pool: Path, cache: Path) -> Cost:
+    """Index a pool in this process.
+
+    Args:
+        pool: Folder of class folders.
+        cache: Root of the cache.
+    """
+    from semdd_lightning.pools import ClassFolders
+
+    imports = peak_mib()
+    start, cpu_start = time.perf_counter(), time.process_time()
+    resolved = ClassFolders(pool).resolve()
+    listing = resolved.listing
+    listed = time.perf_counter()
+    found = resolved.read(cache)
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
+    columns = [found.labels, found.rows, *vars(found.traits).values(), found.paths.column]
+    figures = {
+        "listing, s": listed - start,
+        "CPU time, s": cpu_seconds,
+        "peak memory above imports, MiB": peak_mib() - imports,
+        "columns, MiB": sum(column.nbytes for column in columns) / 2**20,
+        "images/s": len(listing) / seconds,
     }
-    options.json.write_text(json.dumps(record, indent=2) + "\n")
+    return Cost(seconds, figures, found.fingerprint)
+
+
+def list_shards(pool: Path) -> Cost:
+    """List the samples of shards in this process.
+
+    Args:
+        pool: Folder of tars.
+    """
+    from semdd_lightning.pools import TarShards
+
+    imports = peak_mib()
+    start, cpu_start = time.perf_counter(), time.process_time()
+    listing = TarShards(pool).listing()
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
+    figures = {
+        "samples found": float(len(listing)),
+        "CPU time, s": cpu_seconds,
+        "peak memory above imports, MiB": peak_mib() - imports,
+    }
+    return Cost(seconds, figures)
 
 
 def write_pool(root: Path, files: int, folders: int, size: int) -> None:
@@ -173,90 +198,10 @@ def photograph_like(size: int) -> bytes:
         return stream.getvalue()
 
 
-def in_a_process(measured: Callable[..., M], *args: object) -> M:
-    """Call a function in a fresh process, whose memory is its own."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
-        return process.submit(measured, *args).result()
-
-
-def measure(pool: Path, cache: Path) -> Measured:
-    """Index a pool in this process.
-
-    Args:
-        pool: Folder of class folders.
-        cache: Root of the cache.
-    """
-    from semdd_lightning.pools import ClassFolders
-
-    imports = peak_mib()
-    start, cpu_start = time.perf_counter(), time.process_time()
-    resolved = ClassFolders(pool).resolve()
-    listing = resolved.listing
-    listed = time.perf_counter()
-    found = resolved.read(cache)
-    done, cpu_done = time.perf_counter(), time.process_time()
-    columns = [found.labels, found.rows, *vars(found.traits).values(), found.paths.column]
-    return Measured(
-        files=len(listing),
-        listing_seconds=listed - start,
-        index_seconds=done - start,
-        cpu_seconds=cpu_done - cpu_start,
-        imports_mib=imports,
-        peak_mib=peak_mib(),
-        column_mib=sum(column.nbytes for column in columns) / 2**20,
-        fingerprint=found.fingerprint,
-    )
-
-
-def measure_listing(pool: Path) -> Listed:
-    """List the samples of shards in this process.
-
-    Args:
-        pool: Folder of tars.
-    """
-    from semdd_lightning.pools import TarShards
-
-    imports = peak_mib()
-    start, cpu_start = time.perf_counter(), time.process_time()
-    listing = TarShards(pool).listing()
-    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
-    return Listed(len(listing), seconds, cpu_seconds, imports, peak_mib())
-
-
-def peak_mib() -> float:
-    """Largest resident memory of this process so far, as Linux counts it."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-
-
-def show(first: Measured, again: Measured) -> None:
-    """Print both as a table."""
-    table = Table("", "first index", "cached index", title=f"{first.files:,} files, {os.cpu_count()} CPUs")
-    rows = {
-        "listing, s": "listing_seconds",
-        "listing and index, s": "index_seconds",
-        "CPU time of both, s": "cpu_seconds",
-        "peak memory above imports, MiB": "above_imports",
-        "columns, MiB": "column_mib",
-    }
-    for label, name in rows.items():
-        values = [
-            one.peak_mib - one.imports_mib if name == "above_imports" else getattr(one, name)
-            for one in (first, again)
-        ]
-        table.add_row(label, *(f"{value:,.1f}" for value in values))
-    speeds = [one.files / one.index_seconds for one in (first, again)]
-    table.add_row("images/s", *(f"{speed:,.0f}" for speed in speeds))
-    table.add_row("fingerprint", *(one.fingerprint[:12] for one in (first, again)))
-    Console().print(table)
-
-
-def show_listing(listed: Listed, shards: int) -> None:
-    """Print it as a table."""
-    table = Table("", "listing", title=f"{listed.samples:,} samples in {shards} tars, {os.cpu_count()} CPUs")
-    table.add_row("listing, s", f"{listed.seconds:,.1f}")
-    table.add_row("CPU time, s", f"{listed.cpu_seconds:,.1f}")
-    table.add_row("peak memory above imports, MiB", f"{listed.peak_mib - listed.imports_mib:,.1f}")
-    Console().print(table)
+def _result(settings: dict[str, int], costs: dict[str, Cost]) -> Result:
+    seconds = {name: [cost.seconds] for name, cost in costs.items()}
+    figures = {f"{name}, {part}": value for name, one in costs.items() for part, value in one.figures.items()}
+    return Result("index_scale", settings, [], seconds, figures)
 
 
 if __name__ == "__main__":

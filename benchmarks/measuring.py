@@ -74,6 +74,8 @@ class Result:
             console.print(times)
         for name, value in self.figures.items():
             console.print(f"{name}: {value:,.1f}")
+        if not self.ratios:
+            return
         table = Table("ratio", "measured", "bar", "met", title="Larger is better")
         for ratio in self.ratios:
             bar, met = "", ""

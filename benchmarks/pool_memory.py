@@ -23,8 +23,8 @@ from torch.nn import functional as F
 
 import semdd_lightning.data  # noqa: F401 - what `fit` and `select` import, for the memory before they begin
 from benchmarks.clip_encoding import write_model
-from benchmarks.index_scale import in_a_process
 from benchmarks.measuring import Ratio, Result, arguments
+from benchmarks.memory import forget_peak, in_a_process, peak_mib, resident_mib
 from semdd_lightning.pools import ClassFolders, Pool
 from semdd_lightning.pools.examined import Examined
 from semdd_lightning.pools.index_cache import IndexCache
@@ -207,29 +207,6 @@ def column_mib(pool: Pool) -> float:
     """Bytes of the columns of a pool, in MiB."""
     columns = [pool.labels, pool.rows, *vars(pool.traits).values(), pool.paths.column]
     return float(sum(column.nbytes for column in columns)) / 2**20
-
-
-def forget_peak() -> None:
-    """Let Linux take the peak of this process's resident memory from now on."""
-    Path("/proc/self/clear_refs").write_text("5")
-
-
-def peak_mib() -> float:
-    """Largest resident memory since the peak was forgotten.
-
-    Not `ru_maxrss`, which a process inherits from the one that started it.
-    """
-    return _status_mib("VmHWM")
-
-
-def resident_mib() -> float:
-    """Resident memory of this process."""
-    return _status_mib("VmRSS")
-
-
-def _status_mib(name: str) -> float:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith(name)).split()[1]) / 2**10
 
 
 if __name__ == "__main__":

@@ -1,15 +1,16 @@
-"""Student training against its limit and against a loop as peers write it.
+"""Student training against its limit, and against RDED's own loop.
 
-    python -m benchmarks.student_training --student conv3
+    python -m benchmarks.student_training --student conv3 --rded CHECKOUT
     python -m benchmarks.student_training --student resnet18_modified
     python -m benchmarks.student_training --student resnet18 --size 224
 
 RDED's protocol with a teacher that labels while training: batch 50, CutMix, KL divergence at temperature 20,
 AdamW, statistics of BatchNorm counted twice. Ours is what `semdd fit` builds. The limit is a bare loop with
 the same student, teacher and optimiser over batches in memory: no Lightning, no augmentation, one forward and
-one backward pass of the student and one forward pass of the teacher a step, as ours. The peers' loop makes
-one more forward pass of the student. All of them keep freed memory, as `semdd fit` does on a CPU. Steps of a
-training under way are timed; no setup counts.
+one backward pass of the student and one forward pass of the teacher a step, as ours. RDED's loop is its own
+code, with as many loading processes as it has by default and with none; it makes one more forward pass of the
+student. All of them keep freed memory, as `semdd fit` does on a CPU. Steps of a training under way are timed;
+no setup counts.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from benchmarks.measuring import Ratio, Result, arguments, in_turns, now, paired
-from benchmarks.peer_loop import peer_seconds
+from benchmarks.rded_loop import WORKERS, rded_seconds
 from benchmarks.timed_fit import our_seconds
 from benchmarks.training_task import TEMPERATURE, TrainingTask
 from semdd_lightning.freed_memory import keep_freed_memory
@@ -37,7 +38,8 @@ from semdd_lightning.training import parameter_groups, soft_label_loss
 from semdd_lightning.training.teachers import FrozenTeacher
 
 LIMIT_BARS = {32: 0.92, 224: 0.95}
-PEER_BARS = {("conv3", 32): 1.6, ("resnet18_modified", 32): 1.5}
+RDED_LOOPS = {"RDED's own loop": WORKERS, "RDED's own loop, no workers": 0}
+RDED_BAR = 2.5  # of the loop as it is by default, at 32 px
 
 
 def main() -> None:
@@ -48,7 +50,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=100, help="images in all, of 10 classes")
     parser.add_argument("--passes", type=int, default=18, help="passes that are timed")
     parser.add_argument("--skipped", type=int, default=2, help="passes before them")
-    parser.add_argument("--no-peer", action="store_true", help="leave the peers' loop out")
+    parser.add_argument("--rded", type=Path, help="checkout of RDED's code (default: its loop is left out)")
     options = parser.parse_args()
     result = quick() if options.quick else _measure_as(options)
     result.publish(options.json)
@@ -61,25 +63,27 @@ def quick() -> Result:
         return measure(task, rounds=3)
 
 
-def measure(task: TrainingTask, rounds: int = 5, *, peer: bool = True) -> Result:
+def measure(task: TrainingTask, rounds: int = 5, rded: Path | None = None) -> Result:
     """Time all contestants in turns.
 
     Args:
         task: What is trained.
         rounds: Rounds that count.
-        peer: Whether the peers' loop is among them.
+        rded: Checkout of RDED's code, whose loop is among them then.
     """
     keep_freed_memory()
     task.write()
     contestants = {"ours": partial(our_seconds, task), "bare loop": partial(bare_seconds, task)}
-    if peer:
-        contestants["peers' loop"] = partial(peer_seconds, task)
+    if rded is not None:
+        contestants |= {
+            name: partial(rded_seconds, task, rded, workers) for name, workers in RDED_LOOPS.items()
+        }
     seconds = in_turns(contestants, rounds, warmups=0)  # each skips its own first passes
     share = paired(seconds["bare loop"], seconds["ours"])
     ratios = [Ratio("limit / ours", share, LIMIT_BARS.get(task.image_size))]
-    if peer:
-        faster = paired(seconds["peers' loop"], seconds["ours"])
-        ratios.append(Ratio("peers' loop / ours", faster, PEER_BARS.get((task.student, task.image_size))))
+    for name in (name for name in RDED_LOOPS if name in seconds):
+        bar = RDED_BAR if RDED_LOOPS[name] and task.image_size == 32 else None
+        ratios.append(Ratio(f"{name} / ours", paired(seconds[name], seconds["ours"]), bar))
     steps = task.passes * math.ceil(task.num_images / task.batch_size)
     settings = {name: value for name, value in asdict(task).items() if name != "root"}
     return Result("student_training", settings | {"timed_steps": steps}, ratios, seconds)
@@ -156,7 +160,7 @@ def _measure_as(options: argparse.Namespace) -> Result:
             options.skipped,
             math.gcd(options.passes + options.skipped, 10),
         )
-        return measure(task, options.rounds, peer=not options.no_peer)
+        return measure(task, options.rounds, options.rded)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,6 @@ PATHS = {
     "clip_encoding": "CLIP embeddings",
     "selection_scale": "selection from 1.28 million images",
     "greedy_stage": "greedy samplers, a class of 5,000",
-    "growth": "growth with the work",
     "pool_memory": "memory of an index of ImageNet-1K's size",
     "startup": "start",
 }

@@ -6,7 +6,7 @@ The names below are imported on first use, so that ``semdd --help`` and class ch
 from importlib import import_module
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _EXPORTS = {
     "ClassRegistry": "classes",

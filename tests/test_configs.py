@@ -35,6 +35,10 @@ PROTOCOLS = {  # protocol -> the data set that it is tried on
     "hard": "cifar10",
 }
 CUSTOM = ("tabby cat", "golden retriever", "school bus")
+QUICKSTART = {"data": {"init_args": {"passes": 2, "pool": {"init_args": {"images_per_class": 12}}}}}
+
+Trained = dict[tuple[str, int], RunResult]
+"""Runs of teachers by config and pixels a side."""
 
 
 # Small data
@@ -106,23 +110,38 @@ def _workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 # Running
 
 
+@pytest.fixture(scope="module")
+def trained() -> Trained:
+    """Teachers, each trained by the first test that wants it."""
+    return {}
+
+
 def run_small(
-    name: str, overlay: dict[str, Any], tmp_path: Path, *words: str, protocol: tuple[str, ...] = ()
+    name: str, overlay: dict[str, Any], tmp_path: Path, protocol: tuple[str, ...] = ()
 ) -> RunResult:
     """A config with what would need weights or patience replaced; everything else is its own."""
     file = tmp_path / f"{Path(name).stem}-small.yaml"
     file.write_text(yaml.safe_dump(overlay))
     limits = ["--data.passes_per_epoch=1", "--trainer.devices=1", "--trainer.check_val_every_n_epoch=1"]
-    return run_experiment(["fit", f"--config={name}", *protocol, f"--config={file}", *limits, *words])
+    return run_experiment(["fit", f"--config={name}", *protocol, f"--config={file}", *limits])
 
 
-def run_teacher(name: str, size: int, tmp_path: Path, *words: str) -> RunResult:
+def run_teacher(name: str, size: int, tmp_path: Path, trained: Trained) -> RunResult:
     """A teacher's config; with one image a class, it is trained on what should be held out."""
-    data = {"passes": 1, "image_size": size, "train": {"init_args": {"held_out": 0}}}
-    return run_small(name, {"data": {"init_args": data}}, tmp_path, *words)
+    if (name, size) not in trained:
+        data = {"passes": 1, "image_size": size, "train": {"init_args": {"held_out": 0}}}
+        trained[name, size] = run_small(name, {"data": {"init_args": data}}, tmp_path)
+    return trained[name, size]
 
 
-def small_teacher(config: dict[str, Any], size: int, tmp_path: Path) -> dict[str, Any]:
+def small_size(config: dict[str, Any]) -> int:
+    """Pixels a side; the 3x3 stem costs most, and then many classes."""
+    if "resnet18_modified" in str(config["model"]):
+        return 8
+    return 16 if config["data"]["init_args"]["num_classes"] > 100 else 32
+
+
+def small_teacher(config: dict[str, Any], size: int, tmp_path: Path, trained: Trained) -> dict[str, Any]:
     """The config's own kind of teacher: by its own config where it has one, else with random weights."""
     teacher: dict[str, Any] = config["model"]["init_args"]["teacher"]
     if teacher["class_path"] == "ClipTeacher":
@@ -131,29 +150,29 @@ def small_teacher(config: dict[str, Any], size: int, tmp_path: Path) -> dict[str
         torch.manual_seed(0)
         file = tmp_path / "resnet18.pt"
         torch.save(build_network("torchvision/resnet18", 1000, 224).state_dict(), file)
-        return {"init_args": {"weights_file": str(file), "input_size": 64}}
+        return {"init_args": {"weights_file": str(file), "input_size": 32}}
     name = f"teachers/{Path(teacher['init_args']['path']).name}.yaml"
-    result = run_teacher(name, size, tmp_path, "--run.directory=teacher")
+    result = run_teacher(name, size, tmp_path, trained)
     return {"init_args": {"path": str(result.directory)}}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_config_runs_on_small_data(name: str, tmp_path: Path, tiny_clip_dir: Path) -> None:
+def test_config_runs_on_small_data(name: str, tmp_path: Path, tiny_clip_dir: Path, trained: Trained) -> None:
     config = yaml.safe_load((packaged_configs() / name).read_text())
     data, num_classes = config["data"]["init_args"], config["data"]["init_args"]["num_classes"]
     if name == "quickstart.yaml":
-        result = run_small(name, {"data": {"init_args": {"passes": 2}}}, tmp_path)
+        result = run_small(name, QUICKSTART, tmp_path)
         assert result.evaluated["test"] == 896
         return
-    size = 16 if "resnet18_modified" in str(config["model"]) else 32  # pixels; the 3x3 stem costs most
+    size = small_size(config)
     if name.startswith("teachers/"):
         write_dataset(tmp_path / "data", find_dataset(data["test"]["init_args"]["dataset"]))
-        result = run_teacher(name, size, tmp_path)
+        result = run_teacher(name, size, tmp_path, trained)
         assert (Path(str(result.directory)) / "last.ckpt").is_file()
     else:
         small = {"passes": 1, **small_data(name, data, tmp_path, tiny_clip_dir), "image_size": size}
         overlay: dict[str, Any] = {"data": {"init_args": small}}
-        if teacher := small_teacher(config, size, tmp_path):
+        if teacher := small_teacher(config, size, tmp_path, trained):
             overlay["model"] = {"init_args": {"teacher": teacher}}
         result = run_small(name, overlay, tmp_path)
         assert result.sampler == "two_stage"
@@ -165,8 +184,8 @@ def test_config_runs_on_small_data(name: str, tmp_path: Path, tiny_clip_dir: Pat
 def small_data(name: str, data: dict[str, Any], root: Path, clip: Path) -> dict[str, Any]:
     """Write what a config looks for, and choose one image a class by a tiny CLIP."""
     prior: dict[str, Any] = {"model": str(clip), "pretrained": None}
-    if data["num_classes"] > 100:
-        prior["prompts"] = "simple"  # 80 prompts a class take a minute
+    if data["num_classes"] > 10:
+        prior["prompts"] = "simple"  # 80 prompts a class take seconds, and those of ten classes are encoded
     if name == "custom.yaml":
         write_custom(root)
     else:
@@ -177,16 +196,18 @@ def small_data(name: str, data: dict[str, Any], root: Path, clip: Path) -> dict[
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_protocol_runs_over_a_data_sets_config(protocol: str, tmp_path: Path, tiny_clip_dir: Path) -> None:
+def test_protocol_runs_over_a_data_sets_config(
+    protocol: str, tmp_path: Path, tiny_clip_dir: Path, trained: Trained
+) -> None:
     name = f"{PROTOCOLS[protocol]}.yaml"
     config = yaml.safe_load((packaged_configs() / name).read_text())
     recipe = yaml.safe_load((packaged_configs() / "protocols" / f"{protocol}.yaml").read_text())
     data = config["data"]["init_args"]
-    size = 16 if "resnet18_modified" in str(config["model"]) else 32
+    size = small_size(config)
     small = {"passes": 2, "image_size": size, **small_data(name, data, tmp_path, tiny_clip_dir)}
     overlay: dict[str, Any] = {"data": {"init_args": small}}
     if recipe["model"]["class_path"] == "DistillationModule":
-        teacher = small_teacher(config, size, tmp_path)
+        teacher = small_teacher(config, size, tmp_path, trained)
         if protocol == "edc":  # its four take a gigabyte; two of a kind are an ensemble too
             member = {"class_path": "TorchvisionTeacher", **teacher}
             teacher = {"init_args": {"teachers": [member, member]}}
@@ -211,8 +232,7 @@ def test_protocol_runs_over_a_data_sets_config(protocol: str, tmp_path: Path, ti
 
 
 def test_hard_labels_keep_the_quickstarts_student(tmp_path: Path) -> None:
-    small = {"data": {"init_args": {"passes": 2}}}
-    result = run_small("quickstart.yaml", small, tmp_path, protocol=("--config=protocols/hard.yaml",))
+    result = run_small("quickstart.yaml", QUICKSTART, tmp_path, protocol=("--config=protocols/hard.yaml",))
     assert (result.labels or {})["kind"] == "hard"
     assert (result.student, result.teacher, result.protocol) == ("ConvNet", None, "hard")
     assert result.evaluated["test"] == 896

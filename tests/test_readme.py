@@ -16,10 +16,13 @@ README = (ROOT / "README.md").read_text()
 FENCES = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
 SHELL = [line for kind, text in FENCES if kind == "sh" for line in text.splitlines()]
 PYTHON = [text for kind, text in FENCES if kind == "python"]
-SMALL = {
-    "fit": ["--data.passes=2", "--data.passes_per_epoch=1", "--trainer.check_val_every_n_epoch=1"],
-    "compare": ["--data.passes=2", "--data.passes_per_epoch=1"],
-}
+SHORT = ["--data.passes=2", "--data.passes_per_epoch=1"]
+SMALL = {"fit": [*SHORT, "--trainer.check_val_every_n_epoch=1"], "compare": SHORT}
+SMALL_QUICKSTART = [
+    "--data.pool.images_per_class=12",
+    "--model.student.init_args.depth=1",
+    "--model.student.init_args.width=8",
+]
 
 
 @pytest.fixture
@@ -55,6 +58,8 @@ def test_commands_run(workplace: Path, capsys: pytest.CaptureFixture[str]) -> No
     for words in semdd_commands():
         words = ["tiny_clip" if word == "ViT-B-32-quickgelu:openai" else word for word in words]
         extra = SMALL.get(words[0], [])
+        if "quickstart.yaml" in words:
+            extra = [*extra, *SMALL_QUICKSTART]
         if "cifar10.yaml" in words:  # real data, CLIP and teacher that a test cannot have
             prior = ["--data.prior={model: tiny_clip, pretrained: null}"]
             prior.append("--data.ipc=1")  # too few images to tell an untrained teacher from a good one

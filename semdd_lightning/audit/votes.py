@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 Floats = NDArray[np.float32]
 Logits = Callable[[NDArray[np.int64]], Floats]
@@ -43,7 +45,7 @@ class Votes:
     counts: NDArray[np.float64]
     belief: NDArray[np.float64]
 
-    @property
+    @cached_property
     def shares(self) -> NDArray[np.float64]:
         """Share of each folder's images that look like each class, (C, C)."""
         shares: NDArray[np.float64] = self.counts / np.maximum(self.counts.sum(axis=1, keepdims=True), 1)
@@ -77,7 +79,8 @@ def vote(
         beliefs = _softmax(logits(rows) + offsets)
         best[rows] = beliefs.argmax(axis=1)
         margin[rows] = beliefs.max(axis=1) - beliefs[np.arange(len(rows)), labels[rows]]
-        np.add.at(belief, labels[rows], beliefs)
+        members = csr_array((np.ones(len(rows)), (labels[rows], rows - start)), (num_classes, len(rows)))
+        belief += members @ beliefs
     counts = np.zeros((num_classes, num_classes))
     np.add.at(counts, (labels, best), 1.0)
     belief /= np.maximum(counts.sum(axis=1, keepdims=True), 1)

@@ -6,10 +6,12 @@ import textwrap
 import warnings
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image, ImageDraw
 
 from semdd_lightning.atomic import write_atomically
 from semdd_lightning.names import shown
@@ -18,7 +20,11 @@ from semdd_lightning.pools import Pool, decode_image
 MOST_CLASSES = 20
 MOST_CHOSEN = 10
 REJECTED = 4
-CELL = 0.75  # inches
+DPI = 120
+# in pixels
+CELL, IMAGE = 90, 76
+LEFT, TOP, RIGHT, BOTTOM = 130, 64, 5, 8
+FRAME = "#d62728"  # of what was rejected
 
 
 def write_contact_sheet(path: Path, table: pd.DataFrame, pool: Pool) -> Path:
@@ -38,38 +44,46 @@ def write_contact_sheet(path: Path, table: pd.DataFrame, pool: Pool) -> Path:
 
 
 def draw_contact_sheet(table: pd.DataFrame, pool: Pool) -> Figure:
-    """The contact sheet as a figure, for up to 20 classes and 10 chosen images each."""
+    """The contact sheet as a figure, for up to 20 classes and 10 chosen images each.
+
+    The images are one picture, as axes for each would take most of the time of a small run.
+    """
     labels = sorted(table["label"].unique())[:MOST_CLASSES]
     chosen = {label: _chosen(table, label) for label in labels}
     columns = max(len(images) for images in chosen.values())
-    width = columns + REJECTED + 1
-    figure = Figure(figsize=(CELL * (width + 1.5), CELL * len(labels) + 0.6), dpi=120)
-    grid = figure.add_gridspec(
-        len(labels),
-        width,
-        left=1.6 / (width + 1.5),
-        right=0.99,
-        bottom=0.01,
-        top=1 - 0.55 / figure.get_figheight(),
-    )
-    for row, label in enumerate(labels):
-        for column, (_, image) in enumerate(chosen[label].iterrows()):
-            axes = figure.add_subplot(grid[row, column])
-            _show(axes, pool, image["path"])
-            if column == 0:
-                name = textwrap.shorten(shown(image["class_name"]), 16, placeholder="...")
-                axes.set_ylabel(name, parse_math=False, rotation=0, ha="right", va="center", fontsize=8)
-            if row == 0:
-                axes.set_title(f"{column + 1}", fontsize=7)
-        for column, (_, image) in enumerate(_rejected(table, label).iterrows()):
-            axes = figure.add_subplot(grid[row, columns + 1 + column])
-            _show(axes, pool, image["path"], frame="tab:red")
+    width = LEFT + CELL * (columns + 1 + REJECTED) + RIGHT
+    height = TOP + CELL * len(labels) + BOTTOM
+    picture = Image.new("RGB", (width, height), "white")
+    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
+
+    def write(x: float, y: float, text: str, **options: Any) -> None:  # noqa: ANN401 - of matplotlib's text
+        figure.text(x / width, 1 - y / height, text, va="center", parse_math=False, **options)
+
     hidden = table["label"].nunique() - len(labels)
     more = f", first {len(labels)} of {len(labels) + hidden} classes" if hidden else ""
-    figure.suptitle(
-        f"Chosen, in the order picked{more}  |  right, framed: rejected with the lowest quality", fontsize=8
-    )
+    title = f"Chosen, in the order picked{more}  |  right, framed: rejected with the lowest quality"
+    write(width / 2, TOP / 4, title, ha="center", fontsize=8)
+    for column in range(columns):
+        write(cell_centre(0, column)[0], TOP - 10, f"{column + 1}", ha="center", fontsize=7)
+    for row, label in enumerate(labels):
+        name = textwrap.shorten(shown(_class_name(table, label)), 16, placeholder="...")
+        write(LEFT - 10, cell_centre(row, 0)[1], name, ha="right", fontsize=8)
+        for column, path in enumerate(chosen[label]["path"]):
+            _paste(picture, cell_centre(row, column), pool, path)
+        for column, path in enumerate(_rejected(table, label)["path"], start=columns + 1):
+            _paste(picture, cell_centre(row, column), pool, path, frame=FRAME)
+    figure.figimage(np.asarray(picture))
     return figure
+
+
+def cell_centre(row: int, column: int) -> tuple[int, int]:
+    """Where the middle of an image lies, in pixels from the left and from the top.
+
+    Args:
+        row: Row of its class.
+        column: Its place in the row.
+    """
+    return LEFT + CELL * column + CELL // 2, TOP + CELL * row + CELL // 2
 
 
 def _chosen(table: pd.DataFrame, label: int) -> pd.DataFrame:
@@ -82,11 +96,19 @@ def _rejected(table: pd.DataFrame, label: int) -> pd.DataFrame:
     return of_class.sort_values("quality").head(REJECTED)
 
 
-def _show(axes: Axes, pool: Pool, path: str, frame: str | None = None) -> None:
-    axes.imshow(decode_image(pool.read(pool.find(path))), interpolation="nearest")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(frame is not None)
-        spine.set_color(frame or "none")
-        spine.set_linewidth(2)
+def _class_name(table: pd.DataFrame, label: int) -> str:
+    return str(table.loc[table["label"] == label, "class_name"].iloc[0])
+
+
+def _paste(
+    picture: Image.Image, centre: tuple[int, int], pool: Pool, path: str, frame: str | None = None
+) -> None:
+    image = decode_image(pool.read(pool.find(path)))
+    scale = IMAGE / max(image.size)
+    width, height = (max(1, round(scale * side)) for side in image.size)
+    image = image.resize((width, height), Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX)
+    left, top = centre[0] - width // 2, centre[1] - height // 2
+    picture.paste(image, (left, top))
+    if frame is not None:
+        edges = (left - 3, top - 3, left + width + 2, top + height + 2)
+        ImageDraw.Draw(picture).rectangle(edges, outline=frame, width=3)

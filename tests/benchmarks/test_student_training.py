@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import copy
+import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from lightning.pytorch import Trainer
 from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 from torchvision.transforms.v2 import functional as TF
 
-from benchmarks import peer_loop
-from benchmarks.peer_loop import DecodedImages, ShufflePatches, train_epoch
+from benchmarks.rded_loop import rded_seconds
 from benchmarks.student_training import bare_training, measure
 from benchmarks.timed_fit import PassClock, fitted
 from benchmarks.training_task import TrainingTask
 from semdd_lightning.data import ImageDataModule
-from semdd_lightning.models import IMAGENET_MEAN, IMAGENET_STD
-from semdd_lightning.training import ClassifierModule, parameter_groups
+from semdd_lightning.training import ClassifierModule
 from semdd_lightning.training.teachers import FrozenTeacher
 
 CPU = torch.device("cpu")
@@ -32,10 +30,10 @@ def task(tmp_path: Path) -> TrainingTask:
 
 
 def test_the_teacher_knows_the_images(task: TrainingTask) -> None:
-    images = DecodedImages(task.images, task)
-    plain = [TF.pil_to_tensor(Image.open(file)) for file, _ in images.files]
-    labels = torch.tensor([label for _, label in images.files])
-    logits = FrozenTeacher(task.teacher_network(), CPU)(torch.stack(plain).float() / 255)
+    files = sorted(task.images.rglob("*.jpg"))
+    labels = torch.tensor([int(file.parent.name) for file in files])
+    images = torch.stack([TF.pil_to_tensor(Image.open(file)) for file in files]).float() / 255
+    logits = FrozenTeacher(task.teacher_network(), CPU)(images)
     assert torch.equal(logits.argmax(dim=1), labels)
     assert labels.bincount().tolist() == [4, 4, 4]
 
@@ -58,49 +56,51 @@ def test_the_bare_loop_trains_as_ours_does(task: TrainingTask, monkeypatch: pyte
         assert torch.equal(value, trained[name]), name
 
 
-def test_the_peers_loop_learns_what_the_bare_loop_learns(
-    task: TrainingTask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(peer_loop, "cutmix", lambda images: images)
-    images = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    normalised, labels = TF.normalize(images, IMAGENET_MEAN, IMAGENET_STD), torch.zeros(5, dtype=torch.int64)
-    ours, theirs, teacher = task.new_student(), task.new_student(), task.teacher_network().eval()
-    next(bare_training(ours, FrozenTeacher(teacher, CPU), [[images]]))
-    optimizer = torch.optim.AdamW(parameter_groups(theirs, "weights"), lr=1e-3, weight_decay=0.01)
-    batches: Any = [(normalised, labels)]
-    loss, accuracy = train_epoch(theirs.network, teacher.network, optimizer, batches, CPU)
-    assert loss > 0
-    assert 0 <= accuracy <= 1
-    expected = dict(theirs.named_parameters())
-    for name, value in ours.named_parameters():
-        if not _before_a_norm(name):  # its gradient is rounding noise, which AdamW enlarges
-            torch.testing.assert_close(value, expected[name], atol=1e-5, rtol=1e-4, msg=name)
-    counted = [layer.num_batches_tracked for layer in theirs.modules() if isinstance(layer, nn.BatchNorm2d)]
-    assert counted == [2, 2, 2], "one more forward pass a step"
-
-
-def _before_a_norm(name: str) -> bool:
-    return "conv" in name and name.endswith("bias")
-
-
-def test_all_contestants_are_timed(task: TrainingTask) -> None:
+def test_both_are_timed(task: TrainingTask) -> None:
     result = measure(task, rounds=2)
-    assert {name: len(seconds) for name, seconds in result.seconds.items()} == {
-        "ours": 2,
-        "bare loop": 2,
-        "peers' loop": 2,
-    }
+    assert {name: len(seconds) for name, seconds in result.seconds.items()} == {"ours": 2, "bare loop": 2}
     assert min(min(seconds) for seconds in result.seconds.values()) > 0
-    assert [ratio.name for ratio in result.ratios] == ["limit / ours", "peers' loop / ours"]
+    assert [ratio.name for ratio in result.ratios] == ["limit / ours"]
     assert result.settings["timed_steps"] == 6
 
 
-def test_patches_are_shuffled_in_columns_and_rows() -> None:
-    image = torch.arange(16.0).view(1, 4, 4)
-    assert torch.equal(ShufflePatches(1)(image), image)
-    seen: set[tuple[float, ...]] = set()
-    for _ in range(50):
-        shuffled: Tensor = ShufflePatches(2)(image)
-        assert torch.equal(shuffled.flatten().sort().values, image.flatten())
-        seen.add(tuple(shuffled.flatten().tolist()))
-    assert len(seen) == 4
+RDED = {
+    "main.py": """
+calls = []
+def set_worker_sharing_strategy(worker): ...
+def train(epoch, loader, teacher, student, args):
+    sizes = []
+    for images, labels in loader:
+        logits = student(images.cuda())
+        args.optimizer.zero_grad()
+        (logits - teacher(images.cuda())).square().mean().backward()
+        args.optimizer.step()
+        sizes.append(len(images))
+    calls.append((epoch, sizes, args.mix_type, args.temperature, args.optimizer.param_groups[0]["lr"]))
+""",
+    "utils.py": """
+import torch, torchvision
+def get_parameters(model): return list(model.parameters())
+class ShufflePatches(torch.nn.Identity): ...
+class ImageFolder(torchvision.datasets.ImageFolder):
+    def __init__(self, classes, ipc, mem, shuffle, **kwargs):
+        super().__init__(**kwargs)
+        assert (len(classes), ipc, mem) == (3, 4, True)
+""",
+}
+
+
+def test_rdeds_loop_is_its_own_code(task: TrainingTask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of which a checkout is what it is called through."""
+    checkout = task.root / "rded"
+    (checkout / "validation").mkdir(parents=True)
+    for name, code in RDED.items():
+        (checkout / "validation" / name).write_text(code)
+    path = list(sys.path)
+    assert rded_seconds(task, checkout, workers=0) > 0
+    calls = sys.modules["validation.main"].calls
+    for name in [name for name in sys.modules if name.partition(".")[0] == "validation"]:
+        monkeypatch.delitem(sys.modules, name)
+    assert sys.path == path
+    assert [call[:4] for call in calls] == [(epoch, [5, 5, 2], "cutmix", 20.0) for epoch in range(3)]
+    assert [call[4] for call in calls] == pytest.approx([1e-3, 0.933e-3, 0.75e-3], abs=1e-6)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 import semdd_lightning
 from semdd_lightning.cli.main import main
+from semdd_lightning.pools.digits import DIGIT_NAMES, GeneratedDigits
 
 SMALL = (
     "--config=quickstart.yaml",
@@ -80,6 +81,23 @@ def finished(shared_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     _forget_messages()
     (directory,) = _run_directories(folder)
     return directory
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder pool of six generated digits a class."""
+    reader = GeneratedDigits(6, root=tmp_path_factory.mktemp("digits"))
+    reader.prepare()
+    return reader.folder
+
+
+@pytest.fixture
+def classes(workplace: Path) -> Path:
+    """The class list that names these folders."""
+    file = workplace / "classes.csv"
+    rows = [f"{name},{digit}" for digit, name in enumerate(DIGIT_NAMES)]
+    file.write_text("\n".join(["name,folder", *rows]) + "\n")
+    return file
 
 
 @pytest.fixture

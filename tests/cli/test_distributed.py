@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +13,7 @@ from torch import Tensor
 
 from semdd_lightning.cli.main import main
 from semdd_lightning.export import read_manifest
+from tests.cli.together import free_port, run_together
 
 # two shards of embeddings, and 30 chosen images in batches of 7: the last one holds 2, and 7 do not halve
 DATA = (
@@ -80,29 +79,20 @@ def test_two_processes_are_one(
 
 
 def test_two_nodes_make_one_directory(
-    small: tuple[str, ...], run_directories: Callable[[], list[Path]], workplace: Path
+    small: tuple[str, ...],
+    run_directories: Callable[[], list[Path]],
+    workplace: Path,
+    shared_cache: Path,
+    tmp_path: Path,
 ) -> None:
     """Lightning's own launcher: the first process of each node is started by hand, with its NODE_RANK."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = [sys.executable, "-m", "semdd_lightning", "fit", *small]
-    words += ["--trainer.num_nodes=2", "--trainer.devices=1", "--trainer.strategy=ddp"]
-    nodes = {"OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    started = [
-        subprocess.Popen(
-            words,
-            env={**os.environ, **nodes, "NODE_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    outputs = [process.communicate(timeout=120) for process in started]
-    assert [process.returncode for process in started] == [0, 0], outputs
+    two = ["--trainer.num_nodes=2", "--trainer.devices=1", "--trainer.strategy=ddp"]
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "SEMDD_CACHE": str(shared_cache)}
+    nodes = [{**shared, "NODE_RANK": rank} for rank in "01"]
+    ended = run_together([["fit", *small, *two]], nodes, workplace, tmp_path)
+    assert [process.status for process in ended] == [0, 0], ended
     (together,) = run_directories()
     assert [path.name for path in workplace.iterdir()] == ["runs"]
     assert (together / "result.json").is_file()
     assert (together / "last.ckpt").is_file()
-    assert [stdout.count("run directory") for stdout, _ in outputs] == [1, 0]
+    assert [process.stdout.count("run directory") for process in ended] == [1, 0]

@@ -3,8 +3,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from semdd_lightning.cli.main import main
 from semdd_lightning.data import TrainingImages
 from semdd_lightning.training import DistillationModule, distillation_loss
 from semdd_lightning.training.soft_labels import LabelStore
+from tests.cli.together import free_port, run_together
 
 PASSES = (  # two blocks of passes, and no test afterwards
     "--data.passes=12",
@@ -273,22 +272,18 @@ def test_two_processes_label_and_learn_as_one(
     student_weights: Weights,
     run_directories: Callable[[], list[Path]],
     workplace: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    shared_cache: Path,
+    tmp_path: Path,
 ) -> None:
-    """Both commands in one script, which Lightning starts a second time: starting takes longest here."""
     alone, one = labelled.store, fit(*PASSES, NO_NORM, *labelled.teacher)
-    two = (*small, *PASSES, NO_NORM, "--trainer.devices=2", "--trainer.strategy=ddp")
+    two = (*small, *PASSES, NO_NORM, "--trainer.num_nodes=2", "--trainer.strategy=ddp", "--trainer.devices=1")
     learn = ("--model.teacher=StoredLabels", "--model.teacher.path=shared")
     commands = [["relabel", *two, "--out=shared", "--precision=fp32"], ["fit", *two, *learn]]
-    script = workplace / "both.py"
-    script.write_text(
-        "from semdd_lightning.cli.main import main\n"
-        f"raise SystemExit(max(main(words) for words in {commands!r}))\n"
-    )
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("written to") == done.stdout.count("run directory") == 1, "one rank prints"
+    found = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "SEMDD_CACHE": str(shared_cache)}
+    ended = run_together(commands, [{**found, "NODE_RANK": rank} for rank in "01"], workplace, tmp_path)
+    assert [process.status for process in ended] == [0, 0], ended
+    said = "".join(process.stdout for process in ended)
+    assert said.count("written to") == said.count("run directory") == 1, "one rank prints"
 
     shared = LabelStore.open(Path("shared"))
     assert shared.header.identity == alone.header.identity

@@ -15,25 +15,8 @@ import pytest
 
 from semdd_lightning.cli.main import main
 from semdd_lightning.export import read_manifest, read_table
-from semdd_lightning.pools.digits import GeneratedDigits
 
 DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder pool of six generated digits a class."""
-    reader = GeneratedDigits(6, root=tmp_path_factory.mktemp("digits"))
-    reader.prepare()
-    return reader.folder
-
-
-@pytest.fixture
-def classes(workplace: Path) -> Path:
-    file = workplace / "classes.csv"
-    rows = [f"{name},{digit}" for digit, name in enumerate(DIGITS)]
-    file.write_text("\n".join(["name,folder", *rows]) + "\n")
-    return file
 
 
 def select(*words: str | Path) -> Path:

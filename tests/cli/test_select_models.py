@@ -16,25 +16,8 @@ from semdd_lightning.cli.main import main
 from semdd_lightning.export import read_manifest, read_table
 from semdd_lightning.models import CIFAR_MEAN, CIFAR_STD, NormalizedNetwork, build_network
 from semdd_lightning.pools.digits import DIGIT_NAMES as DIGITS
-from semdd_lightning.pools.digits import GeneratedDigits
 from semdd_lightning.records import write_record
 from semdd_lightning.training.checkpoint_card import checkpoint_card
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder pool of six generated digits a class."""
-    reader = GeneratedDigits(6, root=tmp_path_factory.mktemp("digits"))
-    reader.prepare()
-    return reader.folder
-
-
-@pytest.fixture
-def classes(workplace: Path) -> Path:
-    file = workplace / "classes.csv"
-    rows = [f"{name},{digit}" for digit, name in enumerate(DIGITS)]
-    file.write_text("\n".join(["name,folder", *rows]) + "\n")
-    return file
 
 
 def select(*words: str | Path) -> Path:

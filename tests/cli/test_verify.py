@@ -14,21 +14,14 @@ import pytest
 from semdd_lightning import __version__
 from semdd_lightning.cli.main import main
 from semdd_lightning.export import read_manifest
-from semdd_lightning.pools.digits import GeneratedDigits, digits_split
+from semdd_lightning.pools.digits import digits_split
 from semdd_lightning.records import write_record
 from semdd_lightning.selection import ClassPool, Picks, Random, TwoStage
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    reader = GeneratedDigits(6, root=tmp_path_factory.mktemp("digits"))
-    reader.prepare()
-    return reader.folder
-
-
 @pytest.fixture
-def pool(made: Path, workplace: Path) -> Path:
-    return shutil.copytree(made, workplace / "pool")
+def pool(digits: Path, workplace: Path) -> Path:
+    return shutil.copytree(digits, workplace / "pool")
 
 
 @pytest.fixture

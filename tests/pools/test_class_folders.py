@@ -4,8 +4,6 @@ import hashlib
 import logging
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -233,8 +231,3 @@ def test_reading_many_files_is_silent_without_a_terminal(
     pool = ClassFolders(tmp_path / "pool").read()
     assert pool.counts().tolist() == [700, 700, 700]
     assert capfd.readouterr() == ("", "")
-
-
-def test_pools_import_no_torch() -> None:
-    code = "import sys, semdd_lightning.classes, semdd_lightning.pools; sys.exit('torch' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)

@@ -274,10 +274,3 @@ def test_a_damaged_pool_is_generated_anew(
 def test_parameters_out_of_range_are_refused(parameters: dict[str, float], message: str) -> None:
     with pytest.raises(PoolError, match=message):
         GeneratedDigits(**parameters)  # type: ignore[arg-type]
-
-
-def test_the_module_needs_no_torch() -> None:
-    program = (
-        "import sys, semdd_lightning.pools.digits; sys.exit(not {'torch', 'sklearn'}.isdisjoint(sys.modules))"
-    )
-    assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 0

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import pickle
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -221,8 +219,3 @@ def test_files_that_are_not_there_or_of_another_kind(tmp_path: Path) -> None:
         TensorFile(tmp_path / "images_9.pt").check()
     with pytest.raises(PoolError, match=r"file of labels at .*other\.pt, found none"):
         TensorFile(tmp_path / "images_9.pt", labels=tmp_path / "other.pt").check()
-
-
-def test_the_reader_alone_does_not_import_torch() -> None:
-    code = "import sys, semdd_lightning.pools.tensors; sys.exit('torch' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)

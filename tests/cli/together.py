@@ -1,0 +1,61 @@
+"""Commands in several processes at once, forked off one that has imported everything: that takes seconds."""
+
+from __future__ import annotations
+
+import multiprocessing
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_IMPORTED = ["semdd_lightning.cli.experiment", "semdd_lightning.cli.relabelling", "open_clip"]
+_RUN = """
+import os, sys
+for stream, name in ((1, "stdout"), (2, "stderr")):
+    os.dup2(os.open(f"{log}.{name}", os.O_WRONLY | os.O_CREAT), stream)
+os.chdir(folder)
+os.environ.update(environment)
+import torch
+torch.set_num_threads(1)
+from semdd_lightning.cli.main import main
+status = max(main(words) for words in commands)
+sys.stdout.flush()
+raise SystemExit(status)
+"""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What became of a process."""
+
+    status: int | None
+    stdout: str
+    stderr: str
+
+
+def run_together(
+    commands: Sequence[Sequence[str]], environments: Sequence[Mapping[str, str]], folder: Path, logs: Path
+) -> list[Ended]:
+    """Run the same commands, one after the other, in as many processes as there are environments."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_IMPORTED)
+    processes = []
+    for rank, environment in enumerate(environments):
+        names = {"log": str(logs / str(rank)), "folder": str(folder), "environment": dict(environment)}
+        process = context.Process(target=exec, args=(_RUN, {**names, "commands": [*map(list, commands)]}))
+        process.start()
+        processes.append(process)
+    for process in processes:
+        process.join(120)
+        process.kill()
+    return [
+        Ended(process.exitcode, *((logs / f"{rank}.{name}").read_text() for name in ("stdout", "stderr")))
+        for rank, process in enumerate(processes)
+    ]
+
+
+def free_port() -> str:
+    """A port that nobody listens at."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
