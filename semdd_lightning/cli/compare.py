@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from semdd_lightning.cli.choices_help import ParserWithChoices
 from semdd_lightning.cli.configs import find_config, read_data_arguments
 from semdd_lightning.cli.made_with import made_otherwise
-from semdd_lightning.cli.options import options_of
 from semdd_lightning.cli.ownership import Claim, claim_new, is_unfinished
 from semdd_lightning.cli.run_directory import config_digests, read_versions, write_versions
 from semdd_lightning.errors import ConfigError
@@ -56,7 +55,7 @@ def run(command: str, words: list[str]) -> int:
     _check_overrides(overrides)
     samplers = _distinct(options.samplers)
     _check_seeds(seeds)
-    _check_labels(configs, overrides)
+    _check_labels(_cell_argv(configs, samplers[0], seeds[0], Path("cell"), overrides))
     words = [command, *words]
     with _claim(options.out, configs, words) as claim:
         if _holds_the_same(claim.directory, configs, words):
@@ -126,10 +125,11 @@ def _check_overrides(overrides: list[str]) -> None:
                 raise ConfigError(msg)
 
 
-def _check_labels(configs: list[Path], overrides: list[str]) -> None:
-    """Stored labels are those of one selection; every sampler makes its own."""
-    options = options_of([*(f"--config={path}" for path in configs), *overrides])
-    teacher = options.get("model.teacher.class_path", options.get("model.teacher"))
+def _check_labels(argv: list[str]) -> None:
+    """Refuse stored labels, which are those of one selection; whatever else is wrong is refused here, too."""
+    from semdd_lightning.cli.semdd_cli import parsed_experiment
+
+    teacher = parsed_experiment(argv).get("model.init_args.teacher.class_path")
     if str(teacher).rpartition(".")[2] == "StoredLabels":
         msg = (
             "Expected a teacher that can label what each sampler chooses, found StoredLabels, which hold the "
@@ -171,14 +171,15 @@ def _cell(configs: list[Path], sampler: str, seed: int, directory: Path, overrid
     from semdd_lightning.evaluation import Cell
 
     cell_directory = directory / f"{_NO_FILE_NAME.sub('_', sampler)}-seed{seed}"
+    argv = _cell_argv(configs, sampler, seed, cell_directory, overrides)
     result = read_result(cell_directory)
     if result is None or "test_top1" not in result.metrics:
         if not is_unfinished(cell_directory):  # else its training goes on
             _set_aside(cell_directory, "unfinished")
-        result = _run_cell(configs, sampler, seed, cell_directory, overrides)
+        result = _run_cell(argv)
     elif (change := made_otherwise(cell_directory, result)) is not None:
         _set_aside(cell_directory, "older", f": {change}")
-        result = _run_cell(configs, sampler, seed, cell_directory, overrides)
+        result = _run_cell(argv)
     metrics, labels = result.metrics, (result.labels or {}).get("kind")
     return Cell(
         sampler,
@@ -203,17 +204,20 @@ def _set_aside(directory: Path, what: str, why: str = "") -> None:
     logger.warning("An %s run is kept as %s and run anew%s.", what, directory.with_name(aside), why)
 
 
-def _run_cell(
+def _cell_argv(
     configs: list[Path], sampler: str, seed: int, directory: Path, overrides: list[str]
-) -> RunResult:
+) -> list[str]:
+    """The command line of one run."""
+    argv = ["fit", *(f"--config={path}" for path in configs), "--trainer.enable_progress_bar=false"]
+    argv += [*overrides, f"--seed_everything={seed}", f"--data.init_args.selection_seed={seed}"]
+    argv += [f"--run.directory={directory}", "--trainer.devices=1"]
+    return argv if _spelled_out(configs, sampler) else [*argv, f"--data.init_args.sampler={sampler}"]
+
+
+def _run_cell(argv: list[str]) -> RunResult:
     from semdd_lightning.cli.experiment import run_experiment
 
-    words = ["fit", *(f"--config={path}" for path in configs), "--trainer.enable_progress_bar=false"]
-    words += [*overrides, f"--seed_everything={seed}", f"--data.init_args.selection_seed={seed}"]
-    words += [f"--run.directory={directory}", "--trainer.devices=1"]
-    if not _spelled_out(configs, sampler):
-        words.append(f"--data.init_args.sampler={sampler}")
-    result = run_experiment(words)
+    result = run_experiment(argv)
     if "test_top1" not in result.metrics:
         found = "; ".join(result.cut_short) or "none"
         msg = f"Expected a test to compare by, found {found}; give data.test an image set, and test it."

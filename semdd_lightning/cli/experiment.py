@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 
-from semdd_lightning.cli.configs import resolve_configs
 from semdd_lightning.cli.lightning_messages import quiet_lightning
 from semdd_lightning.cli.run_record import RunResult
 from semdd_lightning.cli.semdd_cli import SemddCLI
@@ -29,7 +28,7 @@ def run_experiment(words: list[str]) -> RunResult:
     """
     try:
         with quiet_lightning():
-            cli = SemddCLI(resolve_configs(words))
+            cli = SemddCLI(words)
     except RuntimeError as error:
         if is_of_a_dead_rank(error):
             msg = (

@@ -12,7 +12,6 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import LightningCLI
 from torch import Tensor
 
-from semdd_lightning.cli.configs import resolve_configs
 from semdd_lightning.cli.experiment import leave_process_group
 from semdd_lightning.cli.label_tables import label_format, print_costs, print_store
 from semdd_lightning.cli.lightning_messages import quiet_lightning
@@ -60,7 +59,7 @@ class RelabelCLI(SemddCLI):
 
     def __init__(self, options: RelabelOptions) -> None:
         self.options = options
-        super().__init__(resolve_configs(["fit", *options.words]))
+        super().__init__(["fit", *options.words])
 
     def before_instantiate_classes(self) -> None:
         """Claim the labels' folder, so that nobody else labels the same."""

@@ -11,23 +11,19 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import lightning
+from jsonargparse import Namespace
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, RichProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 
-from semdd_lightning.cli.choices_help import ParserWithChoices
-from semdd_lightning.cli.configs import (
-    config_name,
-    named_configs,
-    packaged_configs,
-    read_config,
-    without_configs,
-)
+from semdd_lightning.cli.configs import config_name, packaged_configs, read_config, split_configs
+from semdd_lightning.cli.experiment_parser import ExperimentParser
 from semdd_lightning.cli.failure import failures_told
 from semdd_lightning.cli.going_on import CHECKPOINT, checkpoints, command_of, keep_newest
 from semdd_lightning.cli.last_checkpoint import LastCheckpoint
-from semdd_lightning.cli.links import LINKS, check_links, full_name
+from semdd_lightning.cli.links import LINKS, full_name
 from semdd_lightning.cli.metrics_file import MetricsFile
 from semdd_lightning.cli.options import flatten
 from semdd_lightning.cli.ownership import Claim, claim_new
@@ -35,7 +31,7 @@ from semdd_lightning.cli.parser_messages import check_variables, refusal
 from semdd_lightning.cli.predictions import PredictionWriter
 from semdd_lightning.cli.progress_lines import ProgressLines
 from semdd_lightning.cli.protocol_changes import beyond, protocol_changes
-from semdd_lightning.cli.protocols import Protocol, read_protocol, resolve_protocol
+from semdd_lightning.cli.protocols import Protocol, read_protocol
 from semdd_lightning.cli.run_directory import from_here, require_outside, write_versions
 from semdd_lightning.cli.run_record import RunRecord
 from semdd_lightning.cli.stopping import current
@@ -85,19 +81,15 @@ class ProgressBar(RichProgressBar):
         return metrics
 
 
-class _Parser(ParserWithChoices, LightningArgumentParser):  # type: ignore[misc] # both have format_help
-    """Lightning's, with samplers and scores in its help."""
-
-
 class SemddCLI(LightningCLI):
     """LightningCLI whose runs own a directory and end in a table.
 
     Args:
-        words: the command and its options.
+        argv: the command and its options.
     """
 
-    def __init__(self, words: list[str]) -> None:
-        self.words = words
+    def __init__(self, argv: list[str]) -> None:
+        self.argv = argv
         self.directory: Path | None = None  # of the run, on the rank that keeps its record
         shared = {"default_env": True, "env_prefix": "SEMDD", "exit_on_error": False}
         commands = {name: {**shared, "description": text} for name, text in DESCRIPTIONS.items()}
@@ -113,9 +105,9 @@ class SemddCLI(LightningCLI):
                 auto_configure_optimizers=False,  # it would be built over student and teacher alike
                 seed_everything_default=0,
                 trainer_defaults={"num_sanity_val_steps": 0, "enable_model_summary": False},
-                parser_class=_Parser,
+                parser_class=ExperimentParser,
                 parser_kwargs={"prog": "semdd", **shared, **commands},
-                args=words,
+                args=argv,
             )
 
     def _tell_others(self, kind: Any, error: BaseException | None, trace: Any) -> None:  # noqa: ANN401
@@ -123,6 +115,14 @@ class SemddCLI(LightningCLI):
             self.together.tell(error)
         elif hasattr(self, "trainer"):
             self.together.part(self.trainer)
+
+    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:  # noqa: ANN401 - as Lightning has it
+        """A parser that takes configs."""
+        parser = ExperimentParser(
+            **{"dump_header": [f"lightning.pytorch=={lightning.__version__}"], **kwargs}
+        )
+        parser.add_config_arguments()
+        return parser
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add where the run goes, and link what data, model and trainer must agree on."""
@@ -146,14 +146,14 @@ class SemddCLI(LightningCLI):
             parser.link_arguments(tuple(map(full_name, link.sources)), full_name(target), link.compute)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Resolve what a protocol makes of ipc, classes and student, then parse."""
-        words = resolve_protocol(self.words)
-        check_links(words, os.environ)
-        check_variables(words[0], (action.dest for action in self._parser(words[0])._actions), os.environ)
+        """Parse what the command line, configs and variables say."""
+        check_variables(
+            self.argv[0], (action.dest for action in self._parser(self.argv[0])._actions), os.environ
+        )
         try:
-            super().parse_arguments(parser, words)
+            super().parse_arguments(parser, args)
         except ArgumentError as error:
-            raise ConfigError(refusal(words[0], str(error))) from error
+            raise refusal(self.argv[0], str(error)) from error
 
     def _parse_ckpt_path(self) -> None:
         """Unlike Lightning, let nothing that stands in a checkpoint change what the config says."""
@@ -164,10 +164,9 @@ class SemddCLI(LightningCLI):
         self.directory = directory = self._claim_directory() if is_first_process() else None
         protocol = self._get(self.config, "protocol.name")
         goes_on = self._go_on(directory)
-        words = command_of(directory) if directory is not None and goes_on else self.words
-        configs = named_configs(words) if goes_on else self._configs()
-        names = [config_name(Path(path)) for path in configs]
-        overrides = without_configs(words[1:])
+        argv = command_of(directory) if directory is not None and goes_on else self.argv
+        configs, overrides = split_configs(argv[1:])
+        names = [config_name(Path(path)) for path in (configs if goes_on else self._configs())]
         self.record = RunRecord(directory, self.subcommand or "fit", names, overrides, protocol)
         if directory is None:
             current().said = None
@@ -175,7 +174,7 @@ class SemddCLI(LightningCLI):
         if self.subcommand == "fit":
             current().said = f"`semdd resume {shlex.quote(str(from_here(directory)))}` goes on."
         if not goes_on:
-            write_versions(directory, self.words)
+            write_versions(directory, self.argv)
             for name, text in self._config_files().items():
                 write_text(directory / name, text)
         if protocol is not None:
@@ -231,7 +230,7 @@ class SemddCLI(LightningCLI):
 
     def _same_as_in(self, directory: Path) -> bool:
         """Whether a directory holds what this command began, or is gone on with from itself alone."""
-        if self.words == ["fit", f"--config={directory / 'config.yaml'}", f"--run.directory={directory}"]:
+        if self.argv == ["fit", f"--config={directory / 'config.yaml'}", f"--run.directory={directory}"]:
             return True
         file = directory / "config.yaml"
         return file.is_file() and file.read_text(encoding="utf-8") == self._config_files()["config.yaml"]
@@ -338,6 +337,30 @@ class SemddCLI(LightningCLI):
 
     def _run_name(self) -> str:
         return self._get(self.config, "run.name") or Path(next(iter(self._configs()), "run")).stem
+
+
+class _ParserAlone(SemddCLI):
+    """Parses, and neither builds nor runs anything."""
+
+    def before_instantiate_classes(self) -> None:
+        """No directory."""
+
+    def instantiate_classes(self) -> None:
+        """No parts, which would have to be run."""
+        self.parsed: Namespace = self.config[self.subcommand]
+        self.subcommand = None
+
+
+def parsed_experiment(argv: list[str]) -> Namespace:
+    """All settings of an experiment, as the parser has them.
+
+    Args:
+        argv: the command and its options.
+
+    Raises:
+        ConfigError: if one is refused.
+    """
+    return _ParserAlone(argv).parsed
 
 
 def is_first_process() -> bool:
