@@ -1,15 +1,16 @@
 """The parser of an experiment: jsonargparse's, for configs that go over others and protocols with rules.
 
-jsonargparse merges: defaults, variables, then configs and options in their order, later ones over earlier ones.
-A config's bases and what a protocol's rules give are merged where that config stands, by the same means. Rules
-depend on what the whole command line says: it is parsed once to know that, and again with what they give.
+jsonargparse merges: defaults, variables, then configs and options in their order, later ones over earlier
+ones. A config's bases and what a protocol's rules give are merged where that config stands, by the same means.
+Rules depend on what the whole command line says: it is parsed once to know that, and again with what they give.
 """
 
 from __future__ import annotations
 
 import os
 from argparse import SUPPRESS
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -44,17 +45,17 @@ class ExperimentParser(ParserWithChoices, LightningArgumentParser):  # type: ign
         self.add_argument(f"--{BASE}", type=str | list[str], default=SUPPRESS, help=SUPPRESS)
 
     def parse_args(  # type: ignore[override] # of ``semdd``, which hands on, and of a command
-        self, args: Sequence[str] | None = None, namespace: Namespace | None = None, **kwargs: Any
+        self, args: Sequence[str] | None = None, namespace: Namespace | None = None, **kwargs: Any  # noqa: ANN401 - as jsonargparse has it
     ) -> Namespace:
         """Parse an experiment.
 
         Raises:
-            ConfigError: if a config is refused, a protocol lacks a value, or what follows from others differs.
+            ConfigError: if a config is refused, a protocol lacks a value, or what follows from others is
+                another value.
         """
         if getattr(self, "subcommand", None) is None:
             return super().parse_args(args, namespace, **kwargs)
-        named = os.environ.get(f"{self.env_prefix}_CONFIG".upper())  # may have bases and rules, too
-        argv = [*([] if named is None else [f"--config={named}"]), *(args or ())]
+        argv = list(args or ())
         bare = {**kwargs, "defaults": False}
         with skip_apply_links():
             stated = self._parse(argv, namespace, bare, None)
@@ -84,7 +85,7 @@ class ExperimentParser(ParserWithChoices, LightningArgumentParser):  # type: ign
         return parsed
 
     def go_over(self, config: Namespace, path: Path) -> None:
-        """Merge a config over what was said before: first its bases, at last what the rules of a protocol give."""
+        """Merge a config over what was said before: its bases, itself, and what its protocol's rules give."""
         own, content = read_config(path), compose(path)
         flat = flatten(content)
         student = (
@@ -122,6 +123,22 @@ class ExperimentParser(ParserWithChoices, LightningArgumentParser):  # type: ign
         """As ``--config`` does it, with a path or a text."""
         ActionConfigFile.apply_config(self, config, "config", named)
         config["config"].pop()
+
+
+@contextmanager
+def config_of_the_environment(command: str) -> Iterator[list[str]]:
+    """The config that a variable names, as an option, for jsonargparse takes it by its path and without bases.
+
+    Args:
+        command: fit, validate, test or predict.
+    """
+    variable = f"SEMDD_{command.upper()}__CONFIG"
+    named = os.environ.pop(variable, None)
+    try:
+        yield [] if named is None else [f"--config={named}"]
+    finally:
+        if named is not None:
+            os.environ[variable] = named
 
 
 class _Config(ActionConfigFile):

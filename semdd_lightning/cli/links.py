@@ -81,7 +81,7 @@ def refused(target: str, value: object, giver: str = "") -> ConfigError:
 
 
 def following(content: Mapping[str, Any]) -> list[str]:
-    """What a config states beside all that it follows from, as a saved one does; other options may go over it.
+    """What a config states beside all that it follows from, as a saved one does; options may go over it.
 
     Args:
         content: flat options of the config.

@@ -19,7 +19,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from lightning.pytorch.utilities import rank_zero_only
 
 from semdd_lightning.cli.configs import config_name, packaged_configs, read_config, split_configs
-from semdd_lightning.cli.experiment_parser import ExperimentParser
+from semdd_lightning.cli.experiment_parser import ExperimentParser, config_of_the_environment
 from semdd_lightning.cli.failure import failures_told
 from semdd_lightning.cli.going_on import CHECKPOINT, checkpoints, command_of, keep_newest
 from semdd_lightning.cli.last_checkpoint import LastCheckpoint
@@ -147,13 +147,13 @@ class SemddCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse what the command line, configs and variables say."""
-        check_variables(
-            self.argv[0], (action.dest for action in self._parser(self.argv[0])._actions), os.environ
-        )
+        command, *options = self.argv
+        check_variables(command, (action.dest for action in self._parser(command)._actions), os.environ)
         try:
-            super().parse_arguments(parser, args)
+            with config_of_the_environment(command) as config:
+                super().parse_arguments(parser, [command, *config, *options])
         except ArgumentError as error:
-            raise refusal(self.argv[0], str(error)) from error
+            raise refusal(command, str(error)) from error
 
     def _parse_ckpt_path(self) -> None:
         """Unlike Lightning, let nothing that stands in a checkpoint change what the config says."""

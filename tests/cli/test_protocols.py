@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -348,7 +347,7 @@ def test_a_saved_config_is_resolved_anew(printed: Callable[..., Printed], workpl
     other = parsed("--config=saved.yaml", "--model.student=mobilenet_v2")
     assert (other["model.optimizer.lr"], other["data.batch_size"]) == (0.0025, 50)
     with pytest.raises(
-        ConfigError, match="value of data.batch_size from the protocol rded, found none for ipc 20"
+        ConfigError, match=r"value of data\.batch_size from the protocol rded, found none for ipc 20"
     ):
         parsed("--config=saved.yaml", "--data.ipc=20")
     minimax = parsed("--config=saved.yaml", "--config=protocols/minimax.yaml")
