@@ -33,10 +33,11 @@ from sklearn.decomposition import PCA
 warnings.filterwarnings("ignore", message="IProgress not found")  # a bar that nothing here draws
 
 from semdd_lightning import OpenClipPrior, select
+from semdd_lightning.data.pool_embedder import PoolEmbedder
 from semdd_lightning.export import build_component, read_manifest, read_table
 from semdd_lightning.pools import PoolReader, decode_image
 from semdd_lightning.pools.digits import GeneratedDigits
-from semdd_lightning.prior import embed_pool
+from semdd_lightning.prior import listed_priors, prior_kind
 from semdd_lightning.report import write_contact_sheet
 from semdd_lightning.selection import score_columns
 
@@ -128,7 +129,9 @@ if (run / "report.csv").is_file() or (run / "subset" / "report.csv").is_file():
 # embeddings come from the cache, so nothing is encoded again.
 
 # %%
-embeddings = embed_pool(pool, build_component(manifest.prior, OpenClipPrior), progress=False)
+described = [manifest.prior] if isinstance(manifest.prior, dict) else manifest.prior
+priors = [build_component(prior, prior_kind(prior)) for prior in described]
+embeddings = PoolEmbedder(listed_priors(priors), pool, "cpu")(pool)
 plane = PCA(n_components=2).fit_transform(embeddings.image_embeddings.numpy())
 picked = pd.Series(list(pool.paths)).isin(manifest.paths).to_numpy()
 figure, axes = plt.subplots(figsize=(8, 7))

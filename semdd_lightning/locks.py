@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from weakref import WeakSet
@@ -102,6 +103,19 @@ class Lock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.give_back()
+
+
+def remove_stale_locks(folder: Path) -> None:
+    """Remove the lock files of processes that are gone; a living process keeps its own.
+
+    Args:
+        folder: Folder that holds locks named ``*.lock``; one that cannot be looked into stays.
+    """
+    with suppress(OSError):
+        for path in folder.glob("*.lock"):
+            lock = Lock(path)
+            if lock.take(create=False):
+                lock.give_back()
 
 
 def _locked(descriptor: int) -> bool:

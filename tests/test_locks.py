@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from semdd_lightning.locks import Lock
+from semdd_lightning.locks import Lock, remove_stale_locks
 
 HOLDS = """
 import sys, time
@@ -25,7 +25,7 @@ time.sleep(60)
 
 @pytest.mark.skipif(os.name != "posix", reason="kill -9")
 def test_it_dies_with_its_holder(tmp_path: Path) -> None:
-    file = tmp_path / "lock"
+    file = tmp_path / "x.lock"
     other = subprocess.Popen([sys.executable, "-c", HOLDS, str(file)], stdout=subprocess.PIPE, text=True)
     assert other.stdout is not None
     assert other.stdout.readline() == "True\n"
@@ -33,9 +33,13 @@ def test_it_dies_with_its_holder(tmp_path: Path) -> None:
     assert not lock.take()
     assert not lock.wait(0.01)
     assert lock.holder.startswith(f"process {other.pid} on ")
+    remove_stale_locks(tmp_path)
+    assert not lock.take(), "the living keep theirs"
     other.send_signal(signal.SIGKILL)
     other.wait()
     assert file.exists()
+    remove_stale_locks(tmp_path)
+    assert not file.exists()
     assert lock.take()
     lock.give_back()
     assert not file.exists()

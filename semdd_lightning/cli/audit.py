@@ -66,7 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--prior",
         required=True,
-        help="CLIP: a local model directory, MODEL:TAG of open_clip, MODEL:FILE:gelu|quickgelu, or digits",
+        action="append",
+        help="CLIP: a local model directory, MODEL:TAG of open_clip, MODEL:FILE:gelu|quickgelu, or digits; "
+        "several times for several models",
     )
     parser.add_argument("--reference", type=Path, metavar="REAL", help="real images of the same classes")
     parser.add_argument("--teacher", type=Path, metavar="RUN", help="a teacher of `semdd fit` that votes too")
@@ -88,29 +90,29 @@ def _parser() -> argparse.ArgumentParser:
 
 def _audit(reader: AnyPool, options: argparse.Namespace) -> int:
     from dataclasses import replace
-    from functools import partial
 
-    from semdd_lightning.cli.devices import pick_device
     from semdd_lightning.data.audit_messages import describe_refusal
     from semdd_lightning.data.audit_record import audit_record
     from semdd_lightning.data.auditing import audit_classes
-    from semdd_lightning.data.reference_images import embed_reference
+    from semdd_lightning.data.pool_embedder import PoolEmbedder
+    from semdd_lightning.data.reference_images import ReferenceImages, read_reference
     from semdd_lightning.datasets import with_imagenet_names
+    from semdd_lightning.devices import pick_device
     from semdd_lightning.export import write_json
     from semdd_lightning.pools.near_duplicates import leaked_images, near_duplicates
-    from semdd_lightning.prior import embed_pool, parse_prior
+    from semdd_lightning.prior import listed_priors
     from semdd_lightning.report.audit import print_audit
 
-    prior, device = parse_prior(options.prior), pick_device(options.device)
-    prior.check()
+    priors, device = listed_priors(options.prior), pick_device(options.device)
     registry = with_imagenet_names(reader.registry())
-    teacher = None if options.teacher is None else _teacher(options.teacher, registry, prior, device)
+    teacher = None if options.teacher is None else _teacher(options.teacher, registry, priors, device)
     images = replace(reader.read(), registry=registry)
-    embed = partial(embed_pool, prior=prior, device=device)
-    embeddings = embed(images)
-    real = None
+    real_pool = None
     if options.reference is not None:
-        real = embed_reference(AnyPool(options.reference), images.registry, embed)
+        real_pool = read_reference(AnyPool(options.reference), images.registry)
+    embed = PoolEmbedder(priors, real_pool, device)
+    embeddings = embed(images)
+    real = None if real_pool is None else ReferenceImages(real_pool, embed(real_pool))
     audit = audit_classes(images, embeddings, real, teacher=teacher, most_suspects=options.most_suspects)
     test = None if options.test is None else _test_pool(options.test).read()
     record = audit_record(
@@ -118,7 +120,9 @@ def _audit(reader: AnyPool, options: argparse.Namespace) -> int:
     )
     record["pool"] = str(options.pool)  # with the folder inside a tar, which the root does not name
     if options.json is not None:
-        write_json(options.json, {**record, "prior": options.prior, "dataset": _text(options.dataset)})
+        write_json(
+            options.json, {**record, "prior": ", ".join(options.prior), "dataset": _text(options.dataset)}
+        )
     ipc = max(1, min(10, int(images.counts().min()) // 2))
     next_commands = _next(options, ipc, refused=audit.refused)
     print_audit(record, describe_refusal(images.registry, audit), next_commands)
@@ -131,7 +135,7 @@ def _test_pool(path: Path) -> AnyPool:
     return AnyPool(path, split=pool.evaluation_split())
 
 
-def _teacher(run: Path, classes: ClassRegistry, prior: Prior, device: str) -> TeacherLogits:
+def _teacher(run: Path, classes: ClassRegistry, priors: tuple[Prior, ...], device: str) -> TeacherLogits:
     """The logits of a trained teacher, which looks at images of the size that it was trained on."""
     import torch
 
@@ -142,7 +146,7 @@ def _teacher(run: Path, classes: ClassRegistry, prior: Prior, device: str) -> Te
 
     teacher = CheckpointTeacher(run)
     image_size = teacher.image_size()
-    network = teacher.build(TeacherContext(classes, image_size, first_clip([prior])))
+    network = teacher.build(TeacherContext(classes, image_size, first_clip(priors)))
     return network_logits(FrozenTeacher(network, torch.device(device)), image_size)
 
 
@@ -150,7 +154,7 @@ def _next(options: argparse.Namespace, ipc: int, *, refused: bool) -> list[str]:
     pool = [options.pool, *pool_words(options)]
     if options.dataset is not None:
         pool += ["--classes", options.dataset]
-    prior = ["--prior", options.prior]
+    prior = [word for one in options.prior for word in ("--prior", one)]
     again = command("semdd", "audit", *pool, *prior, "--reference", "REAL_IMAGES")
     commands = [] if options.reference is not None else [again]
     if refused:

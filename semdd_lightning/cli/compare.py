@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from semdd_lightning.cli.choices_help import ParserWithChoices
 from semdd_lightning.cli.configs import find_config, read_data_arguments
-from semdd_lightning.cli.made_with import made_otherwise
-from semdd_lightning.cli.ownership import Claim, claim_new, is_unfinished
+from semdd_lightning.cli.made_with import image_folders, made_otherwise
+from semdd_lightning.cli.options import flatten
+from semdd_lightning.cli.ownership import Claim, claim_apart, is_unfinished
 from semdd_lightning.cli.run_directory import config_digests, read_versions, write_versions
 from semdd_lightning.errors import ConfigError
 
@@ -31,7 +32,7 @@ are compared on the same initial students. A sampler that the config spells out 
 Further options go to every run: semdd compare --config cifar10.yaml ... --data.ipc 50
 
 An interrupted comparison goes on when the same command is given again with its directory as --out: finished
-runs are read, not run again, unless they were made with other versions or from another pool than now.
+runs are read, not run again, unless they were made with other versions, another pool or other files than now.
 """
 _NO_FILE_NAME = re.compile(r"[^\w.-]")  # an installed sampler may have any name
 SET_HERE = {  # option of a run -> what compare has in its place
@@ -55,9 +56,10 @@ def run(command: str, words: list[str]) -> int:
     _check_overrides(overrides)
     samplers = _distinct(options.samplers)
     _check_seeds(seeds)
-    _check_labels(_cell_argv(configs, samplers[0], seeds[0], Path("cell"), overrides))
+    settings = _settings(_cell_argv(configs, samplers[0], seeds[0], Path("cell"), overrides))
+    _check_labels(settings)
     words = [command, *words]
-    with _claim(options.out, configs, words) as claim:
+    with _claim(options.out, configs, words, settings) as claim:
         if _holds_the_same(claim.directory, configs, words):
             logger.info("Going on with the comparison in %s", claim.directory)
         else:
@@ -125,11 +127,16 @@ def _check_overrides(overrides: list[str]) -> None:
                 raise ConfigError(msg)
 
 
-def _check_labels(argv: list[str]) -> None:
-    """Refuse stored labels, which are those of one selection; whatever else is wrong is refused here, too."""
-    from semdd_lightning.cli.semdd_cli import parsed_experiment
+def _settings(argv: list[str]) -> dict[str, Any]:
+    """All settings of a run, nested; whatever is wrong with them is refused before the first."""
+    from semdd_lightning.cli.experiment import parsed_experiment
 
-    teacher = parsed_experiment(argv).get("model.init_args.teacher.class_path")
+    return parsed_experiment(argv).as_dict()
+
+
+def _check_labels(settings: dict[str, Any]) -> None:
+    """Stored labels are those of one selection; every sampler makes its own."""
+    teacher = flatten(settings).get("model.teacher.class_path")
     if str(teacher).rpartition(".")[2] == "StoredLabels":
         msg = (
             "Expected a teacher that can label what each sampler chooses, found StoredLabels, which hold the "
@@ -139,12 +146,12 @@ def _check_labels(argv: list[str]) -> None:
         raise ConfigError(msg)
 
 
-def _claim(wanted: Path | None, configs: list[Path], words: list[str]) -> Claim:
+def _claim(wanted: Path | None, configs: list[Path], words: list[str], settings: dict[str, Any]) -> Claim:
     """A new directory, or that of the same comparison, interrupted or finished."""
-    if wanted is None:
-        return claim_new(Path("runs").absolute(), f"{configs[0].stem}-compare")
-    directory = wanted.expanduser().absolute()
-    return Claim(directory, again=_holds_the_same(directory, configs, words))
+    wanted = None if wanted is None else wanted.expanduser().absolute()
+    again = wanted is not None and _holds_the_same(wanted, configs, words)
+    name = f"{configs[0].stem}-compare"
+    return claim_apart(wanted, Path("runs").absolute(), name, image_folders(settings), again=again)
 
 
 def _holds_the_same(directory: Path, configs: list[Path], words: list[str]) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from semdd_lightning.errors import ConfigError
 
@@ -36,18 +38,30 @@ def find_config(name: str) -> Path:
     raise ConfigError(msg)
 
 
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the fast one is not built everywhere
+
+
+class _Once(_Loader):  # type: ignore[misc] # chosen at run time
+    """Refuses a name that stands twice in one mapping, of which YAML would drop the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        names = [key.value for key, _ in node.value]
+        for place, name in enumerate(names):
+            if name in names[:place]:
+                problem = f"{name!r} twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, node.value[place][0].start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def read_config(path: Path) -> dict[str, Any]:
     """The content of a config file alone, without what it goes over; an empty one says nothing.
 
     Raises:
         ConfigError: if it cannot be read, or is no mapping in YAML.
     """
-    import yaml
-
-    fast = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # not built everywhere
     try:
-        content: Any = yaml.load(path.read_text(encoding="utf-8"), fast)  # noqa: S506 - both are safe
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content: Any = yaml.load(path.read_text(encoding="utf-8-sig"), _Once)  # noqa: S506 - a safe loader
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         msg = f"Expected a config in YAML at {path}, found: {error}; correct the file."
         raise ConfigError(msg) from error
     if content is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from jsonargparse import Namespace
 
 from semdd_lightning.cli.lightning_messages import quiet_lightning
 from semdd_lightning.cli.run_record import RunResult
@@ -44,6 +45,33 @@ def run_experiment(words: list[str]) -> RunResult:
         )
         raise ConfigError(msg) from error
     return cli.record.result
+
+
+class _ParserAlone(SemddCLI):
+    """Parses, and neither builds nor runs anything."""
+
+    def _set_seed(self) -> None:
+        """No seed, for nothing is drawn."""
+
+    def before_instantiate_classes(self) -> None:
+        """No directory."""
+
+    def instantiate_classes(self) -> None:
+        """No parts, which would have to be run."""
+        self.parsed: Namespace = self.config[self.subcommand]
+        self.subcommand = None
+
+
+def parsed_experiment(argv: list[str]) -> Namespace:
+    """All settings of an experiment, as the parser has them.
+
+    Args:
+        argv: the command and its options.
+
+    Raises:
+        ConfigError: if one is refused.
+    """
+    return _ParserAlone(argv).parsed
 
 
 def leave_process_group() -> None:

@@ -1,8 +1,9 @@
 """The parser of an experiment: jsonargparse's, for configs that go over others and protocols with rules.
 
 jsonargparse merges: defaults, variables, then configs and options in their order, later ones over earlier
-ones. A config's bases and what a protocol's rules give are merged where that config stands, by the same means.
-Rules depend on what the whole command line says: it is parsed once to know that, and again with what they give.
+ones. A config's bases and what a protocol's rules give are merged where that config stands, by the same
+means. Rules depend on what the whole command line says: it is parsed once to know that, and again with what
+they give.
 """
 
 from __future__ import annotations
@@ -45,7 +46,10 @@ class ExperimentParser(ParserWithChoices, LightningArgumentParser):  # type: ign
         self.add_argument(f"--{BASE}", type=str | list[str], default=SUPPRESS, help=SUPPRESS)
 
     def parse_args(  # type: ignore[override] # of ``semdd``, which hands on, and of a command
-        self, args: Sequence[str] | None = None, namespace: Namespace | None = None, **kwargs: Any  # noqa: ANN401 - as jsonargparse has it
+        self,
+        args: Sequence[str] | None = None,
+        namespace: Namespace | None = None,
+        **kwargs: Any,  # noqa: ANN401 - as jsonargparse has it
     ) -> Namespace:
         """Parse an experiment.
 
@@ -127,7 +131,7 @@ class ExperimentParser(ParserWithChoices, LightningArgumentParser):  # type: ign
 
 @contextmanager
 def config_of_the_environment(command: str) -> Iterator[list[str]]:
-    """The config that a variable names, as an option, for jsonargparse takes it by its path and without bases.
+    """The config that a variable names, as an option: jsonargparse takes it by path alone, without bases.
 
     Args:
         command: fit, validate, test or predict.

@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from semdd_lightning.data import EvaluationImages
+from semdd_lightning.errors import ConfigError
 from semdd_lightning.training.training_done import overfits, steps_done
 
 LIMITS = {"validation": "limit_val_batches", "test": "limit_test_batches", "predict": "limit_predict_batches"}
@@ -42,6 +43,23 @@ class ImagesSeen(Callback):
         value = getattr(trainer, limit)
         because = "" if value == 1.0 and isinstance(value, float) else f": {limit}={value}"
         return f"{VERBS[split]} {seen} of {size} images{because}"
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Refuse a share of the test split that is less than a batch before training, not after it.
+
+        Raises:
+            ConfigError: as Lightning would say when the student is trained.
+        """
+        limit, data = trainer.limit_test_batches, trainer.datamodule  # type: ignore[attr-defined]
+        if stage != "fit" or not isinstance(limit, float) or not 0 < limit < 1:
+            return
+        batches = data.test_batches()
+        if 0 < batches * limit < 1:
+            msg = (
+                f"Expected a share of the test split of at least one of its {batches} batches, found "
+                f"limit_test_batches={limit}; give a number of batches, as --trainer.limit_test_batches 1."
+            )
+            raise ConfigError(msg)
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count anew."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,18 @@ from semdd_lightning.errors import RunError, SemddError
 if TYPE_CHECKING:  # torch, which the help can be printed without
     from semdd_lightning.cli.run_record import RunResult
 
+KNOWN_OTHERWISE = (
+    "data.init_args.pool.init_args.path",  # by the bytes of its images
+    ".root",  # folders of official data sets, where others are put, too
+    ".cache_dir",
+)
+
 
 def made_otherwise(directory: Path, result: RunResult) -> str | None:
     """How a run was made unlike a run here and now, in words; none where it would be made alike.
 
-    Versions of the packages that numbers depend on are compared, and the pool's fingerprint.
+    Compared are versions of the packages that numbers depend on, every file and folder that the config
+    names, and the pool's fingerprint.
 
     Args:
         directory: the run's.
@@ -26,7 +34,62 @@ def made_otherwise(directory: Path, result: RunResult) -> str | None:
     for name, version in here.items():
         if there.get(name) != version:
             return f"it was made with {name} {there.get(name)}, here is {version}"
+    for path, digest in result.inputs.items():
+        if state_of(Path(path)) != digest:
+            return f"{path} has changed since"
     return _other_pool(directory) if result.sampler is not None else None
+
+
+def inputs(config: Mapping[str, Any]) -> dict[str, str]:
+    """State of every file and folder that data and model of a config name, but for the pool, by its path."""
+    named = [*_leaves(config.get("data"), "data"), *_leaves(config.get("model"), "model")]
+    paths = {
+        Path(value).expanduser().absolute()
+        for name, value in named
+        if isinstance(value, str | Path) and not name.endswith(KNOWN_OTHERWISE)
+    }
+    found = {str(path): state_of(path) for path in sorted(paths)}
+    return {path: state for path, state in found.items() if state is not None}
+
+
+def image_folders(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Where pool, reference and splits of a config lie, those that lie anywhere."""
+    for name, value in _leaves(settings, ""):
+        if name.split(".")[1:2] == ["data"] and name.endswith(".path") and isinstance(value, str | Path):
+            yield str(value)
+
+
+def state_of(path: Path) -> str | None:
+    """What tells whether a file or a folder is still what it was; none where there is nothing.
+
+    Of a file it is the SHA-256 of its bytes; of a folder, which may hold a million images, that of names,
+    sizes and times of all files in it.
+    """
+    digest = hashlib.sha256()
+    try:
+        if path.is_dir():
+            for file in sorted(file for file in path.rglob("*") if file.is_file()):
+                stat = file.stat()
+                digest.update(f"{file.relative_to(path)}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+        else:
+            with path.open("rb") as stream:
+                while chunk := stream.read(2**22):
+                    digest.update(chunk)
+    except (OSError, ValueError):  # what is no path at all cannot be opened either
+        return None
+    return digest.hexdigest()
+
+
+def _leaves(content: object, name: str) -> Iterator[tuple[str, object]]:
+    """Every value of a nested config with its dotted name."""
+    if isinstance(content, Mapping):
+        for key, value in content.items():
+            yield from _leaves(value, f"{name}.{key}")
+    elif isinstance(content, list | tuple):
+        for value in content:
+            yield from _leaves(value, name)
+    else:
+        yield name, content
 
 
 def _versions(made_with: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import sys
 import warnings
@@ -14,7 +15,7 @@ from typing import TextIO
 from semdd_lightning import __version__
 from semdd_lightning.atomic import disk_error, is_of_disk
 from semdd_lightning.cli.stopping import current, stoppable
-from semdd_lightning.errors import AuditError, DiskError, SemddError
+from semdd_lightning.errors import AuditError, ConfigError, DiskError, SemddError
 from semdd_lightning.names import shown_message
 
 COMMANDS = {
@@ -33,6 +34,7 @@ COMMANDS = {
 BAD_INPUT = 2
 REFUSED = 3
 PIPE_CLOSED = 141
+_NO_MEMORY = re.compile("allocate|out of memory")
 
 HELP = """usage: semdd COMMAND [options]
 
@@ -115,10 +117,16 @@ def _run(command: str, words: list[str]) -> int:
 
 
 def _mendable(error: BaseException | None) -> SemddError | None:
-    """Our error, or the one that jsonargparse wrapped while it built what a config names, or the disk's."""
+    """Our error, or the one that jsonargparse wrapped while it built what a config names, or the system's."""
     while error is not None and not isinstance(error, SemddError):
+        said = str(error).partition("\n")[0]
         if isinstance(error, OSError) and is_of_disk(error):
             return disk_error(error, error.filename or "a file or the standard output", "use")
+        if isinstance(error, ValueError) and "embedded null" in said:
+            return DiskError("Expected paths that a file system can have, found one with a NUL; correct it.")
+        if isinstance(error, MemoryError | RuntimeError) and _NO_MEMORY.search(said):
+            msg = f"Expected enough memory, found {said}; give smaller images, batches or networks."
+            return ConfigError(msg)
         error = error.__cause__
     return error
 

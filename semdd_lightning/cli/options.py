@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import yaml
+
 
 def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested options by dotted names, without ``init_args``.
@@ -53,8 +55,6 @@ def parse_value(text: str) -> Any:  # noqa: ANN401 - whatever YAML can say
         >>> parse_value("0.3"), parse_value("{typicality: 1}"), parse_value("[")
         (0.3, {'typicality': 1}, '[')
     """
-    import yaml
-
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shlex
 import shutil
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
 from semdd_lightning.atomic import disk_error, remove_stale_files
 from semdd_lightning.errors import RunError
 from semdd_lightning.locks import Lock
+from semdd_lightning.pools.apart import require_apart
 
 MARK = ".unfinished"
 DEAR = ("*.ckpt", "*.safetensors")  # trained students and labels
@@ -102,12 +104,35 @@ class Claim:
             self.directory.rmdir()
 
 
+def claim_apart(
+    wanted: Path | None, root: Path, name: str, images: Iterable[object], *, again: bool = False
+) -> Claim:
+    """Claim the directory that was asked for, else a new one, apart from the images that are read.
+
+    Args:
+        wanted: exactly this directory; none makes ``root/name/<time>``.
+        root: folder of all such directories.
+        name: group of those that are alike.
+        images: where images lie, if anywhere.
+        again: whether a finished one may be opened again, as it holds what is asked for.
+
+    Raises:
+        RunError: if it is not apart, is taken, or cannot be made.
+    """
+    for place in images:
+        require_apart(wanted or root / name / "new", place)
+    return claim_new(root, name) if wanted is None else Claim(wanted, again=again)
+
+
 def claim_new(root: Path, name: str) -> Claim:
     """Claim a new directory ``root/name/<time>``, with a number behind it if that is taken.
 
     Raises:
-        RunError: if it cannot be made.
+        RunError: if the name leads out of the root, or it cannot be made.
     """
+    if Path(name).is_absolute() or ".." in Path(name).parts or not Path(name).parts:
+        msg = f"Expected a name for a folder below {root}, found {name!r}; give another --run.name."
+        raise RunError(msg)
     for mark in (root / name).glob(f"*/{MARK}"):  # runs that nobody goes on with
         remove_stale_files(mark.parent)
     stamp = time.strftime("%Y-%m-%d_%H-%M-%S")

@@ -15,7 +15,7 @@ from torch import Tensor
 from semdd_lightning.cli.experiment import leave_process_group
 from semdd_lightning.cli.label_tables import label_format, print_costs, print_store
 from semdd_lightning.cli.lightning_messages import quiet_lightning
-from semdd_lightning.cli.ownership import Claim
+from semdd_lightning.cli.ownership import claim_apart
 from semdd_lightning.cli.relabel_options import RelabelOptions
 from semdd_lightning.cli.run_directory import environment
 from semdd_lightning.cli.semdd_cli import SemddCLI, is_first_process
@@ -65,7 +65,9 @@ class RelabelCLI(SemddCLI):
         """Claim the labels' folder, so that nobody else labels the same."""
         out = self.options.out
         if out is not None and is_first_process():
-            self.claimed.enter_context(Claim(out, again=(out / HEADER).is_file()))
+            again = (out / HEADER).is_file()
+            claim = claim_apart(out, out.parent, out.name, self._image_folders(), again=again)
+            self.claimed.enter_context(claim)
 
     def instantiate_classes(self) -> None:
         """Build data, teacher and trainer; for the cost alone, data and teacher will do."""

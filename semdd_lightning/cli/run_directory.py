@@ -21,28 +21,6 @@ VERSIONS = "versions.json"
 PACKAGES = ("torch", "torchvision", "lightning", "open_clip_torch", "torchmetrics", "timm", "numpy")
 
 
-def require_outside(directory: Path, pool: object) -> None:
-    """Refuse an output folder inside the pool, where it would be taken for a class of it from then on.
-
-    Args:
-        directory: where output goes.
-        pool: where the pool lies, if anywhere.
-
-    Raises:
-        RunError: if it lies in the pool's folder.
-    """
-    if not isinstance(pool, str | Path):
-        return
-    # `Path.resolve` stumbles over links that lead to themselves
-    root, place = (Path(os.path.realpath(Path(path).expanduser())) for path in (pool, directory))
-    if root.is_dir() and place.is_relative_to(root):
-        msg = (
-            f"Expected a folder for the output outside of the pool {root}, found {directory} in it, which "
-            "would be read as a part of the pool; give another."
-        )
-        raise RunError(msg)
-
-
 def from_here(path: Path) -> Path:
     """The path as one would type it in the working directory."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -63,6 +63,7 @@ class RunResult:
         encoded: images encoded by CLIP in this run, by rank 0; the others came from the cache.
         selection: statistics of pool, candidates, selection and a random subset of the same size.
         audit: what the pool's classes looked like; none where that was not looked at.
+        inputs: state of every file and folder that the config names, by its path.
         seconds: time each stage took.
         environment: versions and hardware.
     """
@@ -90,6 +91,7 @@ class RunResult:
     encoded: int | None = None
     selection: dict[str, dict[str, float | None]] = field(default_factory=dict)
     audit: dict[str, Any] | None = None
+    inputs: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
 

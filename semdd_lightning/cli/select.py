@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semdd_lightning.cli.choices_help import ParserWithChoices
-from semdd_lightning.cli.ownership import Claim, claim_new
+from semdd_lightning.cli.ownership import Claim, claim_apart
 from semdd_lightning.cli.pool_options import add_pool_options
 from semdd_lightning.cli.priors import build_priors
-from semdd_lightning.cli.run_directory import require_outside, write_versions
+from semdd_lightning.cli.run_directory import write_versions
 from semdd_lightning.cli.sampler_options import described_sampler, split_sampler_words
 from semdd_lightning.cli.select_settings import SelectSettings, select_settings
 from semdd_lightning.names import command
@@ -104,19 +104,19 @@ def _parser() -> argparse.ArgumentParser:
 
 def _claim(settings: SelectSettings, options: argparse.Namespace) -> Claim:
     """The output's directory, so that nobody else takes it."""
-    pool = settings.pool
-    place = pool.path if isinstance(pool, DiskPool) else pool.get("init_args", {}).get("path")
-    require_outside(options.out or Path("selections"), place)
-    if options.out is not None:
-        return Claim(options.out)
-    if isinstance(pool, DiskPool):
-        return claim_new(Path("selections"), Path(pool.path).expanduser().absolute().name)
-    return claim_new(Path("selections"), Path(options.config).stem)
+    places = [
+        reader.get("init_args", {}).get("path") if isinstance(reader, dict) else reader.path
+        for reader in (settings.pool, settings.reference)
+        if reader is not None
+    ]
+    of_disk = isinstance(settings.pool, DiskPool)
+    name = Path(places[0]).expanduser().absolute().name if of_disk else Path(options.config).stem
+    return claim_apart(options.out, Path("selections"), name, places)
 
 
 def _select(settings: SelectSettings, options: argparse.Namespace, claim: Claim, words: list[str]) -> None:
-    from semdd_lightning.cli.devices import pick_device
     from semdd_lightning.data import select
+    from semdd_lightning.devices import pick_device
     from semdd_lightning.export import build_component
     from semdd_lightning.pools import PoolReader
     from semdd_lightning.report import print_selection_table, statistics_record, write_contact_sheet

@@ -8,31 +8,35 @@ import shlex
 import sys
 from argparse import ArgumentError
 from contextlib import ExitStack
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import lightning
 from jsonargparse import Namespace
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import EarlyStopping, RichProgressBar
+from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
+from yaml import YAMLError
 
+from semdd_lightning.cli.callback_checks import check_callbacks
 from semdd_lightning.cli.configs import config_name, packaged_configs, read_config, split_configs
 from semdd_lightning.cli.experiment_parser import ExperimentParser, config_of_the_environment
 from semdd_lightning.cli.failure import failures_told
 from semdd_lightning.cli.going_on import CHECKPOINT, checkpoints, command_of, keep_newest
 from semdd_lightning.cli.last_checkpoint import LastCheckpoint
 from semdd_lightning.cli.links import LINKS, full_name
+from semdd_lightning.cli.made_with import image_folders, inputs
 from semdd_lightning.cli.metrics_file import MetricsFile
 from semdd_lightning.cli.options import flatten
-from semdd_lightning.cli.ownership import Claim, claim_new
+from semdd_lightning.cli.ownership import claim_apart
 from semdd_lightning.cli.parser_messages import check_variables, refusal
 from semdd_lightning.cli.predictions import PredictionWriter
 from semdd_lightning.cli.progress_lines import ProgressLines
 from semdd_lightning.cli.protocol_changes import beyond, protocol_changes
 from semdd_lightning.cli.protocols import Protocol, read_protocol
-from semdd_lightning.cli.run_directory import from_here, require_outside, write_versions
+from semdd_lightning.cli.run_directory import from_here, write_versions
 from semdd_lightning.cli.run_record import RunRecord
 from semdd_lightning.cli.stopping import current
 from semdd_lightning.cli.together import EndTogether
@@ -154,6 +158,7 @@ class SemddCLI(LightningCLI):
                 super().parse_arguments(parser, [command, *config, *options])
         except ArgumentError as error:
             raise refusal(command, str(error)) from error
+        self.config[command] = plain(self.config[command])
 
     def _parse_ckpt_path(self) -> None:
         """Unlike Lightning, let nothing that stands in a checkpoint change what the config says."""
@@ -172,6 +177,7 @@ class SemddCLI(LightningCLI):
             current().said = None
             return
         if self.subcommand == "fit":
+            self.record.result.inputs = inputs(self.config[self.subcommand].as_dict())
             current().said = f"`semdd resume {shlex.quote(str(from_here(directory)))}` goes on."
         if not goes_on:
             write_versions(directory, self.argv)
@@ -191,20 +197,9 @@ class SemddCLI(LightningCLI):
         given = [trainer[name] for name in NAMED]
         named = [part for value in given for part in (value if isinstance(value, list) else [value])]
         with failures_told(self.directory, named):
-            self._check_early_stopping()
+            once = subcommand == "fit" and self._get(self.config, "trainer.check_val_every_n_epoch") is None
+            check_callbacks(self.trainer, validates_once=once)
             super()._run_subcommand(subcommand)
-
-    def _check_early_stopping(self) -> None:
-        """Validation once, at the end, comes too late to stop anything."""
-        stops = [one for one in self.trainer.callbacks if isinstance(one, EarlyStopping)]  # type: ignore[attr-defined]
-        once = self._get(self.config, "trainer.check_val_every_n_epoch") is None
-        if self.subcommand == "fit" and once and any(not one._check_on_train_epoch_end for one in stops):
-            msg = (
-                "Expected EarlyStopping to look at every epoch, found that validation comes once, after the "
-                "last pass; give --trainer.check_val_every_n_epoch 1, or the callback "
-                "check_on_train_epoch_end: true."
-            )
-            raise ConfigError(msg)
 
     def _set_seed(self) -> None:
         """Seed every generator; the augmentation's is the same, also where it was drawn only now."""
@@ -216,13 +211,9 @@ class SemddCLI(LightningCLI):
             self.config[f"{self.subcommand}.{full_name('data.augmentation_seed')}"] = drawn
 
     def _claim_directory(self) -> Path:
-        wanted = self._get(self.config, "run.directory")
-        require_outside(Path(wanted or self._get(self.config, "run.root")), self._pool_path())
-        claim = (
-            claim_new(Path(self._get(self.config, "run.root")).absolute(), self._run_name())
-            if wanted is None
-            else Claim(Path(wanted).absolute())
-        )
+        wanted, root = (self._get(self.config, f"run.{name}") for name in ("directory", "root"))
+        wanted = None if wanted is None else Path(wanted).absolute()
+        claim = claim_apart(wanted, Path(root).absolute(), self._run_name(), self._image_folders())
         self.claimed.enter_context(claim)
         if not self._same_as_in(claim.directory) or keep_newest(claim.directory) is None:
             claim.clear()
@@ -246,14 +237,17 @@ class SemddCLI(LightningCLI):
 
     def _config_files(self) -> dict[str, str]:
         """The config with all that follows from it, and as one that makes the run again."""
-        parser, config = self._parser(self.subcommand), self.config[self.subcommand]
-        resolved, again = config.clone(), config.clone()
-        resolved["trainer.check_val_every_n_epoch"] = _epochs_between_validations(config["trainer"])
+        parser, again = self._parser(self.subcommand), self.config[self.subcommand].clone()
         again["run.directory"], again["run.name"] = None, self._run_name()  # beside the first, when run again
-        return {
-            "resolved.yaml": parser.dump(resolved, skip_unset=False, skip_link_targets=False),
-            "config.yaml": parser.dump(again, skip_unset=False),
-        }
+        resolved = again.clone()
+        resolved["trainer.check_val_every_n_epoch"] = _epochs_between_validations(again["trainer"])
+        try:
+            return {
+                "resolved.yaml": parser.dump(resolved, skip_unset=False, skip_link_targets=False),
+                "config.yaml": parser.dump(again, skip_unset=False),
+            }
+        except (ValueError, TypeError, YAMLError) as error:  # a class of one's own with an object as default
+            raise ConfigError(refusal(str(self.subcommand), f"what no config can hold: {error}")) from error
 
     def _compare_with_protocol(self, saved: dict[str, Any]) -> None:
         """Say where the experiment is not that of its protocol, now and in the result."""
@@ -330,37 +324,21 @@ class SemddCLI(LightningCLI):
     def _configs(self) -> list[str]:
         return [str(path) for path in self._get(self.config, "config") or []]
 
-    def _pool_path(self) -> object:
-        """Where the pool lies, if it lies anywhere."""
-        pool = self._get(self.config, "data.init_args.pool")
-        return None if pool is None else pool.get("init_args.path") if "init_args" in pool else None
+    def _image_folders(self) -> list[str]:
+        """Where pool, reference and splits lie, those that lie anywhere."""
+        return list(image_folders(self.config[self.subcommand].as_dict()))
 
     def _run_name(self) -> str:
         return self._get(self.config, "run.name") or Path(next(iter(self._configs()), "run")).stem
 
 
-class _ParserAlone(SemddCLI):
-    """Parses, and neither builds nor runs anything."""
-
-    def before_instantiate_classes(self) -> None:
-        """No directory."""
-
-    def instantiate_classes(self) -> None:
-        """No parts, which would have to be run."""
-        self.parsed: Namespace = self.config[self.subcommand]
-        self.subcommand = None
-
-
-def parsed_experiment(argv: list[str]) -> Namespace:
-    """All settings of an experiment, as the parser has them.
-
-    Args:
-        argv: the command and its options.
-
-    Raises:
-        ConfigError: if one is refused.
-    """
-    return _ParserAlone(argv).parsed
+def plain(config: Any) -> Any:  # noqa: ANN401 - a Namespace, or what stands in one
+    """A config whose texts are nothing but text: defaults of some callbacks are members of an enumeration."""
+    if isinstance(config, Namespace):
+        return Namespace(**{key: plain(value) for key, value in vars(config).items()})
+    if isinstance(config, list):
+        return [plain(value) for value in config]
+    return str(config.value) if isinstance(config, str) and isinstance(config, Enum) else config
 
 
 def is_first_process() -> bool:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import torch.distributed as dist
+from lightning.fabric.strategies.launchers.subprocess_script import _ChildProcessObserver
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch._C._distributed_c10d import TCPStore
 
@@ -67,6 +71,7 @@ class EndTogether(Callback):
 
     def _watch(self) -> None:
         while not self._over.wait(_POLL_S):
+            self._replace_observer()
             if not dist.is_initialized():
                 continue
             try:
@@ -77,6 +82,22 @@ class EndTogether(Callback):
             except RuntimeError:
                 if not self._over.wait(_LINGER_S):
                     _end(json.dumps({"rank": 0, "status": 1, "error": "it ended without a word"}))
+
+    def _replace_observer(self) -> None:
+        """Where Lightning started the others, it kills this process without a word when one of them dies."""
+        for thread in threading.enumerate():
+            if isinstance(thread, _ChildProcessObserver):
+                thread._terminate_all = partial(self._child_died, thread._child_processes)  # type: ignore[method-assign]
+
+    def _child_died(self, children: Sequence[subprocess.Popen[bytes]]) -> None:
+        if self._over.wait(_LINGER_S):  # it may have told why, and that is on its way to the terminal
+            return
+        for child in children:
+            child.kill()
+        rank, code = next((i, child.returncode) for i, child in enumerate(children, 1) if child.returncode)
+        why = f"signal {-code} ended it" if code < 0 else f"it ended with status {code}"
+        said = f"{why}; see whether the system killed it for its memory."
+        _end(json.dumps({"rank": rank, "status": 2, "error": said}))
 
 
 def is_of_a_dead_rank(error: BaseException) -> bool:

@@ -26,7 +26,8 @@ from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data.audit_messages import describe_refusal, describe_suspects
 from semdd_lightning.data.reference_images import ReferenceImages
 from semdd_lightning.data.storage import square
-from semdd_lightning.errors import AuditError, ConfigError
+from semdd_lightning.errors import AuditError
+from semdd_lightning.given import require_word
 from semdd_lightning.pools import Pool
 from semdd_lightning.pools.images import decode_image
 from semdd_lightning.prior import PoolEmbeddings
@@ -111,9 +112,7 @@ def check_policy(policy: str) -> None:
     Raises:
         ConfigError: if it is none of `AuditPolicy`.
     """
-    if policy not in get_args(AuditPolicy):
-        msg = f"Expected audit to be {' or '.join(get_args(AuditPolicy))}, found {policy!r}; correct it."
-        raise ConfigError(msg)
+    require_word("audit", policy, get_args(AuditPolicy))
 
 
 def apply_policy(images: Pool, audit: Audit, policy: AuditPolicy) -> None:

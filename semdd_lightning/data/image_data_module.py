@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -18,12 +18,20 @@ from semdd_lightning.data.batches import EvaluationImages, TrainingImages
 from semdd_lightning.data.class_matching import class_mapping
 from semdd_lightning.data.image_sets import ImageSet
 from semdd_lightning.data.labelled_images import LabelledImages
-from semdd_lightning.data.loaders import EvaluationBatch, EvaluationLoader, PassLoader, TrainingIndices
+from semdd_lightning.data.loaders import (
+    EvaluationBatch,
+    EvaluationLoader,
+    PassLoader,
+    TrainingIndices,
+    evaluation_batches,
+)
 from semdd_lightning.data.pass_counts import check_replay, whole_epoch
 from semdd_lightning.data.passes import PassPlanner
 from semdd_lightning.data.seeds import check_seed
 from semdd_lightning.data.storage import ImageStore, Storage, evaluation_view, square, store_images
 from semdd_lightning.errors import ClassListError, ConfigError
+from semdd_lightning.given import require_kind, require_word
+from semdd_lightning.selection import whole_number
 
 logger = logging.getLogger(__name__)
 
@@ -83,13 +91,23 @@ class ImageDataModule(LightningDataModule):
         num_workers: int = 4,
     ) -> None:
         super().__init__()
-        if min(num_classes, image_size, batch_size, passes, passes_per_epoch, evaluation_batch_size) < 1:
-            msg = (
-                "Expected num_classes, image_size, batch_size, passes, passes_per_epoch and "
-                f"evaluation_batch_size of at least 1, found {num_classes}, {image_size}, {batch_size}, "
-                f"{passes}, {passes_per_epoch}, {evaluation_batch_size}; raise what is below."
-            )
-            raise ConfigError(msg)
+        counts = {
+            "num_classes": num_classes,
+            "image_size": image_size,
+            "batch_size": batch_size,
+            "passes": passes,
+            "passes_per_epoch": passes_per_epoch,
+            "evaluation_batch_size": evaluation_batch_size,
+        }
+        for name, value in counts.items():
+            whole_number(name, value, at_least=1, error=ConfigError)
+        whole_number("num_workers", num_workers, at_least=0, error=ConfigError)
+        splits = {"train": train, "test": test, "validation": validation, "predict": predict}
+        for name, value in splits.items():
+            require_kind(name, value, ImageSet)
+        require_kind("augmentation", augmentation, Augmentation)
+        require_word("evaluation_view", evaluation_view, ("cropped", "whole"))
+        require_word("storage", storage, ("auto", *get_args(Storage)))
         check_replay(passes, mixing_group, distinct_passes)
         check_seed("augmentation_seed", augmentation_seed)
         check_seed("replay_seed", 0 if replay_seed is None else replay_seed)
@@ -161,6 +179,13 @@ class ImageDataModule(LightningDataModule):
     def split_paths(self, split: str) -> list[str] | None:
         """Relative path of each image of a split that was set up, where it lies in files."""
         return self._stores[split].images.paths()
+
+    def test_batches(self) -> int:
+        """Batches that each process will have of the test split, known before that is set up."""
+        if self.test is None:
+            return 0
+        images = len(self.test.open(self.registry))
+        return evaluation_batches(images, self.evaluation_batch_size, self._process[1])
 
     def check_images(self, count: int = 1000) -> tuple[Tensor, Tensor, str]:
         """At most ``count`` images to check a teacher on, uint8 (n, 3, S, S), labels (n,), what they are."""

@@ -14,6 +14,7 @@ from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data.labelled_images import LabelledImages, listed_images
 from semdd_lightning.datasets import with_imagenet_names
 from semdd_lightning.errors import DataError
+from semdd_lightning.given import given_path
 from semdd_lightning.pools import ClassFolders, PoolReader
 from semdd_lightning.pools.files import list_files
 
@@ -146,7 +147,7 @@ class UnlabelledImages(ImageSet):
 
     def check(self) -> None:
         """Check that the folder is there."""
-        if not Path(self.path).expanduser().is_dir():
+        if not given_path("the path of images", self.path).expanduser().is_dir():
             msg = f"Expected a folder of images at {Path(self.path).absolute()}, found none; correct it."
             raise DataError(msg)
 

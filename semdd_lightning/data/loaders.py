@@ -120,10 +120,10 @@ class EvaluationLoader:
         self, store: ImageStore, batch_size: int, rank: int = 0, world_size: int = 1, num_workers: int = 0
     ) -> None:
         share = torch.arange(len(store))
-        largest = -(-len(store) // world_size)
         self.store = store
         self.num_workers = num_workers
-        self.batches = torch.tensor_split(share[rank::world_size], -(-largest // batch_size))
+        count = evaluation_batches(len(store), batch_size, world_size)
+        self.batches = torch.tensor_split(share[rank::world_size], count)
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -135,6 +135,21 @@ class EvaluationLoader:
             return
         for rows in self.batches:
             yield _evaluation_batch(self.store, rows)
+
+
+def evaluation_batches(num_images: int, batch_size: int, world_size: int = 1) -> int:
+    """Batches that each of several processes has of a split.
+
+    Args:
+        num_images: images of the split.
+        batch_size: images a batch and process, at most.
+        world_size: number of processes.
+
+    Example:
+        >>> evaluation_batches(896, 500), evaluation_batches(896, 100, world_size=2)
+        (2, 5)
+    """
+    return -(-num_images // (batch_size * world_size))
 
 
 class _EvaluationBatches(Dataset[EvaluationBatch]):

@@ -29,9 +29,9 @@ class PoolEmbedder:
     priors: tuple[Prior, ...]
     reference: Pool | None
     device: torch.device | str
-    cache_dir: Path | None
-    rank: int
-    world_size: int
+    cache_dir: Path | None = None
+    rank: int = 0
+    world_size: int = 1
 
     def __call__(self, images: Pool) -> PoolEmbeddings:
         """Embeddings of a pool.

@@ -11,7 +11,9 @@ import torch
 
 from semdd_lightning.audit import Audit
 from semdd_lightning.export import Manifest, selection_table, write_subset
+from semdd_lightning.given import given_path
 from semdd_lightning.pools import Pool
+from semdd_lightning.pools.apart import require_outside
 from semdd_lightning.prior import PoolEmbeddings
 from semdd_lightning.selection import (
     METRICS,
@@ -68,9 +70,14 @@ class PoolSelection:
         Args:
             directory: where to; must not exist.
             link: hard-link the images instead of copying them, where the file system can.
+
+        Raises:
+            RunError: if it exists, or lies in the pool.
         """
+        directory = given_path("directory", directory)
+        require_outside(directory, self.pool.root)
         return write_subset(
-            Path(directory),
+            directory,
             self.pool,
             self.selection,
             self.manifest,

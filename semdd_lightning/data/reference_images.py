@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -43,28 +42,6 @@ class ReferenceImages:
         """What samplers and scores see of them."""
         parts = tuple(replace(self, embeddings=part).for_samplers() for part in self.embeddings.parts)
         return ReferenceEmbeddings(self.embeddings.image_embeddings, self.labels, self.classifier, parts)
-
-
-def embed_reference(
-    reader: PoolReader,
-    classes: ClassRegistry,
-    embed: Callable[[Pool], PoolEmbeddings],
-    cache_dir: Path | None = None,
-) -> ReferenceImages:
-    """Read and embed a reference set, through the cache.
-
-    Args:
-        reader: how to read the reference images.
-        classes: the pool's classes; images of further classes are left out.
-        embed: gives the embeddings of a pool, by the CLIP model that scores the pool to choose from.
-        cache_dir: where the index of the images is kept; none takes SEMDD_CACHE or the user's cache folder.
-
-    Raises:
-        ClassListError: if a class of the pool is missing.
-        TooFewImagesError: if a class has no usable image.
-    """
-    images = read_reference(reader, classes, cache_dir)
-    return ReferenceImages(images, embed(images))
 
 
 def read_reference(reader: PoolReader, classes: ClassRegistry, cache_dir: Path | None = None) -> Pool:

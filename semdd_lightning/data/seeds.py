@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import SupportsIndex
+
 from semdd_lightning.errors import ConfigError
 
 LARGEST = 2**32 - 1  # NumPy's
@@ -13,6 +15,6 @@ def check_seed(name: str, seed: int) -> None:
     Raises:
         ConfigError: if it is below 0 or above `LARGEST`.
     """
-    if not 0 <= seed <= LARGEST:
+    if not isinstance(seed, SupportsIndex) or not 0 <= seed <= LARGEST:
         msg = f"Expected {name} from 0 to {LARGEST}, found {seed}; give another."
         raise ConfigError(msg)

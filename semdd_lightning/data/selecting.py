@@ -16,14 +16,12 @@ from semdd_lightning.data.classifier import Classifier, ClassifierContext
 from semdd_lightning.data.classifying import PoolClassifier, usual_side
 from semdd_lightning.data.pool_embedder import PoolEmbedder
 from semdd_lightning.data.pool_selection import PoolSelection, sampler_embeddings
-from semdd_lightning.data.reference_images import (
-    ReferenceImages,
-    check_reference,
-    read_reference,
-)
+from semdd_lightning.data.reference_images import ReferenceImages, check_reference, read_reference
 from semdd_lightning.data.selection_record import components, embeddings_digest, outcome
 from semdd_lightning.datasets import with_imagenet_names
+from semdd_lightning.devices import pick_device
 from semdd_lightning.export import Manifest, describe
+from semdd_lightning.given import given_path
 from semdd_lightning.pools import Pool, PoolReader, as_reader, require_images_per_class
 from semdd_lightning.prior import AnyPrior, PoolEmbeddings, Prior, first_clip, listed_priors
 from semdd_lightning.selection import ClassifierOutputs, Sampler, Selection, build_sampler, whole_number
@@ -72,6 +70,7 @@ def select(
             not look (`off`).
 
     Raises:
+        ConfigError: if there is no such device.
         AuditError: if the folders do not hold their classes.
         TooFewImagesError: if a class has fewer than ``ipc`` usable images, or no reference image.
         ClassListError: if the reference images lack a class of the pool.
@@ -81,16 +80,16 @@ def select(
     """
     watch, sampler, pool, priors = Stopwatch(), build_sampler(sampler), as_reader(pool), listed_priors(prior)
     reference = None if reference is None else as_reader(reference)
-    cache_dir = None if cache_dir is None else Path(cache_dir)
+    cache_dir = None if cache_dir is None else given_path("cache_dir", cache_dir)
     ipc, seed = whole_number("ipc", ipc, at_least=1), whole_number("seed", seed, at_least=0)
     check_policy(audit)
+    device = pick_device(device)
     if images is None and world_size == 1:  # several processes have had it prepared by one of them
         pool.prepare()
         if reference is not None:
             reference.prepare()
     _check(pool, priors, sampler, ipc, reference, classifier)
     made_from = components(pool, priors, sampler.resolved(ipc), reference, classifier, cache_dir)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     with watch.measure("index"):
         images = pool.read(cache_dir) if images is None else images
         images = replace(images, registry=with_imagenet_names(images.registry))

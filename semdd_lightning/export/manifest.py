@@ -14,6 +14,7 @@ from pydantic import Field, with_config
 
 from semdd_lightning import __version__
 from semdd_lightning.errors import RunError
+from semdd_lightning.given import given_path
 from semdd_lightning.records import RECORD, read_record
 
 FORMAT: Literal[2] = 2
@@ -143,12 +144,13 @@ def build_component(description: dict[str, Any], base: Callable[..., Component])
     return component
 
 
-def read_manifest(directory: Path) -> Manifest:
+def read_manifest(directory: Path | str) -> Manifest:
     """Read the manifest of a run or an exported subset.
 
     Raises:
         RunError: if there is none, it was changed since, or it is of another form.
     """
+    directory = given_path("the directory of a run", directory)
     found = [path for path in (directory / FILE_NAME, directory / "subset" / FILE_NAME) if path.is_file()]
     if not found:
         msg = (

@@ -85,10 +85,28 @@ def first_equal(digests: NDArray[np.uint8], labels: NDArray[np.int64] | None = N
 def _examine_all(listing: Listing, cache_dir: Path | None) -> Examined:
     """What each image holds, out of the cache where it can be."""
     cache = IndexCache(listing, cache_dir)
+    examined = _recall(cache, listing)
+    if examined.known.all():
+        cache.store(examined)  # without what has vanished
+        return examined
+    with cache.turn() as waited:  # several processes that need the same images read each once
+        if waited:
+            examined = _recall(cache, listing)
+        _examine_missing(listing, examined, cache)
+    return examined
+
+
+def _recall(cache: IndexCache, listing: Listing) -> Examined:
+    """What the cache and the listing itself know."""
     examined = cache.recall()
     for row, problem in listing.problems.items():
         examined.codes[row], examined.known[row] = examined.code(problem), True
         examined.lasting[row] = False  # the next listing will say so itself
+    return examined
+
+
+def _examine_missing(listing: Listing, examined: Examined, cache: IndexCache) -> None:
+    """Read what is not known, and keep it now and then, and whatever ends it."""
     rows = np.flatnonzero(~examined.known)
     saved = time.monotonic()
     try:
@@ -100,7 +118,6 @@ def _examine_all(listing: Listing, cache_dir: Path | None) -> Examined:
                     saved = time.monotonic()
     finally:
         cache.store(examined)
-    return examined
 
 
 def _excluded(listing: Listing, examined: Examined, first: NDArray[np.int64]) -> ExcludedImages:

@@ -6,6 +6,8 @@ import hashlib
 import json
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -19,6 +21,8 @@ from numpy.typing import NDArray
 from semdd_lightning.atomic import remove_stale_files
 from semdd_lightning.cache import cache_root
 from semdd_lightning.errors import DamageError, DiskError
+from semdd_lightning.locks import Lock, remove_stale_locks
+from semdd_lightning.pools.apart import require_outside
 from semdd_lightning.pools.examined import Examined
 from semdd_lightning.pools.listing import Listing
 from semdd_lightning.pools.strings import Strings
@@ -28,6 +32,7 @@ FORMAT = 1
 """Version of the columns and of how they are found; part of every key."""
 
 _RECENT_NS = 2_000_000_000  # the coarsest clock of a file system in use ticks every two seconds
+_PATIENCE_SECONDS = 3600.0  # with a process that lives and does nothing
 _STAMPS = ("size", "modified_ns", "changed_ns")
 _SCHEMA = pa.schema(
     [
@@ -65,6 +70,7 @@ class IndexCache:
             "source": listing.source.recipe(),
         }
         self._identity = json.dumps(identity, sort_keys=True).encode()
+        require_outside(cache_root(cache_dir), listing.root)
         self.path = cache_root(cache_dir) / "index" / f"{hashlib.sha256(self._identity).hexdigest()}.index"
         self._listing = listing
         self._others = _SCHEMA.empty_table()
@@ -75,6 +81,7 @@ class IndexCache:
         """What is known of the listing's rows."""
         examined = Examined.nothing(len(self._listing))
         remove_stale_files(self.path.parent)
+        remove_stale_locks(self.path.parent)
         table = self._read()
         if table is None:
             return examined
@@ -92,6 +99,27 @@ class IndexCache:
         holds = len(rows) + len(self._others) == found
         self._stored = found if holds else -1  # what changed or vanished has to go
         return examined
+
+    @contextmanager
+    def turn(self) -> Iterator[bool]:
+        """Read images when no other process reads the same ones; whether one did before.
+
+        Where the cache's folder can hold no lock, everybody reads.
+        """
+        lock = Lock(self.path.with_suffix(".lock"))
+        waited = False
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if not lock.take():
+                waited = True
+                _log.info("Waiting for %s, which reads the images of %s.", lock.holder, self._listing.root)
+                lock.wait(_PATIENCE_SECONDS)
+        except OSError:
+            _log.debug("No lock in %s: its images may be read by several processes.", self.path.parent)
+        try:
+            yield waited
+        finally:
+            lock.give_back()
 
     def store(self, examined: Examined) -> None:
         """Write down what is known and not in the file yet, if the cache's folder can be written."""

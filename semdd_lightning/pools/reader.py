@@ -9,6 +9,7 @@ from pathlib import Path
 from semdd_lightning.classes import ClassRegistry, registry_from_entries
 from semdd_lightning.datasets import find_classes, is_dataset_name
 from semdd_lightning.errors import ClassListError, PoolError
+from semdd_lightning.given import given_path
 from semdd_lightning.pools.index import index_images
 from semdd_lightning.pools.listing import Listing
 from semdd_lightning.pools.pool import Pool
@@ -83,6 +84,7 @@ class DiskPool(PoolReader):
     class_names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        given_path("the path of a pool", self.path)
         if self.classes is not None:  # a path, which a manifest makes absolute, or a name, which it leaves
             kind = str if is_dataset_name(self.classes) else Path
             object.__setattr__(self, "classes", kind(self.classes))

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from semdd_lightning.atomic import remove_stale_files
 from semdd_lightning.errors import CacheError
-from semdd_lightning.locks import POLL_SECONDS, Lock
+from semdd_lightning.locks import POLL_SECONDS, Lock, remove_stale_locks
 from semdd_lightning.pools import Pool
 from semdd_lightning.prior.cache import CachedTensor, describe_folder, shard_ranges
 from semdd_lightning.prior.encoding import Encoder, encode_shards
@@ -51,6 +51,7 @@ class Shards:
         ]
         describe_folder(folder, identity)
         remove_stale_files(folder)
+        remove_stale_locks(folder)
 
     def read(self, i: int) -> bool:
         """Enter what a file holds, if it is there and can be trusted."""

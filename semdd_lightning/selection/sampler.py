@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from semdd_lightning.errors import SelectionError, TooFewImagesError
+from semdd_lightning.errors import SelectionError, SemddError, TooFewImagesError
 from semdd_lightning.selection.checks import require_several_classes
 from semdd_lightning.selection.class_threads import CLASSES_AT_ONCE
 from semdd_lightning.selection.embeddings import Embeddings
@@ -131,16 +131,14 @@ def _check_needs(embeddings: Embeddings, needs: frozenset[Need], asked_by: str) 
             raise SelectionError(msg)
 
 
-def whole_number(name: str, value: object, *, at_least: int) -> int:
+def whole_number(name: str, value: object, *, at_least: int, error: type[SemddError] = SelectionError) -> int:
     """A count or a seed as a Python integer, whatever integer type it has.
 
     Args:
         name: What it is, for the message.
         value: What a user gave.
         at_least: The smallest that makes sense.
-
-    Raises:
-        SelectionError: If it is no whole number, or a smaller one.
+        error: Raised if it is no whole number, or a smaller one.
 
     >>> whole_number("ipc", torch.tensor(2), at_least=1)
     2
@@ -151,7 +149,7 @@ def whole_number(name: str, value: object, *, at_least: int) -> int:
         number = None
     if number is None or number < at_least:
         msg = f"Expected {name} to be at least {at_least}, found {value!r}; give a whole number."
-        raise SelectionError(msg)
+        raise error(msg)
     return number
 
 

@@ -107,6 +107,13 @@ def test_a_half_filled_folder_is_first_with_class_and_share(tmp_path: Path, gene
     assert sum(path.startswith("four/seven-") and name == "seven" for path, name in strays.items()) >= 10
 
 
+def test_several_priors_look_together(tmp_path: Path, generated: Path, tiny_clip_dir: Path) -> None:
+    pool = make_pool(tmp_path / "pool", generated)
+    status, record = audit(pool, "--prior", tiny_clip_dir)
+    assert (status, record["prior"]) == (0, f"digits, {tiny_clip_dir}")
+    assert main(["audit", str(pool), "--prior", "digits", "--prior", "digits"]) == 2
+
+
 def test_too_many_suspects_are_refused_unless_the_share_is_raised(tmp_path: Path, generated: Path) -> None:
     pool = make_pool(tmp_path / "pool", generated, (0, 1, 2, 3, 0, 1, 2, 7, 8, 9))
     real = make_real(tmp_path / "real")

@@ -87,6 +87,25 @@ def test_names_as_one_would_type_them(workplace: Path, tmp_path: Path) -> None:
     assert config_name(tmp_path / "mine.yaml") == str(tmp_path / "mine.yaml")
 
 
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ("data: {ipc: 2}\ndata: {ipc: 3}", "'data' twice"),
+        ("data: {ipc: 2, ipc: 3}", "'ipc' twice"),
+        ("data: " + "[" * 3000, "recursion"),
+        ("data: [", "expected the node content"),
+        ("data: !!python/object/apply:os.getcwd []", "could not determine a constructor"),
+        (b"data: \xff", "can't decode byte"),
+        ("[1]", "found list"),
+    ],
+)
+def test_what_is_no_config_is_refused(content: str | bytes, found: str, workplace: Path) -> None:
+    file = workplace / "x.yaml"
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(ConfigError, match=found):
+        read_config(file)
+
+
 def test_a_config_is_read(workplace: Path) -> None:
     file = workplace / "x.yaml"
     file.write_text("data: {init_args: {ipc: 3}}\n1: 2\n")

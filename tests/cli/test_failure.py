@@ -56,6 +56,8 @@ def _theirs(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("EarlyStopping", (*STOPPING, "--trainer.check_val_every_n_epoch=1")),
         ("EarlyStopping", STOPPING),
         ("LearningRateFinder", ("--trainer.callbacks+=LearningRateFinder",)),
+        ("BatchSizeFinder", ("--trainer.callbacks+=BatchSizeFinder",)),
+        ("limit_test_batches=0.1", ("--trainer.limit_test_batches=0.1",)),
         ("InMaking", ("--trainer.callbacks+=theirs.InMaking",)),
         ("InHook", (HOOK, "--trainer.callbacks.hook=setup")),
         ("InHook", (HOOK, "--trainer.callbacks.hook=on_train_batch_end")),

@@ -127,9 +127,9 @@ def test_a_run_with_its_own_directory_can_be_made_again(
 ) -> None:
     assert main(["fit", *small, "--run.directory=mine"]) == 0
     assert run_directories() == []
-    assert read(workplace / "mine" / "resolved.yaml")["run"]["directory"] == "mine"
-    for count in (1, 2):
-        assert main(["fit", "--config=mine/config.yaml"]) == 0
+    assert read(workplace / "mine" / "resolved.yaml")["run"]["directory"] is None, "to be used again"
+    for count, saved in enumerate(("config.yaml", "resolved.yaml"), start=1):
+        assert main(["fit", f"--config=mine/{saved}"]) == 0
         assert len(run_directories()) == count, "a second run makes a second directory"
     metrics = [read(path / "result.json")["metrics"] for path in (workplace / "mine", *run_directories())]
     assert metrics[0] == metrics[1] == metrics[2]

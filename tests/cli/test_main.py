@@ -98,6 +98,28 @@ def test_an_error_behind_other_errors_is_still_one_message(
     assert refused("verify", "x") == "semdd verify: Expected a pool, found none; give one.\n"
 
 
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (MemoryError("Unable to allocate 9.1 GiB"), "enough memory, found Unable to allocate 9.1 GiB; give"),
+        (
+            RuntimeError("CUDA out of memory. Tried\nsummary"),
+            "found CUDA out of memory. Tried; ",
+        ),
+        (ValueError("embedded null byte"), "found one with a NUL"),
+        (OSError(28, "No space left on device", "x"), "to use x, found No space left on device"),
+    ],
+)
+def test_what_the_system_refuses_is_one_message(
+    error: Exception, message: str, monkeypatch: pytest.MonkeyPatch, refused: Callable[..., str]
+) -> None:
+    def fail(_: str, __: list[str]) -> int:
+        raise error
+
+    monkeypatch.setattr("semdd_lightning.cli.verify.run", fail)
+    assert message in refused("verify", "x")
+
+
 def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: str, __: list[str]) -> int:
         try:

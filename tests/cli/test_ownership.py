@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,37 @@ def test_a_finished_one_that_is_opened_again_stays_finished(tmp_path: Path) -> N
     with pytest.raises(ValueError, match="disk full"):
         fail()
     assert [path.name for path in directory.iterdir()] == ["table"]
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/../..", "/elsewhere"])
+def test_a_name_does_not_lead_out_of_the_root(name: str, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"a name for a folder below .*/runs, found"):
+        claim_new(tmp_path / "runs", name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("fit", "--run.directory=pool/out"),
+        ("fit", "--run.root=.", "--run.name=pool"),
+        ("fit", "--data.reference.class_path=ClassFolders", "--data.reference.path=real", "--run.root=real"),
+        ("relabel", "--out=pool/out"),
+        ("compare", "--samplers", "random", "--out=pool/out"),
+        ("select", "pool", "--ipc=1", "--prior=digits", "--out=pool/out"),
+        ("select", "pool", "--ipc=1", "--prior=digits", "--reference=real", "--out=real/out"),
+    ],
+)
+def test_no_command_writes_where_it_reads(
+    words: tuple[str, ...], small: tuple[str, ...], coloured_pool: Path, refused: Callable[..., str]
+) -> None:
+    for name in ("pool", "real"):
+        shutil.copytree(coloured_pool, name)
+    pool = [word for word in small if "--data.pool" not in word]
+    pool += ["--data.pool.class_path=ClassFolders", "--data.pool.path=pool"]
+    message = refused(words[0], *([] if words[0] == "select" else pool), *words[1:])
+    assert "for the output outside of the images in" in message.splitlines()[-1]
+    assert sorted(path.name for path in Path("pool").iterdir()) == ["blue", "green", "red"]
 
 
 def test_new_directories_have_names_of_their_own(tmp_path: Path) -> None:

@@ -163,16 +163,23 @@ def test_a_wrong_number_of_classes(coloured_pool: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batch_size": 0}, "batch_size, passes, passes_per_epoch and evaluation_batch_size of at least 1"),
-        ({"passes": 0}, "of at least 1, found 3, 16, 128, 0, 1, 500"),
+        ({"batch_size": 0}, "batch_size to be at least 1, found 0; give a whole number"),
+        ({"passes": 2.5}, "passes to be at least 1, found 2.5; give a whole number"),
+        ({"image_size": "16"}, "image_size to be at least 1, found '16'"),
+        ({"num_workers": -1}, "num_workers to be at least 0, found -1"),
+        ({"augmentation_seed": 1.5}, "augmentation_seed from 0 to 4294967295, found 1.5"),
+        ({"test": "images"}, "test to be a kind of ImageSet, found 'images'"),
+        ({"augmentation": "strong"}, "augmentation to be a kind of Augmentation"),
+        ({"storage": "tape"}, "storage to be auto or .*, found 'tape'"),
+        ({"evaluation_view": "all"}, "evaluation_view to be cropped or whole, found 'all'"),
         ({"mixing_group": 1}, "mixing_group of at least 2, found 1; one image has no partner"),
         ({"distinct_passes": 0}, "distinct_passes between 1 and the 30 passes, found 0"),
         ({"distinct_passes": 31}, "distinct_passes between 1 and the 30 passes, found 31"),
     ],
 )
-def test_numbers_that_make_no_sense(options: dict[str, int], message: str) -> None:
+def test_arguments_that_make_no_sense(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        ImageDataModule(DigitsImages(), 3, 16, **options)  # type: ignore[arg-type]
+        ImageDataModule(**{"train": DigitsImages(), "num_classes": 3, "image_size": 16, **options})
 
 
 def test_what_is_missing_is_said() -> None:

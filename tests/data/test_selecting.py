@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -16,12 +17,50 @@ from semdd_lightning.data import pool_selection, select
 from semdd_lightning.data.pool_selection import sampler_embeddings
 from semdd_lightning.data.selecting import Stopwatch
 from semdd_lightning.data.selection_record import embeddings_digest
-from semdd_lightning.errors import ClassListError, PriorError, RunError, SelectionError, TooFewImagesError
+from semdd_lightning.errors import (
+    ClassListError,
+    PriorError,
+    RunError,
+    SelectionError,
+    SemddError,
+    TooFewImagesError,
+)
 from semdd_lightning.export.manifest import build_component, read_manifest
 from semdd_lightning.pools import ClassFolders, PoolReader
 from semdd_lightning.pools.digits import DIGIT_NAMES, GeneratedDigits
 from semdd_lightning.prior import OpenClipPrior, embed_pool
 from semdd_lightning.selection import Embeddings, ReferenceEmbeddings, TwoStage, selection_report
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"ipc": "2"}, "ipc to be at least 1, found '2'; give a whole number"),
+        ({"ipc": 2.5}, "ipc to be at least 1, found 2.5"),
+        ({"ipc": True}, "ipc to be at least 1, found True"),
+        ({"seed": -1}, "seed to be at least 0, found -1"),
+        ({"sampler": 5}, "a sampler or the name of one, found 5"),
+        ({"prior": None}, "a prior or its name, found None"),
+        ({"pool": 5}, "a pool's reader or its path, found 5"),
+        ({"device": "nonsense"}, "device to be one of cpu.*, found 'nonsense'"),
+        ({"device": "meta"}, "device to be one of cpu.*, found 'meta'"),
+        ({"cache_dir": 5}, "cache_dir to be a path, found 5"),
+        ({"audit": "maybe"}, "audit to be refuse or warn or off, found 'maybe'"),
+    ],
+)
+def test_arguments_of_another_kind_are_refused(
+    options: dict[str, Any], message: str, coloured_pool: Path, tiny_clip_dir: Path
+) -> None:
+    given = {"pool": str(coloured_pool), "prior": str(tiny_clip_dir), "ipc": np.int64(1), "device": "cpu"}
+    with pytest.raises(SemddError, match=message):
+        select(**given | options)
+
+
+def test_an_export_into_the_pool_is_refused(coloured_pool: Path, tiny_clip_dir: Path) -> None:
+    chosen = select(coloured_pool, str(tiny_clip_dir), np.int64(1), device=torch.device("cpu"))
+    for directory, message in ((coloured_pool / "red" / "out", "outside of the images"), (5, "be a path")):
+        with pytest.raises(SemddError, match=message):
+            chosen.export(directory)  # type: ignore[arg-type]
 
 
 def test_selecting_is_indexing_embedding_and_sampling(coloured_pool: Path, tiny_clip_dir: Path) -> None:

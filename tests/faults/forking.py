@@ -29,10 +29,20 @@ class Server:
             env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths},
         )
 
-    def start(self, words: list[str], folder: Path, log: Path) -> int:
-        """Begin a command in a folder, with the cache in it; its process."""
+    def start(
+        self, words: list[str], folder: Path, log: Path, seconds: float = 0.0, signum: int = signal.SIGTERM
+    ) -> int:
+        """Begin a command in a folder, with the cache in it; its process.
+
+        Args:
+            words: the command.
+            folder: where it runs.
+            log: what it says.
+            seconds: of its own work after which it gets a signal, however busy the machine is; 0 sends none.
+            signum: the signal.
+        """
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps([words, str(folder), str(log)]) + "\n")
+        self._process.stdin.write(json.dumps([words, str(folder), str(log), seconds, signum]) + "\n")
         self._process.stdin.flush()
         return self._answer()
 
@@ -51,22 +61,27 @@ class Server:
 
 def serve() -> None:
     """Fork for each line of stdin."""
+    import sklearn.datasets  # noqa: F401
+
+    import semdd_lightning.cli.audit
     import semdd_lightning.cli.compare
     import semdd_lightning.cli.experiment
+    import semdd_lightning.cli.pool
     import semdd_lightning.cli.relabelling
-    import semdd_lightning.cli.select  # noqa: F401 - imported once for all
+    import semdd_lightning.cli.select
+    import semdd_lightning.cli.verify  # noqa: F401 - imported once for all
     from semdd_lightning.evaluation import comparison_table  # noqa: F401
 
     for line in sys.stdin:
-        words, folder, log = json.loads(line)
+        words, folder, log, seconds, signum = json.loads(line)
         process = os.fork()
         if process == 0:
-            _run(words, folder, log)
+            _run(words, folder, log, seconds, signum)
         print(process, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
 
 
-def _run(words: list[str], folder: str, log: str) -> None:
+def _run(words: list[str], folder: str, log: str, seconds: float, signum: int) -> None:
     from semdd_lightning.cli.main import main
 
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -75,6 +90,9 @@ def _run(words: list[str], folder: str, log: str) -> None:
     os.chdir(folder)
     os.environ["SEMDD_CACHE"] = str(Path(folder) / "cache")
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGPROF, lambda *_: os.kill(os.getpid(), signum))
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     status = 1
     try:
         status = main(words)

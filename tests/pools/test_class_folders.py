@@ -45,6 +45,22 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
+def test_folders_that_differ_in_case_and_links_back_are_said(
+    coloured_pool: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tmp_path / "pool"
+    shutil.copytree(coloured_pool, root)
+    (root / "Red").mkdir()
+    if len(list(root.iterdir())) < 4:
+        pytest.skip("a file system that tells no case")
+    shutil.copy(root / "blue" / "0.png", root / "Red")
+    (root / "again").symlink_to(root)
+    assert len(ClassFolders(root).read().registry) == 4
+    assert "Red, red of" in caplog.text
+    assert "differ in case only, and count as different classes" in caplog.text
+    assert f"again of {root} leads back to it and is ignored" in caplog.text
+
+
 def test_read_keeps_distinct_readable_images_in_path_order(root: Path) -> None:
     pool = ClassFolders(root).read()
     assert pool.paths == (

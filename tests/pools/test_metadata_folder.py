@@ -327,6 +327,12 @@ def test_a_missing_column_of_names_is_all_that_is_said(
     assert "rows" not in str(error.value)
 
 
+def test_a_header_alone_is_said(tmp_path: Path) -> None:
+    (tmp_path / "metadata.csv").write_text("file_name,label\n")
+    with pytest.raises(PoolError, match=r"a row for each image in .*, found none below its header"):
+        MetadataFolder(tmp_path).check()
+
+
 @pytest.mark.parametrize("name", ["b\0.png", "b" * 3000 + ".png"])
 @pytest.mark.parametrize("write", [_jsonl, _parquet])
 def test_names_that_no_file_can_have(tmp_path: Path, write: Callable[[Path, Rows], None], name: str) -> None:

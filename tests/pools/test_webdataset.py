@@ -110,6 +110,13 @@ def test_labels_in_text_only_if_asked_for(tmp_path: Path) -> None:
     assert TarShards(shard, labels="txt").read().paths == ("cat/x-0.png", "dog/x-1.png")
 
 
+@pytest.mark.parametrize("names", [("train/a", "test/b"), ("train_1", "val-1"), ("x/train/1", "x/dev/1")])
+def test_samples_of_several_splits_are_not_mixed(names: tuple[str, str], tmp_path: Path) -> None:
+    tar = write_samples(tmp_path / "pool.tar", dict.fromkeys(names, 0) | {"more": 1})
+    with pytest.raises(PoolError, match=r"samples of one split in .*, found those of \w+ and \w+"):
+        TarShards(tar).check()
+
+
 def test_a_sample_of_several_images(tmp_path: Path) -> None:
     shard = write_tar(tmp_path / "x.tar", {"0.cls": b"0", "0.jpg": noise(0), "0.seg.png": noise(1)})
     with pytest.raises(

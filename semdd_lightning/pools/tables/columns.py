@@ -43,12 +43,13 @@ def label_column(schema: pa.Schema, wanted: str | None, place: Path, *, by_type:
     Raises:
         PoolError: If there is none, or several.
     """
-    fitting = [field.name for field in schema if _holds_labels(field.type)]
+    fields = [field for field in schema if _holds_labels(field.type)]
+    fitting = [field.name for field in fields]
     if wanted is not None:
         return _require(wanted, fitting, schema, place, "labels")
     stated = [name for name in fitting if class_names(schema, name, place) is not None]
     usual = [name for name in fitting if name.lower() in LABEL_NAMES]
-    numbers_or_texts = [name for name in fitting if not pa.types.is_boolean(schema.field(name).type)]
+    numbers_or_texts = [field.name for field in fields if not pa.types.is_boolean(field.type)]
     ranks = [stated, usual, numbers_or_texts] if by_type else [stated, usual]
     return _one_of(ranks, schema, place, "labels", "label_column")
 
@@ -93,7 +94,8 @@ def _one_of(ranks: list[list[str]], schema: pa.Schema, place: Path, what: str, o
         if len(fitting) == 1:
             return fitting[0]
         if fitting:
-            msg = f"Expected one column of {what} in {place}, found {some_of(fitting)}; name one as {option}."
+            advice = f"name one as {option}" if len(set(fitting)) > 1 else "rename one of them"
+            msg = f"Expected one column of {what} in {place}, found {some_of(fitting)}; {advice}."
             raise PoolError(msg)
     msg = f"Expected a column of {what} in {place}, found {_described(schema)}; name one as {option}."
     raise PoolError(msg)

@@ -143,6 +143,9 @@ def _refuse_other_bytes(table: Path) -> None:
 
 def _require_file_names(content: pa.Table, table: Path) -> None:
     count = content.schema.names.count(FILE_NAME)
+    if count == 1 and not len(content):
+        msg = f"Expected a row for each image in {table}, found none below its header; complete it."
+        raise PoolError(msg)
     if count != 1 or content.column(FILE_NAME).null_count == len(content):
         others = [name for name in content.schema.names if name != FILE_NAME]
         msg = (

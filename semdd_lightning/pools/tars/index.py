@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from semdd_lightning.errors import PoolError
+from semdd_lightning.pools.splits import split_of
 from semdd_lightning.pools.stated_labels import (
     StatedLabels,
     folder_names,
@@ -105,6 +106,7 @@ def index_shards(root: Path, shards: Sequence[Path], layout: TarLayout) -> TarIn
     if kind == "folder":
         rows = rows_by_folder(root, members, layout.below)
     else:
+        _refuse_several_splits(members, root)
         rows = [
             rows_by_label(shard, shard_name(root, shard), of_shard, kind, layout.image)
             for shard, of_shard in zip(shards, members, strict=True)
@@ -143,6 +145,21 @@ def _refuse_dots(members: TarMembers, root: Path) -> None:
             "ends the name of a sample at the first dot, so that this label is of no image. Make the tar "
             "again with other characters there, or give labels: folder (--reader labels=folder) if the "
             "folders are the classes."
+        )
+        raise PoolError(msg)
+
+
+def _refuse_several_splits(members: Sequence[TarMembers], root: Path) -> None:
+    """Samples that are named by different splits are not to be mixed unseen."""
+    starts = set[str]()  # folder and first word of each name: few, however many images there are
+    for of_shard in members:
+        column = pc.replace_substring_regex(of_shard.images.column, r"^((?:.*/)?[A-Za-z]*)[^/]*$", r"\1")
+        starts.update(column.unique().to_pylist())
+    splits = sorted({word for word in map(split_of, starts) if word is not None})
+    if len(splits) > 1:
+        msg = (
+            f"Expected samples of one split in {root}, found those of {' and '.join(splits)}; make a tar of "
+            "each, or test images are chosen from."
         )
         raise PoolError(msg)
 

@@ -20,19 +20,24 @@ _RACING = """
 import sys
 from pathlib import Path
 from semdd_lightning.pools import ClassFolders, index_cache
+from semdd_lightning.pools.listing import FileSource
 
 index_cache._RECENT_NS = 0
+read, reads = FileSource.read, []
+FileSource.read = lambda source, row: reads.append(row) or read(source, row)
 for i in range(8):
     print(ClassFolders(Path(sys.argv[1])).read(Path(sys.argv[2]) / str(i)).fingerprint)
+print(len(reads))
 """
 
 
-def test_processes_that_race_leave_a_whole_file(root: Path, reads: Reads, tmp_path: Path) -> None:
+def test_processes_that_race_read_each_image_once(root: Path, reads: Reads, tmp_path: Path) -> None:
     command = [sys.executable, "-c", _RACING, str(root), str(tmp_path)]
     racing = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     found = [process.communicate()[0].split() for process in racing]
     pools = [ClassFolders(root).read(tmp_path / str(i)) for i in range(8)]
-    assert found == [[pool.fingerprint for pool in pools]] * 2
+    assert [lines[:-1] for lines in found] == [[pool.fingerprint for pool in pools]] * 2
+    assert sum(int(lines[-1]) for lines in found) == 8 * len(pools[0])
     assert reads == []
     assert all(len(list((tmp_path / str(i) / "index").iterdir())) == 1 for i in range(8))
 

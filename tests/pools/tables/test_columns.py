@@ -52,6 +52,11 @@ def _columns(**columns: list[Any]) -> pa.Table:
         (_columns(), {}, r"column of labels in .*, found image \(binary\); name one as label_column"),
         (_columns(width=[6, 6], height=[5, 5]), {}, "one column of labels in .*, found 'width', 'height'"),
         (_columns(label=[0, 1], category=["a", "b"]), {}, "one column of labels in .*'label', 'category'"),
+        (
+            pa.table([IMAGES[:2], [0, 1], ["a", "b"]], names=["image", "label", "label"]),
+            {},
+            "one column of labels in .*, found 'label', 'label'; rename one of them",
+        ),
         (_columns(label=[[0], [1]]), {}, r"column of labels in .*label \(list<"),
         (_columns(label=[0, 1]), {"image_column": "img"}, "column 'img' of images in .*correct the name"),
         (_columns(label=[0, 1]), {"image_column": "label"}, "column 'label' of images in"),

@@ -1,0 +1,38 @@
+"""Callbacks that cannot do here what they are for: refused before an image is looked at."""
+
+from __future__ import annotations
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import BatchSizeFinder, EarlyStopping, LearningRateFinder
+
+from semdd_lightning.errors import ConfigError
+
+TUNERS = {BatchSizeFinder: "--data.batch_size", LearningRateFinder: "the rate of --model.optimizer"}
+"""Callbacks that try a setting out, and what gives it: a run has what its config says, and no other."""
+
+
+def check_callbacks(trainer: Trainer, *, validates_once: bool) -> None:
+    """Refuse a tuner, and an `EarlyStopping` that would look too late to stop anything.
+
+    Args:
+        trainer: with the config's callbacks.
+        validates_once: whether it trains, and validation comes once, after the last pass.
+
+    Raises:
+        ConfigError: naming the callback and what to give in its place.
+    """
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        for kind, option in TUNERS.items():
+            if isinstance(callback, kind):
+                msg = (
+                    f"Expected a config that says all it trains with, found {type(callback).__name__}, which "
+                    f"would try it out; leave it out and give {option}."
+                )
+                raise ConfigError(msg)
+        if isinstance(callback, EarlyStopping) and validates_once and not callback._check_on_train_epoch_end:
+            msg = (
+                "Expected EarlyStopping to look at every epoch, found that validation comes once, after the "
+                "last pass; give --trainer.check_val_every_n_epoch 1, or the callback "
+                "check_on_train_epoch_end: true."
+            )
+            raise ConfigError(msg)

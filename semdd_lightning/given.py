@@ -1,0 +1,57 @@
+"""What a user of the Python API gave, seen to be of the kind that is wanted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from semdd_lightning.errors import ConfigError
+
+
+def given_path(what: str, value: object) -> Path:
+    """A path, whether it came as one or as text.
+
+    Args:
+        what: What it is for, for the message.
+        value: What was given.
+
+    Raises:
+        ConfigError: If it is neither.
+    """
+    if not isinstance(value, str | os.PathLike):
+        msg = f"Expected {what} to be a path, found {value!r}; give a pathlib.Path or text."
+        raise ConfigError(msg)
+    return Path(value)
+
+
+def require_kind(what: str, value: object, kind: type) -> None:
+    """Refuse what is no object of a kind, as a path or a name in its place.
+
+    Args:
+        what: What it is for, for the message.
+        value: What was given; none is always right.
+        kind: The class.
+
+    Raises:
+        ConfigError: If it is another.
+    """
+    if value is not None and not isinstance(value, kind):
+        msg = f"Expected {what} to be a kind of {kind.__name__}, found {value!r}; make such an object of it."
+        raise ConfigError(msg)
+
+
+def require_word(what: str, value: object, words: Sequence[str]) -> None:
+    """Refuse what is none of a few words.
+
+    Args:
+        what: What it is for, for the message.
+        value: What was given.
+        words: The words.
+
+    Raises:
+        ConfigError: If it is another.
+    """
+    if value not in words:
+        msg = f"Expected {what} to be {' or '.join(words)}, found {value!r}; correct it."
+        raise ConfigError(msg)
