@@ -18,7 +18,8 @@ from semdd_lightning.cli.lightning_messages import quiet_lightning
 from semdd_lightning.cli.ownership import claim_apart
 from semdd_lightning.cli.relabel_options import RelabelOptions
 from semdd_lightning.cli.run_directory import environment
-from semdd_lightning.cli.semdd_cli import SemddCLI, is_first_process
+from semdd_lightning.cli.semdd_cli import SemddCLI
+from semdd_lightning.cli.together import is_first_process
 from semdd_lightning.data import ImageDataModule, PoolDataModule
 from semdd_lightning.errors import ConfigError, LabelError
 from semdd_lightning.training import DistillationModule, StaticLabels, Teacher

@@ -8,22 +8,20 @@ import shlex
 import sys
 from argparse import ArgumentError
 from contextlib import ExitStack
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import lightning
 from jsonargparse import Namespace
-from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
-from lightning.pytorch.utilities import rank_zero_only
-from yaml import YAMLError
 
 from semdd_lightning.cli.callback_checks import check_callbacks
-from semdd_lightning.cli.configs import config_name, packaged_configs, read_config, split_configs
+from semdd_lightning.cli.configs import config_name, read_config, split_configs
+from semdd_lightning.cli.experiment_help import DESCRIPTIONS
 from semdd_lightning.cli.experiment_parser import ExperimentParser, config_of_the_environment
 from semdd_lightning.cli.failure import failures_told
+from semdd_lightning.cli.given_checkpoint import check_checkpoint
 from semdd_lightning.cli.going_on import CHECKPOINT, checkpoints, command_of, keep_newest
 from semdd_lightning.cli.last_checkpoint import LastCheckpoint
 from semdd_lightning.cli.links import LINKS, full_name
@@ -33,56 +31,33 @@ from semdd_lightning.cli.options import flatten
 from semdd_lightning.cli.ownership import claim_apart
 from semdd_lightning.cli.parser_messages import check_variables, refusal
 from semdd_lightning.cli.predictions import PredictionWriter
-from semdd_lightning.cli.progress_lines import ProgressLines
+from semdd_lightning.cli.progress_lines import ProgressBar, ProgressLines
 from semdd_lightning.cli.protocol_changes import beyond, protocol_changes
 from semdd_lightning.cli.protocols import Protocol, read_protocol
+from semdd_lightning.cli.run_config import (
+    TRAINER_EVERY,
+    config_files,
+    epochs_between_validations,
+    named_configs,
+    plain,
+    run_name,
+    validates_once,
+)
 from semdd_lightning.cli.run_directory import from_here, write_versions
 from semdd_lightning.cli.run_record import RunRecord
 from semdd_lightning.cli.stopping import current
-from semdd_lightning.cli.together import EndTogether
+from semdd_lightning.cli.together import EndTogether, is_first_process
 from semdd_lightning.data import ImageDataModule
 from semdd_lightning.data.seeds import check_seed
-from semdd_lightning.errors import ConfigError
 from semdd_lightning.export import write_text
 from semdd_lightning.freed_memory import keep_freed_memory
 from semdd_lightning.training import ClassifierModule
-from semdd_lightning.training.checkpoint_io import read_checkpoint, write_whole_checkpoints
+from semdd_lightning.training.checkpoint_io import write_whole_checkpoints
 
 logger = logging.getLogger(__name__)
 
 
 NAMED = ("strategy", "plugins", "profiler", "accelerator")  # of the trainer, in code of their own
-
-
-def _packaged(folder: str) -> str:
-    return ", ".join(sorted(path.stem for path in (packaged_configs() / folder).glob("*.yaml")))
-
-
-ONE_CONFIG = f"""
-A config is one experiment: data (pool, CLIP, sampler, splits), model (student, teacher), trainer. Packaged
-ones are found by name: {_packaged(".")} (.yaml). A second --config goes
-over the first, and options over both: --data.ipc 50 --data.batch_size 100 --trainer.devices 4. A protocol as
-the second evaluates as a peer's code does: --config imagewoof.yaml --config protocols/minimax.yaml; there are
-{_packaged("protocols")}. What a part takes: --data.help PoolDataModule,
---model.help DistillationModule. The config that results, every default spelled out: --print_config."""
-DESCRIPTIONS = {
-    "fit": "Choose images of a pool, train a student on them, test it after the last pass." + ONE_CONFIG,
-    "validate": "Evaluate the student of --ckpt_path on the validation split." + ONE_CONFIG,
-    "test": "Evaluate the student of --ckpt_path on the test split." + ONE_CONFIG,
-    "predict": "Write class probabilities of the student of --ckpt_path for every image." + ONE_CONFIG,
-}
-
-
-class ProgressBar(RichProgressBar):
-    """Rich progress without the logger's version number, which says nothing here."""
-
-    def get_metrics(
-        self, trainer: Trainer, pl_module: LightningModule
-    ) -> dict[str, int | str | float | dict[str, float]]:
-        """What stands behind the bar."""
-        metrics = super().get_metrics(trainer, pl_module)
-        metrics.pop("v_num", None)
-        return metrics
 
 
 class SemddCLI(LightningCLI):
@@ -120,6 +95,12 @@ class SemddCLI(LightningCLI):
         elif hasattr(self, "trainer"):
             self.together.part(self.trainer)
 
+    @property
+    def own_config(self) -> Namespace:
+        """The parsed config of the command that runs."""
+        config: Namespace = self.config[self.subcommand]
+        return config
+
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:  # noqa: ANN401 - as Lightning has it
         """A parser that takes configs."""
         parser = ExperimentParser(
@@ -139,6 +120,12 @@ class SemddCLI(LightningCLI):
             type=Path | None,
             default=None,
             help="Exactly this directory, new or left unfinished by this very command, which then goes on.",
+        )
+        parser.add_argument(
+            "--run.validate_at_end",
+            type=bool,
+            default=False,
+            help="Validate once, after the last pass, where trainer.check_val_every_n_epoch is null.",
         )
         parser.add_argument(
             "--protocol",
@@ -165,13 +152,13 @@ class SemddCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Make the run directory and write the config, on one rank, before anything can fail."""
-        self._check_checkpoint()
+        check_checkpoint(self._get(self.config, "ckpt_path"), str(self.subcommand))
         self.directory = directory = self._claim_directory() if is_first_process() else None
         protocol = self._get(self.config, "protocol.name")
         goes_on = self._go_on(directory)
         argv = command_of(directory) if directory is not None and goes_on else self.argv
         configs, overrides = split_configs(argv[1:])
-        names = [config_name(Path(path)) for path in (configs if goes_on else self._configs())]
+        names = [config_name(Path(path)) for path in (configs if goes_on else named_configs(self.own_config))]
         self.record = RunRecord(directory, self.subcommand or "fit", names, overrides, protocol)
         if directory is None:
             current().said = None
@@ -197,7 +184,7 @@ class SemddCLI(LightningCLI):
         given = [trainer[name] for name in NAMED]
         named = [part for value in given for part in (value if isinstance(value, list) else [value])]
         with failures_told(self.directory, named):
-            once = subcommand == "fit" and self._get(self.config, "trainer.check_val_every_n_epoch") is None
+            once = subcommand == "fit" and validates_once(self.own_config)
             check_callbacks(self.trainer, validates_once=once)
             super()._run_subcommand(subcommand)
 
@@ -213,7 +200,7 @@ class SemddCLI(LightningCLI):
     def _claim_directory(self) -> Path:
         wanted, root = (self._get(self.config, f"run.{name}") for name in ("directory", "root"))
         wanted = None if wanted is None else Path(wanted).absolute()
-        claim = claim_apart(wanted, Path(root).absolute(), self._run_name(), self._image_folders())
+        claim = claim_apart(wanted, Path(root).absolute(), run_name(self.own_config), self._image_folders())
         self.claimed.enter_context(claim)
         if not self._same_as_in(claim.directory) or keep_newest(claim.directory) is None:
             claim.clear()
@@ -236,18 +223,11 @@ class SemddCLI(LightningCLI):
         return True
 
     def _config_files(self) -> dict[str, str]:
-        """The config with all that follows from it, and as one that makes the run again."""
-        parser, again = self._parser(self.subcommand), self.config[self.subcommand].clone()
-        again["run.directory"], again["run.name"] = None, self._run_name()  # beside the first, when run again
-        resolved = again.clone()
-        resolved["trainer.check_val_every_n_epoch"] = _epochs_between_validations(again["trainer"])
-        try:
-            return {
-                "resolved.yaml": parser.dump(resolved, skip_unset=False, skip_link_targets=False),
-                "config.yaml": parser.dump(again, skip_unset=False),
-            }
-        except (ValueError, TypeError, YAMLError) as error:  # a class of one's own with an object as default
-            raise ConfigError(refusal(str(self.subcommand), f"what no config can hold: {error}")) from error
+        return config_files(self._parser(self.subcommand), str(self.subcommand), self.own_config)
+
+    def _image_folders(self) -> list[str]:
+        """Where pool, reference and splits lie, those that lie anywhere."""
+        return list(image_folders(self.own_config.as_dict()))
 
     def _compare_with_protocol(self, saved: dict[str, Any]) -> None:
         """Say where the experiment is not that of its protocol, now and in the result."""
@@ -266,7 +246,7 @@ class SemddCLI(LightningCLI):
             kwargs["logger"] = [*given, MetricsFile(directory)]
         kwargs["default_root_dir"] = directory
         trainer_config = self._get(self.config_init, "trainer")
-        kwargs["check_val_every_n_epoch"] = _epochs_between_validations(trainer_config)
+        kwargs[TRAINER_EVERY] = epochs_between_validations(self.own_config)
         shown = trainer_config["enable_progress_bar"] is not False and sys.stdout.isatty()
         kwargs["enable_progress_bar"] = shown
         self.trainer_defaults["callbacks"] = [
@@ -303,54 +283,3 @@ class SemddCLI(LightningCLI):
     def after_predict(self) -> None:
         """Write the result."""
         self.record.write_result(self.trainer)
-
-    def _check_checkpoint(self) -> None:
-        path = self._get(self.config, "ckpt_path")
-        if path is None and self.subcommand != "fit":
-            msg = (
-                f"Expected --ckpt_path for {self.subcommand}, found none; give the last.ckpt of a run "
-                "(an untrained student is not worth a number)."
-            )
-            raise ConfigError(msg)
-        if path is None or "://" in str(path):
-            return
-        if not Path(path).exists():
-            msg = (
-                f"Expected a checkpoint at {Path(path).absolute()}, found none; give the last.ckpt of a run."
-            )
-            raise ConfigError(msg)
-        read_checkpoint(Path(path), ConfigError, "give the last.ckpt of a run")
-
-    def _configs(self) -> list[str]:
-        return [str(path) for path in self._get(self.config, "config") or []]
-
-    def _image_folders(self) -> list[str]:
-        """Where pool, reference and splits lie, those that lie anywhere."""
-        return list(image_folders(self.config[self.subcommand].as_dict()))
-
-    def _run_name(self) -> str:
-        return self._get(self.config, "run.name") or Path(next(iter(self._configs()), "run")).stem
-
-
-def plain(config: Any) -> Any:  # noqa: ANN401 - a Namespace, or what stands in one
-    """A config whose texts are nothing but text: defaults of some callbacks are members of an enumeration."""
-    if isinstance(config, Namespace):
-        return Namespace(**{key: plain(value) for key, value in vars(config).items()})
-    if isinstance(config, list):
-        return [plain(value) for value in config]
-    return str(config.value) if isinstance(config, str) and isinstance(config, Enum) else config
-
-
-def is_first_process() -> bool:
-    """Whether this is the one process of all nodes that makes the run's directory.
-
-    Where Lightning starts the processes, each node's first believes to be rank 0 until the trainer tells it.
-    """
-    ranks = [getattr(rank_zero_only, "rank", 0), os.environ.get("NODE_RANK"), os.environ.get("GROUP_RANK")]
-    return all(rank in (None, "", 0, "0") for rank in ranks)
-
-
-def _epochs_between_validations(trainer_config: Any) -> int | None:  # noqa: ANN401 - jsonargparse's Namespace
-    """``check_val_every_n_epoch``, where null means once, after the last epoch."""
-    every: int | None = trainer_config["check_val_every_n_epoch"]
-    return trainer_config["max_epochs"] if every is None else every
