@@ -16,7 +16,7 @@ from PIL import Image
 
 from semdd_lightning.cli.configs import compose, packaged_configs
 from semdd_lightning.cli.experiment import run_experiment
-from semdd_lightning.cli.run_record import RunResult
+from semdd_lightning.cli.run_result import RunResult
 from semdd_lightning.datasets import DATASETS, DatasetSpec, find_dataset
 from semdd_lightning.models import build_network
 

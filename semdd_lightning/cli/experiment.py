@@ -6,7 +6,7 @@ import torch
 from jsonargparse import Namespace
 
 from semdd_lightning.cli.lightning_messages import quiet_lightning
-from semdd_lightning.cli.run_record import RunResult
+from semdd_lightning.cli.run_result import RunResult
 from semdd_lightning.cli.semdd_cli import SemddCLI
 from semdd_lightning.cli.together import is_of_a_dead_rank
 from semdd_lightning.errors import ConfigError, RunError
