@@ -18,7 +18,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 
 from semdd_lightning.cli.callback_checks import check_callbacks
 from semdd_lightning.cli.configs import config_name, read_config, split_configs
-from semdd_lightning.cli.experiment_help import DESCRIPTIONS
+from semdd_lightning.cli.experiment_help import descriptions
 from semdd_lightning.cli.experiment_parser import ExperimentParser, config_of_the_environment
 from semdd_lightning.cli.failure import failures_told
 from semdd_lightning.cli.given_checkpoint import check_checkpoint
@@ -50,7 +50,7 @@ from semdd_lightning.cli.together import EndTogether, is_first_process
 from semdd_lightning.data import ImageDataModule
 from semdd_lightning.data.seeds import check_seed
 from semdd_lightning.export import write_text
-from semdd_lightning.freed_memory import keep_freed_memory
+from semdd_lightning.freed_memory import freed_memory_kept
 from semdd_lightning.training import ClassifierModule
 from semdd_lightning.training.checkpoint_io import write_whole_checkpoints
 
@@ -71,9 +71,9 @@ class SemddCLI(LightningCLI):
         self.argv = argv
         self.directory: Path | None = None  # of the run, on the rank that keeps its record
         shared = {"default_env": True, "env_prefix": "SEMDD", "exit_on_error": False}
-        commands = {name: {**shared, "description": text} for name, text in DESCRIPTIONS.items()}
+        commands = {name: {**shared, "description": text} for name, text in descriptions().items()}
         self.together = EndTogether()
-        with ExitStack() as self.claimed:  # the run's directory, finished or left for who goes on with it
+        with ExitStack() as self.claimed:  # what this command holds until it ends, its directory first of all
             self.claimed.push(self._tell_others)
             super().__init__(
                 ClassifierModule,
@@ -261,7 +261,7 @@ class SemddCLI(LightningCLI):
         write_whole_checkpoints(trainer)
         self.together.watch(trainer)
         if trainer.strategy.root_device.type == "cpu":
-            keep_freed_memory()
+            self.claimed.enter_context(freed_memory_kept())
         return trainer
 
     def after_fit(self) -> None:
