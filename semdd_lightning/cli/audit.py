@@ -13,6 +13,8 @@ from semdd_lightning.names import command
 from semdd_lightning.pools import AnyPool
 
 if TYPE_CHECKING:  # torch, which the help can be printed without
+    import torch
+
     from semdd_lightning.classes import ClassRegistry
     from semdd_lightning.data.auditing import TeacherLogits
     from semdd_lightning.prior import Prior
@@ -135,10 +137,10 @@ def _test_pool(path: Path) -> AnyPool:
     return AnyPool(path, split=pool.evaluation_split())
 
 
-def _teacher(run: Path, classes: ClassRegistry, priors: tuple[Prior, ...], device: str) -> TeacherLogits:
+def _teacher(
+    run: Path, classes: ClassRegistry, priors: tuple[Prior, ...], device: torch.device
+) -> TeacherLogits:
     """The logits of a trained teacher, which looks at images of the size that it was trained on."""
-    import torch
-
     from semdd_lightning.data.auditing import network_logits
     from semdd_lightning.prior import first_clip
     from semdd_lightning.training import CheckpointTeacher
@@ -147,7 +149,7 @@ def _teacher(run: Path, classes: ClassRegistry, priors: tuple[Prior, ...], devic
     teacher = CheckpointTeacher(run)
     image_size = teacher.image_size()
     network = teacher.build(TeacherContext(classes, image_size, first_clip(priors)))
-    return network_logits(FrozenTeacher(network, torch.device(device)), image_size)
+    return network_logits(FrozenTeacher(network, device), image_size)
 
 
 def _next(options: argparse.Namespace, ipc: int, *, refused: bool) -> list[str]:

@@ -73,7 +73,10 @@ def config_files(parser: ArgumentParser, command: str, config: Namespace) -> dic
 def plain(config: Any) -> Any:  # noqa: ANN401 - a Namespace, or what stands in one
     """A config whose texts are nothing but text: defaults of some callbacks are members of an enumeration."""
     if isinstance(config, Namespace):
-        return Namespace(**{key: plain(value) for key, value in vars(config).items()})
+        found = config.clone()
+        for key, value in vars(config).items():
+            found[key] = plain(value)
+        return found
     if isinstance(config, list):
         return [plain(value) for value in config]
     return str(config.value) if isinstance(config, str) and isinstance(config, Enum) else config

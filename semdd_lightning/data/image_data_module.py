@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, cast
 
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.data.arguments import check_arguments
 from semdd_lightning.data.augmentation import Augmentation
 from semdd_lightning.data.augmented_batches import augmented_batch
 from semdd_lightning.data.batches import EvaluationImages, TrainingImages
@@ -25,13 +26,10 @@ from semdd_lightning.data.loaders import (
     TrainingIndices,
     evaluation_batches,
 )
-from semdd_lightning.data.pass_counts import check_replay, whole_epoch
+from semdd_lightning.data.pass_counts import whole_epoch
 from semdd_lightning.data.passes import PassPlanner
-from semdd_lightning.data.seeds import check_seed
 from semdd_lightning.data.storage import ImageStore, Storage, evaluation_view, square, store_images
 from semdd_lightning.errors import ClassListError, ConfigError
-from semdd_lightning.given import require_kind, require_word
-from semdd_lightning.selection import whole_number
 
 logger = logging.getLogger(__name__)
 
@@ -91,26 +89,6 @@ class ImageDataModule(LightningDataModule):
         num_workers: int = 4,
     ) -> None:
         super().__init__()
-        counts = {
-            "num_classes": num_classes,
-            "image_size": image_size,
-            "batch_size": batch_size,
-            "passes": passes,
-            "passes_per_epoch": passes_per_epoch,
-            "evaluation_batch_size": evaluation_batch_size,
-        }
-        for name, value in counts.items():
-            whole_number(name, value, at_least=1, error=ConfigError)
-        whole_number("num_workers", num_workers, at_least=0, error=ConfigError)
-        splits = {"train": train, "test": test, "validation": validation, "predict": predict}
-        for name, value in splits.items():
-            require_kind(name, value, ImageSet)
-        require_kind("augmentation", augmentation, Augmentation)
-        require_word("evaluation_view", evaluation_view, ("cropped", "whole"))
-        require_word("storage", storage, ("auto", *get_args(Storage)))
-        check_replay(passes, mixing_group, distinct_passes)
-        check_seed("augmentation_seed", augmentation_seed)
-        check_seed("replay_seed", 0 if replay_seed is None else replay_seed)
         self.train = train
         self.test = test
         self.validation = validation
@@ -119,7 +97,7 @@ class ImageDataModule(LightningDataModule):
         self.image_size = image_size
         self.batch_size = batch_size
         self.passes = passes
-        self.passes_per_epoch = whole_epoch(passes, passes_per_epoch)
+        self.passes_per_epoch = passes_per_epoch
         self.augmentation = augmentation
         self.augmentation_seed = augmentation_seed
         self.mixing_group = mixing_group
@@ -129,6 +107,8 @@ class ImageDataModule(LightningDataModule):
         self.evaluation_view: Literal["cropped", "whole"] = evaluation_view
         self.storage: Storage | Literal["auto"] = storage
         self.num_workers = num_workers
+        check_arguments(vars(self))
+        self.passes_per_epoch = whole_epoch(passes, passes_per_epoch)
         self._asked: str = "fit"  # the stage of the last setup, for who has no trainer
         self._registry: ClassRegistry | None = None
         self._stores: dict[str, ImageStore] = {}

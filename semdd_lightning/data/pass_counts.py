@@ -14,7 +14,7 @@ def whole_epoch(passes: int, passes_per_epoch: int) -> int:
         >>> [whole_epoch(300, asked) for asked in (10, 7, 1000)]
         [10, 6, 300]
     """
-    return max(count for count in range(1, min(passes, passes_per_epoch) + 1) if passes % count == 0)
+    return next(count for count in range(min(passes, passes_per_epoch), 0, -1) if passes % count == 0)
 
 
 def epochs_of(passes: int, passes_per_epoch: int) -> int:

@@ -24,7 +24,7 @@ from semdd_lightning.errors import DamageError, DiskError
 from semdd_lightning.locks import Lock, remove_stale_locks
 from semdd_lightning.pools.apart import require_outside
 from semdd_lightning.pools.examined import Examined
-from semdd_lightning.pools.listing import Listing
+from semdd_lightning.pools.listing import FileSource, Listing
 from semdd_lightning.pools.strings import Strings
 from semdd_lightning.sealed import SEAL_BYTES, check_seal, write_sealed
 
@@ -70,7 +70,8 @@ class IndexCache:
             "source": listing.source.recipe(),
         }
         self._identity = json.dumps(identity, sort_keys=True).encode()
-        require_outside(cache_root(cache_dir), listing.root)
+        if isinstance(listing.source, FileSource):
+            require_outside(cache_root(cache_dir), listing.root)
         self.path = cache_root(cache_dir) / "index" / f"{hashlib.sha256(self._identity).hexdigest()}.index"
         self._listing = listing
         self._others = _SCHEMA.empty_table()

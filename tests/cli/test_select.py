@@ -218,13 +218,13 @@ def test_a_device_that_is_not_there_is_refused(
 ) -> None:
     import torch
 
-    def empty(size: int, *, device: torch.device) -> None:
+    def zeros(size: int, *, device: torch.device) -> None:
         raise AssertionError("Torch not compiled with CUDA enabled")
 
     if device != "gpu":  # the same on a machine with a GPU
-        monkeypatch.setattr(torch, "empty", empty)
+        monkeypatch.setattr(torch, "zeros", zeros)
     message = refused("select", str(digits), "--ipc=2", "--prior=digits", f"--device={device}", "--out=out")
-    assert "Expected --device to be one of cpu" in message
+    assert "Expected device to be one of cpu" in message
     assert f"found '{device}'" in message
     assert list(workplace.iterdir()) == []
 

@@ -51,13 +51,14 @@ from semdd_lightning.selection import Embeddings, ReferenceEmbeddings, TwoStage,
 def test_arguments_of_another_kind_are_refused(
     options: dict[str, Any], message: str, coloured_pool: Path, tiny_clip_dir: Path
 ) -> None:
-    given = {"pool": str(coloured_pool), "prior": str(tiny_clip_dir), "ipc": np.int64(1), "device": "cpu"}
+    given: dict[str, Any] = {"pool": str(coloured_pool), "prior": str(tiny_clip_dir), "ipc": 1}
     with pytest.raises(SemddError, match=message):
         select(**given | options)
 
 
 def test_an_export_into_the_pool_is_refused(coloured_pool: Path, tiny_clip_dir: Path) -> None:
-    chosen = select(coloured_pool, str(tiny_clip_dir), np.int64(1), device=torch.device("cpu"))
+    one: Any = np.int64(1)
+    chosen = select(coloured_pool, str(tiny_clip_dir), one, device=torch.device("cpu"))
     for directory, message in ((coloured_pool / "red" / "out", "outside of the images"), (5, "be a path")):
         with pytest.raises(SemddError, match=message):
             chosen.export(directory)  # type: ignore[arg-type]

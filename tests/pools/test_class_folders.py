@@ -56,9 +56,9 @@ def test_folders_that_differ_in_case_and_links_back_are_said(
     shutil.copy(root / "blue" / "0.png", root / "Red")
     (root / "again").symlink_to(root)
     assert len(ClassFolders(root).read().registry) == 4
-    assert "Red, red of" in caplog.text
+    assert "'Red', 'red' of" in caplog.text
     assert "differ in case only, and count as different classes" in caplog.text
-    assert f"again of {root} leads back to it and is ignored" in caplog.text
+    assert f"'again' of {root} leads back to it and is ignored" in caplog.text
 
 
 def test_read_keeps_distinct_readable_images_in_path_order(root: Path) -> None:
