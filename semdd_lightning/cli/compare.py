@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semdd_lightning.cli.choices_help import ParserWithChoices
-from semdd_lightning.cli.configs import find_config, read_data_arguments
+from semdd_lightning.cli.configs import find_config, read_data_arguments, with_bases
 from semdd_lightning.cli.made_with import image_folders, made_otherwise
 from semdd_lightning.cli.options import flatten
 from semdd_lightning.cli.ownership import Claim, claim_apart, is_unfinished
@@ -46,9 +46,9 @@ SET_HERE = {  # option of a run -> what compare has in its place
 }
 
 
-def run(command: str, words: list[str]) -> int:
+def run(command: str, argv: list[str]) -> int:
     """Run every cell, then print and write the table."""
-    options, overrides = _parser().parse_known_args(words)
+    options, overrides = _parser().parse_known_args(argv)
     seeds = list(dict.fromkeys(options.seeds))
     configs = [find_config(name) for name in options.config]
     for config in configs:
@@ -58,13 +58,13 @@ def run(command: str, words: list[str]) -> int:
     _check_seeds(seeds)
     settings = _settings(_cell_argv(configs, samplers[0], seeds[0], Path("cell"), overrides))
     _check_labels(settings)
-    words = [command, *words]
-    with _claim(options.out, configs, words, settings) as claim:
-        if _holds_the_same(claim.directory, configs, words):
+    argv = [command, *argv]
+    with _claim(options.out, configs, argv, settings) as claim:
+        if _holds_the_same(claim.directory, configs, argv):
             logger.info("Going on with the comparison in %s", claim.directory)
         else:
             claim.clear()
-            write_versions(claim.directory, words, configs)
+            write_versions(claim.directory, argv, with_bases(configs))
         cells = []
         for seed in seeds:  # seed by seed, so that an interrupted comparison is still paired
             for sampler in samplers:
@@ -146,26 +146,26 @@ def _check_labels(settings: dict[str, Any]) -> None:
         raise ConfigError(msg)
 
 
-def _claim(wanted: Path | None, configs: list[Path], words: list[str], settings: dict[str, Any]) -> Claim:
+def _claim(wanted: Path | None, configs: list[Path], argv: list[str], settings: dict[str, Any]) -> Claim:
     """A new directory, or that of the same comparison, interrupted or finished."""
     wanted = None if wanted is None else wanted.expanduser().absolute()
-    again = wanted is not None and _holds_the_same(wanted, configs, words)
+    again = wanted is not None and _holds_the_same(wanted, configs, argv)
     name = f"{configs[0].stem}-compare"
     return claim_apart(wanted, Path("runs").absolute(), name, image_folders(settings), again=again)
 
 
-def _holds_the_same(directory: Path, configs: list[Path], words: list[str]) -> bool:
+def _holds_the_same(directory: Path, configs: list[Path], argv: list[str]) -> bool:
     """Whether a directory is that of the same command with the same configs, wherever it was to write."""
     versions = read_versions(directory)
     return (
         versions is not None
-        and _without_out(list(versions.command[1:])) == _without_out(words)
-        and versions.configs == config_digests(configs)
+        and _without_out(list(versions.command[1:])) == _without_out(argv)
+        and versions.configs == config_digests(with_bases(configs))
     )
 
 
-def _without_out(words: list[str]) -> list[str]:
-    kept = [word for word in words if not word.startswith("--out=")]
+def _without_out(argv: list[str]) -> list[str]:
+    kept = [word for word in argv if not word.startswith("--out=")]
     if "--out" in kept:
         place = kept.index("--out")
         del kept[place : place + 2]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +100,11 @@ def _bases_of(path: Path, over: tuple[Path, ...]) -> list[Path]:
             raise ConfigError(msg)
         _bases_of(base, (path, *over))
     return found
+
+
+def with_bases(paths: Iterable[Path]) -> list[Path]:
+    """Every file that configs are made of, in the order of their merging."""
+    return [file for path in paths for file in (*with_bases(bases_of(path)), path)]
 
 
 def compose(path: Path) -> dict[str, Any]:

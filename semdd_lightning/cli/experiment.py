@@ -1,4 +1,4 @@
-"""``semdd fit | validate | test | predict``: one experiment from command-line words to its table."""
+"""``semdd fit | validate | test | predict``: one experiment from its command line to its table."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from semdd_lightning.cli.together import is_of_a_dead_rank
 from semdd_lightning.errors import ConfigError, RunError
 
 
-def run(command: str, words: list[str]) -> int:
+def run(command: str, argv: list[str]) -> int:
     """Run one of the four commands and print its table."""
-    experiment = run_experiment([command, *words])
+    experiment = run_experiment([command, *argv])
     experiment.print_table()
     leave_process_group()
     return 0
 
 
-def run_experiment(words: list[str]) -> RunResult:
-    """One experiment from command-line words: what ``fit`` does, and ``compare`` once a cell.
+def run_experiment(argv: list[str]) -> RunResult:
+    """One experiment from its command line: what ``fit`` does, and ``compare`` once a cell.
 
     Raises:
         ConfigError: if the config does not describe the student of the checkpoint, or asks Lightning for
@@ -29,7 +29,7 @@ def run_experiment(words: list[str]) -> RunResult:
     """
     try:
         with quiet_lightning():
-            cli = SemddCLI(words)
+            cli = SemddCLI(argv)
     except RuntimeError as error:
         if is_of_a_dead_rank(error):
             msg = (

@@ -85,7 +85,7 @@ def _records(callback: object) -> bool:
 
 
 def beyond(protocol: Protocol) -> str | None:
-    """That an experiment is none of those that the peer's code covers, in words; none where it is one."""
+    """That the reference implementation covers no such experiment, in words; none where it does."""
     facts = protocol.resolved_for or {}
     if protocol.covers(facts):
         return None
@@ -98,6 +98,6 @@ def beyond(protocol: Protocol) -> str | None:
 
 
 def covered(protocol: Protocol) -> str:
-    """What the peer's code covers, in words."""
+    """What the reference implementation covers, in words."""
     parts = (", ".join(f"{fact} {wanted}" for fact, wanted in part.items()) for part in protocol.made_for)
     return "; or ".join(parts)

@@ -40,11 +40,11 @@ class Rule:
 
 @dataclass(frozen=True)
 class Protocol:
-    """A peer's evaluation protocol.
+    """An evaluation protocol, of a reference implementation.
 
     Args:
         name: what a result says that it was measured by.
-        source: the peer's public code.
+        source: that implementation's public code.
         made_for: what that code covers, any one of these; each as a rule's ``when``. Empty: anything.
         needs: options without a default, which a rule, a later config or an option has to give.
         rules: what depends on ipc, classes, image size, student, teacher and mixing; later rules go over
@@ -80,7 +80,7 @@ class Protocol:
         return dict(self.recipe) if self.resolved_for is None else self.gives(self.resolved_for)
 
     def covers(self, facts: Mapping[str, Any]) -> bool:
-        """Whether the peer's code covers such an experiment, as far as is known.
+        """Whether the reference implementation covers such an experiment, as far as is known.
 
         Example:
             >>> [Protocol("p", made_for=[{"ipc": [1, 10]}]).covers({"ipc": ipc}) for ipc in (10, 20)]

@@ -60,7 +60,7 @@ class RelabelCLI(SemddCLI):
 
     def __init__(self, options: RelabelOptions) -> None:
         self.options = options
-        super().__init__(["fit", *options.words])
+        super().__init__(["fit", *options.argv])
 
     def before_instantiate_classes(self) -> None:
         """Claim the labels' folder, so that nobody else labels the same."""

@@ -40,12 +40,12 @@ class RunResult:
         student: short name or class of the student.
         protocol: name of the evaluation protocol; none without one.
         protocol_changes: its options that have another value here (``option``, ``protocol``, ``used``).
-        quirks: switches that are on only to match a peer's code.
+        quirks: switches that are on only to match a reference implementation.
         teacher: card of the teacher (its data, recipe, accuracy, hash); none without one.
         labels: what the student learnt from: ``kind`` (hard, online, static or stored), of stored ones also
             ``static``, ``format``, ``passes`` and ``bytes``; none without training.
         replay_seed: seed that the stored labels were drawn with; none where a teacher labelled.
-        best: the highest of several tests, as some peers report it, and all of them by pass; the headline is
+        best: the highest of several tests, as some papers report it, and all of them by pass; the headline is
             ``test_top1``.
         metrics: accuracies in [0, 1], as ``test_top1``; none of a trial, ``fast_dev_run``.
         evaluated: images that each split's accuracy was measured on.

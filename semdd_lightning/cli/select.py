@@ -11,7 +11,7 @@ from semdd_lightning.cli.ownership import Claim, claim_apart
 from semdd_lightning.cli.pool_options import add_pool_options
 from semdd_lightning.cli.priors import build_priors
 from semdd_lightning.cli.run_directory import write_versions
-from semdd_lightning.cli.sampler_options import described_sampler, split_sampler_words
+from semdd_lightning.cli.sampler_options import described_sampler, split_sampler_argv
 from semdd_lightning.cli.select_settings import SelectSettings, select_settings
 from semdd_lightning.names import command
 from semdd_lightning.pools import DiskPool
@@ -31,9 +31,9 @@ with scores, stage and reason.
 """
 
 
-def run(command: str, words: list[str]) -> int:
+def run(command: str, argv: list[str]) -> int:
     """Parse, check the pool and claim the output before torch is imported, select, write, print."""
-    rest, parameters = split_sampler_words(words)
+    rest, parameters = split_sampler_argv(argv)
     options = _parser().parse_args(rest)
     settings = select_settings(options, parameters)
     for reader in (settings.pool, settings.reference):
@@ -41,7 +41,7 @@ def run(command: str, words: list[str]) -> int:
             reader.check()
     with _claim(settings, options) as claim:
         claim.clear()
-        _select(settings, options, claim, [command, *words])
+        _select(settings, options, claim, [command, *argv])
     return 0
 
 
@@ -114,7 +114,7 @@ def _claim(settings: SelectSettings, options: argparse.Namespace) -> Claim:
     return claim_apart(options.out, Path("selections"), name, places)
 
 
-def _select(settings: SelectSettings, options: argparse.Namespace, claim: Claim, words: list[str]) -> None:
+def _select(settings: SelectSettings, options: argparse.Namespace, claim: Claim, argv: list[str]) -> None:
     from semdd_lightning.data import select
     from semdd_lightning.devices import pick_device
     from semdd_lightning.export import build_component
@@ -140,7 +140,7 @@ def _select(settings: SelectSettings, options: argparse.Namespace, claim: Claim,
     )
     out = claim.directory
     whole = chosen.export(out / ".whole", link=options.link)
-    write_versions(whole, words)
+    write_versions(whole, argv)
     write_contact_sheet(whole / "subset.png", chosen.table, chosen.pool)
     claim.adopt(whole)
     rows = {

@@ -11,10 +11,10 @@ import pytest
 import torch
 import yaml
 
-from semdd_lightning.cli.configs import packaged_configs, read_config
+from semdd_lightning.cli.configs import compose, packaged_configs, read_config
 from semdd_lightning.cli.experiment import parsed_experiment
 from semdd_lightning.cli.main import main
-from semdd_lightning.cli.options import flatten
+from semdd_lightning.cli.options import flatten, same
 from semdd_lightning.cli.protocol_facts import find_facts, matches
 from semdd_lightning.cli.protocols import Protocol, read_protocol, settle
 from semdd_lightning.errors import ConfigError
@@ -283,6 +283,13 @@ def test_a_config_may_go_over_a_protocol(configs: list[str], workplace: Path) ->
     assert found["config"] == [str(workplace / "mine.yaml")]
     with pytest.raises(ConfigError, match="Expected base in a config alone"):
         parsed(*configs, "--base=data.yaml")
+
+
+def test_a_config_says_the_same_to_every_command() -> None:
+    """`semdd select` and `compare` read it without the parser."""
+    composed = flatten(compose(packaged_configs() / "imagewoof_fastai.yaml"))
+    found = parsed("--config=imagewoof_fastai.yaml")
+    assert [option for option, value in composed.items() if not same(option, value, found[option])] == []
 
 
 def test_hard_labels_keep_the_data_sets_student_unless_another_is_named() -> None:
