@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shlex
 import sys
@@ -24,16 +23,15 @@ from semdd_lightning.cli.failure import failures_told
 from semdd_lightning.cli.given_checkpoint import check_checkpoint
 from semdd_lightning.cli.going_on import CHECKPOINT, checkpoints, command_of, keep_newest
 from semdd_lightning.cli.last_checkpoint import LastCheckpoint
-from semdd_lightning.cli.links import LINKS, full_name
+from semdd_lightning.cli.links import full_name
 from semdd_lightning.cli.made_with import image_folders, inputs
 from semdd_lightning.cli.metrics_file import MetricsFile
-from semdd_lightning.cli.options import flatten
 from semdd_lightning.cli.ownership import claim_apart
 from semdd_lightning.cli.parser_messages import check_variables, refusal
 from semdd_lightning.cli.predictions import PredictionWriter
 from semdd_lightning.cli.progress_lines import ProgressBar, ProgressLines
-from semdd_lightning.cli.protocol_changes import beyond, protocol_changes
-from semdd_lightning.cli.protocols import Protocol, read_protocol
+from semdd_lightning.cli.protocol_changes import changes_of
+from semdd_lightning.cli.run_arguments import add_run_arguments
 from semdd_lightning.cli.run_config import (
     TRAINER_EVERY,
     config_files,
@@ -53,9 +51,6 @@ from semdd_lightning.export import write_text
 from semdd_lightning.freed_memory import freed_memory_kept
 from semdd_lightning.training import ClassifierModule
 from semdd_lightning.training.checkpoint_io import write_whole_checkpoints
-
-logger = logging.getLogger(__name__)
-
 
 NAMED = ("strategy", "plugins", "profiler", "accelerator")  # of the trainer, in code of their own
 
@@ -111,30 +106,7 @@ class SemddCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add where the run goes, and link what data, model and trainer must agree on."""
-        parser.add_argument("--run.root", type=Path, default=Path("runs"), help="Folder of all runs.")
-        parser.add_argument(
-            "--run.name", type=str | None, default=None, help="Group; none: the config's name."
-        )
-        parser.add_argument(
-            "--run.directory",
-            type=Path | None,
-            default=None,
-            help="Exactly this directory, new or left unfinished by this very command, which then goes on.",
-        )
-        parser.add_argument(
-            "--run.validate_at_end",
-            type=bool,
-            default=False,
-            help="Validate once, after the last pass, where trainer.check_val_every_n_epoch is null.",
-        )
-        parser.add_argument(
-            "--protocol",
-            type=Protocol | None,
-            default=None,
-            help="The evaluation protocol, which a config of protocols/ holds.",
-        )
-        for target, link in LINKS.items():
-            parser.link_arguments(tuple(map(full_name, link.sources)), full_name(target), link.compute)
+        add_run_arguments(parser)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse what the command line, configs and variables say."""
@@ -171,7 +143,8 @@ class SemddCLI(LightningCLI):
             for name, text in self._config_files().items():
                 write_text(directory / name, text)
         if protocol is not None:
-            self._compare_with_protocol(read_config(directory / "config.yaml"))
+            saved = read_config(directory / "config.yaml")
+            self.record.result.protocol_changes = changes_of(saved, trains=self.subcommand == "fit")
 
     def instantiate_classes(self) -> None:
         """Build everything; what the config names from elsewhere may fail already here."""
@@ -229,14 +202,6 @@ class SemddCLI(LightningCLI):
         """Where pool, reference and splits lie, those that lie anywhere."""
         return list(image_folders(self.own_config.as_dict()))
 
-    def _compare_with_protocol(self, saved: dict[str, Any]) -> None:
-        """Say where the experiment is not that of its protocol, now and in the result."""
-        protocol = read_protocol(saved, Path("config.yaml"))
-        self.record.result.protocol_changes = protocol_changes(protocol, flatten(saved))
-        problem = beyond(protocol) if self.subcommand == "fit" else None
-        if problem is not None:
-            logger.warning("%s", problem)
-
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401 - as Lightning has it
         """Add the run's own callbacks and metrics file to what the config asks for."""
         loggers = self._get(self.config_init, "trainer.logger")
@@ -276,10 +241,4 @@ class SemddCLI(LightningCLI):
         """Write the result."""
         self.record.write_result(self.trainer)
 
-    def after_test(self) -> None:
-        """Write the result."""
-        self.record.write_result(self.trainer)
-
-    def after_predict(self) -> None:
-        """Write the result."""
-        self.record.write_result(self.trainer)
+    after_test = after_predict = after_validate
