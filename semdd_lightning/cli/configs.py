@@ -50,7 +50,8 @@ class _Once(_Loader):  # type: ignore[misc] # chosen at run time
             if name in names[:place]:
                 problem = f"{name!r} twice"
                 raise yaml.constructor.ConstructorError(None, None, problem, node.value[place][0].start_mark)
-        return super().construct_mapping(node, deep)
+        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep)
+        return mapping
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -17,7 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import ActionConfigFile, Namespace
+from jsonargparse import (  # type: ignore[attr-defined] # it exports the action by a star
+    ActionConfigFile,
+    Namespace,
+)
 from jsonargparse._link_arguments import skip_apply_links  # links would go over what somebody stated
 from lightning.pytorch.cli import LightningArgumentParser
 
@@ -116,7 +119,7 @@ class ExperimentParser(ParserWithChoices, LightningArgumentParser):  # type: ign
         self.last, protocol = path, read_protocol(content, path)
         if self.facts is not None and path == self.holder:
             self.settled = settled = settle(protocol, flatten(content), self.facts)
-            given = Namespace({"protocol": asdict(settled.protocol)})
+            given = Namespace({"protocol": asdict(settled.protocol)})  # type: ignore[no-untyped-call]
             for option, value in settled.given.items():
                 given[_place(config, option)] = value
             self._merge(config, yaml.safe_dump(given.as_dict(), sort_keys=False))
@@ -148,7 +151,7 @@ def config_of_the_environment(command: str) -> Iterator[list[str]]:
 class _Config(ActionConfigFile):
     """``--config`` with a name or path, of a config that may have bases and rules."""
 
-    def __call__(
+    def __call__(  # type: ignore[override] # jsonargparse's classes in the place of argparse's
         self, parser: ExperimentParser, cfg: Namespace, values: str, option_string: str | None = None
     ) -> None:
         path = find_config(values)

@@ -62,7 +62,9 @@ def parser() -> ExperimentParser:
 
     class Kept(SemddCLI):
         def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-            parsers.append(self._parser("fit"))
+            of_fit = self._parser("fit")
+            assert isinstance(of_fit, ExperimentParser)
+            parsers.append(of_fit)
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
