@@ -92,8 +92,8 @@ def test_names_as_one_would_type_them(workplace: Path, tmp_path: Path) -> None:
     [
         ("data: {ipc: 2}\ndata: {ipc: 3}", "'data' twice"),
         ("data: {ipc: 2, ipc: 3}", "'ipc' twice"),
-        ("data: " + "[" * 3000, "recursion"),
-        ("data: [", "expected the node content"),
+        ("data: " + "[" * 3000, "recursion|nesting depth"),
+        ("data: [", "node content"),
         ("data: !!python/object/apply:os.getcwd []", "could not determine a constructor"),
         (b"data: \xff", "can't decode byte"),
         ("[1]", "found list"),
