@@ -89,8 +89,8 @@ def _examine_all(listing: Listing, cache_dir: Path | None) -> Examined:
     if examined.known.all():
         cache.store(examined)  # without what has vanished
         return examined
-    with cache.turn() as waited:  # several processes that need the same images read each once
-        if waited:
+    with cache.turn():  # several processes that need the same images read each once
+        if cache.was_renewed:
             examined = _recall(cache, listing)
         _examine_missing(listing, examined, cache)
     return examined

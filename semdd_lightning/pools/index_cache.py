@@ -77,12 +77,14 @@ class IndexCache:
         self._others = _SCHEMA.empty_table()
         self._stored = 0  # rows of the file, if all of them hold
         self._started_ns = time.time_ns()
+        self._recalled: tuple[int, ...] | None = None
 
     def recall(self) -> Examined:
         """What is known of the listing's rows."""
         examined = Examined.nothing(len(self._listing))
         remove_stale_files(self.path.parent)
         remove_stale_locks(self.path.parent)
+        self._recalled = _stamp(self.path)
         table = self._read()
         if table is None:
             return examined
@@ -101,24 +103,27 @@ class IndexCache:
         self._stored = found if holds else -1  # what changed or vanished has to go
         return examined
 
+    @property
+    def was_renewed(self) -> bool:
+        """Whether another process has written the file since it was recalled."""
+        return self._recalled != _stamp(self.path)
+
     @contextmanager
-    def turn(self) -> Iterator[bool]:
-        """Read images when no other process reads the same ones; whether one did before.
+    def turn(self) -> Iterator[None]:
+        """Read images when no other process reads the same ones.
 
         Where the cache's folder can hold no lock, everybody reads.
         """
         lock = Lock(self.path.with_suffix(".lock"))
-        waited = False
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if not lock.take():
-                waited = True
                 _log.info("Waiting for %s, which reads the images of %s.", lock.holder, self._listing.root)
                 lock.wait(_PATIENCE_SECONDS)
         except OSError:
             _log.debug("No lock in %s: its images may be read by several processes.", self.path.parent)
         try:
-            yield waited
+            yield
         finally:
             lock.give_back()
 
@@ -163,6 +168,15 @@ class IndexCache:
         _log.warning("%s is not trusted, and the images are read again; found: %s.", self.path, fault)
         self._stored = -1
         return None
+
+
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    """What changes when a file is written anew; none where there is none."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 
 def _sealed_table(path: Path) -> pa.Table:
