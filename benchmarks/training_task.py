@@ -127,7 +127,7 @@ class TrainingTask:
                 "enable_progress_bar": False,
                 "callbacks": [{"class_path": clock, "init_args": {"skipped": self.skipped}}],
             },
-            "run": {"root": str(self.root / "runs")},
+            "run": {"root": str(self.root / "runs"), "validate_at_end": True},
         }
         file = self.root / "fit.yaml"
         file.write_text(yaml.safe_dump(config))

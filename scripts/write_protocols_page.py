@@ -5,17 +5,16 @@ python scripts/write_protocols_page.py
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from semdd_lightning.cli.configs import packaged_configs, resolve_configs
-from semdd_lightning.cli.options import flatten, options_of
+from semdd_lightning.cli.configs import compose, overlay, packaged_configs
+from semdd_lightning.cli.options import flatten
 from semdd_lightning.cli.protocol_changes import covered
 from semdd_lightning.cli.protocol_facts import find_facts
-from semdd_lightning.cli.protocols import Protocol, read_protocol, resolve_protocol
+from semdd_lightning.cli.protocols import Protocol, read_protocol, settle
 
 PAGE = Path(__file__).parents[1] / "docs" / "protocols.md"
 PROTOCOLS = {  # in the order of the page, with the data set that shows its recipe
@@ -78,17 +77,16 @@ def page() -> str:
 def section(name: str, data: str) -> str:
     """One protocol: what its config says, its recipe on one data set, passes and batches, and its rules."""
     file = packaged_configs() / "protocols" / f"{name}.yaml"
-    text = file.read_text()
-    protocol = read_protocol(yaml.safe_load(text), file)
+    protocol = read_protocol(compose(file), file)
     lines = [
         f"## {name}",
         "",
-        *said(text),
+        *said(file.read_text()),
         f"Source: `{protocol.source}`, for {covered(protocol) or 'anything'}.",
         "",
     ]
     lines += [f"Shown for `{data}.yaml` at 10 images a class:", ""]
-    rows = recipe(experiment(name, data, 10))
+    rows = recipe(experiment(name, data, {"data.ipc": 10}))
     lines += ["| | |", "|---|---|", *(f"| {row} | {text} |" for row, text in rows.items()), ""]
     lines += ["Passes x batch size:", "", f"| data set | {' | '.join(f'IPC {ipc}' for ipc in IPCS)} |"]
     lines += ["|---|" + "---|" * len(IPCS)]
@@ -113,7 +111,7 @@ def recipe(found: dict[str, Any]) -> dict[str, str]:
     """What flat options mean, line by line."""
     averaged = found["model.ema_decay"]
     return {
-        "labels": "hard" if "model.network" in found else "soft, of the teacher",
+        "labels": "hard" if _hard(found) else "soft, of the teacher",
         "student": found.get("model.network", "the data set's"),
         "teacher": _teacher(found),
         "loss": _loss(found),
@@ -129,24 +127,32 @@ def recipe(found: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def experiment(name: str, data: str, ipc: int) -> dict[str, Any]:
-    """Flat options of a protocol over a data set's config."""
-    words = ["fit", f"--config={data}.yaml", f"--config=protocols/{name}.yaml", f"--data.ipc={ipc}"]
-    return options_of(resolve_protocol(resolve_configs(words)))
+def experiment(name: str, data: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Flat options of a protocol over a data set's config and under others, without what the parser adds."""
+    files = [packaged_configs() / f"{data}.yaml", packaged_configs() / "protocols" / f"{name}.yaml"]
+    own, over = map(compose, files)
+    found = flatten(overlay(own, over)) | dict(given)
+    settled = settle(read_protocol(over, files[1]), flatten(over), find_facts(found))
+    settled.check(given)
+    return found | settled.given | dict(given)
 
 
 def _amount(protocol: Protocol, data: str, ipc: int) -> str | None:
     """Passes and batch size; none where the peer's code has none."""
-    own = flatten(yaml.safe_load((packaged_configs() / f"{data}.yaml").read_text()))
+    own = flatten(compose(packaged_configs() / f"{data}.yaml"))
     if not protocol.covers(find_facts({**own, "data.ipc": ipc})):
         return None
-    found = experiment(protocol.name, data, ipc)
+    found = experiment(protocol.name, data, {"data.ipc": ipc})
     size = found["data.batch_size"] * found["trainer.accumulate_grad_batches"]
     return f"{found['data.passes']:,} x {min(size, ipc * found['data.num_classes']):,}"
 
 
+def _hard(found: dict[str, Any]) -> bool:
+    return str(found["model.class_path"]).endswith("ClassifierModule")
+
+
 def _teacher(found: dict[str, Any]) -> str:
-    if "model.network" in found:
+    if _hard(found):
         return "none"
     members = found.get("model.teacher.teachers")
     if members is None:
@@ -155,7 +161,7 @@ def _teacher(found: dict[str, Any]) -> str:
 
 
 def _loss(found: dict[str, Any]) -> str:
-    if "model.network" in found:
+    if _hard(found):
         return "cross entropy, weighted by the share of each image where mixed"
     name = {"kl": "KL divergence", "soft_cross_entropy": "soft cross entropy", "mse": "MSE of logits"}
     text = name[found["model.loss"]]

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # malloc.h of glibc
 _PAD = 64 * 2**20  # bytes that the heap grows by at least
+KEEPING = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: -1, M_TOP_PAD: _PAD}
+DEFAULTS = {M_MMAP_MAX: 2**16, M_TRIM_THRESHOLD: 2**17, M_TOP_PAD: 0}
 
 
 def keep_freed_memory() -> bool:
@@ -19,8 +23,22 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether the C library is one that can.
     """
+    return _tell(KEEPING)
+
+
+@contextmanager
+def freed_memory_kept() -> Iterator[None]:
+    """As `keep_freed_memory`, until the block ends; glibc forgets only its own search for a threshold."""
+    kept = keep_freed_memory()
+    try:
+        yield
+    finally:
+        if kept:
+            _tell(DEFAULTS)
+
+
+def _tell(settings: dict[int, int]) -> bool:
     if platform.libc_ver()[0] != "glibc":
         return False
-    settings = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: -1, M_TOP_PAD: _PAD}
     malloc = ctypes.CDLL(None)
     return all(malloc.mallopt(name, value) == 1 for name, value in settings.items())

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 
-from semdd_lightning.cli.configs import packaged_configs, read_config, resolve_configs
-from semdd_lightning.cli.options import options_of
-from semdd_lightning.cli.protocols import read_protocol, resolve_protocol
+from scripts.write_protocols_page import experiment
+from semdd_lightning.cli.configs import compose, overlay, packaged_configs, read_config
+from semdd_lightning.cli.options import flatten
+from semdd_lightning.cli.protocols import read_protocol
 from semdd_lightning.data import Augmentation
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.models import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD
@@ -25,10 +25,8 @@ CLASSES = {"cifar10": 10, "cifar100": 100, "tinyimagenet": 200, "imagewoof": 10,
 
 
 def options(protocol: str, data: str = "imagewoof", **given: object) -> dict[str, Any]:
-    """Flat options of an experiment; given ones with `__` for a dot."""
-    words = ["fit", f"--config={data}.yaml", f"--config=protocols/{protocol}.yaml"]
-    words += [f"--{name.replace('__', '.')}={value}" for name, value in given.items()]
-    return options_of(resolve_protocol(resolve_configs(words)))
+    """Flat options of an experiment, without what the parser would add; given ones with `__` for a dot."""
+    return experiment(protocol, data, {name.replace("__", "."): value for name, value in given.items()})
 
 
 def augmentation(found: dict[str, Any]) -> Augmentation:
@@ -75,23 +73,13 @@ def every_option_of(recipe: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_protocol_leaves_nothing_of_another_configs_recipe(name: str, tmp_path: Path) -> None:
+def test_a_protocol_leaves_nothing_of_another_configs_recipe(name: str) -> None:
     """Nothing is left to the data set's config, whichever that is, or to a default."""
-    other = tmp_path / "other.yaml"
-    other.write_text(yaml.safe_dump(every_option_of(options(name))))
-    found = options_of(
-        resolve_protocol(
-            resolve_configs(
-                ["fit", "--config=imagewoof.yaml", f"--config={other}", f"--config=protocols/{name}.yaml"]
-            )
-        )
-    )
+    over = compose(packaged_configs() / "protocols" / f"{name}.yaml")
+    found = flatten(overlay(every_option_of(options(name)), over))
     left = ["data.augmentation.horizontal_flip"] if name == "hard" else []  # which is the data set's own
-    assert [option for option, value in found.items() if value == LEFT] == left
-    assert (found["protocol.name"], found["model.optimizer.lr"]) == (
-        name,
-        options(name)["model.optimizer.lr"],
-    )
+    ruled = read_protocol(over, Path(name)).needs
+    assert [option for option, value in found.items() if value == LEFT and option not in ruled] == left
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -384,15 +372,4 @@ def test_hard_is_minimaxs_recipe_on_the_data_sets_student(data: str) -> None:
     own = {"data.passes", "model.network"}
     differing = {name for name in found | peer if found.get(name) != peer.get(name)}
     assert {name for name in differing if not name.startswith(("protocol.", "trainer.callbacks"))} == own
-    student = read_config(packaged_configs() / f"{data}.yaml")["model"]["init_args"]["student"]
-    assert (found["model.network"], found["data.passes"]) == (student, 100)
-
-
-def test_hard_takes_another_student_behind_it_or_before() -> None:
-    assert options("hard", "cifar10", model__network="conv4")["model.network"] == "conv4"
-    spelled = options("hard", "quickstart", model__network="conv4")
-    assert [name for name in spelled if name.startswith("model.network")] == ["model.network"]
-    for config in (["--config", "protocols/hard.yaml"], ["--config=protocols/hard.yaml"]):
-        words = ["fit", "--config=cifar10.yaml", "--model.student=conv4", *config]
-        assert options_of(resolve_protocol(resolve_configs(words)))["model.network"] == "conv4"
-    assert options("minimax", "cifar10")["model.network"] == "resnetap10", "which names its own"
+    assert found["data.passes"] == 100

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semdd_lightning.cli.pool_options import add_pool_options, pool_of, pool_words
+from semdd_lightning.cli.pool_options import add_pool_options, pool_argv, pool_of
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.export import check_output_file
 from semdd_lightning.names import command
@@ -33,9 +33,9 @@ folders are. Real images (--reference) tell a weak CLIP's habits from the pool's
 """
 
 
-def run(command: str, words: list[str]) -> int:
+def run(command: str, argv: list[str]) -> int:
     """Audit one pool; exit status 0 if it can be trained on, 3 if it is refused."""
-    options = _parser().parse_args(words)
+    options = _parser().parse_args(argv)
     if options.json is not None:
         check_output_file(options.json)
     if not 0 <= options.most_suspects <= 1:
@@ -151,7 +151,7 @@ def _teacher(
 
 
 def _next(options: argparse.Namespace, ipc: int, *, refused: bool) -> list[str]:
-    pool = [options.pool, *pool_words(options)]
+    pool = [options.pool, *pool_argv(options)]
     if options.dataset is not None:
         pool += ["--classes", options.dataset]
     prior = [word for one in options.prior for word in ("--prior", one)]

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semdd_lightning.cli.choices_help import ParserWithChoices
-from semdd_lightning.cli.configs import find_config, read_data_arguments
+from semdd_lightning.cli.configs import find_config, read_data_arguments, with_bases
 from semdd_lightning.cli.made_with import image_folders, made_otherwise
-from semdd_lightning.cli.options import options_of
+from semdd_lightning.cli.options import flatten
 from semdd_lightning.cli.ownership import Claim, claim_apart, is_unfinished
 from semdd_lightning.cli.run_directory import config_digests, read_versions, write_versions
 from semdd_lightning.errors import ConfigError
 
 if TYPE_CHECKING:  # torch, which the help can be printed without
-    from semdd_lightning.cli.run_record import RunResult
+    from semdd_lightning.cli.run_result import RunResult
 
 logger = logging.getLogger(__name__)
 
@@ -46,9 +46,9 @@ SET_HERE = {  # option of a run -> what compare has in its place
 }
 
 
-def run(command: str, words: list[str]) -> int:
+def run(command: str, argv: list[str]) -> int:
     """Run every cell, then print and write the table."""
-    options, overrides = _parser().parse_known_args(words)
+    options, overrides = _parser().parse_known_args(argv)
     seeds = list(dict.fromkeys(options.seeds))
     configs = [find_config(name) for name in options.config]
     for config in configs:
@@ -56,15 +56,15 @@ def run(command: str, words: list[str]) -> int:
     _check_overrides(overrides)
     samplers = _distinct(options.samplers)
     _check_seeds(seeds)
-    settings = options_of([*(f"--config={path}" for path in configs), *overrides])
+    settings = _settings(_cell_argv(configs, samplers[0], seeds[0], Path("cell"), overrides))
     _check_labels(settings)
-    words = [command, *words]
-    with _claim(options.out, configs, words, settings) as claim:
-        if _holds_the_same(claim.directory, configs, words):
+    argv = [command, *argv]
+    with _claim(options.out, configs, argv, settings) as claim:
+        if _holds_the_same(claim.directory, configs, argv):
             logger.info("Going on with the comparison in %s", claim.directory)
         else:
             claim.clear()
-            write_versions(claim.directory, words, configs)
+            write_versions(claim.directory, argv, with_bases(configs))
         cells = []
         for seed in seeds:  # seed by seed, so that an interrupted comparison is still paired
             for sampler in samplers:
@@ -127,9 +127,16 @@ def _check_overrides(overrides: list[str]) -> None:
                 raise ConfigError(msg)
 
 
+def _settings(argv: list[str]) -> dict[str, Any]:
+    """All settings of a run, nested; whatever is wrong with them is refused before the first."""
+    from semdd_lightning.cli.experiment import parsed_experiment
+
+    return parsed_experiment(argv).as_dict()
+
+
 def _check_labels(settings: dict[str, Any]) -> None:
     """Stored labels are those of one selection; every sampler makes its own."""
-    teacher = settings.get("model.teacher.class_path", settings.get("model.teacher"))
+    teacher = flatten(settings).get("model.teacher.class_path")
     if str(teacher).rpartition(".")[2] == "StoredLabels":
         msg = (
             "Expected a teacher that can label what each sampler chooses, found StoredLabels, which hold the "
@@ -139,26 +146,26 @@ def _check_labels(settings: dict[str, Any]) -> None:
         raise ConfigError(msg)
 
 
-def _claim(wanted: Path | None, configs: list[Path], words: list[str], settings: dict[str, Any]) -> Claim:
+def _claim(wanted: Path | None, configs: list[Path], argv: list[str], settings: dict[str, Any]) -> Claim:
     """A new directory, or that of the same comparison, interrupted or finished."""
     wanted = None if wanted is None else wanted.expanduser().absolute()
-    again = wanted is not None and _holds_the_same(wanted, configs, words)
+    again = wanted is not None and _holds_the_same(wanted, configs, argv)
     name = f"{configs[0].stem}-compare"
     return claim_apart(wanted, Path("runs").absolute(), name, image_folders(settings), again=again)
 
 
-def _holds_the_same(directory: Path, configs: list[Path], words: list[str]) -> bool:
+def _holds_the_same(directory: Path, configs: list[Path], argv: list[str]) -> bool:
     """Whether a directory is that of the same command with the same configs, wherever it was to write."""
     versions = read_versions(directory)
     return (
         versions is not None
-        and _without_out(list(versions.command[1:])) == _without_out(words)
-        and versions.configs == config_digests(configs)
+        and _without_out(list(versions.command[1:])) == _without_out(argv)
+        and versions.configs == config_digests(with_bases(configs))
     )
 
 
-def _without_out(words: list[str]) -> list[str]:
-    kept = [word for word in words if not word.startswith("--out=")]
+def _without_out(argv: list[str]) -> list[str]:
+    kept = [word for word in argv if not word.startswith("--out=")]
     if "--out" in kept:
         place = kept.index("--out")
         del kept[place : place + 2]
@@ -167,18 +174,19 @@ def _without_out(words: list[str]) -> list[str]:
 
 def _cell(configs: list[Path], sampler: str, seed: int, directory: Path, overrides: list[str]) -> Any:  # noqa: ANN401 - a Cell; importing it here would import torch for --help
     """One run of the comparison: read if it is finished, else run."""
-    from semdd_lightning.cli.run_record import read_result
+    from semdd_lightning.cli.run_result import read_result
     from semdd_lightning.evaluation import Cell
 
     cell_directory = directory / f"{_NO_FILE_NAME.sub('_', sampler)}-seed{seed}"
+    argv = _cell_argv(configs, sampler, seed, cell_directory, overrides)
     result = read_result(cell_directory)
     if result is None or "test_top1" not in result.metrics:
         if not is_unfinished(cell_directory):  # else its training goes on
             _set_aside(cell_directory, "unfinished")
-        result = _run_cell(configs, sampler, seed, cell_directory, overrides)
+        result = _run_cell(argv)
     elif (change := made_otherwise(cell_directory, result)) is not None:
         _set_aside(cell_directory, "older", f": {change}")
-        result = _run_cell(configs, sampler, seed, cell_directory, overrides)
+        result = _run_cell(argv)
     metrics, labels = result.metrics, (result.labels or {}).get("kind")
     return Cell(
         sampler,
@@ -203,17 +211,20 @@ def _set_aside(directory: Path, what: str, why: str = "") -> None:
     logger.warning("An %s run is kept as %s and run anew%s.", what, directory.with_name(aside), why)
 
 
-def _run_cell(
+def _cell_argv(
     configs: list[Path], sampler: str, seed: int, directory: Path, overrides: list[str]
-) -> RunResult:
+) -> list[str]:
+    """The command line of one run."""
+    argv = ["fit", *(f"--config={path}" for path in configs), "--trainer.enable_progress_bar=false"]
+    argv += [*overrides, f"--seed_everything={seed}", f"--data.init_args.selection_seed={seed}"]
+    argv += [f"--run.directory={directory}", "--trainer.devices=1"]
+    return argv if _spelled_out(configs, sampler) else [*argv, f"--data.init_args.sampler={sampler}"]
+
+
+def _run_cell(argv: list[str]) -> RunResult:
     from semdd_lightning.cli.experiment import run_experiment
 
-    words = ["fit", *(f"--config={path}" for path in configs), "--trainer.enable_progress_bar=false"]
-    words += [*overrides, f"--seed_everything={seed}", f"--data.init_args.selection_seed={seed}"]
-    words += [f"--run.directory={directory}", "--trainer.devices=1"]
-    if not _spelled_out(configs, sampler):
-        words.append(f"--data.init_args.sampler={sampler}")
-    result = run_experiment(words)
+    result = run_experiment(argv)
     if "test_top1" not in result.metrics:
         found = "; ".join(result.cut_short) or "none"
         msg = f"Expected a test to compare by, found {found}; give data.test an image set, and test it."
@@ -239,7 +250,7 @@ def _write_cells(directory: Path, cells: list[Any]) -> None:
 
 
 def _print(cells: list[Any], baseline: str, directory: Path) -> None:
-    from semdd_lightning.cli.run_record import read_result
+    from semdd_lightning.cli.run_result import read_result
     from semdd_lightning.evaluation import comparison_table
     from semdd_lightning.export import write_csv, write_json
     from semdd_lightning.report import print_comparison

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+import argparse
+from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from semdd_lightning.errors import ConfigError
+
+BASE = "base"  # the key of a config that names those it goes over
 
 
 def packaged_configs() -> Path:
@@ -35,7 +38,10 @@ def find_config(name: str) -> Path:
     raise ConfigError(msg)
 
 
-class _Once(yaml.SafeLoader):
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the fast one is not built everywhere
+
+
+class _Once(_Loader):  # type: ignore[misc] # chosen at run time
     """Refuses a name that stands twice in one mapping, of which YAML would drop the first."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -44,11 +50,12 @@ class _Once(yaml.SafeLoader):
             if name in names[:place]:
                 problem = f"{name!r} twice"
                 raise yaml.constructor.ConstructorError(None, None, problem, node.value[place][0].start_mark)
-        return super().construct_mapping(node, deep)
+        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep)
+        return mapping
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The content of a config file; an empty one says nothing.
+    """The content of a config file alone, without what it goes over; an empty one says nothing.
 
     Raises:
         ConfigError: if it cannot be read, or is no mapping in YAML.
@@ -66,13 +73,82 @@ def read_config(path: Path) -> dict[str, Any]:
     return {str(key): value for key, value in content.items()}
 
 
-def read_data_arguments(path: Path) -> dict[str, Any]:
-    """What a config gives as ``data.init_args``; empty if it gives nothing.
+def bases_of(path: Path) -> list[Path]:
+    """The configs that one names as its ``base``: they come first, in their order, and it goes over them.
+
+    A name means a file beside the config, else what ``--config`` would mean by it.
 
     Raises:
-        ConfigError: as `read_config`, or if that is no mapping.
+        ConfigError: if the config is its own base, one of them is not there, or they are no names.
     """
-    arguments: Any = read_config(path)
+    return _bases_of(path, ())
+
+
+def _bases_of(path: Path, over: tuple[Path, ...]) -> list[Path]:
+    given = read_config(path).get(BASE) or []
+    names = [given] if isinstance(given, str) else given
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        msg = f"Expected {BASE} of {path} to be a list of configs, found {given!r}; correct the file."
+        raise ConfigError(msg)
+    beside = [path.parent / name for name in names]
+    found = [
+        near.absolute() if near.is_file() else find_config(name)
+        for near, name in zip(beside, names, strict=True)
+    ]
+    for base in found:
+        if base in (path, *over):
+            msg = f"Expected configs that end in one without {BASE}, found that {base} is its own; remove it."
+            raise ConfigError(msg)
+        _bases_of(base, (path, *over))
+    return found
+
+
+def with_bases(paths: Iterable[Path]) -> list[Path]:
+    """Every file that configs are made of, in the order of their merging."""
+    return [file for path in paths for file in (*with_bases(bases_of(path)), path)]
+
+
+def compose(path: Path) -> dict[str, Any]:
+    """The content of a config over that of its bases.
+
+    Raises:
+        ConfigError: as `read_config` and `bases_of`.
+    """
+    content = read_config(path)
+    composed: dict[str, Any] = {}
+    for base in bases_of(path):
+        composed = overlay(composed, compose(base))
+    content.pop(BASE, None)
+    return overlay(composed, content)
+
+
+def overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Nested options over others; a new class forgets the arguments of the one before.
+
+    Example:
+        >>> overlay({"class_path": "A", "init_args": {"x": 1}, "y": {"z": 2}}, {"y": {"w": 3}})
+        {'class_path': 'A', 'init_args': {'x': 1}, 'y': {'z': 2, 'w': 3}}
+        >>> overlay({"class_path": "A", "init_args": {"x": 1}}, {"class_path": "B"})
+        {'class_path': 'B'}
+    """
+    classes = [str(options.get("class_path")).rpartition(".")[2] for options in (below, above)]
+    if "class_path" in above and classes[0] != classes[1]:
+        below = {name: value for name, value in below.items() if name != "init_args"}
+    both = {
+        name: overlay(below[name], value)
+        for name, value in above.items()
+        if isinstance(value, dict) and isinstance(below.get(name), dict)
+    }
+    return {**below, **above, **both}
+
+
+def read_data_arguments(path: Path) -> dict[str, Any]:
+    """What a config, over its bases, gives as ``data.init_args``; empty if it gives nothing.
+
+    Raises:
+        ConfigError: as `compose`, or if that is no mapping.
+    """
+    arguments: Any = compose(path)
     for key in ("data", "init_args"):
         arguments = arguments.get(key) or {}
         if not isinstance(arguments, dict):
@@ -84,50 +160,17 @@ def read_data_arguments(path: Path) -> dict[str, Any]:
     return dict(arguments)
 
 
-def resolve_configs(words: Sequence[str]) -> list[str]:
-    """Command-line words with every ``--config NAME`` replaced by the path of its file."""
-    resolved: list[str] = []
-    expecting = False
-    for word in words:
-        if expecting:
-            resolved.append(str(find_config(word)))
-            expecting = False
-        elif word.startswith("--config="):
-            resolved.append(f"--config={find_config(word.removeprefix('--config='))}")
-        else:
-            resolved.append(word)
-            expecting = word in ("--config", "-c")
-    return resolved
-
-
-def named_configs(words: Sequence[str]) -> list[str]:
-    """What the words name as ``--config``, in their order.
+def split_configs(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What a command line names as ``--config``, and what it gives beside them.
 
     Example:
-        >>> named_configs(["fit", "--config", "quickstart.yaml", "--data.ipc", "2", "--config=mine.yaml"])
-        ['quickstart.yaml', 'mine.yaml']
+        >>> split_configs(["-c", "quickstart.yaml", "--data.ipc", "2", "--config=mine.yaml"])
+        (['quickstart.yaml', 'mine.yaml'], ['--data.ipc', '2'])
     """
-    follows = [False, *(word in ("--config", "-c") for word in words)]
-    return [
-        word.removeprefix("--config=")
-        for word, is_value in zip(words, follows, strict=False)
-        if is_value or word.startswith("--config=")
-    ]
-
-
-def without_configs(words: Sequence[str]) -> list[str]:
-    """The words that are no ``--config NAME``: what a command line changes of its configs.
-
-    Example:
-        >>> without_configs(["--config", "quickstart.yaml", "--data.ipc", "2", "--config=mine.yaml"])
-        ['--data.ipc', '2']
-    """
-    named = [word in ("--config", "-c") for word in words]
-    return [
-        word
-        for word, is_option, follows_option in zip(words, named, [False, *named], strict=False)
-        if not (is_option or follows_option or word.startswith("--config="))
-    ]
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("-c", "--config", action="append", default=[])
+    known, rest = parser.parse_known_args(argv)
+    return known.config, rest
 
 
 def config_name(path: Path) -> str:

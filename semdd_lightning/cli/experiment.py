@@ -1,27 +1,27 @@
-"""``semdd fit | validate | test | predict``: one experiment from command-line words to its table."""
+"""``semdd fit | validate | test | predict``: one experiment from its command line to its table."""
 
 from __future__ import annotations
 
 import torch
+from jsonargparse import Namespace
 
-from semdd_lightning.cli.configs import resolve_configs
 from semdd_lightning.cli.lightning_messages import quiet_lightning
-from semdd_lightning.cli.run_record import RunResult
+from semdd_lightning.cli.run_result import RunResult
 from semdd_lightning.cli.semdd_cli import SemddCLI
 from semdd_lightning.cli.together import is_of_a_dead_rank
 from semdd_lightning.errors import ConfigError, RunError
 
 
-def run(command: str, words: list[str]) -> int:
+def run(command: str, argv: list[str]) -> int:
     """Run one of the four commands and print its table."""
-    experiment = run_experiment([command, *words])
+    experiment = run_experiment([command, *argv])
     experiment.print_table()
     leave_process_group()
     return 0
 
 
-def run_experiment(words: list[str]) -> RunResult:
-    """One experiment from command-line words: what ``fit`` does, and ``compare`` once a cell.
+def run_experiment(argv: list[str]) -> RunResult:
+    """One experiment from its command line: what ``fit`` does, and ``compare`` once a cell.
 
     Raises:
         ConfigError: if the config does not describe the student of the checkpoint, or asks Lightning for
@@ -29,7 +29,7 @@ def run_experiment(words: list[str]) -> RunResult:
     """
     try:
         with quiet_lightning():
-            cli = SemddCLI(resolve_configs(words))
+            cli = SemddCLI(argv)
     except RuntimeError as error:
         if is_of_a_dead_rank(error):
             msg = (
@@ -45,6 +45,33 @@ def run_experiment(words: list[str]) -> RunResult:
         )
         raise ConfigError(msg) from error
     return cli.record.result
+
+
+class _ParserAlone(SemddCLI):
+    """Parses, and neither builds nor runs anything."""
+
+    def _set_seed(self) -> None:
+        """No seed, for nothing is drawn."""
+
+    def before_instantiate_classes(self) -> None:
+        """No directory."""
+
+    def instantiate_classes(self) -> None:
+        """No parts, which would have to be run."""
+        self.parsed: Namespace = self.config[self.subcommand]
+        self.subcommand = None
+
+
+def parsed_experiment(argv: list[str]) -> Namespace:
+    """All settings of an experiment, as the parser has them.
+
+    Args:
+        argv: the command and its options.
+
+    Raises:
+        ConfigError: if one is refused.
+    """
+    return _ParserAlone(argv).parsed
 
 
 def leave_process_group() -> None:

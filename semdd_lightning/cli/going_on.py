@@ -29,7 +29,7 @@ def keep_newest(directory: Path) -> Path | None:
 
 
 def command_of(directory: Path) -> list[str]:
-    """The words after ``semdd`` that began what a directory holds; none that can be read are none."""
+    """The command line after ``semdd`` that began what a directory holds; empty if that cannot be read."""
     try:
         content = json.loads((directory / "versions.json").read_text(encoding="utf-8"))
         return [str(word) for word in content["command"][1:]]
@@ -46,7 +46,7 @@ def enter_working_directory(directory: Path) -> None:
         return
 
 
-def resume_words(directory: Path) -> list[str]:
+def resume_argv(directory: Path) -> list[str]:
     """The command that goes on with an unfinished run.
 
     Args:

@@ -78,22 +78,22 @@ def print_store(options: RelabelOptions, store: LabelStore, data: PoolDataModule
     print_label_table(
         "semdd relabel",
         rows,
-        next_commands=[command("semdd", "fit", *_without_teacher(options.words), *teacher)],
+        next_commands=[command("semdd", "fit", *_without_teacher(options.argv), *teacher)],
     )
 
 
-def _without_teacher(words: list[str]) -> list[str]:
+def _without_teacher(argv: list[str]) -> list[str]:
     """Options but for those of the teacher, which stored labels replace.
 
     Example:
         >>> _without_teacher(["--data.ipc", "1", "--model.teacher", "ClipTeacher", "--model.teacher.x=1"])
         ['--data.ipc', '1']
     """
-    named = [word.partition("=")[0].replace(".init_args", "") + "." for word in words]
+    named = [word.partition("=")[0].replace(".init_args", "") + "." for word in argv]
     of_teacher = [name.startswith("--model.teacher.") for name in named]
-    values = [False, *(given and "=" not in word for given, word in zip(of_teacher, words, strict=True))]
+    values = [False, *(given and "=" not in word for given, word in zip(of_teacher, argv, strict=True))]
     return [
-        word for word, given, value in zip(words, of_teacher, values, strict=False) if not (given or value)
+        word for word, given, value in zip(argv, of_teacher, values, strict=False) if not (given or value)
     ]
 
 

@@ -18,10 +18,15 @@ def quiet_lightning() -> Iterator[None]:
     Raises:
         ConfigError: if Lightning is asked for what it cannot give here.
     """
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
     try:
         yield
     except MisconfigurationException as error:
         msg = f"Expected a config that Lightning can run here, found: {error}"
         raise ConfigError(msg) from error
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -11,7 +11,7 @@ from semdd_lightning.cli.run_directory import environment
 from semdd_lightning.errors import RunError, SemddError
 
 if TYPE_CHECKING:  # torch, which the help can be printed without
-    from semdd_lightning.cli.run_record import RunResult
+    from semdd_lightning.cli.run_result import RunResult
 
 KNOWN_OTHERWISE = (
     "data.init_args.pool.init_args.path",  # by the bytes of its images

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import signal
 import sys
-import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
-from typing import TextIO
 
 from semdd_lightning import __version__
 from semdd_lightning.atomic import disk_error, is_of_disk
+from semdd_lightning.cli.messages import shown_messages
 from semdd_lightning.cli.stopping import current, stoppable
 from semdd_lightning.errors import AuditError, ConfigError, DiskError, SemddError
 from semdd_lightning.names import shown_message
@@ -63,32 +62,27 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        args: words after ``semdd``; none takes them from the command line.
+        args: what stands after ``semdd``; by default, that of the process.
 
     Returns:
         The exit status: 0, 1 for a check that failed, 2 for bad input, 3 for a pool whose classes are not
         those of its images, 130 after Ctrl-C, 143 after SIGTERM, 141 where nobody reads the output any more.
     """
-    words = list(sys.argv[1:] if args is None else args)
-    if args is None:  # a process of our own, whose warnings are for a user and not for a test
-        warnings.showwarning = _show_warning
-    if not words or words[0] in ("-h", "--help", "help"):
+    argv = list(sys.argv[1:] if args is None else args)
+    if not argv or argv[0] in ("-h", "--help", "help"):
         width = max(map(len, COMMANDS))
         lines = "\n".join(f"  {name:<{width}}  {what}" for name, (_, what) in COMMANDS.items())
         print(HELP.format(commands=lines), end="")
         return 0
-    if words[0] == "--version":
+    if argv[0] == "--version":
         print(f"semdd-lightning {__version__}")
         return 0
-    command = words[0]
+    command = argv[0]
     if command not in COMMANDS:
         return _refuse(f"Expected one of {', '.join(COMMANDS)}, found {command!r}; see `semdd --help`.")
-    _set_up_messages()
-    if "" not in sys.path:
-        sys.path.append("")  # classes of one's own in the working directory; what is installed comes first
-    with stoppable() as stopping:
+    with shown_messages(warnings_too=args is None), classes_from_here(), stoppable() as stopping:
         try:
-            return _run(command, words[1:])
+            return _run(command, argv[1:])
         except BaseException as error:  # libraries make others of a signal, as where it ended a worker
             if isinstance(error, KeyboardInterrupt):
                 stopping.received = stopping.received or signal.SIGINT
@@ -98,9 +92,22 @@ def main(args: Sequence[str] | None = None) -> int:
         return stopping.status
 
 
-def _run(command: str, words: list[str]) -> int:
+@contextmanager
+def classes_from_here() -> Iterator[None]:
+    """Let a config name classes of one's own in the working directory; what is installed comes first."""
+    new = "" not in sys.path
+    if new:
+        sys.path.append("")
     try:
-        status: int = import_module(f"semdd_lightning.cli.{COMMANDS[command][0]}").run(command, words)
+        yield
+    finally:
+        if new and "" in sys.path:
+            sys.path.remove("")
+
+
+def _run(command: str, argv: list[str]) -> int:
+    try:
+        status: int = import_module(f"semdd_lightning.cli.{COMMANDS[command][0]}").run(command, argv)
         sys.stdout.flush()  # what cannot be written shall be said here, not by a dying interpreter
     except BrokenPipeError:  # whoever read this has read enough
         _drop_output()
@@ -142,69 +149,3 @@ def _drop_output() -> None:
 def _refuse(message: str) -> int:
     print(shown_message(message), file=sys.stderr)
     return BAD_INPUT
-
-
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    """What a warning says, without the file and line of a library, which say nothing to a user."""
-    if _is_new(str(message)):
-        print(shown_message(f"Warning: {message}"), file=sys.stderr if file is None else file)
-
-
-_said: set[str] = set()
-
-
-def _is_new(message: str) -> bool:
-    """Whether this command has not said it yet: a pool is looked at several times before it is used."""
-    new = message not in _said
-    _said.add(message)
-    return new
-
-
-class _Messages(logging.StreamHandler[TextIO]):
-    """Writes each message once, to what is standard error now and not when the handler was made."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the message is new."""
-        return _is_new(record.getMessage())
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The message, harmless whatever names are in it."""
-        return shown_message(record.getMessage())
-
-    @property
-    def stream(self) -> TextIO:
-        return sys.stderr
-
-    @stream.setter
-    def stream(self, _: TextIO) -> None:
-        """Kept out: the base class remembers its first stream here."""
-
-
-def _set_up_messages() -> None:
-    """Our own messages to stderr, without warnings that a user can do nothing about."""
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # else stack traces where a process of many ends
-    ours = logging.getLogger("semdd_lightning")
-    if not any(isinstance(handler, _Messages) for handler in ours.handlers):
-        ours.addHandler(_Messages())
-        ours.setLevel(logging.INFO)
-        ours.propagate = False
-    _said.clear()
-    for message in (
-        ".*LightningCLI's args parameter.*",  # ours are the command line's, with configs resolved
-        ".*(Checkpoint|Experiment logs) directory .* exists and is not empty.*",  # the run's own
-        ".*does not have many workers.*",  # images in memory need none
-        ".*smaller than the logging interval.*",  # losses are logged once an epoch
-        ".*Total length of `list` across ranks is zero.*",  # there need not be a validation split
-        ".*The dirpath has changed from.*",  # every run has its own, a resumed one too
-        ".*Couldn't infer the batch indices.*",  # predictions carry their rows
-        ".*`tensorboardX` has been removed.*",
-        ".*LeafSpec.*",
-    ):
-        warnings.filterwarnings("ignore", message=message)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from semdd_lightning.cli.pool_options import add_pool_options, pool_of, pool_words, reader_settings
+from semdd_lightning.cli.pool_options import add_pool_options, pool_argv, pool_of, reader_settings
 from semdd_lightning.export import check_output_file
 from semdd_lightning.names import command
 from semdd_lightning.pools.hub import hub_name
@@ -26,9 +26,9 @@ layouts, recognised by the names of folders and files:
 """
 
 
-def run(command: str, words: list[str]) -> int:
+def run(command: str, argv: list[str]) -> int:
     """Inspect one pool; exit status 0 if it can be read."""
-    options = _parser().parse_args(words)
+    options = _parser().parse_args(argv)
     if options.json is not None:
         check_output_file(options.json)
     found = inspect_pool(pool_of(options.path, options.classes, options))
@@ -71,7 +71,7 @@ def _layout_lines() -> str:
 
 
 def _next_commands(found: PoolInspection, options: argparse.Namespace) -> list[str]:
-    pool = [hub_name(options.path) or options.path, *pool_words(options)]
+    pool = [hub_name(options.path) or options.path, *pool_argv(options)]
     classes = [] if options.classes is None else ["--classes", options.classes]
     data_set = _data_set(found) if options.classes is None else options.classes
     ipc = max(1, min(_SUGGESTED_IPC, min(found.images_per_class) // 2))

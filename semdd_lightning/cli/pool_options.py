@@ -59,9 +59,9 @@ def reader_settings(options: argparse.Namespace) -> dict[str, Any]:
     return settings
 
 
-def pool_words(options: argparse.Namespace) -> list[str]:
+def pool_argv(options: argparse.Namespace) -> list[str]:
     """The options as they were given, for a command that reads the same pool."""
-    words = [] if options.layout == AUTO else ["--layout", options.layout]
+    argv = [] if options.layout == AUTO else ["--layout", options.layout]
     for option, value in (("--split", options.split), ("--label-column", options.label_column)):
-        words += [] if value is None else [option, value]
-    return words + [word for setting in options.reader for word in ("--reader", setting)]
+        argv += [] if value is None else [option, value]
+    return argv + [word for setting in options.reader for word in ("--reader", setting)]

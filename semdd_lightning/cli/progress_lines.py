@@ -1,4 +1,4 @@
-"""The progress of a long training where no bar can be shown: a line now and then."""
+"""The progress of a training: a bar on a terminal, else a line now and then."""
 
 from __future__ import annotations
 
@@ -8,12 +8,25 @@ from datetime import timedelta
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import RichProgressBar
 
 from semdd_lightning.training.training_done import steps_done, training_done
 
 logger = logging.getLogger(__name__)
 
 SECONDS = 30.0
+
+
+class ProgressBar(RichProgressBar):
+    """Rich progress without the logger's version number, which says nothing here."""
+
+    def get_metrics(
+        self, trainer: Trainer, pl_module: LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        """What stands behind the bar."""
+        metrics = super().get_metrics(trainer, pl_module)
+        metrics.pop("v_num", None)
+        return metrics
 
 
 class ProgressLines(Callback):

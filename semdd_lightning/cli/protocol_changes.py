@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.callbacks import (
@@ -16,8 +18,10 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.callbacks.throughput_monitor import ThroughputMonitor
 
-from semdd_lightning.cli.options import same
-from semdd_lightning.cli.protocols import Protocol
+from semdd_lightning.cli.options import flatten, same
+from semdd_lightning.cli.protocols import Protocol, read_protocol
+
+logger = logging.getLogger(__name__)
 
 CALLBACKS = "trainer.callbacks"
 NOT_THE_RECIPE = (
@@ -36,6 +40,20 @@ RECORDERS = (
     ProgressBar,
     ThroughputMonitor,
 )  # callbacks that look on and change nothing
+
+
+def changes_of(saved: Mapping[str, Any], *, trains: bool) -> list[dict[str, Any]]:
+    """As `protocol_changes`, of a saved config; a training that no published number compares with is told so.
+
+    Args:
+        saved: the config, with its protocol.
+        trains: whether it is to be trained.
+    """
+    protocol = read_protocol(saved, Path("config.yaml"))
+    problem = beyond(protocol) if trains else None
+    if problem is not None:
+        logger.warning("%s", problem)
+    return protocol_changes(protocol, flatten(saved))
 
 
 def protocol_changes(protocol: Protocol, used: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -85,7 +103,7 @@ def _records(callback: object) -> bool:
 
 
 def beyond(protocol: Protocol) -> str | None:
-    """That an experiment is none of those that the peer's code covers, in words; none where it is one."""
+    """That the reference implementation covers no such experiment, in words; none where it does."""
     facts = protocol.resolved_for or {}
     if protocol.covers(facts):
         return None
@@ -98,6 +116,6 @@ def beyond(protocol: Protocol) -> str | None:
 
 
 def covered(protocol: Protocol) -> str:
-    """What the peer's code covers, in words."""
+    """What the reference implementation covers, in words."""
     parts = (", ".join(f"{fact} {wanted}" for fact, wanted in part.items()) for part in protocol.made_for)
     return "; or ".join(parts)

@@ -26,7 +26,7 @@ def find_facts(options: Mapping[str, Any]) -> dict[str, Any]:
     file or run directory stands for it. An ensemble has no such name.
 
     Args:
-        options: flat options of configs and words.
+        options: flat options of an experiment.
 
     Raises:
         ConfigError: if a number is no whole number of at least 1.

@@ -1,8 +1,8 @@
 """Evaluation protocols: what of a config depends on ipc, classes, image size, student and teacher.
 
 A protocol is a config that goes over a data set's: ``--config cifar10.yaml --config protocols/rded.yaml``.
-Its section ``protocol`` holds rules. They are resolved here, before anything is parsed, into words right
-behind that config: so later configs and options go over them, and the saved config shows their values.
+Its section ``protocol`` holds rules. What they give stands in that config's place: later configs and options
+go over it, and the saved config shows it. `ExperimentParser` asks here what that is.
 
 The saved config keeps the protocol beside these values. Used again for another ipc, student or mixing, it is
 resolved anew; what was changed by hand stays changed.
@@ -10,16 +10,14 @@ resolved anew; what was changed by hand stays changed.
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from semdd_lightning.cli.configs import read_config
-from semdd_lightning.cli.options import config_places, flatten, options_of, same
-from semdd_lightning.cli.protocol_facts import FACTS, find_facts, matches
+from semdd_lightning.cli.options import flatten, same
+from semdd_lightning.cli.protocol_facts import FACTS, matches
 from semdd_lightning.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -42,11 +40,11 @@ class Rule:
 
 @dataclass(frozen=True)
 class Protocol:
-    """A peer's evaluation protocol.
+    """An evaluation protocol, of a reference implementation.
 
     Args:
         name: what a result says that it was measured by.
-        source: the peer's public code.
+        source: that implementation's public code.
         made_for: what that code covers, any one of these; each as a rule's ``when``. Empty: anything.
         needs: options without a default, which a rule, a later config or an option has to give.
         rules: what depends on ipc, classes, image size, student, teacher and mixing; later rules go over
@@ -82,7 +80,7 @@ class Protocol:
         return dict(self.recipe) if self.resolved_for is None else self.gives(self.resolved_for)
 
     def covers(self, facts: Mapping[str, Any]) -> bool:
-        """Whether the peer's code covers such an experiment, as far as is known.
+        """Whether the reference implementation covers such an experiment, as far as is known.
 
         Example:
             >>> [Protocol("p", made_for=[{"ipc": [1, 10]}]).covers({"ipc": ipc}) for ipc in (10, 20)]
@@ -94,54 +92,71 @@ class Protocol:
         )
 
 
-def resolve_protocol(words: Sequence[str]) -> list[str]:
-    """Command-line words with a protocol's rules resolved into options behind its config.
+@dataclass(frozen=True)
+class Settled:
+    """What becomes of a protocol's config for the facts of one experiment.
 
     Args:
-        words: words whose ``--config`` options name files.
-
-    Raises:
-        ConfigError: if the protocol's section is malformed, a data set's config follows the protocol, or
-            something that the protocol needs is not given.
+        protocol: the protocol, resolved for these facts.
+        given: flat options that go over its config.
+        needed: flat options that nothing of its config gives, and that whatever goes over it has to.
     """
-    places = config_places(words)
-    contents = [read_config(path) for path, _ in places]
-    holders = [number for number, content in enumerate(contents) if content.get("protocol")]
-    if not holders:
-        return list(words)
-    last = holders[-1]
-    path, behind = places[last]
-    protocol = read_protocol(contents[last], path)
-    _check_order(contents[last + 1 :], [path for path, _ in places[last + 1 :]], protocol.name)
-    words = [*words[:behind], *_kept_student(words, behind, flatten(contents[last])), *words[behind:]]
-    facts = find_facts(options_of(words))
-    anew, by_hand = _settle(protocol, flatten(contents[last]), facts)
-    explicit = by_hand | options_of(words[behind:]).keys()
-    _require([*protocol.needs, *protocol.before()], protocol.gives(facts).keys() | explicit, protocol, facts)
-    if anew and protocol.resolved_for is not None:
-        logger.info("%s gives %s for %s, unlike %s", protocol.name, anew, _in_words(facts), path)
-    section = asdict(replace(protocol, resolved_for=facts))
-    resolved = [*anew.items(), *((f"protocol.{key}", value) for key, value in section.items())]
-    settled = [f"--{option}={_as_word(value)}" for option, value in resolved]
-    return [*words[:behind], *settled, *words[behind:]]
+
+    protocol: Protocol
+    given: dict[str, Any]
+    needed: list[str]
+
+    def check(self, stated: Mapping[str, Any]) -> None:
+        """Refuse an experiment without what is needed: it cannot be guessed, nor kept from another ipc.
+
+        Args:
+            stated: flat options of the experiment that somebody gave.
+
+        Raises:
+            ConfigError: naming the option.
+        """
+        for option in self.needed:
+            if option not in stated:
+                msg = (
+                    f"Expected a value of {option} from the protocol {self.protocol.name}, found none for "
+                    f"{_in_words(self.protocol.resolved_for or {})}: its source ({self.protocol.source}) has "
+                    f"no default there; give --{option} behind its --config."
+                )
+                raise ConfigError(msg)
 
 
-def _kept_student(words: Sequence[str], behind: int, content: Mapping[str, Any]) -> list[str]:
-    """The data set's student as the network of a protocol that trains on hard labels and names none.
+def settle(protocol: Protocol, content: Mapping[str, Any], facts: Mapping[str, Any]) -> Settled:
+    """What the protocol gives for these facts unlike its config, and what it leaves to be given.
+
+    A config that was saved holds what the rules gave for other facts, perhaps changed by hand, which stays.
 
     Args:
-        words: words whose ``--config`` options name files.
-        behind: the place behind the words that name the protocol's config.
-        content: flat options of that config.
+        protocol: as the config has it.
+        content: flat options of the config.
+        facts: what is known of the experiment.
+    """
+    before, gives = protocol.before(), protocol.gives(facts)
+    untouched = {name for name in before if name in content and same(name, before[name], content[name])}
+    anew = {
+        name: value
+        for name, value in gives.items()
+        if name not in before or (name in untouched and value != before[name])
+    }
+    by_hand = content.keys() - untouched
+    needed = [name for name in [*protocol.needs, *before] if name not in gives and name not in by_hand]
+    if anew and protocol.resolved_for is not None:
+        logger.info("%s gives %s for %s, unlike its config", protocol.name, anew, _in_words(facts))
+    return Settled(replace(protocol, resolved_for=dict(facts)), anew, needed)
+
+
+def kept_student(content: Mapping[str, Any]) -> bool:
+    """Whether a protocol's config trains on hard labels and names no network: the student stays.
+
+    Args:
+        content: flat options of the config.
     """
     kind = str(content.get("model.class_path")).rpartition(".")[2]
-    if kind != "ClassifierModule" or any(option.startswith("model.network") for option in content):
-        return []
-    before = options_of(words[: behind - (1 if words[behind - 1].startswith("--config=") else 2)])
-    student = {option: value for option, value in before.items() if option.startswith("model.student")}
-    return [
-        f"--{option.replace('student', 'network', 1)}={_as_word(value)}" for option, value in student.items()
-    ]
+    return kind == "ClassifierModule" and not any(option.startswith("model.network") for option in content)
 
 
 def read_protocol(content: Mapping[str, Any], path: Path) -> Protocol:
@@ -170,48 +185,5 @@ def read_protocol(content: Mapping[str, Any], path: Path) -> Protocol:
     return replace(protocol, recipe=flatten({key: content[key] for key in content if key != "protocol"}))
 
 
-def _settle(
-    protocol: Protocol, content: Mapping[str, Any], facts: Mapping[str, Any]
-) -> tuple[dict[str, Any], Set[str]]:
-    """What the protocol gives for these facts unlike its config's flat content, and what is there by hand.
-
-    A config that was saved holds what the rules gave for other facts, perhaps changed by hand.
-    """
-    before = protocol.before()
-    untouched = {name for name in before if name in content and same(name, before[name], content[name])}
-    anew = {
-        name: value
-        for name, value in protocol.gives(facts).items()
-        if name not in before or (name in untouched and value != before[name])
-    }
-    return anew, content.keys() - untouched
-
-
-def _require(needed: Sequence[str], given: Set[str], protocol: Protocol, facts: Mapping[str, Any]) -> None:
-    """What neither the protocol nor someone by hand gives cannot be guessed, nor kept from another ipc."""
-    for option in needed:
-        if option not in given:
-            msg = (
-                f"Expected a value of {option} from the protocol {protocol.name}, found none for "
-                f"{_in_words(facts)}: its source ({protocol.source}) has no default there; give --{option} "
-                "behind its --config."
-            )
-            raise ConfigError(msg)
-
-
 def _in_words(facts: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {facts[name]}" for name in FACTS if name in facts)
-
-
-def _check_order(later: Sequence[Mapping[str, Any]], paths: Sequence[Path], protocol: str) -> None:
-    for content, path in zip(later, paths, strict=True):
-        if "data.class_path" in flatten(content):
-            msg = (
-                f"Expected the data set's config before the protocol {protocol}, found {path.name} behind "
-                "it, which would go over it; give --config for the data set first."
-            )
-            raise ConfigError(msg)
-
-
-def _as_word(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)

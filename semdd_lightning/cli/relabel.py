@@ -25,9 +25,9 @@ several GPUs:   --trainer.devices 4 shares the passes out
 """
 
 
-def run(command: str, words: list[str]) -> int:
+def run(command: str, argv: list[str]) -> int:
     """Store the labels, or say what they would cost."""
-    given, others = _parser().parse_known_args(words)
+    given, others = _parser().parse_known_args(argv)
     if given.out is None and not given.dry_run:
         msg = "Expected --out, found none; give a folder for the labels, or --dry-run for their size alone."
         raise ConfigError(msg)

@@ -16,11 +16,11 @@ class RelabelOptions:
         precision: of a stored logit.
         top_k: logits kept of each label; none keeps all.
         static: one label an image, without augmentation.
-        words: the other options, those of ``semdd fit``.
+        argv: the other options, those of ``semdd fit``.
     """
 
     out: Path | None
     precision: Literal["fp32", "fp16", "int8"]
     top_k: int | None
     static: bool
-    words: list[str]
+    argv: list[str]

@@ -12,14 +12,14 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import LightningCLI
 from torch import Tensor
 
-from semdd_lightning.cli.configs import resolve_configs
 from semdd_lightning.cli.experiment import leave_process_group
 from semdd_lightning.cli.label_tables import label_format, print_costs, print_store
 from semdd_lightning.cli.lightning_messages import quiet_lightning
 from semdd_lightning.cli.ownership import claim_apart
 from semdd_lightning.cli.relabel_options import RelabelOptions
 from semdd_lightning.cli.run_directory import environment
-from semdd_lightning.cli.semdd_cli import SemddCLI, is_first_process
+from semdd_lightning.cli.semdd_cli import SemddCLI
+from semdd_lightning.cli.together import is_first_process
 from semdd_lightning.data import ImageDataModule, PoolDataModule
 from semdd_lightning.errors import ConfigError, LabelError
 from semdd_lightning.training import DistillationModule, StaticLabels, Teacher
@@ -60,7 +60,7 @@ class RelabelCLI(SemddCLI):
 
     def __init__(self, options: RelabelOptions) -> None:
         self.options = options
-        super().__init__(resolve_configs(["fit", *options.words]))
+        super().__init__(["fit", *options.argv])
 
     def before_instantiate_classes(self) -> None:
         """Claim the labels' folder, so that nobody else labels the same."""

@@ -7,7 +7,7 @@ import os
 from importlib import import_module
 from pathlib import Path
 
-from semdd_lightning.cli.going_on import enter_working_directory, resume_words
+from semdd_lightning.cli.going_on import enter_working_directory, resume_argv
 
 _STARTED_IN = "SEMDD_STARTED_IN"
 EPILOG = """example:
@@ -20,7 +20,7 @@ goes on with its first unfinished run. The same command as before does this too,
 """
 
 
-def run(command: str, words: list[str]) -> int:
+def run(command: str, argv: list[str]) -> int:
     """Go on with one run; exit status as of `semdd fit` or `semdd compare`."""
     parser = argparse.ArgumentParser(
         prog="semdd resume",
@@ -29,11 +29,11 @@ def run(command: str, words: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run", type=Path, help="directory of the interrupted run")
-    given: Path = parser.parse_args(words).run.expanduser()
+    given: Path = parser.parse_args(argv).run.expanduser()
     started_in = os.environ.get(_STARTED_IN) or str(Path.cwd())
     directory = Path(started_in).absolute() / given
-    name, *rest = resume_words(directory)
-    os.environ[_STARTED_IN] = started_in  # for the processes that Lightning starts with these very words
+    name, *rest = resume_argv(directory)
+    os.environ[_STARTED_IN] = started_in  # for processes that Lightning starts with this command line
     try:
         enter_working_directory(directory)
         module = "compare" if name == "compare" else "experiment"

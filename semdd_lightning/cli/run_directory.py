@@ -26,15 +26,15 @@ def from_here(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def write_versions(directory: Path, words: list[str], configs: list[Path] | None = None) -> None:
+def write_versions(directory: Path, argv: list[str], configs: list[Path] | None = None) -> None:
     """Write ``versions.json``: command, working directory, package versions and hardware.
 
     Args:
         directory: where to.
-        words: the command without the program's name.
+        argv: the command without the program's name.
         configs: config files whose contents are to be recognised again.
     """
-    content = {"command": ["semdd", *words], "working_directory": str(Path.cwd()), **environment()}
+    content = {"command": ["semdd", *argv], "working_directory": str(Path.cwd()), **environment()}
     if configs is not None:
         content["configs"] = config_digests(configs)
     write_record(directory / VERSIONS, content)

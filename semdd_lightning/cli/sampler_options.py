@@ -16,19 +16,19 @@ PREFIX = "--sampler."
 DEFAULT_SAMPLER = "two_stage"
 
 
-def split_sampler_words(words: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
-    """The words without those that give a sampler's parameters, and these parameters.
+def split_sampler_argv(argv: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
+    """The command line without what gives a sampler's parameters, and these parameters.
 
     Raises:
         ConfigError: if one has no name or no value.
 
     Example:
-        >>> split_sampler_words(["pool", "--sampler.candidate_ratio", "4", "--sampler.scores.typicality=1"])
+        >>> split_sampler_argv(["pool", "--sampler.candidate_ratio", "4", "--sampler.scores.typicality=1"])
         (['pool'], {'candidate_ratio': 4, 'scores': {'typicality': 1}})
     """
     rest: list[str] = []
     parameters: dict[str, Any] = {}
-    queue = iter(words)
+    queue = iter(argv)
     for word in queue:
         if not word.startswith(PREFIX):
             rest.append(word)

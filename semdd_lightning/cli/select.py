@@ -11,7 +11,7 @@ from semdd_lightning.cli.ownership import Claim, claim_apart
 from semdd_lightning.cli.pool_options import add_pool_options
 from semdd_lightning.cli.priors import build_priors
 from semdd_lightning.cli.run_directory import write_versions
-from semdd_lightning.cli.sampler_options import described_sampler, split_sampler_words
+from semdd_lightning.cli.sampler_options import described_sampler, split_sampler_argv
 from semdd_lightning.cli.select_settings import SelectSettings, select_settings
 from semdd_lightning.names import command
 from semdd_lightning.pools import DiskPool, ImageSet, ResolvedImages
@@ -31,16 +31,16 @@ with scores, stage and reason.
 """
 
 
-def run(command: str, words: list[str]) -> int:
+def run(command: str, argv: list[str]) -> int:
     """Parse, check the pool and claim the output before torch is imported, select, write, print."""
-    rest, parameters = split_sampler_words(words)
+    rest, parameters = split_sampler_argv(argv)
     options = _parser().parse_args(rest)
     settings = select_settings(options, parameters)
     pool = _resolved(settings.pool)
     reference = None if settings.reference is None else _resolved(settings.reference)
     with _claim(settings, options) as claim:
         claim.clear()
-        _select(settings, pool, reference, options, claim, [command, *words])
+        _select(settings, pool, reference, options, claim, [command, *argv])
     return 0
 
 
@@ -130,7 +130,7 @@ def _select(
     reference: ResolvedImages | dict[str, Any] | None,
     options: argparse.Namespace,
     claim: Claim,
-    words: list[str],
+    argv: list[str],
 ) -> None:
     from semdd_lightning.data import select
     from semdd_lightning.devices import pick_device
@@ -152,7 +152,7 @@ def _select(
     )
     out = claim.directory
     whole = chosen.export(out / ".whole", link=options.link)
-    write_versions(whole, words)
+    write_versions(whole, argv)
     write_contact_sheet(whole / "subset.png", chosen.table, chosen.pool)
     claim.adopt(whole)
     rows = {

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semdd_lightning.cli.configs import find_config, read_data_arguments
-from semdd_lightning.cli.pool_options import pool_of, pool_words
+from semdd_lightning.cli.pool_options import pool_argv, pool_of
 from semdd_lightning.cli.sampler_options import sampler_description
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.pools import AnyPool, ClassFolders, DiskPool
@@ -56,7 +56,7 @@ def select_settings(options: argparse.Namespace, parameters: dict[str, Any]) -> 
     """
     data = read_data_arguments(find_config(options.config)) if options.config else {}
     of_pool = [] if options.classes is None else ["--classes"]
-    of_pool += [word for word in pool_words(options) if word.startswith("--")]
+    of_pool += [word for word in pool_argv(options) if word.startswith("--")]
     if options.pool is None and of_pool:
         msg = f"Expected {of_pool[0]} together with a pool, found --config's pool; put it into the config."
         raise ConfigError(msg)

@@ -2,112 +2,73 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shlex
 import sys
 from argparse import ArgumentError
 from contextlib import ExitStack
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import lightning
 from jsonargparse import Namespace
-from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
-from lightning.pytorch.utilities import rank_zero_only
-from yaml import YAMLError
 
 from semdd_lightning.cli.callback_checks import check_callbacks
-from semdd_lightning.cli.choices_help import ParserWithChoices
-from semdd_lightning.cli.configs import (
-    config_name,
-    named_configs,
-    packaged_configs,
-    read_config,
-    without_configs,
-)
+from semdd_lightning.cli.configs import config_name, read_config, split_configs
+from semdd_lightning.cli.experiment_help import descriptions
+from semdd_lightning.cli.experiment_parser import ExperimentParser, config_of_the_environment
 from semdd_lightning.cli.failure import failures_told
+from semdd_lightning.cli.given_checkpoint import check_checkpoint
 from semdd_lightning.cli.going_on import CHECKPOINT, checkpoints, command_of, keep_newest
 from semdd_lightning.cli.last_checkpoint import LastCheckpoint
-from semdd_lightning.cli.links import LINKS, check_links, full_name
+from semdd_lightning.cli.links import full_name
 from semdd_lightning.cli.made_with import image_folders, inputs
 from semdd_lightning.cli.metrics_file import MetricsFile
-from semdd_lightning.cli.options import flatten
 from semdd_lightning.cli.ownership import claim_apart
 from semdd_lightning.cli.parser_messages import check_variables, refusal
 from semdd_lightning.cli.predictions import PredictionWriter
-from semdd_lightning.cli.progress_lines import ProgressLines
-from semdd_lightning.cli.protocol_changes import beyond, protocol_changes
-from semdd_lightning.cli.protocols import Protocol, read_protocol, resolve_protocol
+from semdd_lightning.cli.progress_lines import ProgressBar, ProgressLines
+from semdd_lightning.cli.protocol_changes import changes_of
+from semdd_lightning.cli.run_arguments import add_run_arguments
+from semdd_lightning.cli.run_config import (
+    TRAINER_EVERY,
+    config_files,
+    epochs_between_validations,
+    named_configs,
+    plain,
+    run_name,
+    validates_once,
+)
 from semdd_lightning.cli.run_directory import from_here, write_versions
 from semdd_lightning.cli.run_record import RunRecord
 from semdd_lightning.cli.stopping import current
-from semdd_lightning.cli.together import EndTogether
+from semdd_lightning.cli.together import EndTogether, is_first_process
 from semdd_lightning.data import ImageDataModule
 from semdd_lightning.data.seeds import check_seed
-from semdd_lightning.errors import ConfigError
 from semdd_lightning.export import write_text
-from semdd_lightning.freed_memory import keep_freed_memory
+from semdd_lightning.freed_memory import freed_memory_kept
 from semdd_lightning.training import ClassifierModule
-from semdd_lightning.training.checkpoint_io import read_checkpoint, write_whole_checkpoints
-
-logger = logging.getLogger(__name__)
-
+from semdd_lightning.training.checkpoint_io import write_whole_checkpoints
 
 NAMED = ("strategy", "plugins", "profiler", "accelerator")  # of the trainer, in code of their own
-
-
-def _packaged(folder: str) -> str:
-    return ", ".join(sorted(path.stem for path in (packaged_configs() / folder).glob("*.yaml")))
-
-
-ONE_CONFIG = f"""
-A config is one experiment: data (pool, CLIP, sampler, splits), model (student, teacher), trainer. Packaged
-ones are found by name: {_packaged(".")} (.yaml). A second --config goes
-over the first, and options over both: --data.ipc 50 --data.batch_size 100 --trainer.devices 4. A protocol as
-the second evaluates as a peer's code does: --config imagewoof.yaml --config protocols/minimax.yaml; there are
-{_packaged("protocols")}. What a part takes: --data.help PoolDataModule,
---model.help DistillationModule. The config that results, every default spelled out: --print_config."""
-DESCRIPTIONS = {
-    "fit": "Choose images of a pool, train a student on them, test it after the last pass." + ONE_CONFIG,
-    "validate": "Evaluate the student of --ckpt_path on the validation split." + ONE_CONFIG,
-    "test": "Evaluate the student of --ckpt_path on the test split." + ONE_CONFIG,
-    "predict": "Write class probabilities of the student of --ckpt_path for every image." + ONE_CONFIG,
-}
-
-
-class ProgressBar(RichProgressBar):
-    """Rich progress without the logger's version number, which says nothing here."""
-
-    def get_metrics(
-        self, trainer: Trainer, pl_module: LightningModule
-    ) -> dict[str, int | str | float | dict[str, float]]:
-        """What stands behind the bar."""
-        metrics = super().get_metrics(trainer, pl_module)
-        metrics.pop("v_num", None)
-        return metrics
-
-
-class _Parser(ParserWithChoices, LightningArgumentParser):  # type: ignore[misc] # both have format_help
-    """Lightning's, with samplers and scores in its help."""
 
 
 class SemddCLI(LightningCLI):
     """LightningCLI whose runs own a directory and end in a table.
 
     Args:
-        words: the command and its options.
+        argv: the command and its options.
     """
 
-    def __init__(self, words: list[str]) -> None:
-        self.words = words
+    def __init__(self, argv: list[str]) -> None:
+        self.argv = argv
         self.directory: Path | None = None  # of the run, on the rank that keeps its record
         shared = {"default_env": True, "env_prefix": "SEMDD", "exit_on_error": False}
-        command = {words[0]: {**shared, "description": DESCRIPTIONS[words[0]]}}
+        command = {argv[0]: {**shared, "description": descriptions()[argv[0]]}}
         self.together = EndTogether()
-        with ExitStack() as self.claimed:  # the run's directory, finished or left for who goes on with it
+        with ExitStack() as self.claimed:  # what this command holds until it ends, its directory first of all
             self.claimed.push(self._tell_others)
             super().__init__(
                 ClassifierModule,
@@ -118,9 +79,9 @@ class SemddCLI(LightningCLI):
                 auto_configure_optimizers=False,  # it would be built over student and teacher alike
                 seed_everything_default=0,
                 trainer_defaults={"num_sanity_val_steps": 0, "enable_model_summary": False},
-                parser_class=_Parser,
+                parser_class=ExperimentParser,
                 parser_kwargs={"prog": "semdd", **shared, **command},
-                args=words,
+                args=argv,
             )
 
     def _tell_others(self, kind: Any, error: BaseException | None, trace: Any) -> None:  # noqa: ANN401
@@ -131,53 +92,49 @@ class SemddCLI(LightningCLI):
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # of the class in Lightning
         """The command that was asked for alone: a tenth of a small run goes into the other parsers."""
-        return {self.words[0]: LightningCLI.subcommands()[self.words[0]]}
+        return {self.argv[0]: LightningCLI.subcommands()[self.argv[0]]}
+
+    @property
+    def own_config(self) -> Namespace:
+        """The parsed config of the command that runs."""
+        config: Namespace = self.config[self.subcommand]
+        return config
+
+    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:  # noqa: ANN401 - as Lightning has it
+        """A parser that takes configs."""
+        parser = ExperimentParser(
+            **{"dump_header": [f"lightning.pytorch=={lightning.__version__}"], **kwargs}
+        )
+        parser.add_config_arguments()
+        return parser
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add where the run goes, and link what data, model and trainer must agree on."""
-        parser.add_argument("--run.root", type=Path, default=Path("runs"), help="Folder of all runs.")
-        parser.add_argument(
-            "--run.name", type=str | None, default=None, help="Group; none: the config's name."
-        )
-        parser.add_argument(
-            "--run.directory",
-            type=Path | None,
-            default=None,
-            help="Exactly this directory, new or left unfinished by this very command, which then goes on.",
-        )
-        parser.add_argument(
-            "--protocol",
-            type=Protocol | None,
-            default=None,
-            help="The evaluation protocol, which a config of protocols/ holds.",
-        )
-        for target, link in LINKS.items():
-            parser.link_arguments(tuple(map(full_name, link.sources)), full_name(target), link.compute)
+        add_run_arguments(parser)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Resolve what a protocol makes of ipc, classes and student, then parse."""
-        words = resolve_protocol(self.words)
-        check_links(words, os.environ)
-        check_variables(words[0], (action.dest for action in self._parser(words[0])._actions), os.environ)
+        """Parse what the command line, configs and variables say."""
+        command, *options = self.argv
+        check_variables(command, (action.dest for action in self._parser(command)._actions), os.environ)
         try:
-            super().parse_arguments(parser, words)
+            with config_of_the_environment(command) as config:
+                super().parse_arguments(parser, [command, *config, *options])
         except ArgumentError as error:
-            raise ConfigError(refusal(words[0], str(error))) from error
-        self.config[words[0]] = plain(self.config[words[0]])
+            raise refusal(command, str(error)) from error
+        self.config[command] = plain(self.config[command])
 
     def _parse_ckpt_path(self) -> None:
         """Unlike Lightning, let nothing that stands in a checkpoint change what the config says."""
 
     def before_instantiate_classes(self) -> None:
         """Make the run directory and write the config, on one rank, before anything can fail."""
-        self._check_checkpoint()
+        check_checkpoint(self._get(self.config, "ckpt_path"), str(self.subcommand))
         self.directory = directory = self._claim_directory() if is_first_process() else None
         protocol = self._get(self.config, "protocol.name")
         goes_on = self._go_on(directory)
-        words = command_of(directory) if directory is not None and goes_on else self.words
-        configs = named_configs(words) if goes_on else self._configs()
-        names = [config_name(Path(path)) for path in configs]
-        overrides = without_configs(words[1:])
+        argv = command_of(directory) if directory is not None and goes_on else self.argv
+        configs, overrides = split_configs(argv[1:])
+        names = [config_name(Path(path)) for path in (configs if goes_on else named_configs(self.own_config))]
         self.record = RunRecord(directory, self.subcommand or "fit", names, overrides, protocol)
         if directory is None:
             current().said = None
@@ -186,11 +143,12 @@ class SemddCLI(LightningCLI):
             self.record.result.inputs = inputs(self.config[self.subcommand].as_dict())
             current().said = f"`semdd resume {shlex.quote(str(from_here(directory)))}` goes on."
         if not goes_on:
-            write_versions(directory, self.words)
+            write_versions(directory, self.argv)
             for name, text in self._config_files().items():
                 write_text(directory / name, text)
         if protocol is not None:
-            self._compare_with_protocol(read_config(directory / "config.yaml"))
+            saved = read_config(directory / "config.yaml")
+            self.record.result.protocol_changes = changes_of(saved, trains=self.subcommand == "fit")
 
     def instantiate_classes(self) -> None:
         """Build everything; what the config names from elsewhere may fail already here."""
@@ -203,7 +161,7 @@ class SemddCLI(LightningCLI):
         given = [trainer[name] for name in NAMED]
         named = [part for value in given for part in (value if isinstance(value, list) else [value])]
         with failures_told(self.directory, named):
-            once = subcommand == "fit" and self._get(self.config, "trainer.check_val_every_n_epoch") is None
+            once = subcommand == "fit" and validates_once(self.own_config)
             check_callbacks(self.trainer, validates_once=once)
             super()._run_subcommand(subcommand)
 
@@ -219,7 +177,7 @@ class SemddCLI(LightningCLI):
     def _claim_directory(self) -> Path:
         wanted, root = (self._get(self.config, f"run.{name}") for name in ("directory", "root"))
         wanted = None if wanted is None else Path(wanted).absolute()
-        claim = claim_apart(wanted, Path(root).absolute(), self._run_name(), self._image_folders())
+        claim = claim_apart(wanted, Path(root).absolute(), run_name(self.own_config), self._image_folders())
         self.claimed.enter_context(claim)
         if not self._same_as_in(claim.directory) or keep_newest(claim.directory) is None:
             claim.clear()
@@ -227,7 +185,7 @@ class SemddCLI(LightningCLI):
 
     def _same_as_in(self, directory: Path) -> bool:
         """Whether a directory holds what this command began, or is gone on with from itself alone."""
-        if self.words == ["fit", f"--config={directory / 'config.yaml'}", f"--run.directory={directory}"]:
+        if self.argv == ["fit", f"--config={directory / 'config.yaml'}", f"--run.directory={directory}"]:
             return True
         file = directory / "config.yaml"
         return file.is_file() and file.read_text(encoding="utf-8") == self._config_files()["config.yaml"]
@@ -242,26 +200,11 @@ class SemddCLI(LightningCLI):
         return True
 
     def _config_files(self) -> dict[str, str]:
-        """The config with all that follows from it, and as one that makes the run again."""
-        parser, again = self._parser(self.subcommand), self.config[self.subcommand].clone()
-        again["run.directory"], again["run.name"] = None, self._run_name()  # beside the first, when run again
-        resolved = again.clone()
-        resolved["trainer.check_val_every_n_epoch"] = _epochs_between_validations(again["trainer"])
-        try:
-            return {
-                "resolved.yaml": parser.dump(resolved, skip_unset=False, skip_link_targets=False),
-                "config.yaml": parser.dump(again, skip_unset=False),
-            }
-        except (ValueError, TypeError, YAMLError) as error:  # a class of one's own with an object as default
-            raise ConfigError(refusal(str(self.subcommand), f"what no config can hold: {error}")) from error
+        return config_files(self._parser(self.subcommand), str(self.subcommand), self.own_config)
 
-    def _compare_with_protocol(self, saved: dict[str, Any]) -> None:
-        """Say where the experiment is not that of its protocol, now and in the result."""
-        protocol = read_protocol(saved, Path("config.yaml"))
-        self.record.result.protocol_changes = protocol_changes(protocol, flatten(saved))
-        problem = beyond(protocol) if self.subcommand == "fit" else None
-        if problem is not None:
-            logger.warning("%s", problem)
+    def _image_folders(self) -> list[str]:
+        """Where pool, reference and splits lie, those that lie anywhere."""
+        return list(image_folders(self.own_config.as_dict()))
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401 - as Lightning has it
         """Add the run's own callbacks and metrics file to what the config asks for."""
@@ -272,7 +215,7 @@ class SemddCLI(LightningCLI):
             kwargs["logger"] = [*given, MetricsFile(directory)]
         kwargs["default_root_dir"] = directory
         trainer_config = self._get(self.config_init, "trainer")
-        kwargs["check_val_every_n_epoch"] = _epochs_between_validations(trainer_config)
+        kwargs[TRAINER_EVERY] = epochs_between_validations(self.own_config)
         shown = trainer_config["enable_progress_bar"] is not False and sys.stdout.isatty()
         kwargs["enable_progress_bar"] = shown
         self.trainer_defaults["callbacks"] = [
@@ -287,7 +230,7 @@ class SemddCLI(LightningCLI):
         write_whole_checkpoints(trainer)
         self.together.watch(trainer)
         if trainer.strategy.root_device.type == "cpu":
-            keep_freed_memory()
+            self.claimed.enter_context(freed_memory_kept())
         return trainer
 
     def after_fit(self) -> None:
@@ -302,64 +245,4 @@ class SemddCLI(LightningCLI):
         """Write the result."""
         self.record.write_result(self.trainer)
 
-    def after_test(self) -> None:
-        """Write the result."""
-        self.record.write_result(self.trainer)
-
-    def after_predict(self) -> None:
-        """Write the result."""
-        self.record.write_result(self.trainer)
-
-    def _check_checkpoint(self) -> None:
-        path = self._get(self.config, "ckpt_path")
-        if path is None and self.subcommand != "fit":
-            msg = (
-                f"Expected --ckpt_path for {self.subcommand}, found none; give the last.ckpt of a run "
-                "(an untrained student is not worth a number)."
-            )
-            raise ConfigError(msg)
-        if path is None or "://" in str(path):
-            return
-        if not Path(path).exists():
-            msg = (
-                f"Expected a checkpoint at {Path(path).absolute()}, found none; give the last.ckpt of a run."
-            )
-            raise ConfigError(msg)
-        read_checkpoint(Path(path), ConfigError, "give the last.ckpt of a run")
-
-    def _configs(self) -> list[str]:
-        return [str(path) for path in self._get(self.config, "config") or []]
-
-    def _image_folders(self) -> list[str]:
-        """Where pool, reference and splits lie, those that lie anywhere."""
-        return list(image_folders(self.config[self.subcommand].as_dict()))
-
-    def _run_name(self) -> str:
-        return self._get(self.config, "run.name") or Path(next(iter(self._configs()), "run")).stem
-
-
-def plain(config: Any) -> Any:  # noqa: ANN401 - a Namespace, or what stands in one
-    """A config whose texts are nothing but text: defaults of some callbacks are members of an enumeration."""
-    if isinstance(config, Namespace):
-        found = config.clone()
-        for key, value in vars(config).items():
-            found[key] = plain(value)
-        return found
-    if isinstance(config, list):
-        return [plain(value) for value in config]
-    return str(config.value) if isinstance(config, str) and isinstance(config, Enum) else config
-
-
-def is_first_process() -> bool:
-    """Whether this is the one process of all nodes that makes the run's directory.
-
-    Where Lightning starts the processes, each node's first believes to be rank 0 until the trainer tells it.
-    """
-    ranks = [getattr(rank_zero_only, "rank", 0), os.environ.get("NODE_RANK"), os.environ.get("GROUP_RANK")]
-    return all(rank in (None, "", 0, "0") for rank in ranks)
-
-
-def _epochs_between_validations(trainer_config: Any) -> int | None:  # noqa: ANN401 - jsonargparse's Namespace
-    """``check_val_every_n_epoch``, where null means once, after the last epoch."""
-    every: int | None = trainer_config["check_val_every_n_epoch"]
-    return trainer_config["max_epochs"] if every is None else every
+    after_test = after_predict = after_validate

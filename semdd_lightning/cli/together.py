@@ -16,6 +16,7 @@ from typing import Any
 import torch.distributed as dist
 from lightning.fabric.strategies.launchers.subprocess_script import _ChildProcessObserver
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_only
 from torch._C._distributed_c10d import TCPStore
 
 from semdd_lightning.cli.stopping import Stopped
@@ -98,6 +99,15 @@ class EndTogether(Callback):
         why = f"signal {-code} ended it" if code < 0 else f"it ended with status {code}"
         said = f"{why}; see whether the system killed it for its memory."
         _end(json.dumps({"rank": rank, "status": 2, "error": said}))
+
+
+def is_first_process() -> bool:
+    """Whether this is the one process of all nodes that makes the run's directory.
+
+    Where Lightning starts the processes, each node's first believes to be rank 0 until the trainer tells it.
+    """
+    ranks = [getattr(rank_zero_only, "rank", 0), os.environ.get("NODE_RANK"), os.environ.get("GROUP_RANK")]
+    return all(rank in (None, "", 0, "0") for rank in ranks)
 
 
 def is_of_a_dead_rank(error: BaseException) -> bool:

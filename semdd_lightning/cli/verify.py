@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # torch, which the help can be printed without
 DIFFERENT = 1
 
 
-def run(command: str, words: list[str]) -> int:
+def run(command: str, argv: list[str]) -> int:
     """Verify one run; exit status 1 if the selection differs."""
     parser = argparse.ArgumentParser(
         prog="semdd verify",
@@ -29,7 +29,7 @@ def run(command: str, words: list[str]) -> int:
         "chosen images and exported files. Exit status 0 if all is the same, 1 if not.",
     )
     parser.add_argument("run", type=Path, help="directory of `semdd select` or `semdd fit`")
-    options = parser.parse_args(words)
+    options = parser.parse_args(argv)
     if not options.run.is_dir():
         msg = (
             f"Expected a run directory at {options.run.absolute()}, found none; give one that a run printed."

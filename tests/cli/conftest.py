@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -52,12 +51,6 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.fixture(autouse=True)
-def _own_messages() -> Iterator[None]:
-    yield
-    _forget_messages()
-
-
 @pytest.fixture(scope="session")
 def small() -> tuple[str, ...]:
     """Options that make the quickstart a matter of a second."""
@@ -78,7 +71,6 @@ def finished(shared_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
         monkeypatch.chdir(folder)
         monkeypatch.setenv("SEMDD_CACHE", str(shared_cache))
         assert main(["fit", *SMALL, OWN_POOL]) == 0
-    _forget_messages()
     (directory,) = _run_directories(folder)
     return directory
 
@@ -142,12 +134,3 @@ def student_weights() -> Callable[[Path], dict[str, Tensor]]:
 def _run_directories(workplace: Path) -> list[Path]:
     found = (workplace / "runs").glob("*/*")
     return sorted(found, key=lambda directory: (directory / "versions.json").stat().st_mtime_ns)
-
-
-def _forget_messages() -> None:
-    """The command line sets up the package's messages; other tests must not find them so."""
-    ours = logging.getLogger("semdd_lightning")
-    for handler in list(ours.handlers):
-        ours.removeHandler(handler)
-    ours.setLevel(logging.NOTSET)
-    ours.propagate = True

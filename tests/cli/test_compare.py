@@ -157,8 +157,11 @@ def test_labels_of_one_selection_cannot_compare_selections(
     config.write_text(yaml.safe_dump({"model": {"init_args": {"teacher": teacher}}}))
     words = {
         "option": ["--model.teacher=StoredLabels", "--model.teacher.path=labels"],
-        "option in two words": ["--model.init_args.teacher", "StoredLabels"],
-        "class path": ["--model.teacher.class_path=semdd_lightning.training.StoredLabels"],
+        "option in two words": ["--model.init_args.teacher", "StoredLabels", "--model.teacher.path=labels"],
+        "class path": [
+            "--model.teacher.class_path=semdd_lightning.training.StoredLabels",
+            "--model.teacher.path=labels",
+        ],
         "config": [f"--config={config}"],
     }
     message = refused("compare", *small, "--samplers", "random", "two_stage", *words[way])

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from semdd_lightning.cli.configs import (
+    bases_of,
+    compose,
     config_name,
     find_config,
     packaged_configs,
     read_config,
     read_data_arguments,
-    resolve_configs,
-    without_configs,
+    split_configs,
 )
 from semdd_lightning.errors import ConfigError
 
@@ -40,12 +41,44 @@ def test_a_folder_is_no_config(workplace: Path) -> None:
         find_config("folder")
 
 
-def test_every_spelling_of_the_option_is_resolved() -> None:
-    quickstart = str(packaged_configs() / "quickstart.yaml")
-    words = ["fit", "--config", "quickstart.yaml", "-c", "quickstart.yaml", "--config=quickstart.yaml", "-x"]
-    resolved = ["fit", "--config", quickstart, "-c", quickstart, f"--config={quickstart}", "-x"]
-    assert resolve_configs(words) == resolved
-    assert without_configs(words) == ["fit", "-x"]
+def test_every_spelling_of_the_option_is_known() -> None:
+    argv = ["--config", "a.yaml", "-c", "b.yaml", "--config=c.yaml", "-x", "-1", "--config.d", "x y"]
+    assert split_configs(argv) == (["a.yaml", "b.yaml", "c.yaml"], ["-x", "-1", "--config.d", "x y"])
+
+
+def test_a_config_goes_over_its_bases(workplace: Path) -> None:
+    (workplace / "sub").mkdir()
+    (workplace / "one.yaml").write_text(
+        "data: {class_path: x.A, init_args: {ipc: 1, pool: {path: p}}}\nseed: 1"
+    )
+    (workplace / "sub" / "other.yaml").write_text("base: ../one.yaml\ndata: {init_args: {ipc: 2}}\nseed: 2")
+    (workplace / "top.yaml").write_text("base: [sub/other.yaml]\ndata: {class_path: A, init_args: {seed: 3}}")
+    found = compose(workplace / "top.yaml")
+    assert found == {
+        "data": {"class_path": "A", "init_args": {"ipc": 2, "pool": {"path": "p"}, "seed": 3}},
+        "seed": 2,
+    }
+    assert read_data_arguments(workplace / "top.yaml")["ipc"] == 2
+    (workplace / "packaged.yaml").write_text("base: [quickstart.yaml]")
+    assert bases_of(workplace / "packaged.yaml") == [packaged_configs() / "quickstart.yaml"]
+    (workplace / "new.yaml").write_text("base: top.yaml\ndata: {class_path: B}")
+    assert compose(workplace / "new.yaml")["data"] == {"class_path": "B"}, "another class has other arguments"
+
+
+@pytest.mark.parametrize(
+    ("base", "said"),
+    [
+        ("[b.yaml]", "configs that end in one without base"),
+        ("[nowhere.yaml]", r"Expected a config at .*nowhere\.yaml"),
+        ("{a: 1}", "Expected base of .* to be a list of configs"),
+        ("[1]", "Expected base of .* to be a list of configs"),
+    ],
+)
+def test_bases_that_are_none(workplace: Path, base: str, said: str) -> None:
+    (workplace / "a.yaml").write_text(f"base: {base}")
+    (workplace / "b.yaml").write_text("base: a.yaml")
+    with pytest.raises(ConfigError, match=said):
+        compose(workplace / "a.yaml")
 
 
 def test_names_as_one_would_type_them(workplace: Path, tmp_path: Path) -> None:
@@ -59,8 +92,8 @@ def test_names_as_one_would_type_them(workplace: Path, tmp_path: Path) -> None:
     [
         ("data: {ipc: 2}\ndata: {ipc: 3}", "'data' twice"),
         ("data: {ipc: 2, ipc: 3}", "'ipc' twice"),
-        ("data: " + "[" * 3000, "recursion"),
-        ("data: [", "expected the node content"),
+        ("data: " + "[" * 3000, "recursion|nesting depth"),
+        ("data: [", "node content"),
         ("data: !!python/object/apply:os.getcwd []", "could not determine a constructor"),
         (b"data: \xff", "can't decode byte"),
         ("[1]", "found list"),

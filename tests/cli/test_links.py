@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from argparse import ArgumentError
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 
-from semdd_lightning.cli.links import LINKS, check_links
+from semdd_lightning.cli.experiment_parser import ExperimentParser
+from semdd_lightning.cli.links import LINKS
+from semdd_lightning.cli.parser_messages import refusal
+from semdd_lightning.cli.semdd_cli import SemddCLI
 from semdd_lightning.errors import ConfigError
 
 GIVEN = {  # what follows, and another value of it
@@ -28,6 +35,11 @@ FOLLOWS = {
     "trainer": {"max_epochs": 3, "default_root_dir": None},
 }
 
+COMPLETE: dict[str, dict[str, object]] = {  # as a variable has to be
+    "data": {"num_classes": 10, "image_size": 16},
+    "model": {"network": "conv3"},
+}
+
 
 def nested(option: str, value: object) -> dict[str, object]:
     part, name = option.split(".")
@@ -43,44 +55,70 @@ def test_every_link_is_tried() -> None:
     assert set(GIVEN) == set(LINKS)
 
 
+@pytest.fixture(scope="module")
+def parser() -> ExperimentParser:
+    """That of `semdd fit`, which takes a while to make."""
+    parsers: list[ExperimentParser] = []
+
+    class Kept(SemddCLI):
+        def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+            of_fit = self._parser("fit")
+            assert isinstance(of_fit, ExperimentParser)
+            parsers.append(of_fit)
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        Kept(["fit"])
+    return parsers[0]
+
+
 @pytest.mark.parametrize("target", GIVEN)
 @pytest.mark.parametrize(
     "by", ["option", "full option", "part", "file", "file of a part", "variable", "part's variable"]
 )
-def test_another_value_is_refused_with_what_stands_for_it(target: str, by: str, tmp_path: Path) -> None:
+def test_another_value_is_refused_with_what_stands_for_it(
+    target: str, by: str, tmp_path: Path, parser: ExperimentParser, monkeypatch: pytest.MonkeyPatch
+) -> None:
     value = GIVEN[target]
     part, name = target.split(".")
-    whole = nested(target, value)[part]
-    base, words, environment = as_file(tmp_path, "base.yaml", SOURCES), [], {}
+    whole: Any = nested(target, value)[part]
+    argv = ["--config=quickstart.yaml", as_file(tmp_path, "base.yaml", SOURCES)]
     if by == "option":
-        words = [f"--{target}", str(value)]
+        argv += [f"--{target}", str(value)]
     elif by == "full option":
-        words = [f"--{part}.init_args.{name}={value}"] if part != "trainer" else [f"--{target}={value}"]
+        argv += [f"--{part}.init_args.{name}={value}"] if part != "trainer" else [f"--{target}={value}"]
     elif by == "part":
-        words = [f"--{part}={whole}"]
+        argv += [f"--{part}={whole}"]
     elif by == "file":
-        words = [as_file(tmp_path, "mine.yaml", nested(target, value))]
+        argv += [as_file(tmp_path, "mine.yaml", nested(target, value))]
     elif by == "file of a part":
         (tmp_path / "part.yaml").write_text(yaml.safe_dump(whole))
-        words = [f"--{part}", str(tmp_path / "part.yaml")]
-    elif by == "variable":
-        environment = {f"SEMDD_FIT__{target.replace('.', '__').upper()}": str(value)}
+        argv += [f"--{part}", str(tmp_path / "part.yaml")]
+    elif part == "trainer" and by == "variable":
+        monkeypatch.setenv(f"SEMDD_FIT__{target.replace('.', '__').upper()}", str(value))
     else:
-        environment = {f"SEMDD_FIT__{part.upper()}": str(whole)}
-    with pytest.raises(
-        ConfigError, match=f"Expected {target} to follow .* give --{LINKS[target].sources[0]} in"
-    ):
-        check_links(["fit", base, *words], environment)
+        complete = whole if part == "trainer" else {"init_args": COMPLETE[part] | {name: value}}
+        monkeypatch.setenv(f"SEMDD_FIT__{part.upper()}", str(complete))
+    with pytest.raises((ConfigError, ArgumentError)) as refused:
+        parser.parse_args(argv)
+    message = str(
+        refused.value if isinstance(refused.value, ConfigError) else refusal("fit", str(refused.value))
+    )
+    expected = (
+        rf"Expected {target} to follow .* found '?{value}'? for it.*; give --{LINKS[target].sources[0]} in"
+    )
+    assert re.search(expected, message)
 
 
-def test_a_saved_config_may_state_what_follows(tmp_path: Path) -> None:
-    saved = as_file(tmp_path, "resolved.yaml", SOURCES | FOLLOWS)
-    check_links(["fit", saved], {})
-    check_links(["fit", saved, "--data.passes=50", "--seed_everything=4"], {})
-    apart = [as_file(tmp_path, "one.yaml", SOURCES), as_file(tmp_path, "other.yaml", FOLLOWS)]
-    check_links(["fit", *apart], {})
+def test_a_saved_config_may_state_what_follows(tmp_path: Path, parser: ExperimentParser) -> None:
+    first = "--config=quickstart.yaml"
+    saved = [first, as_file(tmp_path, "resolved.yaml", SOURCES | FOLLOWS)]
+    assert parser.parse_args(saved).get("data.init_args.passes") == 30
+    assert parser.parse_args([*saved, "--data.passes=50", "--seed_everything=4"]).seed_everything == 4
+    apart = [first, as_file(tmp_path, "one.yaml", SOURCES), as_file(tmp_path, "other.yaml", FOLLOWS)]
+    assert parser.parse_args(apart).get("data.init_args.passes") == 30
     with pytest.raises(ConfigError, match=r"found 3 for it in .*other\.yaml"):
-        check_links(["fit", *apart, "--data.passes=50"], {})
+        parser.parse_args([*apart, "--data.passes=50"])
 
 
 def test_the_commands_refuse_it(refused: Callable[..., str], small: tuple[str, ...]) -> None:

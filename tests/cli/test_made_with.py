@@ -11,7 +11,7 @@ import pytest
 
 from semdd_lightning.cli.made_with import image_folders, inputs, made_otherwise
 from semdd_lightning.cli.run_directory import environment
-from semdd_lightning.cli.run_record import RunResult
+from semdd_lightning.cli.run_result import RunResult
 
 
 @pytest.fixture

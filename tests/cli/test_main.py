@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import re
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 
 import pytest
@@ -144,8 +147,6 @@ def test_interrupt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
 def test_messages_go_to_the_standard_error_of_the_moment(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import logging
-
     def speak(_: str, __: list[str]) -> int:
         logging.getLogger("semdd_lightning.test").info("hello")
         return 0
@@ -154,5 +155,16 @@ def test_messages_go_to_the_standard_error_of_the_moment(
     for _ in range(2):
         assert main(["verify", "x"]) == 0
         assert capsys.readouterr().err == "hello\n"
-    with capsys.disabled():
-        assert len(logging.getLogger("semdd_lightning").handlers) == 1
+
+
+def test_a_command_leaves_no_trace_in_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semdd_lightning.cli.verify.run", lambda *_: 0)
+    ours = logging.getLogger("semdd_lightning")
+
+    def state() -> tuple[object, ...]:
+        logged = (list(ours.handlers), ours.level, ours.propagate)
+        return (*logged, list(warnings.filters), warnings.showwarning, list(sys.path), dict(os.environ))
+
+    before = state()
+    assert main(["verify", "x"]) == 0
+    assert state() == before

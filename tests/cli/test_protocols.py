@@ -1,8 +1,7 @@
-"""How a protocol's rules become options: before anything is parsed, and visible in the saved config."""
+"""What a protocol's rules give, where it stands among configs and options, and in a saved config."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,21 +11,33 @@ import pytest
 import torch
 import yaml
 
-from semdd_lightning.cli.configs import packaged_configs, read_config, resolve_configs
+from semdd_lightning.cli.configs import compose, packaged_configs, read_config
+from semdd_lightning.cli.experiment import parsed_experiment
 from semdd_lightning.cli.main import main
-from semdd_lightning.cli.options import flatten, options_of
+from semdd_lightning.cli.options import flatten, same
 from semdd_lightning.cli.protocol_facts import find_facts, matches
-from semdd_lightning.cli.protocols import read_protocol, resolve_protocol
+from semdd_lightning.cli.protocols import Protocol, read_protocol, settle
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.training.soft_labels import LabelFormat, StoreHeader
 
 DATA = """
 data:
   class_path: PoolDataModule
-  init_args: {ipc: 10, num_classes: 10, image_size: 32, passes: 7, batch_size: 3}
+  init_args:
+    pool: {class_path: ClassFolders, init_args: {path: pool}}
+    prior: {model: local}
+    ipc: 10
+    num_classes: 10
+    image_size: 32
+    passes: 7
+    batch_size: 3
+    augmentation: {crop_scale: [1.0, 1.0]}
 model:
   class_path: DistillationModule
-  init_args: {student: torchvision/resnet18, teacher: {class_path: X, init_args: {path: runs/cifar10_conv3}}}
+  init_args:
+    student: torchvision/resnet18
+    teacher: {class_path: CheckpointTeacher, init_args: {path: runs/cifar10_conv3}}
+    optimizer: {class_path: torch.optim.AdamW, init_args: {lr: 0.001}}
 """
 PROTOCOL = """
 protocol:
@@ -42,102 +53,47 @@ data:
 """
 
 
-@pytest.fixture
-def configs(workplace: Path) -> list[str]:
-    (workplace / "data.yaml").write_text(DATA)
-    (workplace / "protocol.yaml").write_text(PROTOCOL)
-    return ["fit", "--config", "data.yaml", "--config=protocol.yaml"]
+CONTENT = flatten({key: value for key, value in yaml.safe_load(PROTOCOL).items() if key != "protocol"})
+FACTS = {"ipc": 10, "num_classes": 10, "image_size": 32, "student": "resnet18", "teacher": "cifar10_conv3"}
 
 
-def test_rules_become_words_right_behind_their_config(configs: list[str]) -> None:
-    resolved = resolve_protocol([*configs, "--run.name", "x"])
-    place = len(configs)
-    assert (resolved[:place], resolved[-2:]) == (configs, ["--run.name", "x"])
-    assert resolved[place : place + 3] == [
-        "--data.passes=100",
-        "--model.optimizer.lr=0.5",
-        "--data.augmentation.crop_scale=[0.5, 1.0]",
-    ]
-    section = dict(word.removeprefix("--protocol.").split("=", 1) for word in resolved[place + 3 : -2])
-    assert (section["name"], section["needs"]) == ("mine", '["data.passes"]')
-    assert json.loads(section["recipe"]) == {"data.batch_size": 50}
-    facts = {
-        "ipc": 10,
-        "num_classes": 10,
-        "image_size": 32,
-        "student": "resnet18",
-        "teacher": "cifar10_conv3",
-    }
-    assert json.loads(section["resolved_for"]) == facts
-    assert resolve_protocol(configs[:3]) == configs[:3]
+def protocol_of(text: str = PROTOCOL) -> Protocol:
+    return read_protocol(yaml.safe_load(text), Path("protocol.yaml"))
 
 
-@pytest.mark.parametrize("ipc", [["--data.ipc=50"], ["--data.ipc", "50"], ["--data.init_args.ipc=50"]])
-def test_the_ipc_of_the_words_counts(configs: list[str], ipc: list[str]) -> None:
-    assert "--data.passes=200" in resolve_protocol([*configs, *ipc])
+# ------------------------------------------------------------------ rules
 
 
-def test_options_and_later_configs_win_over_rules_and_rules_over_the_data_sets_config(
-    configs: list[str], workplace: Path
-) -> None:
-    assert options_of(resolve_protocol(configs))["data.passes"] == 100
-    assert options_of(resolve_protocol([*configs, "--data.passes", "5"]))["data.passes"] == 5
-    (workplace / "later.yaml").write_text("data: {init_args: {passes: 6, ipc: 50}}")
-    later = options_of(resolve_protocol([*configs, "--config=later.yaml"]))
-    assert (later["data.passes"], later["data.batch_size"]) == (6, 50)
+def test_rules_go_over_the_recipe() -> None:
+    settled = settle(protocol_of(), CONTENT, FACTS)
+    rules = {"data.passes": 100, "model.optimizer.lr": 0.5, "data.augmentation.crop_scale": [0.5, 1.0]}
+    assert (settled.given, settled.needed) == (rules, [])
+    assert (settled.protocol.recipe, settled.protocol.resolved_for) == ({"data.batch_size": 50}, FACTS)
+    other = settle(protocol_of(), CONTENT, {"ipc": 50, "student": "vgg11"})
+    assert other.given == {"data.passes": 200}
 
 
-def test_facts_are_those_that_the_parser_sees(configs: list[str], workplace: Path) -> None:
-    (workplace / "later.yaml").write_text("data: {init_args: {ipc: 10}}")
-    before = resolve_protocol([*configs, "--data.ipc=50", "--config=later.yaml"])
-    assert "--data.passes=100" in before, "a later config goes over an option"
-    assert "--data.passes=200" in resolve_protocol([*configs, "--config=later.yaml", "--data.ipc=50"])
-    early = resolve_protocol(["fit", "--data.ipc=50", *configs[1:]])
-    assert "--data.passes=100" in early, "the data set's config goes over an option before it"
-    other = resolve_protocol([*configs, "--model.student", "vgg11", "--data.ipc=50", "--data.ipc", "11"])
-    assert "--data.passes=200" in other
-    assert "--model.optimizer.lr=0.5" not in other
-
-
-def test_what_is_needed_is_given_behind_the_protocol(configs: list[str]) -> None:
-    early = ["fit", "--data.passes=9", *configs[1:], "--data.ipc=5"]
-    with pytest.raises(ConfigError, match=r"give --data\.passes behind its --config"):
-        resolve_protocol(early)  # the data set's config goes over it
-
-
-@pytest.mark.parametrize(
-    ("words", "found"),
-    [
-        (["--data.ipc=fifty"], "data.ipc .* found 'fifty'"),
-        (["--data.ipc", "0"], "data.ipc .* found 0"),
-        (["--data.ipc=true"], "data.ipc .* found True"),
-        (["--data.ipc=2.5"], "data.ipc .* found 2.5"),
-        (["--data.ipc="], "data.ipc .* found None"),
-        (["--data.num_classes=-3"], "data.num_classes .* found -3"),
-    ],
-)
-def test_what_is_no_number_of_images_is_refused_by_name(
-    configs: list[str], words: list[str], found: str
-) -> None:
-    with pytest.raises(ConfigError, match=found):
-        resolve_protocol([*configs, *words])
-
-
-def test_what_the_protocol_needs_has_no_default(configs: list[str], workplace: Path) -> None:
+def test_what_the_protocol_needs_has_no_default() -> None:
+    settled = settle(protocol_of(), CONTENT, FACTS | {"ipc": 5})
+    assert settled.needed == ["data.passes"]
     message = (
         r"Expected a value of data\.passes from the protocol mine, found none for ipc 5, num_classes 10, "
         r"image_size 32, student resnet18, teacher cifar10_conv3: .*somebody/somewhere.* give --data\.passes"
     )
     with pytest.raises(ConfigError, match=message):
-        resolve_protocol([*configs, "--data.ipc=5"])
-    assert resolve_protocol([*configs, "--data.ipc=5", "--data.init_args.passes=9"])
-    (workplace / "later.yaml").write_text("data: {init_args: {passes: 6}}")
-    assert resolve_protocol([*configs, "--data.ipc=5", "--config=later.yaml"])
+        settled.check({"data.ipc": 5})
+    settled.check({"data.passes": 9})
 
 
-def test_a_data_set_behind_its_protocol_is_refused(configs: list[str]) -> None:
-    with pytest.raises(ConfigError, match=r"before the protocol mine, found data\.yaml behind it"):
-        resolve_protocol(["fit", configs[3], *configs[1:3]])
+def test_what_a_saved_config_had_for_other_facts_is_given_anew() -> None:
+    resolved = settle(protocol_of(), CONTENT, FACTS)
+    saved = CONTENT | resolved.given
+    again = settle(resolved.protocol, saved, FACTS | {"ipc": 50})
+    assert (again.given, again.needed) == ({"data.passes": 200}, [])
+    assert settle(resolved.protocol, saved | {"data.passes": 60}, FACTS | {"ipc": 50}).given == {}, "by hand"
+    gone = settle(resolved.protocol, saved, {"ipc": 5})
+    assert gone.needed == ["data.passes", "data.passes", "model.optimizer.lr", "data.augmentation.crop_scale"]
+    assert settle(resolved.protocol, saved | {"data.passes": 60}, FACTS | {"ipc": 5}).needed == []
 
 
 @pytest.mark.parametrize(
@@ -151,10 +107,19 @@ def test_a_data_set_behind_its_protocol_is_refused(configs: list[str]) -> None:
         ("{name: x, rules: [{when: {ipc: few}, give: {}}]}", "a number or a range .*found 'few'"),
     ],
 )
-def test_malformed_protocols(configs: list[str], workplace: Path, section: str, said: str) -> None:
-    (workplace / "protocol.yaml").write_text(f"protocol: {section}")
+def test_malformed_protocols(section: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        resolve_protocol(configs)
+        settle(protocol_of(f"protocol: {section}"), {}, FACTS)
+
+
+# ------------------------------------------------------------------ facts
+
+
+@pytest.mark.parametrize("value", [0, True, 2.5, None, -3, "fifty"])
+@pytest.mark.parametrize("name", ["ipc", "num_classes", "image_size"])
+def test_what_is_no_number_of_images_is_refused_by_name(name: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=rf"data\.{name} as a whole number .* found {value!r}"):
+        find_facts({f"data.{name}": value})
 
 
 @pytest.mark.parametrize(
@@ -192,14 +157,6 @@ def test_what_a_rule_matches(value: object, wanted: object, expected: bool) -> N
 )
 def test_a_student_goes_by_its_short_name_however_it_is_spelled(student: object, name: str) -> None:
     assert find_facts(flatten({"model": {"init_args": {"student": student}}})) == {"student": name}
-
-
-def test_a_student_may_be_spelled_out_by_words(configs: list[str]) -> None:
-    words = ["--model.student", "semdd_lightning.models.TorchvisionNetwork", "--model.student.name=vgg11"]
-    assert "--model.optimizer.lr=0.5" not in resolve_protocol([*configs, *words])
-    assert "--model.optimizer.lr=0.5" in resolve_protocol([*configs, *words[:2]]), (
-        "it is a ResNet-18 by default"
-    )
 
 
 def write_checkpoint(path: Path, network: str | None) -> str:
@@ -260,32 +217,92 @@ def test_stored_labels_go_by_the_teacher_that_made_them(workplace: Path) -> None
     assert find_facts(options) == {"teacher": "labels"}
 
 
-def test_a_new_class_forgets_the_old_ones_arguments(workplace: Path) -> None:
-    (workplace / "a.yaml").write_text("model: {class_path: A, init_args: {student: x, lr: 1}}")
-    (workplace / "b.yaml").write_text("model: {class_path: B, init_args: {network: y}}")
-    found = options_of(["fit", "--config=a.yaml", "--config=b.yaml", "--model.network", "z"])
-    assert found == {"model.class_path": "B", "model.network": "z"}
-
-
-def test_a_class_named_by_an_option_is_a_new_class_too(workplace: Path) -> None:
-    (workplace / "a.yaml").write_text(
-        "model: {class_path: A, init_args: {teacher: {class_path: x.T, init_args: {path: runs/t}}}}"
-    )
-    same = options_of(["fit", "--config=a.yaml", "--model.teacher", "T", "--model=A"])
-    assert same["model.teacher.path"] == "runs/t"
-    other = options_of(["fit", "--config", "a.yaml", "--model.teacher=ClipTeacher"])
-    assert other == {"model.class_path": "A", "model.teacher": "ClipTeacher"}
-    assert options_of(["fit", "--quiet", "--model", "A", "--config=a.yaml"])["model.teacher.path"] == "runs/t"
-
-
-def test_rdeds_batch_for_200_classes_is_that_of_tiny_imagenet() -> None:
-    rded = ["fit", "--config=tinyimagenet.yaml", "--config=protocols/rded.yaml", "--data.ipc=1"]
-    assert options_of(resolve_protocol(resolve_configs(rded)))["data.batch_size"] == 100
-    larger = options_of(resolve_protocol(resolve_configs([*rded, "--data.image_size=224"])))
-    assert larger["data.batch_size"] == 10
-
+# ------------------------------------------------------------------ where a protocol's values stand
 
 Printed = dict[str, Any]
+
+
+@pytest.fixture
+def configs(workplace: Path) -> list[str]:
+    (workplace / "data.yaml").write_text(DATA)
+    (workplace / "protocol.yaml").write_text(PROTOCOL)
+    return ["--config", "data.yaml", "--config=protocol.yaml"]
+
+
+def parsed(*words: str) -> dict[str, Any]:
+    """Flat options of an experiment, as the parser has them."""
+    return flatten(parsed_experiment(["fit", *words]).as_dict())
+
+
+def test_later_configs_and_options_go_over_rules_and_rules_over_the_data_sets_config(
+    configs: list[str], workplace: Path
+) -> None:
+    assert parsed(*configs)["data.passes"] == 100
+    assert parsed(*configs, "--data.passes", "5")["data.passes"] == 5
+    (workplace / "later.yaml").write_text("data: {init_args: {passes: 6, ipc: 50}}")
+    later = parsed(*configs, "--config=later.yaml")
+    assert (later["data.passes"], later["data.batch_size"]) == (6, 50)
+
+
+def test_facts_are_those_that_the_parser_sees(configs: list[str], workplace: Path) -> None:
+    (workplace / "later.yaml").write_text("data: {init_args: {ipc: 10}}")
+    before = parsed(*configs, "--data.ipc=50", "--config=later.yaml")
+    assert before["data.passes"] == 100, "a later config goes over an option"
+    assert parsed(*configs, "--config=later.yaml", "--data.init_args.ipc=50")["data.passes"] == 200
+    other = parsed(*configs, "--model.student", "vgg11", "--data.ipc=50", "--data.ipc", "11")
+    assert (other["data.passes"], other["model.optimizer.lr"]) == (200, 0.001)
+
+
+def test_facts_come_from_variables_too(configs: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEMDD_FIT__CONFIG", str(Path("data.yaml").absolute()))
+    assert parsed(configs[2])["data.passes"] == 100
+    monkeypatch.setenv("SEMDD_FIT__CONFIG", str(packaged_configs() / "imagewoof.yaml"))
+    assert parsed(configs[2], "--data.ipc=50")["data.passes"] == 200, "of a config with bases"
+
+
+def test_what_is_needed_is_given_behind_the_protocol(configs: list[str], workplace: Path) -> None:
+    for words in (["--data.passes=9", *configs, "--data.ipc=5"], [*configs, "--data.ipc=5"]):
+        with pytest.raises(ConfigError, match=r"give --data\.passes behind its --config"):
+            parsed(*words)
+    assert parsed(*configs, "--data.ipc=5", "--data.init_args.passes=9")["data.passes"] == 9
+    (workplace / "later.yaml").write_text("data: {init_args: {passes: 6}}")
+    assert parsed(*configs, "--data.ipc=5", "--config=later.yaml")["data.passes"] == 6
+
+
+def test_a_data_set_behind_its_protocol_is_refused(configs: list[str]) -> None:
+    with pytest.raises(
+        ConfigError, match=r"before the protocol of protocol\.yaml, found data\.yaml behind it"
+    ):
+        parsed(configs[2], *configs[:2])
+
+
+def test_a_config_may_go_over_a_protocol(configs: list[str], workplace: Path) -> None:
+    (workplace / "mine.yaml").write_text("base: [data.yaml, protocol.yaml]\ndata: {init_args: {ipc: 50}}")
+    found = parsed("--config=mine.yaml", "--data.batch_size=7")
+    assert (found["data.passes"], found["data.batch_size"], found["protocol.name"]) == (200, 7, "mine")
+    assert found["config"] == [str(workplace / "mine.yaml")]
+    with pytest.raises(ConfigError, match="Expected base in a config alone"):
+        parsed(*configs, "--base=data.yaml")
+
+
+def test_a_config_says_the_same_to_every_command() -> None:
+    """`semdd select` and `compare` read it without the parser."""
+    composed = flatten(compose(packaged_configs() / "imagewoof_fastai.yaml"))
+    found = parsed("--config=imagewoof_fastai.yaml")
+    assert [option for option, value in composed.items() if not same(option, value, found[option])] == []
+
+
+def test_hard_labels_keep_the_data_sets_student_unless_another_is_named() -> None:
+    hard = ["--config=cifar10.yaml", "--config", "protocols/hard.yaml"]
+    assert parsed(*hard)["model.network"] == "conv3"
+    assert parsed(hard[0], "--model.student=conv4", *hard[1:])["model.network"] == "conv4"
+    assert parsed(*hard, "--model.network=conv5")["model.network"] == "conv5"
+    spelled = parsed("--config=quickstart.yaml", *hard[1:])
+    assert (spelled["model.network.depth"], spelled["model.network.width"]) == (3, 64)
+    assert parsed(hard[0], "--config=protocols/minimax.yaml")["model.network"] == "resnetap10"
+
+
+# ------------------------------------------------------------------ saved configs
 
 
 @pytest.fixture
@@ -321,80 +338,28 @@ def test_a_saved_config_holds_the_values_and_gives_them_again(
     assert again == config
 
 
-@pytest.mark.parametrize("name", ["rded", "edc", "minimax", "dcbench"])
-def test_a_saved_config_keeps_the_protocol_as_it_was_written(
-    name: str, printed: Callable[..., Printed]
-) -> None:
-    path = packaged_configs() / "protocols" / f"{name}.yaml"
-    written = read_protocol(read_config(path), path)
-    section = printed("--config=imagewoof.yaml", f"--config=protocols/{name}.yaml")
-    kept = read_protocol(section, path)
-    assert replace(kept, resolved_for=None) == written
+def test_a_saved_config_keeps_the_protocol_as_it_was_written(printed: Callable[..., Printed]) -> None:
+    path = packaged_configs() / "protocols" / "rded.yaml"
+    section = printed("--config=imagewoof.yaml", "--config=protocols/rded.yaml")
+    assert replace(read_protocol(section, path), resolved_for=None) == read_protocol(read_config(path), path)
 
 
-@pytest.fixture
-def saved(printed: Callable[..., Printed], workplace: Path) -> Callable[..., list[str]]:
-    """The words that name the saved config of an experiment."""
-
-    def save(*words: str) -> list[str]:
-        (workplace / "saved.yaml").write_text(yaml.safe_dump(printed(*words)))
-        return ["fit", "--config=saved.yaml"]
-
-    return save
-
-
-WOOF = ("--config=imagewoof.yaml", "--config=protocols/rded.yaml")
-
-
-def test_a_saved_config_is_resolved_anew_for_another_ipc(
-    saved: Callable[..., list[str]], printed: Callable[..., Printed]
-) -> None:
-    words = saved(*WOOF, "--data.ipc=10", "--data.passes=60")
-    again = options_of(resolve_protocol([*words, "--data.ipc=50"]))
+def test_a_saved_config_is_resolved_anew(printed: Callable[..., Printed], workplace: Path) -> None:
+    rded = ("--config=imagewoof.yaml", "--config=protocols/rded.yaml", "--data.passes=60")
+    (workplace / "saved.yaml").write_text(yaml.safe_dump(printed(*rded)))
+    again = parsed("--config=saved.yaml", "--data.ipc=50", "--data.augmentation.mix=mixup")
     assert (again["data.batch_size"], again["data.passes"]) == (100, 60), "what was changed stays changed"
-    assert again["protocol.resolved_for.ipc"] == 50
-    assert (
-        options_of(resolve_protocol([*words, "--data.ipc=50", "--data.batch_size=7"]))["data.batch_size"] == 7
-    )
-    config = printed(*words[1:], "--data.ipc=1")
-    assert config["data"]["init_args"]["batch_size"] == 10
-    assert config["protocol"]["resolved_for"]["ipc"] == 1
-
-
-def test_a_saved_config_is_resolved_anew_for_another_student_and_mixing(
-    saved: Callable[..., list[str]],
-) -> None:
-    words = saved(*WOOF, "--model.student=mobilenet_v2", "--data.augmentation.mix=mixup")
-    assert options_of(resolve_protocol(words))["model.optimizer.lr"] == 0.0025
-    other = options_of(resolve_protocol([*words, "--model.student=resnet18"]))
-    assert (other["model.optimizer.lr"], other["model.temperature"]) == (0.001, 4)
-    cutmix = options_of(resolve_protocol([*words, "--data.augmentation.mix=cutmix"]))
-    assert (cutmix["model.temperature"], cutmix["data.augmentation.mix_alpha"]) == (20, 1)
-
-
-def test_what_a_saved_config_had_for_another_ipc_is_not_kept(saved: Callable[..., list[str]]) -> None:
-    words = saved(*WOOF, "--data.ipc=10")
-    message = "Expected a value of data.batch_size from the protocol rded, found none for ipc 20"
-    with pytest.raises(ConfigError, match=message):
-        resolve_protocol([*words, "--data.ipc=20"])
-    given = saved(*WOOF, "--data.ipc=20", "--data.batch_size=40")
-    assert options_of(resolve_protocol(given))["data.batch_size"] == 40
-    assert options_of(resolve_protocol([*given, "--data.ipc=50"]))["data.batch_size"] == 100
-
-
-def test_another_protocol_over_a_saved_config_takes_its_place(saved: Callable[..., list[str]]) -> None:
-    words = saved(*WOOF, "--data.ipc=10")
-    found = options_of(resolve_protocol(resolve_configs([*words, "--config=protocols/minimax.yaml"])))
-    assert (found["protocol.name"], found["data.passes"], found["protocol.resolved_for.ipc"]) == (
+    assert (again["model.temperature"], again["protocol.resolved_for.ipc"]) == (4, 50)
+    assert parsed("--config=saved.yaml", "--data.ipc=50", "--data.batch_size=7")["data.batch_size"] == 7
+    other = parsed("--config=saved.yaml", "--model.student=mobilenet_v2")
+    assert (other["model.optimizer.lr"], other["data.batch_size"]) == (0.0025, 50)
+    with pytest.raises(
+        ConfigError, match=r"value of data\.batch_size from the protocol rded, found none for ipc 20"
+    ):
+        parsed("--config=saved.yaml", "--data.ipc=20")
+    minimax = parsed("--config=saved.yaml", "--config=protocols/minimax.yaml")
+    assert (minimax["protocol.name"], minimax["data.passes"], minimax["protocol.resolved_for.ipc"]) == (
         "minimax",
         2000,
         10,
     )
-
-
-def test_the_parser_agrees_with_the_flat_options(printed: Callable[..., Printed]) -> None:
-    words = ["--config=cifar100.yaml", "--config=protocols/rded.yaml", "--data.ipc=1"]
-    words += ["--model.student=mobilenet_v2", "--data.augmentation.mix=mixup"]
-    arguments = printed(*words)["model"]["init_args"]
-    assert arguments["optimizer"]["init_args"]["lr"] == 0.0025
-    assert arguments["temperature"] == 4

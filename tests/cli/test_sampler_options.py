@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from semdd_lightning.cli.sampler_options import described_sampler, sampler_description, split_sampler_words
+from semdd_lightning.cli.sampler_options import described_sampler, sampler_description, split_sampler_argv
 from semdd_lightning.errors import ConfigError, SelectionError
 from semdd_lightning.selection import Random, TwoStage
 
@@ -17,7 +17,7 @@ SPELLED_OUT = {"class_path": "TwoStage", "init_args": {"candidate_ratio": 4, "di
 
 
 def built(*words: str, of_config: Any = None) -> object:  # noqa: ANN401 - what a config holds
-    rest, parameters = split_sampler_words(words)
+    rest, parameters = split_sampler_argv(words)
     word = rest[1] if rest else None
     return described_sampler(sampler_description(word, parameters, of_config))
 

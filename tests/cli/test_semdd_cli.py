@@ -103,7 +103,7 @@ def test_print_config_has_the_keys_of_an_experiment(capsys: pytest.CaptureFixtur
         "temperature_squared",
         "weight_decay_on",
     }
-    assert set(config["run"]) == {"root", "name", "directory"}
+    assert set(config["run"]) == {"root", "name", "directory", "validate_at_end"}
     assert list(config["data"]) == ["class_path", "init_args"], "the class comes before its arguments"
 
 
@@ -182,13 +182,29 @@ def test_an_unknown_config_lists_the_packaged(refused: Callable[..., str]) -> No
 # ------------------------------------------------------------------ the trainer
 
 
-def test_no_validation_interval_means_once_at_the_end(fit: Callable[..., Path]) -> None:
+def test_validation_at_the_end_alone(fit: Callable[..., Path]) -> None:
     validation = "--data.validation={class_path: DigitsImages, init_args: {split: train, image_size: 16}}"
     run = fit("--data.passes=3", validation, "--trainer.check_val_every_n_epoch=null")
     metrics = pd.read_csv(run / "metrics" / "metrics.csv")
     assert metrics.dropna(subset="val_top1")["epoch"].tolist() == [2]
     assert read(run / "resolved.yaml")["trainer"]["check_val_every_n_epoch"] == 3
     assert read(run / "config.yaml")["trainer"]["check_val_every_n_epoch"] is None
+
+
+def test_no_interval_of_validation_is_refused_unless_it_comes_at_the_end(
+    refused: Callable[..., str], small: tuple[str, ...]
+) -> None:
+    never = refused("fit", *small, "--run.validate_at_end=false")
+    assert "found trainer.check_val_every_n_epoch null" in never
+    assert "give --run.validate_at_end true" in never
+
+
+def test_an_interval_in_steps_is_lightnings(fit: Callable[..., Path]) -> None:
+    validation = "--data.validation={class_path: DigitsImages, init_args: {split: train, image_size: 16}}"
+    run = fit("--data.passes=4", validation, "--trainer.val_check_interval=2")
+    assert read(run / "resolved.yaml")["trainer"]["check_val_every_n_epoch"] is None
+    metrics = pd.read_csv(run / "metrics" / "metrics.csv")
+    assert metrics.dropna(subset="val_top1")["epoch"].tolist() == [1, 3]
 
 
 def test_what_lightning_refuses_is_one_message(
@@ -225,7 +241,7 @@ def test_a_failing_test_loses_no_training(
 def test_the_first_process_of_a_further_node_makes_no_directory(
     variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from semdd_lightning.cli.semdd_cli import is_first_process
+    from semdd_lightning.cli.together import is_first_process
 
     monkeypatch.delenv("NODE_RANK", raising=False)
     monkeypatch.delenv("GROUP_RANK", raising=False)
