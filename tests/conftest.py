@@ -61,7 +61,7 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SEMDD_CACHE", str(tmp_path / "default-cache"))
+    monkeypatch.setenv("SEMDD_CACHE", str(tmp_path / ".default-cache"))
 
 
 def write_tiny_clip(folder: Path, **overrides: Any) -> Path:  # noqa: ANN401 - entries of the configuration

@@ -18,7 +18,7 @@ def test_the_files_are_images_that_all_differ(tmp_path: Path) -> None:
     assert pool.counts().tolist() == [9, 8, 8]
     assert pool.excluded == ()
     assert set(pool.traits.widths.tolist()) == {20}
-    assert [path.name for path in tmp_path.iterdir() if path.name != "default-cache"] == ["pool"]
+    assert [path.name for path in tmp_path.iterdir() if path.name != ".default-cache"] == ["pool"]
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ def test_every_set_is_found_once_and_read_once_in_a_fit(
     assert data.selected is not None
     assert data.selected.seconds["index"] > 0
     assert len(list((tmp_path / "cache/index").glob("*.index"))) == 1
-    assert not (tmp_path / "default-cache").exists()
+    assert not (tmp_path / ".default-cache").exists()
 
 
 def test_the_manifest_tells_how_the_selection_was_made(coloured_pool: Path, tiny_clip_dir: Path) -> None:

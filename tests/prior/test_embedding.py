@@ -68,7 +68,7 @@ def test_a_complete_cache_needs_neither_model_nor_images(
 ) -> None:
     pool = make_pool(7)
     first = embed_pool(pool, prior, shard_size=3)  # into SEMDD_CACHE
-    assert len(_shards(tmp_path / "default-cache")) == 3
+    assert len(_shards(tmp_path / ".default-cache")) == 3
     monkeypatch.setattr("semdd_lightning.prior.open_clip_prior.load_clip", _refuse)
     monkeypatch.setattr("semdd_lightning.prior.encoding.decode_image", _refuse)
     second = embed_pool(pool, prior, shard_size=3)

@@ -162,7 +162,7 @@ def test_sources_of_another_kind_or_recipe_have_another_file(
 def test_the_cache_lies_where_it_is_asked_to(root: Path, reads: Reads, tmp_path: Path) -> None:
     ClassFolders(root).read(tmp_path / "own")
     assert len(list((tmp_path / "own/index").glob("*.index"))) == 1
-    assert not (tmp_path / "default-cache").exists()
+    assert not (tmp_path / ".default-cache").exists()
 
 
 def test_a_cache_that_cannot_be_written_is_said(
