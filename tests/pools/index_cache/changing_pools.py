@@ -36,7 +36,7 @@ def described(pool: Pool) -> tuple[object, ...]:
 
 
 def index_file(tmp_path: Path) -> Path:
-    (file,) = (tmp_path / "default-cache/index").glob("*.index")
+    (file,) = (tmp_path / ".default-cache/index").glob("*.index")
     return file
 
 

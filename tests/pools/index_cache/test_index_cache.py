@@ -156,7 +156,7 @@ def test_sources_of_another_kind_or_recipe_have_another_file(
     reads.clear()
     ClassFolders(root).read()
     assert len(reads) == 8
-    assert len(list((tmp_path / "default-cache/index").iterdir())) == 2
+    assert len(list((tmp_path / ".default-cache/index").iterdir())) == 2
 
 
 def test_the_cache_lies_where_it_is_asked_to(root: Path, reads: Reads, tmp_path: Path) -> None:
