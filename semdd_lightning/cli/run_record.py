@@ -13,10 +13,10 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from pydantic import ConfigDict, with_config
 
+from semdd_lightning.audit import audit_outcome
 from semdd_lightning.cli.images_seen import LIMITS, ImagesSeen
 from semdd_lightning.cli.run_directory import environment, from_here
 from semdd_lightning.data import ImageDataModule, PoolDataModule
-from semdd_lightning.data.audit_record import audit_outcome
 from semdd_lightning.errors import RunError
 from semdd_lightning.names import command
 from semdd_lightning.records import RECORD, read_record, write_record

@@ -1,6 +1,5 @@
 """From a pool to batches: selection, storage, augmentation, splits."""
 
-from semdd_lightning.data.auditing import AuditPolicy, audit_classes
 from semdd_lightning.data.augmentation import Augmentation
 from semdd_lightning.data.batches import EvaluationImages, TrainingImages
 from semdd_lightning.data.classifier import Classifier, ClassifierContext
@@ -12,7 +11,6 @@ from semdd_lightning.data.pool_selection import PoolSelection
 from semdd_lightning.data.selecting import select
 
 __all__ = [
-    "AuditPolicy",
     "Augmentation",
     "Classifier",
     "ClassifierContext",
@@ -27,6 +25,5 @@ __all__ = [
     "PoolSelection",
     "TrainingImages",
     "UnlabelledImages",
-    "audit_classes",
     "select",
 ]

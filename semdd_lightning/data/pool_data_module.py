@@ -7,8 +7,8 @@ from typing import Literal
 
 import torch
 
+from semdd_lightning.audit import AuditPolicy
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.data.auditing import AuditPolicy
 from semdd_lightning.data.augmentation import Augmentation
 from semdd_lightning.data.classifier import Classifier, ClassifierContext
 from semdd_lightning.data.classifying import usual_side

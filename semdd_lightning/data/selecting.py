@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from semdd_lightning.data.auditing import AUTOMATIC, AuditPolicy, apply_policy, audit_classes, check_policy
+from semdd_lightning.audit import AUTOMATIC, AuditPolicy, apply_policy, audit_classes, check_policy
 from semdd_lightning.data.classifier import Classifier, ClassifierContext
 from semdd_lightning.data.classifying import PoolClassifier, usual_side
 from semdd_lightning.data.learning import learn_pool
@@ -118,7 +118,8 @@ def select(
     found = None
     if audit != "off":
         with watch.measure("audit"):
-            found = audit_classes(images, embeddings, real, at_most=AUTOMATIC)
+            compared = None if real is None else (real.images, real.embeddings)
+            found = audit_classes(images, embeddings, compared, at_most=AUTOMATIC)
             apply_policy(images, found, audit)
     with watch.measure("select"):
         outputs = None if said is None else said.outputs
