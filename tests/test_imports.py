@@ -50,7 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "audit": {"report", "prior", "pools", "classes", "given", "names", "errors"},
     "selection": {"errors"},
     "models": {"errors"},
-    "export": {"given", "pools", "classes", "selection", *WRITING, "names", "errors"},
+    "export": {"selection", "audit", "prior", "pools", "classes", "given", *WRITING, "names", "errors"},
     "data": {
         *("export", "pools", "prior", "selection", "models", "audit", "datasets", "classes"),
         *("cache", "devices", "given", "locks", *WRITING, "progress", "threads", "errors"),

@@ -7,8 +7,8 @@ from semdd_lightning.data.dataset_images import DatasetImages, DigitsImages
 from semdd_lightning.data.image_data_module import ImageDataModule
 from semdd_lightning.data.image_sets import FolderImages, ImageSet, PoolImages, UnlabelledImages
 from semdd_lightning.data.pool_data_module import PoolDataModule
-from semdd_lightning.data.pool_selection import PoolSelection
 from semdd_lightning.data.selecting import select
+from semdd_lightning.export.pool_selection import PoolSelection
 
 __all__ = [
     "Augmentation",

@@ -15,12 +15,12 @@ from semdd_lightning.data.classifying import usual_side
 from semdd_lightning.data.image_data_module import ImageDataModule
 from semdd_lightning.data.image_sets import ImageSet
 from semdd_lightning.data.labelled_images import LabelledImages, pool_images
-from semdd_lightning.data.pool_selection import PoolSelection
 from semdd_lightning.data.reference_images import check_reference
 from semdd_lightning.data.selecting import Stopwatch, check_needs, select
 from semdd_lightning.data.storage import Storage
 from semdd_lightning.datasets import with_imagenet_names
 from semdd_lightning.errors import PoolError, RunError
+from semdd_lightning.export.pool_selection import PoolSelection
 from semdd_lightning.pools import Pool, PoolReader, as_reader
 from semdd_lightning.prior import OpenClipPrior, TimmPrior, first_clip, listed_priors
 from semdd_lightning.selection import Sampler, build_sampler, whole_number

@@ -16,12 +16,12 @@ from semdd_lightning.data.classifier import Classifier, ClassifierContext
 from semdd_lightning.data.classifying import PoolClassifier, usual_side
 from semdd_lightning.data.learning import learn_pool
 from semdd_lightning.data.pool_embedder import PoolEmbedder
-from semdd_lightning.data.pool_selection import PoolSelection, sampler_embeddings
 from semdd_lightning.data.reference_images import ReferenceImages, check_reference, read_reference
-from semdd_lightning.data.selection_record import components, embeddings_digest, outcome
 from semdd_lightning.datasets import with_imagenet_names
 from semdd_lightning.devices import pick_device
 from semdd_lightning.export import Manifest, describe
+from semdd_lightning.export.pool_selection import PoolSelection, sampler_embeddings
+from semdd_lightning.export.provenance import components, embeddings_digest, outcome
 from semdd_lightning.given import given_path
 from semdd_lightning.pools import Pool, PoolReader, as_reader, require_images_per_class
 from semdd_lightning.prior import AnyPrior, PoolEmbeddings, Prior, first_clip, listed_priors

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from semdd_lightning.data.classifier import Classifier
-from semdd_lightning.export import describe
+from semdd_lightning.export.manifest import describe
 from semdd_lightning.pools import Pool, PoolReader
 from semdd_lightning.prior import PoolEmbeddings, Prior
 from semdd_lightning.selection import Embeddings, Sampler, Selection
@@ -42,7 +41,7 @@ def components(
     priors: Sequence[Prior],
     sampler: Sampler,
     reference: PoolReader | None,
-    classifier: Classifier | None,
+    classifier: object | None,
     cache_dir: Path | None,
 ) -> dict[str, Any]:
     """The manifest's part that says what the selection is made from."""
