@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from semdd_lightning.audit import AuditPolicy
+from semdd_lightning.audit import AuditPolicy, check_policy
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data.augmentation import Augmentation
 from semdd_lightning.data.classifier import Classifier, ClassifierContext
@@ -15,12 +15,14 @@ from semdd_lightning.data.classifying import usual_side
 from semdd_lightning.data.image_data_module import ImageDataModule
 from semdd_lightning.data.image_sets import ImageSet
 from semdd_lightning.data.labelled_images import LabelledImages, pool_images
-from semdd_lightning.data.reference_images import check_reference
-from semdd_lightning.data.selecting import Stopwatch, check_needs, select
+from semdd_lightning.data.selecting import carry_out
+from semdd_lightning.data.selection_plan import SelectionPlan
+from semdd_lightning.data.stopwatch import Stopwatch
 from semdd_lightning.data.storage import Storage
 from semdd_lightning.datasets import with_imagenet_names
 from semdd_lightning.errors import PoolError, RunError
 from semdd_lightning.export.pool_selection import PoolSelection
+from semdd_lightning.given import given_path
 from semdd_lightning.pools import Pool, PoolReader, as_reader
 from semdd_lightning.prior import OpenClipPrior, TimmPrior, first_clip, listed_priors
 from semdd_lightning.selection import Sampler, build_sampler, whole_number
@@ -128,7 +130,8 @@ class PoolDataModule(ImageDataModule):
         self.selection_seed = whole_number("selection_seed", selection_seed, at_least=0)
         self.reference = None if reference is None else as_reader(reference)
         self.classifier = classifier
-        self.cache_dir = cache_dir
+        self.cache_dir = None if cache_dir is None else given_path("cache_dir", cache_dir)
+        check_policy(audit)
         self.audit: AuditPolicy = audit
         self.selected: PoolSelection | None = None
         self._indexed: Pool | None = None  # of this process, to spare it a second look
@@ -138,6 +141,21 @@ class PoolDataModule(ImageDataModule):
     def prior(self) -> OpenClipPrior | None:
         """The CLIP model that scores the pool, of several the first: the one that a teacher may be."""
         return first_clip(self.priors)
+
+    @property
+    def selection_plan(self) -> SelectionPlan:
+        """What is chosen, from what and by what."""
+        return SelectionPlan(
+            self.pool,
+            self.priors,
+            self.ipc,
+            self.sampler,
+            self.selection_seed,
+            self.reference,
+            self.classifier,
+            self.cache_dir,
+            self.audit,
+        )
 
     @property
     def training_digest(self) -> str | None:
@@ -152,15 +170,9 @@ class PoolDataModule(ImageDataModule):
         To evaluate an old student neither pool nor CLIP model need to be there any more.
         """
         if self._trains:
-            for prior in self.priors:
-                prior.check()
-            self.pool.prepare()
-            self.pool.check()
-            self.sampler.check(len(self.registry), self.ipc)
-            check_needs(self.sampler, self.reference, self.classifier)
-            if self.reference is not None:
-                self.reference.prepare()
-                check_reference(self.reference, self.registry)
+            plan = self.selection_plan
+            plan.prepare()
+            plan.check(self.registry)
         super().prepare_data()
         if self._trains:
             self._index()
@@ -187,22 +199,9 @@ class PoolDataModule(ImageDataModule):
     def _training_images(self) -> LabelledImages:
         """Select; every rank gets the same images."""
         registry = self.registry  # a wrong num_classes is found before anything is embedded
-        trainer = self.trainer
         rank, world_size = self._process
-        selected = select(
-            self.pool,
-            self.priors,
-            self.ipc,
-            self.sampler,
-            self.selection_seed,
-            device=torch.device("cpu") if trainer is None else trainer.strategy.root_device,
-            reference=self.reference,
-            classifier=self.classifier,
-            cache_dir=self.cache_dir,
-            rank=rank,
-            world_size=world_size,
-            images=self._indexed,
-            audit=self.audit,
+        selected = carry_out(
+            self.selection_plan, self._device, images=self._indexed, rank=rank, world_size=world_size
         )
         selected.seconds["index"] += self._watch.seconds.get("index", 0.0)
         self._indexed = None

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -16,17 +14,18 @@ from semdd_lightning.data.classifier import Classifier, ClassifierContext
 from semdd_lightning.data.classifying import PoolClassifier, usual_side
 from semdd_lightning.data.learning import learn_pool
 from semdd_lightning.data.pool_embedder import PoolEmbedder
-from semdd_lightning.data.reference_images import ReferenceImages, check_reference, read_reference
+from semdd_lightning.data.reference_images import ReferenceImages, read_reference
+from semdd_lightning.data.selection_plan import SelectionPlan
+from semdd_lightning.data.stopwatch import Stopwatch
 from semdd_lightning.datasets import with_imagenet_names
 from semdd_lightning.devices import pick_device
-from semdd_lightning.export import Manifest, describe
+from semdd_lightning.export import Manifest
 from semdd_lightning.export.pool_selection import PoolSelection, sampler_embeddings
-from semdd_lightning.export.provenance import components, embeddings_digest, outcome
+from semdd_lightning.export.provenance import embeddings_digest, outcome
 from semdd_lightning.given import given_path
 from semdd_lightning.pools import Pool, PoolReader, as_reader, require_images_per_class
-from semdd_lightning.prior import AnyPrior, PoolEmbeddings, Prior, first_clip, listed_priors
+from semdd_lightning.prior import AnyPrior, PoolEmbeddings, first_clip, listed_priors
 from semdd_lightning.selection import ClassifierOutputs, Sampler, Selection, build_sampler, whole_number
-from semdd_lightning.selection.scores.score import Need, needed
 
 logger = logging.getLogger(__name__)
 
@@ -42,9 +41,6 @@ def select(
     classifier: Classifier | None = None,
     device: torch.device | str | None = None,
     cache_dir: Path | None = None,
-    rank: int = 0,
-    world_size: int = 1,
-    images: Pool | None = None,
     audit: AuditPolicy = "refuse",
 ) -> PoolSelection:
     """Choose ``ipc`` images a class from a pool.
@@ -64,9 +60,6 @@ def select(
         device: where images are encoded; the first GPU if there is one, else the CPU.
         cache_dir: where the pool's index and the embeddings are kept; none takes ``SEMDD_CACHE`` or the
             user's cache folder.
-        rank: this process, among those that embed the pool together.
-        world_size: number of such processes.
-        images: what ``pool`` reads, where it has been read already.
         audit: what to do where the images do not show the classes of their folders: `refuse`, `warn`, or do
             not look (`off`).
 
@@ -79,30 +72,57 @@ def select(
         PriorError: if the CLIP model cannot be had as described.
         TeacherError: if the classifier cannot be had as described, or does not fit the classes.
     """
-    watch, sampler, pool, priors = Stopwatch(), build_sampler(sampler), as_reader(pool), listed_priors(prior)
-    reference = None if reference is None else as_reader(reference)
-    cache_dir = None if cache_dir is None else given_path("cache_dir", cache_dir)
-    ipc, seed = whole_number("ipc", ipc, at_least=1), whole_number("seed", seed, at_least=0)
     check_policy(audit)
+    plan = SelectionPlan(
+        sampler=build_sampler(sampler),
+        pool=as_reader(pool),
+        priors=listed_priors(prior),
+        reference=None if reference is None else as_reader(reference),
+        classifier=classifier,
+        cache_dir=None if cache_dir is None else given_path("cache_dir", cache_dir),
+        ipc=whole_number("ipc", ipc, at_least=1),
+        seed=whole_number("seed", seed, at_least=0),
+        audit=audit,
+    )
     device = pick_device(device)
-    if images is None and world_size == 1:  # several processes have had it prepared by one of them
-        pool.prepare()
-        if reference is not None:
-            reference.prepare()
-    _check(pool, priors, sampler, ipc, reference, classifier)
-    made_from = components(pool, priors, sampler.resolved(ipc), reference, classifier, cache_dir)
+    plan.prepare()
+    return carry_out(plan, device)
+
+
+def carry_out(
+    plan: SelectionPlan,
+    device: torch.device,
+    *,
+    images: Pool | None = None,
+    rank: int = 0,
+    world_size: int = 1,
+) -> PoolSelection:
+    """Choose from a pool that is there, alone or as one of several processes that embed it together.
+
+    Args:
+        plan: what to choose, from what and by what; it has been prepared.
+        device: where images are encoded.
+        images: what the plan's pool reads, where it has been read already.
+        rank: this process.
+        world_size: number of processes.
+
+    Raises:
+        SemddError: as `select` does.
+    """
+    watch, cache_dir, sampler = Stopwatch(), plan.cache_dir, plan.sampler
+    plan.check(with_imagenet_names(plan.pool.registry()))
+    made_from = plan.described()
     with watch.measure("index"):
-        images = pool.read(cache_dir) if images is None else images
-        images = replace(images, registry=with_imagenet_names(images.registry))
-        _report_excluded(images)
-        require_images_per_class(images, ipc)
+        images = _usable(plan.pool.read(cache_dir) if images is None else images, plan.ipc)
     classify = None
-    if classifier is not None:  # built before the pool is embedded: what cannot be built is said first
-        context = ClassifierContext(images.registry, usual_side(images), first_clip(priors))
-        classify = PoolClassifier(classifier, context, device, cache_dir, show=rank == 0)
+    if plan.classifier is not None:  # built before the pool is embedded: what cannot be built is said first
+        context = ClassifierContext(images.registry, usual_side(images), first_clip(plan.priors))
+        classify = PoolClassifier(plan.classifier, context, device, cache_dir, show=rank == 0)
     with watch.measure("embed"):
-        real_pool = None if reference is None else read_reference(reference, images.registry, cache_dir)
-        embed = PoolEmbedder(priors, real_pool, device, cache_dir, rank, world_size)
+        real_pool = None
+        if plan.reference is not None:
+            real_pool = read_reference(plan.reference, images.registry, cache_dir)
+        embed = PoolEmbedder(plan.priors, real_pool, device, cache_dir, rank, world_size)
         embeddings = embed(images)
         real = None if real_pool is None else ReferenceImages(real_pool, embed(real_pool))
     said = None
@@ -112,15 +132,16 @@ def select(
             if real is not None:
                 real = replace(real, classifier=classify(real.images).outputs)
     learned = None
-    if "learning" in asked_by(sampler):
+    if "learning" in plan.needs:
         with watch.measure("learn"):
             learned = learn_pool(images, device=device, cache_dir=cache_dir, show=rank == 0)
     found = None
-    if audit != "off":
+    if plan.audit != "off":
         with watch.measure("audit"):
-            compared = None if real is None else (real.images, real.embeddings)
-            found = audit_classes(images, embeddings, compared, at_most=AUTOMATIC)
-            apply_policy(images, found, audit)
+            found = audit_classes(
+                images, embeddings, real and (real.images, real.embeddings), at_most=AUTOMATIC
+            )
+            apply_policy(images, found, plan.audit)
     with watch.measure("select"):
         outputs = None if said is None else said.outputs
         seen = sampler_embeddings(
@@ -130,13 +151,13 @@ def select(
             outputs,
             None if learned is None else learned.log_posteriors,
         )
-        selection = sampler.select(seen, ipc, seed)
+        selection = sampler.select(seen, plan.ipc, plan.seed)
     _report(sampler, selection, embeddings, outputs)
     manifest = Manifest(
         **made_from,
         sampler_name=sampler.name,
-        ipc=ipc,
-        selection_seed=seed,
+        ipc=plan.ipc,
+        selection_seed=plan.seed,
         reference_key=None if real is None else real.embeddings.key,
         classifier_key=None if said is None else said.key,
         learning_key=None if learned is None else learned.key,
@@ -146,68 +167,8 @@ def select(
     return PoolSelection(images, embeddings, selection, manifest, watch.seconds, found)
 
 
-@dataclass
-class Stopwatch:
-    """Seconds spent in named stages."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def measure(self, stage: str) -> Iterator[None]:
-        """Add the time of a ``with`` block to a stage."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
-
-
-def asked_by(sampler: Sampler) -> frozenset[Need]:
-    """What a sampler and the scores that it weighs cannot do without."""
-    return sampler.quality_rule.rule_needs | sampler.needs
-
-
-def check_needs(sampler: Sampler, reference: PoolReader | None, classifier: Classifier | None) -> None:
-    """Refuse a sampler without what it cannot choose without, and a classifier that no manifest describes.
-
-    Args:
-        sampler: the sampler.
-        reference: the reference images, if there are any.
-        classifier: the classifier, if there is one.
-
-    Raises:
-        SelectionError: if the sampler, or a score that it weighs, needs one that is not there.
-        RunError: if the classifier is not made of plain values.
-    """
-    given: dict[Need, object] = {"reference": reference, "classifier": classifier}
-    for need in sorted(asked_by(sampler)):
-        if need in given:
-            needed(given[need], need, sampler.name)
-    if classifier is not None:
-        describe(classifier)
-
-
-def _check(
-    pool: PoolReader,
-    priors: Sequence[Prior],
-    sampler: Sampler,
-    ipc: int,
-    reference: PoolReader | None,
-    classifier: Classifier | None,
-) -> None:
-    """What can be known before an image is read."""
-    pool.check()
-    for prior in priors:
-        prior.check()
-    registry = with_imagenet_names(pool.registry())
-    sampler.check(len(registry), ipc)
-    check_needs(sampler, reference, classifier)
-    if reference is not None:
-        check_reference(reference, registry)
-
-
-def _report_excluded(images: Pool) -> None:
-    """Say which files cannot be chosen; the score table lists each with its reason."""
+def _usable(images: Pool, ipc: int) -> Pool:
+    """A pool with its final classes, enough images of each; which files cannot be chosen is said."""
     if images.excluded:
         first = images.excluded[0]
         logger.warning(
@@ -216,6 +177,9 @@ def _report_excluded(images: Pool) -> None:
             first.path,
             first.reason,
         )
+    images = replace(images, registry=with_imagenet_names(images.registry))
+    require_images_per_class(images, ipc)
+    return images
 
 
 def _report(

@@ -14,7 +14,7 @@ import torch
 
 from semdd_lightning.cli.priors import build_priors
 from semdd_lightning.data import select
-from semdd_lightning.data.selecting import Stopwatch
+from semdd_lightning.data.stopwatch import Stopwatch
 from semdd_lightning.errors import (
     ClassListError,
     PriorError,
