@@ -263,7 +263,7 @@ class RunRecord(Callback):
         selected = data.selected
         if selected is None or self.directory is None:
             return
-        self.result.sampler, self.result.ipc = sampler_word(type(data.sampler)), data.ipc
+        self.result.sampler, self.result.ipc = sampler_word(type(data.selection_plan.sampler)), data.ipc
         self.result.encoded = selected.embeddings.encoded
         self.result.seconds.update(selected.seconds)
         if not (self.directory / "subset.png").exists():  # else this goes on; other images are refused then

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -29,16 +30,20 @@ from semdd_lightning.data.loaders import (
 from semdd_lightning.data.pass_counts import whole_epoch
 from semdd_lightning.data.passes import PassPlanner
 from semdd_lightning.data.storage import ImageStore, Storage, evaluation_view, square, store_images
+from semdd_lightning.data.trainer_facts import batches_done, device_of, local_ranks_of, process_of
 from semdd_lightning.errors import ClassListError, ConfigError
 
 logger = logging.getLogger(__name__)
 
 
+@dataclass(eq=False, repr=False)
 class ImageDataModule(LightningDataModule):
     """Real images, nothing selected: what teachers are trained on.
 
     The images are decoded once and live where they fit, on the training device if possible; augmentation
     is batched there. A batch is one image tensor in [0, 1]; networks own resize and normalisation.
+
+    It is a dataclass, so that each setting stands once: subclasses inherit it with its type and meaning.
 
     Args:
         train: training images; none where only evaluation is wanted.
@@ -67,48 +72,29 @@ class ImageDataModule(LightningDataModule):
         num_workers: processes that decode images which live on disk.
     """
 
-    def __init__(
-        self,
-        train: ImageSet | None,
-        num_classes: int,
-        image_size: int,
-        test: ImageSet | None = None,
-        validation: ImageSet | None = None,
-        predict: ImageSet | None = None,
-        batch_size: int = 128,
-        passes: int = 30,
-        passes_per_epoch: int = 1,
-        augmentation: Augmentation = Augmentation(),  # noqa: B008 - frozen
-        augmentation_seed: int = 0,
-        mixing_group: int | None = None,
-        distinct_passes: int | None = None,
-        replay_seed: int | None = None,
-        evaluation_batch_size: int = 500,
-        evaluation_view: Literal["cropped", "whole"] = "cropped",
-        storage: Storage | Literal["auto"] = "auto",
-        num_workers: int = 4,
-    ) -> None:
+    train: ImageSet | None
+    num_classes: int
+    image_size: int
+    test: ImageSet | None = None
+    validation: ImageSet | None = None
+    predict: ImageSet | None = None
+    batch_size: int = 128
+    passes: int = 30
+    passes_per_epoch: int = 1
+    augmentation: Augmentation = Augmentation()  # noqa: RUF009 - frozen
+    augmentation_seed: int = 0
+    mixing_group: int | None = None
+    distinct_passes: int | None = None
+    replay_seed: int | None = None
+    evaluation_batch_size: int = 500
+    evaluation_view: Literal["cropped", "whole"] = "cropped"
+    storage: Storage | Literal["auto"] = "auto"
+    num_workers: int = 4
+
+    def __post_init__(self) -> None:
         super().__init__()
-        self.train = train
-        self.test = test
-        self.validation = validation
-        self.predict = predict
-        self.num_classes = num_classes
-        self.image_size = image_size
-        self.batch_size = batch_size
-        self.passes = passes
-        self.passes_per_epoch = passes_per_epoch
-        self.augmentation = augmentation
-        self.augmentation_seed = augmentation_seed
-        self.mixing_group = mixing_group
-        self.distinct_passes = distinct_passes
-        self.replay_seed = replay_seed
-        self.evaluation_batch_size = evaluation_batch_size
-        self.evaluation_view: Literal["cropped", "whole"] = evaluation_view
-        self.storage: Storage | Literal["auto"] = storage
-        self.num_workers = num_workers
-        check_arguments(vars(self))
-        self.passes_per_epoch = whole_epoch(passes, passes_per_epoch)
+        check_arguments({setting.name: getattr(self, setting.name) for setting in fields(self)})
+        self.passes_per_epoch = whole_epoch(self.passes, self.passes_per_epoch)
         self._asked: str = "fit"  # the stage of the last setup, for who has no trainer
         self._registry: ClassRegistry | None = None
         self._stores: dict[str, ImageStore] = {}
@@ -165,7 +151,7 @@ class ImageDataModule(LightningDataModule):
         if self.test is None:
             return 0
         images = len(self.test.open(self.registry))
-        return evaluation_batches(images, self.evaluation_batch_size, self._process[1])
+        return evaluation_batches(images, self.evaluation_batch_size, process_of(self.trainer)[1])
 
     def check_images(self, count: int = 1000) -> tuple[Tensor, Tensor, str]:
         """At most ``count`` images to check a teacher on, uint8 (n, 3, S, S), labels (n,), what they are."""
@@ -181,11 +167,13 @@ class ImageDataModule(LightningDataModule):
             self._stores["train"], self.schedule, 1, lambda: pass_index, num_workers=self.num_workers
         )
         for indices in loader:
-            yield augmented_batch(indices.to(self._device), self._stores["train"], self.augmentation)
+            yield augmented_batch(
+                indices.to(device_of(self.trainer)), self._stores["train"], self.augmentation
+            )
 
     def plain_images(self, rows: Tensor) -> Tensor:
         """Training images in [0, 1], neither augmented nor mixed, on the training device, (n, 3, S, S)."""
-        return self._stores["train"].gather(rows).to(self._device).float() / 255
+        return self._stores["train"].gather(rows).to(device_of(self.trainer)).float() / 255
 
     # ------------------------------------------------------------------ Lightning's hooks
 
@@ -212,13 +200,13 @@ class ImageDataModule(LightningDataModule):
 
     def train_dataloader(self) -> PassLoader:
         """Planned passes over the training images."""
-        rank, world_size = self._process
+        rank, world_size = process_of(self.trainer)
         return PassLoader(
             self._stores["train"],
             self.schedule,
             self.passes_per_epoch,
             epoch=lambda: self.trainer.current_epoch if self.trainer is not None else 0,
-            done=self._batches_done,
+            done=lambda: batches_done(self.trainer),
             rank=rank,
             world_size=world_size,
             num_workers=self.num_workers,
@@ -281,30 +269,11 @@ class ImageDataModule(LightningDataModule):
         }
         return splits[self._stage]
 
-    @property
-    def _process(self) -> tuple[int, int]:
-        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
-
-    def _batches_done(self) -> int:
-        """Batches of this epoch that a checkpoint within it counts, where training goes on from one."""
-        if self.trainer is None:
-            return 0
-        loop = self.trainer.fit_loop
-        epochs = cast("Any", loop.epoch_progress.current)  # of a class that Lightning types too widely
-        within = epochs.started > epochs.processed
-        return loop.epoch_loop.batch_progress.current.ready if within else 0
-
-    @property
-    def _device(self) -> torch.device:
-        return torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
-
-    @property
-    def _local_ranks(self) -> int:
-        return 1 if self.trainer is None else max(1, self.trainer.num_devices)
-
     def _store_training_images(self, images: LabelledImages) -> None:
         decode = partial(square, image_size=self.image_size)
-        store = store_images(images, decode, self._device, self.storage, self._local_ranks)
+        store = store_images(
+            images, decode, device_of(self.trainer), self.storage, local_ranks_of(self.trainer)
+        )
         self._stores["train"] = store
         self._schedule = PassPlanner(
             len(store),
@@ -328,11 +297,15 @@ class ImageDataModule(LightningDataModule):
         view = evaluation_view if self.evaluation_view == "cropped" else square
         decode = partial(view, image_size=self.image_size)
         self._stores[split] = store_images(
-            image_set.open(self.registry), decode, torch.device("cpu"), self.storage, self._local_ranks
+            image_set.open(self.registry),
+            decode,
+            torch.device("cpu"),
+            self.storage,
+            local_ranks_of(self.trainer),
         )
 
     def _evaluation_loader(self, split: str) -> EvaluationLoader:
-        rank, world_size = self._process
+        rank, world_size = process_of(self.trainer)
         return EvaluationLoader(
             self._stores[split], self.evaluation_batch_size, rank, world_size, self.num_workers
         )

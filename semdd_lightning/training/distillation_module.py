@@ -171,7 +171,7 @@ class DistillationModule(ClassifierModule):
     @property
     def _context(self) -> TeacherContext:
         data = self._data
-        prior = data.prior if isinstance(data, PoolDataModule) else None
+        prior = data.clip if isinstance(data, PoolDataModule) else None
         return TeacherContext(data.registry, self.image_size, prior)
 
     def training_loss(self, batch: TrainingImages) -> Tensor:

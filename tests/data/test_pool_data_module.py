@@ -22,7 +22,14 @@ PLAIN = Augmentation(horizontal_flip=0.0, mix="none")
 
 def _data(pool: Path, clip: Path, ipc: int = 2, num_classes: int = 3, **options: Any) -> PoolDataModule:  # noqa: ANN401
     options = {"passes": 2, "passes_per_epoch": 1, "augmentation": PLAIN, **options}
-    return PoolDataModule(ClassFolders(pool), OpenClipPrior(str(clip)), ipc, num_classes, 16, **options)
+    return PoolDataModule(
+        pool=ClassFolders(pool),
+        prior=OpenClipPrior(str(clip)),
+        ipc=ipc,
+        num_classes=num_classes,
+        image_size=16,
+        **options,
+    )
 
 
 @pytest.mark.parametrize("storage", ["auto", "disk"])

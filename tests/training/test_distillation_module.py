@@ -198,7 +198,15 @@ def test_the_teacher_is_told_classes_size_and_prior(
     coloured_pool: Path, tiny_clip_dir: Path, make_trainer: MakeTrainer
 ) -> None:
     prior, teacher = OpenClipPrior(str(tiny_clip_dir)), ColourTeacher()
-    pool = PoolDataModule(ClassFolders(coloured_pool), prior, 2, 3, 16, passes=1, passes_per_epoch=1)
+    pool = PoolDataModule(
+        pool=ClassFolders(coloured_pool),
+        prior=prior,
+        ipc=2,
+        num_classes=3,
+        image_size=16,
+        passes=1,
+        passes_per_epoch=1,
+    )
     module = _module(teacher)
     make_trainer().fit(module, datamodule=pool)
     make_trainer().fit(module, datamodule=pool)  # it is there
