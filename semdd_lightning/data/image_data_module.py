@@ -46,24 +46,24 @@ class ImageDataModule(LightningDataModule):
     It is a dataclass, so that each setting stands once: subclasses inherit it with its type and meaning.
 
     Args:
-        train: training images; none where only evaluation is wanted.
+        train: training images; null where only evaluation is wanted.
         num_classes: number of classes, also given to the model.
-        image_size: pixels a side of training images, also given to the model.
+        image_size: pixels per side of training images, also given to the model.
         test: test split; it is looked at only by ``test`` and ``predict``.
         validation: validation split, never the test split; it also serves the check of a teacher.
-        predict: images for ``predict``; none takes the test split.
+        predict: images for ``predict`` (default: the test split).
         batch_size: global batch size, over all devices; clamped to the number of images.
         passes: visits to every training image in the whole training.
         passes_per_epoch: passes that make one Lightning epoch, at most: the largest number that divides
             ``passes`` is taken.
         augmentation: what happens to a training image.
         augmentation_seed: seed of order, augmentation and mixing.
-        mixing_group: images that share partners and one mixing; none takes batch_size. Labels stored for one
+        mixing_group: images that share partners and one mixing (default: batch_size). Labels stored for one
             batch size serve another as long as this stays what it was.
         distinct_passes: passes whose augmentation is drawn; later ones repeat them in rotation, so that fewer
             soft labels need to be stored. None draws every pass anew.
-        replay_seed: augmentation seed of stored soft labels, so that students of any seed learn from them;
-            none takes augmentation_seed.
+        replay_seed: augmentation seed of stored soft labels, so that students of any seed learn from them
+            (default: augmentation_seed).
         evaluation_batch_size: images a batch and device in evaluation.
         evaluation_view: what of a real image is looked at: cropped resizes its shorter side to
             ``image_size // 7 * 8`` and cuts the centre (RDED, SRe2L), whole resizes it to ``image_size``
@@ -98,7 +98,7 @@ class ImageDataModule(LightningDataModule):
         self._asked: str = "fit"  # the stage of the last setup, for who has no trainer
         self._registry: ClassRegistry | None = None
         self._stores: dict[str, ImageStore] = {}
-        self._schedule: PassPlanner | None = None
+        self._planner: PassPlanner | None = None
 
     # ------------------------------------------------------------------ what others ask for
 
@@ -116,12 +116,12 @@ class ImageDataModule(LightningDataModule):
         return self._registry
 
     @property
-    def schedule(self) -> PassPlanner:
+    def planner(self) -> PassPlanner:
         """Order and draws of the training passes, known from ``setup('fit')`` on."""
-        if self._schedule is None:
+        if self._planner is None:
             msg = "Expected setup('fit') to have run, found no training images; run it first."
             raise ConfigError(msg)
-        return self._schedule
+        return self._planner
 
     @property
     def drawing_seed(self) -> int:
@@ -164,7 +164,7 @@ class ImageDataModule(LightningDataModule):
     def training_pass(self, pass_index: int) -> Iterator[TrainingImages]:
         """Every training image as it looks in one pass, on the training device: for whoever labels them."""
         loader = PassLoader(
-            self._stores["train"], self.schedule, 1, lambda: pass_index, num_workers=self.num_workers
+            self._stores["train"], self.planner, 1, lambda: pass_index, num_workers=self.num_workers
         )
         for indices in loader:
             yield augmented_batch(
@@ -203,7 +203,7 @@ class ImageDataModule(LightningDataModule):
         rank, world_size = process_of(self.trainer)
         return PassLoader(
             self._stores["train"],
-            self.schedule,
+            self.planner,
             self.passes_per_epoch,
             epoch=lambda: self.trainer.current_epoch if self.trainer is not None else 0,
             done=lambda: batches_done(self.trainer),
@@ -275,7 +275,7 @@ class ImageDataModule(LightningDataModule):
             images, decode, device_of(self.trainer), self.storage, local_ranks_of(self.trainer)
         )
         self._stores["train"] = store
-        self._schedule = PassPlanner(
+        self._planner = PassPlanner(
             len(store),
             self.batch_size,
             self.image_size,
@@ -284,7 +284,7 @@ class ImageDataModule(LightningDataModule):
             self.mixing_group,
             self.distinct_passes,
         )
-        logger.info("Training: %s; %d steps a pass", store.description, len(self._schedule.batches))
+        logger.info("Training: %s; %d steps a pass", store.description, len(self._planner.batches))
         if self.batch_size > len(store):
             logger.warning("batch_size %d is clamped to the %d images", self.batch_size, len(store))
 

@@ -45,8 +45,8 @@ class PoolDataModule(ImageDataModule):
             for the audit.
         classifier: a network that tells the classes apart, as any teacher, for samplers and scores that ask
             one.
-        cache_dir: where the pool's index and the embeddings are kept; none takes SEMDD_CACHE or the user's
-            cache folder.
+        cache_dir: where the pool's index and the embeddings are kept (default: SEMDD_CACHE or the user's
+            cache folder).
         audit: what to do before training where images do not show the classes of their folders: refuse,
             warn and go on, or off to not look.
     """

@@ -58,8 +58,8 @@ def select(
         classifier: a network that tells the classes apart, as any teacher, for samplers and scores that ask
             one; the score table says what it sees.
         device: where images are encoded; the first GPU if there is one, else the CPU.
-        cache_dir: where the pool's index and the embeddings are kept; none takes ``SEMDD_CACHE`` or the
-            user's cache folder.
+        cache_dir: where the pool's index and the embeddings are kept (default: ``SEMDD_CACHE`` or the
+            user's cache folder).
         audit: what to do where the images do not show the classes of their folders: `refuse`, `warn`, or do
             not look (`off`).
 

@@ -120,7 +120,7 @@ def test_a_students_steps_descend_the_softened_divergence(coloured_pool: Path) -
     module._trainer = _Stub(data)  # type: ignore[assignment]
     data.setup("fit")
     module.setup("fit")
-    for indices in PassLoader(data._stores["train"], data.schedule, 1, lambda: 0):
+    for indices in PassLoader(data._stores["train"], data.planner, 1, lambda: 0):
         batch = data.on_after_batch_transfer(indices, 0)
         expected = soft_label_loss(module(batch.images), _network(module)(batch.images), 4.0)
         assert torch.equal(module.training_loss(batch), expected)
@@ -142,7 +142,7 @@ def test_ranks_gradients_average_to_the_single_processes(coloured_pool: Path) ->
     module.log = lambda *_, **__: None  # type: ignore[method-assign]
 
     def gradients(rank: int, world_size: int) -> list[tuple[Tensor, ...]]:
-        loader = PassLoader(data._stores["train"], data.schedule, 1, lambda: 0, rank, world_size)
+        loader = PassLoader(data._stores["train"], data.planner, 1, lambda: 0, rank, world_size)
         losses = [module.training_step(data.on_after_batch_transfer(batch, 0), 0) for batch in loader]
         return [torch.autograd.grad(loss, list(module.parameters())) for loss in losses]
 
