@@ -138,9 +138,8 @@ def carry_out(
     found = None
     if plan.audit != "off":
         with watch.measure("audit"):
-            found = audit_classes(
-                images, embeddings, real and (real.images, real.embeddings), at_most=AUTOMATIC
-            )
+            compared = None if real is None else (real.images, real.embeddings)
+            found = audit_classes(images, embeddings, compared, at_most=AUTOMATIC)
             apply_policy(images, found, plan.audit)
     with watch.measure("select"):
         outputs = None if said is None else said.outputs
