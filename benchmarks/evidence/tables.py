@@ -65,7 +65,7 @@ def record(directories: list[Path]) -> dict[str, Any]:
 
 
 def table(name: str, content: dict[str, Any]) -> str:
-    """One comparison as a Markdown table, the best first; samplers that were not run with all seeds are left out.
+    """One comparison as a Markdown table, the best first; samplers that were not run with all seeds stay out.
 
     Args:
         name: of the record.
