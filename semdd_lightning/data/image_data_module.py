@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.classes.matching import class_mapping
-from semdd_lightning.data.arguments import check_arguments
-from semdd_lightning.data.augmentation import Augmentation
 from semdd_lightning.data.augmented_batches import augmented_batch
 from semdd_lightning.data.batches import EvaluationImages, TrainingImages
+from semdd_lightning.data.image_settings import ImageSettings
 from semdd_lightning.data.loaders import (
     EvaluationBatch,
     EvaluationLoader,
@@ -25,9 +22,8 @@ from semdd_lightning.data.loaders import (
     TrainingIndices,
     evaluation_batches,
 )
-from semdd_lightning.data.pass_counts import whole_epoch
 from semdd_lightning.data.passes import PassPlanner
-from semdd_lightning.data.storage import ImageStore, Storage, evaluation_view, square, store_images
+from semdd_lightning.data.storage import ImageStore, evaluation_view, square, store_images
 from semdd_lightning.data.trainer_facts import batches_done, device_of, local_ranks_of, process_of
 from semdd_lightning.errors import ClassListError, ConfigError
 from semdd_lightning.pools import ImageSet, ResolvedImages
@@ -36,65 +32,17 @@ from semdd_lightning.pools.labelled_images import LabelledImages
 logger = logging.getLogger(__name__)
 
 
-@dataclass(eq=False, repr=False)
-class ImageDataModule(LightningDataModule):
+class ImageDataModule(ImageSettings):
     """Real images, nothing selected: what teachers are trained on.
 
     The images are decoded once and live where they fit, on the training device if possible; augmentation
     is batched there. A batch is one image tensor in [0, 1]; networks own resize and normalisation.
 
-    It is a dataclass, so that each setting stands once: subclasses inherit it with its type and meaning.
-
-    Args:
-        train: training images; null where only evaluation is wanted.
-        num_classes: number of classes, also given to the model.
-        image_size: pixels per side of training images, also given to the model.
-        test: test split; it is looked at only by ``test`` and ``predict``.
-        validation: validation split, never the test split; it also serves the check of a teacher.
-        predict: images for ``predict`` (default: the test split).
-        batch_size: global batch size, over all devices; clamped to the number of images.
-        passes: visits to every training image in the whole training.
-        passes_per_epoch: passes that make one Lightning epoch, at most: the largest number that divides
-            ``passes`` is taken.
-        augmentation: what happens to a training image.
-        augmentation_seed: seed of order, augmentation and mixing.
-        mixing_group: images that share partners and one mixing (default: batch_size). Labels stored for one
-            batch size serve another as long as this stays what it was.
-        distinct_passes: passes whose augmentation is drawn; later ones repeat them in rotation, so that fewer
-            soft labels need to be stored. None draws every pass anew.
-        replay_seed: augmentation seed of stored soft labels, so that students of any seed learn from them
-            (default: augmentation_seed).
-        evaluation_batch_size: images a batch and device in evaluation.
-        evaluation_view: what of a real image is looked at: cropped resizes its shorter side to
-            ``image_size // 7 * 8`` and cuts the centre (RDED, SRe2L), whole resizes it to ``image_size``
-            (Minimax Diffusion).
-        storage: where training images live; auto takes the first of device, host, disk that fits.
-        num_workers: processes that decode images which live on disk.
+    What it is given stands, with its meaning, in `ImageSettings`.
     """
 
-    train: ImageSet | None
-    num_classes: int
-    image_size: int
-    test: ImageSet | None = None
-    validation: ImageSet | None = None
-    predict: ImageSet | None = None
-    batch_size: int = 128
-    passes: int = 30
-    passes_per_epoch: int = 1
-    augmentation: Augmentation = Augmentation()  # noqa: RUF009 - frozen
-    augmentation_seed: int = 0
-    mixing_group: int | None = None
-    distinct_passes: int | None = None
-    replay_seed: int | None = None
-    evaluation_batch_size: int = 500
-    evaluation_view: Literal["cropped", "whole"] = "cropped"
-    storage: Storage | Literal["auto"] = "auto"
-    num_workers: int = 4
-
     def __post_init__(self) -> None:
-        super().__init__()
-        check_arguments({setting.name: getattr(self, setting.name) for setting in fields(self)})
-        self.passes_per_epoch = whole_epoch(self.passes, self.passes_per_epoch)
+        super().__post_init__()
         self._asked: str = "fit"  # the stage of the last setup, for who has no trainer
         self._registry: ClassRegistry | None = None
         self._resolved: dict[int, ResolvedImages] = {}  # what was found of each set, so that it is found once
@@ -123,16 +71,6 @@ class ImageDataModule(LightningDataModule):
             msg = "Expected setup('fit') to have run, found no training images; run it first."
             raise ConfigError(msg)
         return self._planner
-
-    @property
-    def drawing_seed(self) -> int:
-        """Seed of order, augmentation and mixing."""
-        return self.augmentation_seed if self.replay_seed is None else self.replay_seed
-
-    @property
-    def drawn_passes(self) -> int:
-        """Passes that are drawn; the others repeat them in rotation."""
-        return self.passes if self.distinct_passes is None else self.distinct_passes
 
     @property
     def training_digest(self) -> str | None:
