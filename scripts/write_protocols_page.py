@@ -48,18 +48,18 @@ mixing, that config is settled anew. Precision, devices and storage are the mach
 protocol.
 
 Any option goes over a protocol's; the table and `result.json` (`protocol_changes`) then name it beside the
-protocol's value. Outside of what the peer's code covers, a run says so before it begins: it goes on by the
-config, but there is no published number to compare it with.
+protocol's value. Outside of what the reference implementation covers, a run says so before it begins: it
+goes on by the config, but there is no published number to compare it with.
 
 The headline is always the accuracy after the last pass. Peer habits that change a number are switches, off
 by default, and a result names those that were on (`quirks`): `half_cosine`, a cosine that stops at half the
 learning rate; `statistics_twice`, a second update of BatchNorm's statistics in each step;
 `teacher_batch_statistics`, a teacher whose BatchNorm takes the statistics of each batch that it labels;
-`best_of_N`, the highest of N tests, beside the headline. Where a peer's paper and public code differ, the
+`best_of_N`, the highest of N tests, beside the headline. Where a method's paper and public code differ, the
 code counts.
 
-In the tables, `imagewoof` stands for ImageNet's subsets of ten classes, and `-` for what the peer's code has
-no value for.
+In the tables, `imagewoof` stands for ImageNet's subsets of ten classes, and `-` for what the reference
+implementation has no value for.
 
 Real runs, shortened, with the teacher and from stored labels:
 [results/cifar10-protocols.md](results/cifar10-protocols.md).
@@ -123,7 +123,7 @@ def recipe(found: dict[str, Any]) -> dict[str, str]:
         "batches": _batches(found),
         "normalisation": f"{_numbers(found['model.mean'])} / {_numbers(found['model.std'])}",
         "test images": VIEWS[found["data.evaluation_view"]],
-        "peer habits that are on": _habits(found),
+        "habits that are on": _habits(found),
     }
 
 
@@ -138,7 +138,7 @@ def experiment(name: str, data: str, given: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _amount(protocol: Protocol, data: str, ipc: int) -> str | None:
-    """Passes and batch size; none where the peer's code has none."""
+    """Passes and batch size; none where the reference implementation has none."""
     own = flatten(compose(packaged_configs() / f"{data}.yaml"))
     if not protocol.covers(find_facts({**own, "data.ipc": ipc})):
         return None

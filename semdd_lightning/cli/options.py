@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -39,6 +40,8 @@ def same(name: str, one: object, other: object) -> bool:
         >>> same("passes", 300, 60)
         False
     """
+    if isinstance(one, str) and isinstance(other, Path):
+        return Path(one) == other
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return all(key in other and same(key, value, other[key]) for key, value in one.items())
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):

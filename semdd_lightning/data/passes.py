@@ -67,7 +67,7 @@ class PassPlanner:
 
     An image's draws depend on (seed, pass, image) and never on its place in a batch. Partners are drawn
     uniformly, and one mixing is drawn, for each *mixing group*: a run of images in the order of the pass. As
-    long as a group is a global batch, that is the peers' CutMix. A group that is kept when the batch size
+    long as a group is a global batch, that is RDED's CutMix. A group that is kept when the batch size
     changes makes the same pixels in other batches.
 
     Args:

@@ -32,7 +32,7 @@ def square(image: Image.Image, image_size: int) -> Tensor:
 
 
 def evaluation_view(image: Image.Image, image_size: int) -> Tensor:
-    """The peers' test transform: shorter side to ``image_size // 7 * 8``, centre square; uint8, (3, S, S).
+    """RDED's test transform: shorter side to ``image_size // 7 * 8``, centre square; uint8, (3, S, S).
 
     Source: RDED's validation code. 224 px are cut from 256, 64 from 72, while 32 px stay whole.
     """

@@ -80,7 +80,7 @@ class DatasetSpec:
         name: What configs call it.
         title: What papers call it.
         num_classes: Classes C.
-        image_size: Side of the images that the peers train on, in pixels.
+        image_size: Side of the images that published methods train on, in pixels.
         normalization: Channel statistics.
         evaluation: How test images are cut at `image_size`.
         train: The training images.

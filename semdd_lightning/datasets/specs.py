@@ -7,7 +7,7 @@ from dataclasses import replace
 from semdd_lightning.datasets.spec import Archive, DatasetSpec, EvaluationTransform, Normalization, Split
 
 _IMAGENET_STATISTICS = Normalization(
-    (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "torchvision's weights, and every peer that uses ImageNet"
+    (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "torchvision's weights, and every method that uses ImageNet"
 )
 _WHOLE_32 = EvaluationTransform(resize=32, crop=32)
 _CENTRE_224 = EvaluationTransform(resize=256, crop=224)

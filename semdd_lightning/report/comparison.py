@@ -53,7 +53,7 @@ def _measured_by(measured: Mapping[str, Any]) -> dict[str, str]:
     rows = {
         "No full runs": "; ".join(measured.get("cut_short") or []),
         "Protocol": measured.get("protocol") or "",
-        "As the peer's code": ", ".join(measured.get("quirks") or []),
+        "Habits of the reference implementation": ", ".join(measured.get("quirks") or []),
         "Unlike the protocol": changes_in_words(measured.get("protocol_changes") or []),
     }
     return {label: text for label, text in rows.items() if text}

@@ -180,7 +180,7 @@ def _run_rows(result: Mapping[str, Any]) -> dict[str, str]:
     if result.get("best"):
         rows["best test top-1"] = _best(result["best"])
     if result.get("quirks"):
-        rows["as the peer's code"] = ", ".join(result["quirks"])
+        rows["reference habits"] = ", ".join(result["quirks"])
     if result.get("protocol_changes"):
         rows["unlike the protocol"] = changes_in_words(result["protocol_changes"])
     if result.get("audit") and result["audit"]["verdict"] != "pass":
@@ -215,4 +215,5 @@ def _metric(name: str, value: float, result: Mapping[str, Any]) -> tuple[str, st
 
 def _best(best: Mapping[str, float]) -> str:
     count, passed = int(best["evaluations"]), int(best["after_pass"])
-    return f"{best['top1']:.2%} after pass {passed}, the highest of {count} tests: a peer's habit, no result"
+    highest = f"{best['top1']:.2%} after pass {passed}, the highest of {count} tests"
+    return f"{highest}: a reference implementation's habit, no result"

@@ -1,4 +1,4 @@
-"""The best of several tests, which some peers report: shown beside the accuracy after the last pass."""
+"""The best of several tests, which some methods report: shown beside the accuracy after the last pass."""
 
 from __future__ import annotations
 

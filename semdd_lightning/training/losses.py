@@ -13,7 +13,7 @@ SoftLabelLoss = Literal["kl", "soft_cross_entropy", "mse"]
 def soft_label_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
     """KL divergence from the student's to the teacher's softened distribution, mean over the batch.
 
-    There is no factor ``temperature ** 2``: the peers of this field (SRe2L, RDED) leave it out.
+    There is no factor ``temperature ** 2``: the reference implementations of SRe2L and RDED leave it out.
 
     Args:
         student_logits: (B, C).

@@ -56,7 +56,7 @@ def test_a_run_by_a_peers_protocol(capsys: pytest.CaptureFixture[str]) -> None:
     assert rows["protocol"] == "rded"
     assert rows["test top-1"].startswith("91.23% after the last pass"), "the headline stays"
     assert rows["best test top-1"].startswith("92.34% after pass 250, the highest of 6 tests")
-    assert rows["as the peer's code"] == "statistics_twice, best_of_6"
+    assert rows["reference habits"] == "statistics_twice, best_of_6"
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_a_comparison_by_a_peers_protocol(capsys: pytest.CaptureFixture[str]) ->
     }
     print_comparison(comparison(5, 0.025, 0.8), "random", Path("/runs"), measured)
     text = capsys.readouterr().out
-    assert "Protocol: rded\nAs the peer's code: half_cosine, best_of_6\n" in text
+    assert "Protocol: rded\nHabits of the reference implementation: half_cosine, best_of_6\n" in text
     assert "Unlike the protocol: data.passes 60, not 300\n" in text
     print_comparison(comparison(5, 0.025, 0.8), "random", Path("/runs"), {"cut_short": ["max_steps=1"]})
     text = capsys.readouterr().out

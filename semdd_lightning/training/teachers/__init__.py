@@ -1,4 +1,4 @@
-"""Teachers: CLIP itself, checkpoints of this package and of peers, torchvision, timm, and ensembles."""
+"""Teachers: CLIP itself, checkpoints of this package and of others, torchvision, timm, and ensembles."""
 
 from semdd_lightning.training.teachers.card import teacher_card
 from semdd_lightning.training.teachers.check import check_teacher, upper_bound

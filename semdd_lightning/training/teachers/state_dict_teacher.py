@@ -28,7 +28,7 @@ WRAPPER = "module."  # of DataParallel
 
 @dataclass(frozen=True)
 class StateDictTeacher(Teacher):
-    """The network of a peer's checkpoint: ``{"model": state_dict}`` of RDED, or a state dict as it is.
+    """The network of a published checkpoint: ``{"model": state_dict}`` of RDED, or a state dict as it is.
 
     Such a file does not say which classes its logits are: only the check of the teacher's accuracy can tell
     that it counts them in the pool's order. Nor does it say how it was trained.
