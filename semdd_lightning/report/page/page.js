@@ -62,7 +62,7 @@ function look(i) {
   if (nearest >= 0) say("nearest chosen image", images.path[nearest], picture(nearest, 96));
   const side = matchMedia("(max-width: 50rem)").matches ? 96 : 192;
   byId("details").replaceChildren(picture(i, side), list);
-  drawMap();
+  showMap();
 }
 
 // ---------------------------------------------------------------- filters and order
@@ -165,6 +165,7 @@ byId("groups").addEventListener("keydown", (event) => {
 // ---------------------------------------------------------------- the map
 
 const canvas = byId("map");
+const points = new OffscreenCanvas(1, 1); // drawn once for each choice of images, as they may be many
 const spread = (values) => {
   const known = values.filter((value) => value !== null);
   return known.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [Infinity, -Infinity]);
@@ -183,26 +184,36 @@ function place(i) {
 const onMap = () => visible.filter((i) => images.x[i] !== null);
 
 function drawMap() {
-  const ratio = devicePixelRatio;
-  canvas.width = canvas.clientWidth * ratio;
-  canvas.height = canvas.clientHeight * ratio;
-  const pen = canvas.getContext("2d"), style = getComputedStyle(document.documentElement);
-  pen.scale(ratio, ratio);
-  const points = onMap();
+  points.width = canvas.width = canvas.clientWidth * devicePixelRatio;
+  points.height = canvas.height = canvas.clientHeight * devicePixelRatio;
+  const pen = points.getContext("2d");
+  pen.scale(devicePixelRatio, devicePixelRatio);
+  const shown = onMap();
   for (const stage of ["filtered", "candidate", "selected"]) { // the chosen in front
-    pen.strokeStyle = pen.fillStyle = style.getPropertyValue(`--${stage}`);
+    pen.strokeStyle = pen.fillStyle = colour(stage);
     pen.beginPath();
-    for (const i of points) if (images.stage[i] === stage) drawPoint(pen, stage, ...place(i));
+    for (const i of shown) if (images.stage[i] === stage) drawPoint(pen, stage, ...place(i));
     stage === "selected" ? pen.fill() : pen.stroke();
   }
-  if (current !== null && images.x[current] !== null) {
-    pen.strokeStyle = style.getPropertyValue("--ink");
-    pen.lineWidth = 2;
-    pen.beginPath();
-    pen.arc(...place(current), 9, 0, 2 * Math.PI);
-    pen.stroke();
-  }
+  showMap();
 }
+
+function showMap() {
+  if (!canvas.width || !canvas.height) return;
+  const pen = canvas.getContext("2d");
+  pen.resetTransform();
+  pen.clearRect(0, 0, canvas.width, canvas.height);
+  pen.drawImage(points, 0, 0);
+  if (current === null || images.x[current] === null) return;
+  pen.scale(devicePixelRatio, devicePixelRatio);
+  pen.strokeStyle = colour("ink");
+  pen.lineWidth = 2;
+  pen.beginPath();
+  pen.arc(...place(current), 9, 0, 2 * Math.PI); // around the image looked at
+  pen.stroke();
+}
+
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`);
 
 function drawPoint(pen, stage, x, y) {
   if (stage === "filtered") {
@@ -226,11 +237,11 @@ canvas.addEventListener("click", (event) => {
 
 canvas.addEventListener("keydown", (event) => {
   const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-  const points = onMap();
-  if (!step || !points.length) return;
+  const shown = onMap();
+  if (!step || !shown.length) return;
   event.preventDefault();
-  const at = points.indexOf(current);
-  look(points[at < 0 ? 0 : (at + step + points.length) % points.length]);
+  const at = shown.indexOf(current);
+  look(shown[at < 0 ? 0 : (at + step + shown.length) % shown.length]);
 });
 
 new ResizeObserver(drawMap).observe(canvas);
