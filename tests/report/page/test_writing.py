@@ -75,7 +75,9 @@ def test_the_file_is_self_contained(selected: Selected) -> None:
 
 def test_every_chosen_image_stands_once_and_in_order(selected: Selected) -> None:
     images = selected.data["images"]
-    on_page = [path for path, stage in zip(images["path"], images["stage"], strict=True) if stage == "selected"]
+    on_page = [
+        path for path, stage in zip(images["path"], images["stage"], strict=True) if stage == "selected"
+    ]
     chosen = selected.table[selected.table["stage"] == "selected"].sort_values(["label", "step"])
     assert on_page == [shown(path) for path in chosen["path"]]
     assert len(set(images["path"])) == len(images["path"])
@@ -107,7 +109,10 @@ def test_pictures_are_those_of_their_images(selected: Selected) -> None:
     for path, place in zip(data["images"]["path"], data["images"]["picture"], strict=True):
         if place >= 0:
             middle = (edge * (place % columns) + edge // 2, edge * (place // columns) + edge // 2)
-            found, real = sheet.getpixel(middle), decode_image(selected.pool.read(pool[path])).getpixel((0, 0))
+            found, real = (
+                sheet.getpixel(middle),
+                decode_image(selected.pool.read(pool[path])).getpixel((0, 0)),
+            )
             assert found == pytest.approx(real, abs=8), path
 
 
