@@ -129,7 +129,8 @@ def test_a_picture_is_decoded_and_no_name_acts(opened: Opened, selected: Selecte
     assert opened.page.title() == "pool: 3 images a class by two_stage"
     assert opened.page.locator("img").count() == 0
     found = opened.page.evaluate(
-        "new Promise((done) => { const i = new Image(); i.onload = () => done(i.width); i.src = sheetAddress(0); })"
+        "new Promise((done) => { const i = new Image(); i.onload = () => done(i.width);"
+        "i.src = sheetAddress(0); })"
     )
     assert found == 16 * opened.data["sheets"]["edge"]
     options = opened.page.locator("[name=label] option").all_text_contents()
