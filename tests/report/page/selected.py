@@ -23,7 +23,7 @@ FILES = ("script>.png", "\x1b[31m\u202e.png", '"><img src=x onerror=alert(2)>.pn
 MADE_BY = "semdd select '<pool>' --ipc 3"
 
 
-def paint(path: Path, number: int, size: tuple[int, int] = (24, 24)) -> None:
+def paint(path: Path, number: int, size: tuple[int, int] = (32, 32)) -> None:
     """An image of one colour, another for each number."""
     red, green, blue = colorsys.hsv_to_rgb(number * 0.618 % 1, 0.5 + number % 3 / 6, 1 - number % 5 / 8)
     path.parent.mkdir(parents=True, exist_ok=True)
