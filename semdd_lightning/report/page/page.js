@@ -172,34 +172,57 @@ const spread = (values) => {
 };
 const [left, right] = spread(images.x), [bottom, top_] = spread(images.y);
 
-function place(i) {
-  const { clientWidth: width, clientHeight: height } = canvas;
+const onMap = () => visible.filter((i) => images.x[i] !== null);
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`);
+
+function projection() { // from an image to its place on the canvas
+  const { clientWidth: width, clientHeight: height } = canvas; // once: a page of many images is slow to ask
   const scale = Math.min((width - 24) / (right - left || 1), (height - 24) / (top_ - bottom || 1));
-  return [
+  return (i) => [
     width / 2 + scale * (images.x[i] - (left + right) / 2),
     height / 2 - scale * (images.y[i] - (bottom + top_) / 2),
   ];
 }
 
-const onMap = () => visible.filter((i) => images.x[i] !== null);
+let drawing;
+function drawMap() { // at most once before the next picture of the screen
+  cancelAnimationFrame(drawing);
+  drawing = requestAnimationFrame(drawPoints);
+}
 
-function drawMap() {
+function drawPoints() {
   points.width = canvas.width = canvas.clientWidth * devicePixelRatio;
   points.height = canvas.height = canvas.clientHeight * devicePixelRatio;
-  const pen = points.getContext("2d");
+  const pen = points.getContext("2d"), place = projection(), shown = onMap();
   pen.scale(devicePixelRatio, devicePixelRatio);
-  const shown = onMap();
   for (const stage of ["filtered", "candidate", "selected"]) { // the chosen in front
-    pen.strokeStyle = pen.fillStyle = colour(stage);
-    pen.beginPath();
-    for (const i of shown) if (images.stage[i] === stage) drawPoint(pen, stage, ...place(i));
-    stage === "selected" ? pen.fill() : pen.stroke();
+    const stamp = stampOf(stage);
+    for (const i of shown) {
+      if (images.stage[i] !== stage) continue;
+      const [x, y] = place(i);
+      pen.drawImage(stamp, x - STAMP / 2, y - STAMP / 2, STAMP, STAMP);
+    }
   }
   showMap();
 }
 
+const STAMP = 12;
+
+function stampOf(stage) { // the mark of a stage, drawn once
+  const stamp = new OffscreenCanvas(STAMP * devicePixelRatio, STAMP * devicePixelRatio), pen = stamp.getContext("2d");
+  pen.scale(devicePixelRatio, devicePixelRatio);
+  pen.translate(STAMP / 2, STAMP / 2);
+  pen.strokeStyle = pen.fillStyle = colour(stage);
+  if (stage === "filtered") {
+    pen.moveTo(-3, -3); pen.lineTo(3, 3);
+    pen.moveTo(3, -3); pen.lineTo(-3, 3);
+  } else pen.arc(0, 0, stage === "selected" ? 4 : 3, 0, 2 * Math.PI);
+  stage === "selected" ? pen.fill() : pen.stroke();
+  return stamp;
+}
+
 function showMap() {
-  if (!canvas.width || !canvas.height) return;
+  if (!points.width || !points.height) return;
   const pen = canvas.getContext("2d");
   pen.resetTransform();
   pen.clearRect(0, 0, canvas.width, canvas.height);
@@ -209,28 +232,16 @@ function showMap() {
   pen.strokeStyle = colour("ink");
   pen.lineWidth = 2;
   pen.beginPath();
-  pen.arc(...place(current), 9, 0, 2 * Math.PI); // around the image looked at
+  pen.arc(...projection()(current), 9, 0, 2 * Math.PI); // around the image looked at
   pen.stroke();
 }
 
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`);
-
-function drawPoint(pen, stage, x, y) {
-  if (stage === "filtered") {
-    pen.moveTo(x - 3, y - 3); pen.lineTo(x + 3, y + 3);
-    pen.moveTo(x + 3, y - 3); pen.lineTo(x - 3, y + 3);
-  } else {
-    pen.moveTo(x + 4, y);
-    pen.arc(x, y, stage === "selected" ? 4 : 3, 0, 2 * Math.PI);
-  }
-}
-
 canvas.addEventListener("click", (event) => {
-  const distance = (i) => Math.hypot(place(i)[0] - event.offsetX, place(i)[1] - event.offsetY);
-  let nearest = null, least = 20;
+  const place = projection();
+  let nearest = null, least = 20; // pixels
   for (const i of onMap()) {
-    const found = distance(i);
-    if (found < least) [nearest, least] = [i, found];
+    const [x, y] = place(i), distance = Math.hypot(x - event.offsetX, y - event.offsetY);
+    if (distance < least) [nearest, least] = [i, distance];
   }
   if (nearest !== null) look(nearest);
 });

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Dialog, Page, sync_playwright
 
 from semdd_lightning.names import shown
 from tests.report.page.selected import Selected
@@ -22,25 +23,25 @@ class Opened:
         self.page, self.data, self.said, self.asked = page, selected.data, [], []
         page.on("console", lambda message: self.said.append(message.text))
         page.on("pageerror", lambda error: self.said.append(str(error)))
-        page.on("dialog", lambda dialog: (self.said.append(dialog.message), dialog.dismiss()))
+        page.on("dialog", self._refuse)
         page.on("request", lambda request: self.asked.append(request.url))
         page.goto(selected.page.as_uri())
 
     said: list[str]
     asked: list[str]
 
+    def _refuse(self, dialog: Dialog) -> None:
+        self.said.append(dialog.message)
+        dialog.dismiss()
+
     def cards(self) -> list[int]:
         """Images in the order in which they are drawn, all groups scrolled to."""
         self.page.wait_for_timeout(120)  # the filters wait until somebody has typed
         for list_of_group in self.page.locator(".group ul").all():
             list_of_group.scroll_into_view_if_needed()
-        self.page.wait_for_function(
-            "[...document.querySelectorAll('.group ul')].every(l => l.childElementCount)"
-        )
-        return [
-            int(text)
-            for text in self.page.eval_on_selector_all("[data-image]", "c => c.map(b => b.dataset.image)")
-        ]
+        self.page.wait_for_function("() => !document.querySelector('.group ul:empty')")
+        cards = self.page.eval_on_selector_all("[data-image]", "cards => cards.map(c => c.dataset.image)")
+        return [int(text) for text in cards]
 
     def details(self) -> dict[str, str]:
         """What is said of the image looked at."""
@@ -120,7 +121,7 @@ def test_the_keyboard_walks_through_the_images(opened: Opened) -> None:
 
 
 def test_a_click_on_the_map_shows_the_image(opened: Opened) -> None:
-    x, y = opened.page.evaluate("place(4)")
+    x, y = opened.page.evaluate("projection()(4)")
     opened.page.locator("#map").click(position={"x": x, "y": y})
     assert opened.details()["path"] == opened.data["images"]["path"][4]
 
@@ -139,7 +140,8 @@ def test_a_picture_is_decoded_and_no_name_acts(opened: Opened, selected: Selecte
 
 def test_dark_where_the_system_is(opened: Opened) -> None:
     colours = []
-    for scheme in ("light", "dark"):
-        opened.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+    for scheme in schemes:
+        opened.page.emulate_media(color_scheme=scheme)
         colours.append(opened.page.evaluate("getComputedStyle(document.body).backgroundColor"))
     assert colours[0] != colours[1]
