@@ -15,7 +15,12 @@ from semdd_lightning.cli.main import main
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Addresses that a browser was given."""
     addresses: list[str] = []
-    monkeypatch.setattr(webbrowser, "open", lambda url: bool(addresses.append(url)) or True)
+
+    def take(address: str) -> bool:
+        addresses.append(address)
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", take)
     return addresses
 
 
