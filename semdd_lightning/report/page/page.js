@@ -29,7 +29,7 @@ function sheetAddress(number) {
   return addresses[number];
 }
 
-function picture(i, side) {
+function picture(i) { // its size is a matter of the style sheet
   const { edge, columns, capacity } = data.sheets;
   const made = element("span", { className: "picture" });
   made.setAttribute("role", "img");
@@ -37,9 +37,10 @@ function picture(i, side) {
   if (images.picture[i] >= 0) {
     const place = images.picture[i] % capacity;
     made.style.backgroundImage = `url(${sheetAddress(Math.floor(images.picture[i] / capacity))})`;
-    made.style.backgroundSize = `${columns * side}px auto`;
-    made.style.backgroundPosition = `${-side * (place % columns)}px ${-side * Math.floor(place / columns)}px`;
-    made.classList.toggle("pixels", edge < side);
+    made.style.setProperty("--columns", columns);
+    made.style.setProperty("--column", place % columns);
+    made.style.setProperty("--line", Math.floor(place / columns));
+    made.classList.toggle("pixels", edge < 64); // small images keep their pixels
   }
   return made;
 }
@@ -59,9 +60,8 @@ function look(i) {
   for (const [key, name] of Object.entries(numbers))
     if (images[key][i] !== null) say(name, String(images[key][i]));
   const nearest = images.nearest[i];
-  if (nearest >= 0) say("nearest chosen image", images.path[nearest], picture(nearest, 96));
-  const side = matchMedia("(max-width: 50rem)").matches ? 96 : 192;
-  byId("details").replaceChildren(picture(i, side), list);
+  if (nearest >= 0) say("nearest chosen image", images.path[nearest], picture(nearest));
+  byId("details").replaceChildren(picture(i), list);
   showMap();
 }
 
@@ -140,7 +140,7 @@ function card(i) {
   const sorted = form.elements.sort.value;
   const value = sorted ? images[sorted][i] : images.step?.[i];
   const words = value === null || value === undefined ? stage : `${MARKS[stage]} ${value}`;
-  const button = element("button", { type: "button", className: `card ${stage}` }, picture(i, 96), words);
+  const button = element("button", { type: "button", className: `card ${stage}` }, picture(i), words);
   button.setAttribute("aria-label", `${images.path[i]}, ${classes[images.label[i]]}, ${stage}, ${images.reason[i]}`);
   button.dataset.image = i;
   return element("li", {}, button);

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from io import BytesIO
 from typing import Literal
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Dialog, Page, sync_playwright
 
 from semdd_lightning.names import shown
+from semdd_lightning.pools import decode_image
 from tests.report.page.selected import Selected
 
 CHROMIUM = shutil.which("chromium")
@@ -118,6 +121,16 @@ def test_the_keyboard_walks_through_the_images(opened: Opened) -> None:
     opened.page.locator("#map").focus()
     opened.page.keyboard.press("ArrowRight")
     assert opened.details()["path"] == opened.data["images"]["path"][2]
+
+
+def test_a_card_shows_the_pixels_of_its_image(opened: Opened, selected: Selected) -> None:
+    pool = {shown(path): i for i, path in enumerate(selected.pool.paths)}
+    for i in (0, 1, 17):  # in the first line of the sheet and in the second
+        card = opened.page.locator(f"[data-image='{i}'] .picture")
+        card.scroll_into_view_if_needed()
+        seen = Image.open(BytesIO(card.screenshot())).convert("RGB").getpixel((48, 48))
+        real = decode_image(selected.pool.read(pool[opened.data["images"]["path"][i]])).getpixel((0, 0))
+        assert seen == pytest.approx(real, abs=16)
 
 
 def test_a_click_on_the_map_shows_the_image(opened: Opened) -> None:
