@@ -54,7 +54,7 @@ class PassClock(Callback):
         """Count a step."""
         self.steps += 1
         data = trainer.datamodule  # type: ignore[attr-defined]
-        steps_a_pass = len(data.schedule.batches)
+        steps_a_pass = len(data.planner.batches)
         if self.steps == self.skipped * steps_a_pass:
             self.started = now()
         if self.steps == data.passes * steps_a_pass:

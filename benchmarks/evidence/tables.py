@@ -65,7 +65,7 @@ def record(directories: list[Path]) -> dict[str, Any]:
 
 
 def table(name: str, content: dict[str, Any]) -> str:
-    """One comparison as a Markdown table, the best first.
+    """One comparison as a Markdown table, the best first; samplers that were not run with all seeds stay out.
 
     Args:
         name: of the record.
@@ -76,6 +76,7 @@ def table(name: str, content: dict[str, Any]) -> str:
     top1 = {
         sampler: np.array([100 * entry["top1"][seed] for seed in seeds])
         for sampler, entry in samplers.items()
+        if entry["top1"].keys() >= set(seeds)
     }
     baselines = [baseline for baseline in BASELINES if baseline in top1]
     head = ["sampler", "top-1 %", *(f"over {baseline}" for baseline in baselines), "zero-shot", "coverage"]

@@ -114,8 +114,8 @@ def vote_by_class_means(
         images: unit vectors of the images, (N, d).
         labels: class whose folder each image lies in, (N,).
         num_classes: number of classes, C.
-        reference: vectors and labels of other images to take the class means from; none takes these, an
-            image being left out of its own class's mean. Each set is centred on its own mean, so a shift
+        reference: vectors and labels of other images to take the class means from (default: these, an
+            image being left out of its own class's mean). Each set is centred on its own mean, so a shift
             between generated and real images that all classes share plays no part.
     """
     sums, counts = _class_sums(images, labels, num_classes)

@@ -15,8 +15,8 @@ from semdd_lightning.pools import AnyPool, ResolvedImages
 if TYPE_CHECKING:  # torch, which the help can be printed without
     import torch
 
+    from semdd_lightning.audit import TeacherLogits
     from semdd_lightning.classes import ClassRegistry
-    from semdd_lightning.data.auditing import TeacherLogits
     from semdd_lightning.prior import Prior
 
 REFUSED = 3
@@ -92,16 +92,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _audit(found: ResolvedImages, options: argparse.Namespace) -> int:
 
-    from semdd_lightning.data.audit_messages import describe_refusal
-    from semdd_lightning.data.audit_record import audit_record
-    from semdd_lightning.data.auditing import audit_classes
+    from semdd_lightning.audit import audit_classes, audit_record, describe_refusal
+    from semdd_lightning.audit.table import print_audit
     from semdd_lightning.data.pool_embedder import PoolEmbedder
-    from semdd_lightning.data.reference_images import ReferenceImages, read_reference
+    from semdd_lightning.data.reference_images import read_reference
     from semdd_lightning.devices import pick_device
     from semdd_lightning.export import write_json
     from semdd_lightning.pools.near_duplicates import leaked_images, near_duplicates
     from semdd_lightning.prior import listed_priors
-    from semdd_lightning.report.audit import print_audit
 
     priors, device = listed_priors(options.prior), pick_device(options.device)
     registry = found.registry
@@ -112,7 +110,7 @@ def _audit(found: ResolvedImages, options: argparse.Namespace) -> int:
         real_pool = read_reference(AnyPool(options.reference), images.registry)
     embed = PoolEmbedder(priors, real_pool, device)
     embeddings = embed(images)
-    real = None if real_pool is None else ReferenceImages(real_pool, embed(real_pool))
+    real = None if real_pool is None else (real_pool, embed(real_pool))
     audit = audit_classes(images, embeddings, real, teacher=teacher, most_suspects=options.most_suspects)
     test = None if options.test is None else _test_pool(options.test).read()
     record = audit_record(
@@ -139,15 +137,14 @@ def _teacher(
     run: Path, classes: ClassRegistry, priors: tuple[Prior, ...], device: torch.device
 ) -> TeacherLogits:
     """The logits of a trained teacher, which looks at images of the size that it was trained on."""
-    from semdd_lightning.data.auditing import network_logits
     from semdd_lightning.prior import first_clip
     from semdd_lightning.training import CheckpointTeacher
-    from semdd_lightning.training.teachers import FrozenTeacher, TeacherContext
+    from semdd_lightning.training.teachers import FrozenTeacher, TeacherContext, pool_logits
 
     teacher = CheckpointTeacher(run)
     image_size = teacher.image_size()
     network = teacher.build(TeacherContext(classes, image_size, first_clip(priors)))
-    return network_logits(FrozenTeacher(network, device), image_size)
+    return pool_logits(FrozenTeacher(network, device), image_size)
 
 
 def _next(options: argparse.Namespace, ipc: int, *, refused: bool) -> list[str]:

@@ -76,7 +76,7 @@ class LastCheckpoint(ModelCheckpoint):
         done = batch_idx + 1
         if done % trainer.accumulate_grad_batches or done == trainer.num_training_batches:
             return
-        steps = len(trainer.datamodule.schedule.batches)  # type: ignore[attr-defined]
+        steps = len(trainer.datamodule.planner.batches)  # type: ignore[attr-defined]
         if trainer.world_size > 1 and done % steps:
             return
         self._write_if_due(trainer, pl_module)

@@ -12,12 +12,12 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from semdd_lightning.audit import audit_outcome
 from semdd_lightning.cli.images_seen import LIMITS, ImagesSeen
 from semdd_lightning.cli.pictures import write_pictures
 from semdd_lightning.cli.run_directory import PAGE, SHEET, environment, from_here
 from semdd_lightning.cli.run_result import RESULT, RunResult
 from semdd_lightning.data import ImageDataModule, PoolDataModule
-from semdd_lightning.data.audit_record import audit_outcome
 from semdd_lightning.errors import RunError
 from semdd_lightning.records import write_record
 from semdd_lightning.report import statistics_record
@@ -163,7 +163,7 @@ class RunRecord(Callback):
         selected = data.selected
         if selected is None or self.directory is None:
             return
-        self.result.sampler, self.result.ipc = sampler_word(type(data.sampler)), data.ipc
+        self.result.sampler, self.result.ipc = sampler_word(type(data.selection_plan.sampler)), data.ipc
         self.result.encoded = selected.embeddings.encoded
         self.result.seconds.update(selected.seconds)
         if not (self.directory / SHEET).exists():  # else this goes on; other images are refused then

@@ -14,7 +14,7 @@ from semdd_lightning.errors import ConfigError
 from semdd_lightning.pools import AnyPool, ClassFolders, DiskPool
 
 if TYPE_CHECKING:  # torch, which is not needed to refuse bad options
-    from semdd_lightning.data.auditing import AuditPolicy
+    from semdd_lightning.audit import AuditPolicy
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """From a pool to batches: selection, storage, augmentation, splits."""
 
-from semdd_lightning.data.auditing import AuditPolicy, audit_classes
 from semdd_lightning.data.augmentation import Augmentation
 from semdd_lightning.data.batches import EvaluationImages, TrainingImages
 from semdd_lightning.data.classifier import Classifier, ClassifierContext
@@ -8,12 +7,11 @@ from semdd_lightning.data.dataset_images import DatasetImages, DigitsImages
 from semdd_lightning.data.image_data_module import ImageDataModule
 from semdd_lightning.data.image_sets import FolderImages, PoolImages, UnlabelledImages
 from semdd_lightning.data.pool_data_module import PoolDataModule
-from semdd_lightning.data.pool_selection import PoolSelection
 from semdd_lightning.data.selecting import select
+from semdd_lightning.export.pool_selection import PoolSelection
 from semdd_lightning.pools import ImageSet
 
 __all__ = [
-    "AuditPolicy",
     "Augmentation",
     "Classifier",
     "ClassifierContext",
@@ -28,6 +26,5 @@ __all__ = [
     "PoolSelection",
     "TrainingImages",
     "UnlabelledImages",
-    "audit_classes",
     "select",
 ]

@@ -125,7 +125,7 @@ class MixDraw(NamedTuple):
 def draw_images(
     policy: Augmentation, num_images: int, image_size: int, generator: np.random.Generator
 ) -> ImageDraws:
-    """Draw what happens to ``num_images`` images of ``image_size`` pixels a side.
+    """Draw what happens to ``num_images`` images of ``image_size`` pixels per side.
 
     Steps that are off draw nothing, so that switching one on leaves the draws of those before it as they are.
     """

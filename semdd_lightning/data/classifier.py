@@ -17,7 +17,7 @@ class ClassifierContext:
 
     Attributes:
         registry: the classes in the order its logits must have.
-        image_size: pixels a side of the images that it will see.
+        image_size: pixels per side of the images that it will see.
         prior: the first CLIP model that scored the pool, if there was one.
     """
 

@@ -53,7 +53,7 @@ class PoolClassifier:
         classifier: its description.
         context: what it may need to know.
         device: where it runs.
-        cache_dir: root of the cache; none takes SEMDD_CACHE or the user's cache folder.
+        cache_dir: root of the cache (default: SEMDD_CACHE or the user's cache folder).
         show: whether to show progress on a terminal.
 
     Raises:

@@ -18,7 +18,8 @@ def jitter_colours(images: Tensor, factors: Tensor, order: Tensor) -> Tensor:
     """Change brightness, contrast and saturation of each image by its own factors in its own order.
 
     Each step moves the image away from (factor above 1) or towards (below 1) black, its mean grey, or its
-    grey version. As in the peers' code, and unlike torchvision, nothing is clamped: values may leave [0, 1].
+    grey version. As in the reference implementations, and unlike torchvision, nothing is clamped: values may
+    leave [0, 1].
 
     Args:
         images: images in [0, 1], (B, 3, H, W).

@@ -5,18 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Any
 
 import torch
-from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.classes.matching import class_mapping
-from semdd_lightning.data.arguments import check_arguments
-from semdd_lightning.data.augmentation import Augmentation
 from semdd_lightning.data.augmented_batches import augmented_batch
 from semdd_lightning.data.batches import EvaluationImages, TrainingImages
+from semdd_lightning.data.image_settings import ImageSettings
 from semdd_lightning.data.loaders import (
     EvaluationBatch,
     EvaluationLoader,
@@ -24,9 +22,9 @@ from semdd_lightning.data.loaders import (
     TrainingIndices,
     evaluation_batches,
 )
-from semdd_lightning.data.pass_counts import whole_epoch
 from semdd_lightning.data.passes import PassPlanner
-from semdd_lightning.data.storage import ImageStore, Storage, evaluation_view, square, store_images
+from semdd_lightning.data.storage import ImageStore, evaluation_view, square, store_images
+from semdd_lightning.data.trainer_facts import batches_done, device_of, local_ranks_of, process_of
 from semdd_lightning.errors import ClassListError, ConfigError
 from semdd_lightning.pools import ImageSet, ResolvedImages
 from semdd_lightning.pools.labelled_images import LabelledImages
@@ -34,86 +32,22 @@ from semdd_lightning.pools.labelled_images import LabelledImages
 logger = logging.getLogger(__name__)
 
 
-class ImageDataModule(LightningDataModule):
+class ImageDataModule(ImageSettings):
     """Real images, nothing selected: what teachers are trained on.
 
     The images are decoded once and live where they fit, on the training device if possible; augmentation
     is batched there. A batch is one image tensor in [0, 1]; networks own resize and normalisation.
 
-    Args:
-        train: training images; none where only evaluation is wanted.
-        num_classes: number of classes, also given to the model.
-        image_size: pixels a side of training images, also given to the model.
-        test: test split; it is looked at only by ``test`` and ``predict``.
-        validation: validation split, never the test split; it also serves the check of a teacher.
-        predict: images for ``predict``; none takes the test split.
-        batch_size: global batch size, over all devices; clamped to the number of images.
-        passes: visits to every training image in the whole training.
-        passes_per_epoch: passes that make one Lightning epoch, at most: the largest number that divides
-            ``passes`` is taken.
-        augmentation: what happens to a training image.
-        augmentation_seed: seed of order, augmentation and mixing.
-        mixing_group: images that share partners and one mixing; none takes batch_size. Labels stored for one
-            batch size serve another as long as this stays what it was.
-        distinct_passes: passes whose augmentation is drawn; later ones repeat them in rotation, so that fewer
-            soft labels need to be stored. None draws every pass anew.
-        replay_seed: augmentation seed of stored soft labels, so that students of any seed learn from them;
-            none takes augmentation_seed.
-        evaluation_batch_size: images a batch and device in evaluation.
-        evaluation_view: what of a real image is looked at: cropped resizes its shorter side to
-            ``image_size // 7 * 8`` and cuts the centre (RDED, SRe2L), whole resizes it to ``image_size``
-            (Minimax Diffusion).
-        storage: where training images live; auto takes the first of device, host, disk that fits.
-        num_workers: processes that decode images which live on disk.
+    What it is given stands, with its meaning, in `ImageSettings`.
     """
 
-    def __init__(
-        self,
-        train: ImageSet | None,
-        num_classes: int,
-        image_size: int,
-        test: ImageSet | None = None,
-        validation: ImageSet | None = None,
-        predict: ImageSet | None = None,
-        batch_size: int = 128,
-        passes: int = 30,
-        passes_per_epoch: int = 1,
-        augmentation: Augmentation = Augmentation(),  # noqa: B008 - frozen
-        augmentation_seed: int = 0,
-        mixing_group: int | None = None,
-        distinct_passes: int | None = None,
-        replay_seed: int | None = None,
-        evaluation_batch_size: int = 500,
-        evaluation_view: Literal["cropped", "whole"] = "cropped",
-        storage: Storage | Literal["auto"] = "auto",
-        num_workers: int = 4,
-    ) -> None:
-        super().__init__()
-        self.train = train
-        self.test = test
-        self.validation = validation
-        self.predict = predict
-        self.num_classes = num_classes
-        self.image_size = image_size
-        self.batch_size = batch_size
-        self.passes = passes
-        self.passes_per_epoch = passes_per_epoch
-        self.augmentation = augmentation
-        self.augmentation_seed = augmentation_seed
-        self.mixing_group = mixing_group
-        self.distinct_passes = distinct_passes
-        self.replay_seed = replay_seed
-        self.evaluation_batch_size = evaluation_batch_size
-        self.evaluation_view: Literal["cropped", "whole"] = evaluation_view
-        self.storage: Storage | Literal["auto"] = storage
-        self.num_workers = num_workers
-        check_arguments(vars(self))
-        self.passes_per_epoch = whole_epoch(passes, passes_per_epoch)
+    def __post_init__(self) -> None:
+        super().__post_init__()
         self._asked: str = "fit"  # the stage of the last setup, for who has no trainer
         self._registry: ClassRegistry | None = None
         self._resolved: dict[int, ResolvedImages] = {}  # what was found of each set, so that it is found once
         self._stores: dict[str, ImageStore] = {}
-        self._schedule: PassPlanner | None = None
+        self._planner: PassPlanner | None = None
 
     # ------------------------------------------------------------------ what others ask for
 
@@ -131,22 +65,12 @@ class ImageDataModule(LightningDataModule):
         return self._registry
 
     @property
-    def schedule(self) -> PassPlanner:
+    def planner(self) -> PassPlanner:
         """Order and draws of the training passes, known from ``setup('fit')`` on."""
-        if self._schedule is None:
+        if self._planner is None:
             msg = "Expected setup('fit') to have run, found no training images; run it first."
             raise ConfigError(msg)
-        return self._schedule
-
-    @property
-    def drawing_seed(self) -> int:
-        """Seed of order, augmentation and mixing."""
-        return self.augmentation_seed if self.replay_seed is None else self.replay_seed
-
-    @property
-    def drawn_passes(self) -> int:
-        """Passes that are drawn; the others repeat them in rotation."""
-        return self.passes if self.distinct_passes is None else self.distinct_passes
+        return self._planner
 
     @property
     def training_digest(self) -> str | None:
@@ -166,7 +90,7 @@ class ImageDataModule(LightningDataModule):
         if self.test is None:
             return 0
         images = len(self._resolve(self.test, self.registry).open(self.registry))
-        return evaluation_batches(images, self.evaluation_batch_size, self._process[1])
+        return evaluation_batches(images, self.evaluation_batch_size, process_of(self.trainer)[1])
 
     def check_images(self, count: int = 1000) -> tuple[Tensor, Tensor, str]:
         """At most ``count`` images to check a teacher on, uint8 (n, 3, S, S), labels (n,), what they are."""
@@ -179,14 +103,16 @@ class ImageDataModule(LightningDataModule):
     def training_pass(self, pass_index: int) -> Iterator[TrainingImages]:
         """Every training image as it looks in one pass, on the training device: for whoever labels them."""
         loader = PassLoader(
-            self._stores["train"], self.schedule, 1, lambda: pass_index, num_workers=self.num_workers
+            self._stores["train"], self.planner, 1, lambda: pass_index, num_workers=self.num_workers
         )
         for indices in loader:
-            yield augmented_batch(indices.to(self._device), self._stores["train"], self.augmentation)
+            yield augmented_batch(
+                indices.to(device_of(self.trainer)), self._stores["train"], self.augmentation
+            )
 
     def plain_images(self, rows: Tensor) -> Tensor:
         """Training images in [0, 1], neither augmented nor mixed, on the training device, (n, 3, S, S)."""
-        return self._stores["train"].gather(rows).to(self._device).float() / 255
+        return self._stores["train"].gather(rows).to(device_of(self.trainer)).float() / 255
 
     # ------------------------------------------------------------------ Lightning's hooks
 
@@ -212,13 +138,13 @@ class ImageDataModule(LightningDataModule):
 
     def train_dataloader(self) -> PassLoader:
         """Planned passes over the training images."""
-        rank, world_size = self._process
+        rank, world_size = process_of(self.trainer)
         return PassLoader(
             self._stores["train"],
-            self.schedule,
+            self.planner,
             self.passes_per_epoch,
             epoch=lambda: self.trainer.current_epoch if self.trainer is not None else 0,
-            done=self._batches_done,
+            done=lambda: batches_done(self.trainer),
             rank=rank,
             world_size=world_size,
             num_workers=self.num_workers,
@@ -287,32 +213,13 @@ class ImageDataModule(LightningDataModule):
         }
         return splits[self._stage]
 
-    @property
-    def _process(self) -> tuple[int, int]:
-        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
-
-    def _batches_done(self) -> int:
-        """Batches of this epoch that a checkpoint within it counts, where training goes on from one."""
-        if self.trainer is None:
-            return 0
-        loop = self.trainer.fit_loop
-        epochs = cast("Any", loop.epoch_progress.current)  # of a class that Lightning types too widely
-        within = epochs.started > epochs.processed
-        return loop.epoch_loop.batch_progress.current.ready if within else 0
-
-    @property
-    def _device(self) -> torch.device:
-        return torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
-
-    @property
-    def _local_ranks(self) -> int:
-        return 1 if self.trainer is None else max(1, self.trainer.num_devices)
-
     def _store_training_images(self, images: LabelledImages) -> None:
         decode = partial(square, image_size=self.image_size)
-        store = store_images(images, decode, self._device, self.storage, self._local_ranks)
+        store = store_images(
+            images, decode, device_of(self.trainer), self.storage, local_ranks_of(self.trainer)
+        )
         self._stores["train"] = store
-        self._schedule = PassPlanner(
+        self._planner = PassPlanner(
             len(store),
             self.batch_size,
             self.image_size,
@@ -321,7 +228,7 @@ class ImageDataModule(LightningDataModule):
             self.mixing_group,
             self.distinct_passes,
         )
-        logger.info("Training: %s; %d steps a pass", store.description, len(self._schedule.batches))
+        logger.info("Training: %s; %d steps a pass", store.description, len(self._planner.batches))
         if self.batch_size > len(store):
             logger.warning("batch_size %d is clamped to the %d images", self.batch_size, len(store))
 
@@ -335,11 +242,11 @@ class ImageDataModule(LightningDataModule):
         decode = partial(view, image_size=self.image_size)
         images = self._resolve(image_set, self.registry).open(self.registry)
         self._stores[split] = store_images(
-            images, decode, torch.device("cpu"), self.storage, self._local_ranks
+            images, decode, torch.device("cpu"), self.storage, local_ranks_of(self.trainer)
         )
 
     def _evaluation_loader(self, split: str) -> EvaluationLoader:
-        rank, world_size = self._process
+        rank, world_size = process_of(self.trainer)
         return EvaluationLoader(
             self._stores[split], self.evaluation_batch_size, rank, world_size, self.num_workers
         )

@@ -34,7 +34,7 @@ class LearningPlan:
 
     Args:
         passes: visits to every image, at least 2; the first one counts for nothing.
-        image_size: pixels a side that images are brought to.
+        image_size: pixels per side that images are brought to.
         width: channels of the student, a ConvNet-3.
         batch_size: images a step.
         learning_rate: highest of a one-cycle schedule.
@@ -78,7 +78,7 @@ def learn_pool(
         images: the pool.
         plan: how it learns.
         device: where it learns.
-        cache_dir: root of the cache; none takes SEMDD_CACHE or the user's cache folder.
+        cache_dir: root of the cache (default: SEMDD_CACHE or the user's cache folder).
         show: whether to show progress on a terminal.
 
     Raises:

@@ -41,7 +41,7 @@ class PassLoader:
 
     Args:
         store: the chosen images.
-        schedule: order and draws of every pass.
+        planner: order and draws of every pass.
         passes_per_epoch: passes that make one epoch.
         epoch: gives the current epoch, so that a resumed run goes on with the right pass.
         rank: this process.
@@ -53,7 +53,7 @@ class PassLoader:
     def __init__(
         self,
         store: ImageStore,
-        schedule: PassPlanner,
+        planner: PassPlanner,
         passes_per_epoch: int,
         epoch: Callable[[], int],
         rank: int = 0,
@@ -62,7 +62,7 @@ class PassLoader:
         done: Callable[[], int] = lambda: 0,
     ) -> None:
         self.store = store
-        self.schedule = schedule
+        self.planner = planner
         self.passes_per_epoch = passes_per_epoch
         self.epoch = epoch
         self.done = done
@@ -71,36 +71,36 @@ class PassLoader:
         self.num_workers = num_workers
 
     def __len__(self) -> int:
-        return self.passes_per_epoch * len(self.schedule.batches)
+        return self.passes_per_epoch * len(self.planner.batches)
 
     def __iter__(self) -> Iterator[TrainingIndices]:
         first, done = self.epoch() * self.passes_per_epoch, self.done()
         if self.store.storage == "disk":
-            dataset = _PlannedBatches(self.store, self.schedule, self.rank, self.world_size)
-            start = first * len(self.schedule.batches)
+            dataset = _PlannedBatches(self.store, self.planner, self.rank, self.world_size)
+            start = first * len(self.planner.batches)
             yield from _decoded_batches(dataset, range(start + done, start + len(self)), self.num_workers)
             return
         gather = self.store.gather if self.store.storage == "host" else None
         passes = range(first, first + self.passes_per_epoch)
-        for plan in self.schedule.iterate(passes, self.rank, self.world_size, done):
+        for plan in self.planner.iterate(passes, self.rank, self.world_size, done):
             yield TrainingIndices(plan, gather(plan.images) if gather else None)
 
 
 class _PlannedBatches(Dataset[TrainingIndices]):
     """Batch number -> plan and decoded pixels, for worker processes."""
 
-    def __init__(self, store: ImageStore, schedule: PassPlanner, rank: int, world_size: int) -> None:
-        self.store, self.schedule, self.rank, self.world_size = store, schedule, rank, world_size
+    def __init__(self, store: ImageStore, planner: PassPlanner, rank: int, world_size: int) -> None:
+        self.store, self.planner, self.rank, self.world_size = store, planner, rank, world_size
 
     def __getitem__(self, step: int) -> TrainingIndices:
-        pass_index, batch = divmod(step, len(self.schedule.batches))
-        plan = self.schedule.rank_batch(_plan(self.schedule, pass_index), batch, self.rank, self.world_size)
+        pass_index, batch = divmod(step, len(self.planner.batches))
+        plan = self.planner.rank_batch(_plan(self.planner, pass_index), batch, self.rank, self.world_size)
         return TrainingIndices(plan, self.store.gather(plan.images))
 
 
 @lru_cache(maxsize=2)
-def _plan(schedule: PassPlanner, pass_index: int) -> PassPlan:
-    return schedule.plan(pass_index)
+def _plan(planner: PassPlanner, pass_index: int) -> PassPlan:
+    return planner.plan(pass_index)
 
 
 class EvaluationLoader:

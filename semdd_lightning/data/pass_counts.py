@@ -32,7 +32,7 @@ def check_replay(passes: int, mixing_group: int | None, distinct_passes: int | N
 
     Args:
         passes: visits to every training image, at least 1.
-        mixing_group: images that share partners and one mixing, at least 2; none takes the batch size.
+        mixing_group: images that share partners and one mixing, at least 2 (default: the batch size).
         distinct_passes: passes that are drawn, 1 to `passes`; none draws every pass.
 
     Raises:

@@ -73,10 +73,10 @@ class PassPlanner:
     Args:
         num_images: chosen images M.
         batch_size: global batch size; one larger than M is clamped to M.
-        image_size: pixels a side.
+        image_size: pixels per side.
         policy: the augmentation.
         seed: augmentation seed.
-        mixing_group: images that share partners and one mixing; none takes the batch size.
+        mixing_group: images that share partners and one mixing (default: the batch size).
         distinct_passes: passes that are drawn; later ones repeat them in rotation. None draws each anew.
     """
 

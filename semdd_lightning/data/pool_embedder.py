@@ -21,7 +21,7 @@ class PoolEmbedder:
         priors: the models.
         reference: real images of the classes, for a prior that does not know these by itself.
         device: where images are encoded.
-        cache_dir: root of the cache; none takes SEMDD_CACHE or the user's cache folder.
+        cache_dir: root of the cache (default: SEMDD_CACHE or the user's cache folder).
         rank: this process, among those that embed together.
         world_size: number of such processes.
     """

@@ -50,7 +50,7 @@ def read_reference(
     Args:
         reference: the reference images, or what was found of them.
         classes: the pool's classes; images of further classes are left out.
-        cache_dir: where the index of the images is kept; none takes SEMDD_CACHE or the user's cache folder.
+        cache_dir: where the index of the images is kept (default: SEMDD_CACHE or the user's cache folder).
 
     Raises:
         ClassListError: if a class of the pool is missing.

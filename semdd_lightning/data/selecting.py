@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.data.auditing import AUTOMATIC, AuditPolicy, apply_policy, audit_classes, check_policy
+from semdd_lightning.audit import AUTOMATIC, AuditPolicy, apply_policy, audit_classes, check_policy
 from semdd_lightning.data.classifier import Classifier, ClassifierContext
 from semdd_lightning.data.classifying import PoolClassifier, usual_side
 from semdd_lightning.data.learning import learn_pool
 from semdd_lightning.data.pool_embedder import PoolEmbedder
-from semdd_lightning.data.pool_selection import PoolSelection, sampler_embeddings
 from semdd_lightning.data.reference_images import ReferenceImages, read_reference, resolve_reference
-from semdd_lightning.data.selection_record import components, embeddings_digest, outcome
+from semdd_lightning.data.selection_plan import SelectionPlan
+from semdd_lightning.data.stopwatch import Stopwatch
 from semdd_lightning.devices import pick_device
-from semdd_lightning.export import Manifest, describe
+from semdd_lightning.export import Manifest
+from semdd_lightning.export.pool_selection import PoolSelection, sampler_embeddings
+from semdd_lightning.export.provenance import embeddings_digest, outcome
 from semdd_lightning.given import given_path
 from semdd_lightning.pools import ImageSet, Pool, ResolvedImages, as_image_set, require_images_per_class
-from semdd_lightning.prior import AnyPrior, PoolEmbeddings, Prior, first_clip, listed_priors
+from semdd_lightning.prior import AnyPrior, PoolEmbeddings, first_clip, listed_priors
 from semdd_lightning.selection import ClassifierOutputs, Sampler, Selection, build_sampler, whole_number
-from semdd_lightning.selection.scores.score import Need, needed
 
 logger = logging.getLogger(__name__)
 
@@ -42,14 +40,12 @@ def select(
     classifier: Classifier | None = None,
     device: torch.device | str | None = None,
     cache_dir: Path | None = None,
-    rank: int = 0,
-    world_size: int = 1,
     audit: AuditPolicy = "refuse",
 ) -> PoolSelection:
     """Choose ``ipc`` images a class from a pool.
 
     Args:
-        pool: the images to choose from, where they lie, or what was found of them.
+        pool: how to read the pool, or where it lies.
         prior: the model that scores it, CLIP or one of timm, or its name as `semdd select --prior` takes it;
             or several, whose scores are averaged once they are comparable within a class; each embeds the
             pool for itself.
@@ -61,10 +57,8 @@ def select(
         classifier: a network that tells the classes apart, as any teacher, for samplers and scores that ask
             one; the score table says what it sees.
         device: where images are encoded; the first GPU if there is one, else the CPU.
-        cache_dir: where the pool's index and the embeddings are kept; none takes ``SEMDD_CACHE`` or the
-            user's cache folder.
-        rank: this process, among those that embed the pool together.
-        world_size: number of such processes.
+        cache_dir: where the pool's index and the embeddings are kept (default: ``SEMDD_CACHE`` or the
+            user's cache folder).
         audit: what to do where the images do not show the classes of their folders: `refuse`, `warn`, or do
             not look (`off`).
 
@@ -77,37 +71,67 @@ def select(
         PriorError: if the CLIP model cannot be had as described.
         TeacherError: if the classifier cannot be had as described, or does not fit the classes.
     """
-    watch, sampler, priors = Stopwatch(), build_sampler(sampler), listed_priors(prior)
-    cache_dir = None if cache_dir is None else given_path("cache_dir", cache_dir)
-    ipc, seed = whole_number("ipc", ipc, at_least=1), whole_number("seed", seed, at_least=0)
     check_policy(audit)
-    device = pick_device(device)
-    resolved = _resolve(pool, world_size)
-    _check(resolved.registry, priors, sampler, ipc, reference, classifier)
-    resolved_real = None
-    if reference is not None:
-        resolved_real = resolve_reference(_resolve(reference, world_size), resolved.registry)
-    made_from = components(
-        resolved.image_set,
-        priors,
-        sampler.resolved(ipc),
-        None if resolved_real is None else resolved_real.image_set,
-        classifier,
-        cache_dir,
+    plan = SelectionPlan(
+        sampler=build_sampler(sampler),
+        pool=_image_set(pool),
+        priors=listed_priors(prior),
+        reference=None if reference is None else _image_set(reference),
+        classifier=classifier,
+        cache_dir=None if cache_dir is None else given_path("cache_dir", cache_dir),
+        ipc=whole_number("ipc", ipc, at_least=1),
+        seed=whole_number("seed", seed, at_least=0),
+        audit=audit,
     )
+    device = pick_device(device)
+    plan.prepare()
+    return carry_out(
+        plan,
+        device,
+        pool=pool if isinstance(pool, ResolvedImages) else None,
+        reference=reference if isinstance(reference, ResolvedImages) else None,
+    )
+
+
+def carry_out(
+    plan: SelectionPlan,
+    device: torch.device,
+    *,
+    pool: ResolvedImages | None = None,
+    reference: ResolvedImages | None = None,
+    rank: int = 0,
+    world_size: int = 1,
+) -> PoolSelection:
+    """Choose from a pool that is there, alone or as one of several processes that embed it together.
+
+    Args:
+        plan: what to choose, from what and by what; it has been prepared.
+        device: where images are encoded.
+        pool: what was found of the plan's pool, where it has been looked for already.
+        reference: the same of its reference images.
+        rank: this process.
+        world_size: number of processes.
+
+    Raises:
+        SemddError: as `select` does.
+    """
+    watch, cache_dir, sampler = Stopwatch(), plan.cache_dir, plan.sampler
+    pool = pool or plan.pool.resolve()
+    plan.check(pool.registry)
+    if plan.reference is not None:
+        reference = resolve_reference(reference or plan.reference, pool.registry)
+    made_from = plan.described()
     with watch.measure("index"):
-        images = resolved.read(cache_dir)
-        _report_excluded(images)
-        require_images_per_class(images, ipc)
+        images = _usable(pool.read(cache_dir), plan.ipc)
     classify = None
-    if classifier is not None:  # built before the pool is embedded: what cannot be built is said first
-        context = ClassifierContext(images.registry, usual_side(images), first_clip(priors))
-        classify = PoolClassifier(classifier, context, device, cache_dir, show=rank == 0)
+    if plan.classifier is not None:  # built before the pool is embedded: what cannot be built is said first
+        context = ClassifierContext(images.registry, usual_side(images), first_clip(plan.priors))
+        classify = PoolClassifier(plan.classifier, context, device, cache_dir, show=rank == 0)
     with watch.measure("embed"):
         real_pool = None
-        if resolved_real is not None:
-            real_pool = read_reference(resolved_real, images.registry, cache_dir)
-        embed = PoolEmbedder(priors, real_pool, device, cache_dir, rank, world_size)
+        if reference is not None:
+            real_pool = read_reference(reference, images.registry, cache_dir)
+        embed = PoolEmbedder(plan.priors, real_pool, device, cache_dir, rank, world_size)
         embeddings = embed(images)
         real = None if real_pool is None else ReferenceImages(real_pool, embed(real_pool))
     said = None
@@ -117,14 +141,15 @@ def select(
             if real is not None:
                 real = replace(real, classifier=classify(real.images).outputs)
     learned = None
-    if "learning" in asked_by(sampler):
+    if "learning" in plan.needs:
         with watch.measure("learn"):
             learned = learn_pool(images, device=device, cache_dir=cache_dir, show=rank == 0)
     found = None
-    if audit != "off":
+    if plan.audit != "off":
         with watch.measure("audit"):
-            found = audit_classes(images, embeddings, real, at_most=AUTOMATIC)
-            apply_policy(images, found, audit)
+            compared = None if real is None else (real.images, real.embeddings)
+            found = audit_classes(images, embeddings, compared, at_most=AUTOMATIC)
+            apply_policy(images, found, plan.audit)
     with watch.measure("select"):
         outputs = None if said is None else said.outputs
         seen = sampler_embeddings(
@@ -134,13 +159,13 @@ def select(
             outputs,
             None if learned is None else learned.log_posteriors,
         )
-        selection = sampler.select(seen, ipc, seed)
+        selection = sampler.select(seen, plan.ipc, plan.seed)
     _report(sampler, selection, embeddings, outputs)
     manifest = Manifest(
         **made_from,
         sampler_name=sampler.name,
-        ipc=ipc,
-        selection_seed=seed,
+        ipc=plan.ipc,
+        selection_seed=plan.seed,
         reference_key=None if real is None else real.embeddings.key,
         classifier_key=None if said is None else said.key,
         learning_key=None if learned is None else learned.key,
@@ -150,74 +175,12 @@ def select(
     return PoolSelection(images, embeddings, selection, manifest, watch.seconds, found)
 
 
-@dataclass
-class Stopwatch:
-    """Seconds spent in named stages."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def measure(self, stage: str) -> Iterator[None]:
-        """Add the time of a ``with`` block to a stage."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+def _image_set(images: ImageSet | ResolvedImages | Path | str) -> ImageSet:
+    return images.image_set if isinstance(images, ResolvedImages) else as_image_set(images)
 
 
-def asked_by(sampler: Sampler) -> frozenset[Need]:
-    """What a sampler and the scores that it weighs cannot do without."""
-    return sampler.quality_rule.rule_needs | sampler.needs
-
-
-def check_needs(sampler: Sampler, reference: object | None, classifier: Classifier | None) -> None:
-    """Refuse a sampler without what it cannot choose without, and a classifier that no manifest describes.
-
-    Args:
-        sampler: the sampler.
-        reference: the reference images, if there are any.
-        classifier: the classifier, if there is one.
-
-    Raises:
-        SelectionError: if the sampler, or a score that it weighs, needs one that is not there.
-        RunError: if the classifier is not made of plain values.
-    """
-    given: dict[Need, object] = {"reference": reference, "classifier": classifier}
-    for need in sorted(asked_by(sampler)):
-        if need in given:
-            needed(given[need], need, sampler.name)
-    if classifier is not None:
-        describe(classifier)
-
-
-def _resolve(images: ImageSet | ResolvedImages | Path | str, world_size: int) -> ResolvedImages:
-    """What was found; several processes have had it prepared by one of them."""
-    if isinstance(images, ResolvedImages):
-        return images
-    image_set = as_image_set(images)
-    if world_size == 1:
-        image_set.prepare()
-    return image_set.resolve()
-
-
-def _check(
-    classes: ClassRegistry,
-    priors: Sequence[Prior],
-    sampler: Sampler,
-    ipc: int,
-    reference: object | None,
-    classifier: Classifier | None,
-) -> None:
-    """What can be known before an image is read."""
-    for prior in priors:
-        prior.check()
-    sampler.check(len(classes), ipc)
-    check_needs(sampler, reference, classifier)
-
-
-def _report_excluded(images: Pool) -> None:
-    """Say which files cannot be chosen; the score table lists each with its reason."""
+def _usable(images: Pool, ipc: int) -> Pool:
+    """A pool with enough images of each class; which files cannot be chosen is said."""
     if images.excluded:
         first = images.excluded[0]
         logger.warning(
@@ -226,6 +189,8 @@ def _report_excluded(images: Pool) -> None:
             first.path,
             first.reason,
         )
+    require_images_per_class(images, ipc)
+    return images
 
 
 def _report(

@@ -1,4 +1,7 @@
-"""A selection on disk: chosen images, manifest, score table."""
+"""A finished selection: its manifest, score table and images, written and read.
+
+`PoolSelection` stands in `pool_selection`: records are read where torch is not imported.
+"""
 
 from semdd_lightning.export.csv_files import write_csv
 from semdd_lightning.export.files import check_output_file, new_directory, write_json, write_text

@@ -36,7 +36,7 @@ class TimmPrior:
 
     Args:
         name: timm's name, with the tag of its weights, as ``vit_small_patch14_dinov2.lvd142m``.
-        weights: A weights file, as timm saves it; none takes those that timm publishes.
+        weights: A weights file, as timm saves it (default: those that timm publishes).
         precision: Number format of the forward pass; vectors are normalised in float32 always.
         batch_size: Images of one forward pass; part of the cache's key, as it moves the last bits.
 

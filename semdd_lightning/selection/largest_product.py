@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from functools import cache
+from threading import Lock
 
 import torch
 from torch import Tensor
@@ -17,10 +19,16 @@ _WORTH_SCREENING = 200
 
 _TOO_MANY = 0.1  # share of the products that stay; beyond, the float64 product costs less than its pairs
 
-with warnings.catch_warnings():  # PyTorch says once in a process that these are in beta: now
-    warnings.filterwarnings("ignore", message=".*in beta")
-    torch.sparse_csr_tensor([0, 0], [], [], size=(1, 1), check_invariants=False)
-    torch.zeros(1).scatter_reduce_(0, torch.tensor([0]), torch.ones(1), "amax")
+_ONE_AT_A_TIME = Lock()  # filters of warnings are the whole process's
+
+
+@cache
+def _beta_is_said() -> None:
+    """PyTorch says once in a process that what is used here is in beta: now, to nobody."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*in beta")
+        torch.sparse_csr_tensor([0, 0], [], [], size=(1, 1), check_invariants=False)
+        torch.zeros(1).scatter_reduce_(0, torch.tensor([0]), torch.ones(1), "amax")
 
 
 class LargestProduct:
@@ -41,6 +49,8 @@ class LargestProduct:
     """
 
     def __init__(self, others: Tensor, scratch: Scratch | None = None) -> None:
+        with _ONE_AT_A_TIME:
+            _beta_is_said()
         self._others = as_float64(others)
         self._scratch = Scratch() if scratch is None else scratch
         self._screen = Screen(self._others, self._scratch) if len(others) >= _WORTH_SCREENING else None

@@ -27,7 +27,7 @@ class BestOfEvaluations(Callback):
     published numbers are such maxima. Nothing is steered by it.
 
     Args:
-        every: passes from one test to the next, and the last one; none takes a hundredth of all.
+        every: passes from one test to the next, and the last one (default: a hundredth of all).
         after: share of the passes before the first test, in [0, 1).
     """
 
@@ -71,7 +71,7 @@ class BestOfEvaluations(Callback):
     ) -> None:
         """Test the student if a pass has ended that asks for it."""
         data = _data(trainer)
-        steps = len(data.schedule.batches)
+        steps = len(data.planner.batches)
         done, rest = divmod(batch_idx + 1, steps)
         passed = trainer.current_epoch * data.passes_per_epoch + done
         if data.test is None or rest or passed == data.passes or trainer.limit_test_batches == 0:

@@ -46,7 +46,7 @@ class ClassifierModule(LightningModule):
         network: a short name (conv3, resnet18_modified, resnetap10, ...), ``torchvision/NAME``,
             ``timm/NAME``, or a class with arguments that takes the number of classes and the image size.
         num_classes: number of classes; comes from the data.
-        image_size: pixels a side that the network is built for; comes from the data.
+        image_size: pixels per side that the network is built for; comes from the data.
         optimizer: optimiser; RDED's AdamW by default.
         schedule: learning-rate schedule, built from the optimiser and the number of passes and stepped once
             a pass; a cosine to zero by default.
@@ -104,7 +104,7 @@ class ClassifierModule(LightningModule):
 
     @property
     def quirks(self) -> list[str]:
-        """Names of the switches that are on only to match a peer's code."""
+        """Names of the switches that are on only to match a reference implementation."""
         return ["half_cosine"] if self._half_cosine else []
 
     @property
@@ -169,7 +169,7 @@ class ClassifierModule(LightningModule):
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The injected optimiser over the student alone, and the schedule stepped once a pass."""
         data = self._data
-        steps, accumulated = len(data.schedule.batches), self.trainer.accumulate_grad_batches
+        steps, accumulated = len(data.planner.batches), self.trainer.accumulate_grad_batches
         if steps % accumulated and data.passes_per_epoch > 1:
             msg = (
                 f"Expected accumulate_grad_batches to divide the {steps} batches of a pass, found "
@@ -179,12 +179,12 @@ class ClassifierModule(LightningModule):
         optimizer = fused(self.optimizer(parameter_groups(self.network, self.weight_decay_on)))
         scheduler = self.schedule(optimizer, data.passes)
         self._half_cosine = isinstance(scheduler, CosineLR) and scheduler.stretch == 2
-        schedule: LRSchedulerConfigType = {
+        once_a_pass: LRSchedulerConfigType = {
             "scheduler": scheduler,
             "interval": "step",
             "frequency": steps,
         }
-        return {"optimizer": optimizer, "lr_scheduler": schedule}
+        return {"optimizer": optimizer, "lr_scheduler": once_a_pass}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what someone needs who uses this network as a teacher."""

@@ -39,7 +39,7 @@ class DistillationModule(ClassifierModule):
         teacher: ClipTeacher (no training needed), CheckpointTeacher, TorchvisionTeacher or TimmTeacher; or
             labels in its place: StoredLabels of ``semdd relabel``, StaticLabels with one label an image.
         num_classes: number of classes; comes from the data.
-        image_size: pixels a side that the student is built for; comes from the data.
+        image_size: pixels per side that the student is built for; comes from the data.
         temperature: softens both distributions; RDED takes 20 with CutMix and 4 with MixUp.
         optimizer: optimiser; RDED's AdamW by default.
         schedule: learning-rate schedule, built from the optimiser and the number of passes and stepped once
@@ -171,7 +171,7 @@ class DistillationModule(ClassifierModule):
     @property
     def _context(self) -> TeacherContext:
         data = self._data
-        prior = data.prior if isinstance(data, PoolDataModule) else None
+        prior = data.clip if isinstance(data, PoolDataModule) else None
         return TeacherContext(data.registry, self.image_size, prior)
 
     def training_loss(self, batch: TrainingImages) -> Tensor:
@@ -189,6 +189,6 @@ class DistillationModule(ClassifierModule):
 
     @property
     def quirks(self) -> list[str]:
-        """Names of the switches that are on only to match a peer's code."""
+        """Names of the switches that are on only to match a reference implementation."""
         switches = ("statistics_twice", "teacher_batch_statistics")
         return [*super().quirks, *(name for name in switches if getattr(self, name))]

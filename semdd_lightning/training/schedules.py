@@ -22,7 +22,7 @@ class CosineLR(LambdaLR):
         passes: passes in the whole training.
         stretch: 1 ends at zero; 2, the half cosine of RDED and EDC, ends at half the learning rate.
         warmup: passes of linear warm-up before, counted within ``passes``.
-        warmup_start: factor of the first of them; none takes ``1 / (warmup + 1)``.
+        warmup_start: factor of the first of them (default: ``1 / (warmup + 1)``).
     """
 
     def __init__(

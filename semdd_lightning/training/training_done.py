@@ -73,7 +73,7 @@ def training_done(trainer: Trainer, data: ImageDataModule) -> TrainingDone:
         trainer: a trainer that fits or has fitted.
         data: its data module, after ``setup('fit')``.
     """
-    steps, of_pass = steps_done(trainer), len(data.schedule.batches)
+    steps, of_pass = steps_done(trainer), len(data.planner.batches)
     of_epoch = int(trainer.num_training_batches) if steps else of_pass  # fewer where batches are limited
     epochs, begun = divmod(steps, of_epoch)
     done = TrainingDone(

@@ -155,8 +155,8 @@ def test_a_data_module_hands_it_on(
     coloured_pool: Path, tiny_clip_dir: Path, make_trainer: Callable[..., Trainer]
 ) -> None:
     data = PoolDataModule(
-        ClassFolders(coloured_pool),
-        OpenClipPrior(str(tiny_clip_dir)),
+        pool=ClassFolders(coloured_pool),
+        prior=OpenClipPrior(str(tiny_clip_dir)),
         ipc=2,
         num_classes=3,
         image_size=16,

@@ -149,7 +149,7 @@ def test_a_batch_size_above_the_set_is_clamped_and_said(
     folder_data.batch_size = 99
     with caplog.at_level(logging.INFO, "semdd_lightning"):
         folder_data.setup("fit")
-    assert folder_data.schedule.batches == ((0, 12),)
+    assert folder_data.planner.batches == ((0, 12),)
     assert "batch_size 99 is clamped to the 12 images" in caplog.text
     assert "12 images live on cpu (0.0 MiB); 1 steps a pass" in caplog.text
 
@@ -187,7 +187,7 @@ def test_what_is_missing_is_said() -> None:
     with pytest.raises(ConfigError, match="Expected at least one image set, found none"):
         _ = nothing.registry
     with pytest.raises(ConfigError, match=r"Expected setup\('fit'\) to have run"):
-        _ = nothing.schedule
+        _ = nothing.planner
     with pytest.raises(ConfigError, match="Expected training images for fit, found train: null"):
         nothing.setup("fit")
     with pytest.raises(ConfigError, match=r"Expected a validation split, found none; give data\.validation"):

@@ -131,7 +131,7 @@ def test_a_selection_is_told_and_can_be_verified(
 
 
 def test_embeddings_without_it_are_refused_by_name(coloured_pool: Path, tiny_clip_dir: Path) -> None:
-    from semdd_lightning.data.pool_selection import sampler_embeddings
+    from semdd_lightning.export.pool_selection import sampler_embeddings
     from semdd_lightning.selection import build_sampler
 
     selected = select(ClassFolders(coloured_pool), OpenClipPrior(str(tiny_clip_dir)), 2, device="cpu")

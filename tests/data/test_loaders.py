@@ -83,7 +83,7 @@ def test_an_epoch_goes_on_where_the_one_before_ended(coloured_images: LabelledIm
     for storage in ("device", "disk"):
         store = _store(coloured_images, storage)
         loader = _loader(store, epoch=2)
-        expected = list(loader.schedule.iterate(range(4, 6), rank=1, world_size=2))
+        expected = list(loader.planner.iterate(range(4, 6), rank=1, world_size=2))
         images = [batch.plan.images.tolist() for batch in loader]
         assert images == [plan.images.tolist() for plan in expected]
 

@@ -23,7 +23,14 @@ PLAIN = Augmentation(horizontal_flip=0.0, mix="none")
 
 def _data(pool: Path, clip: Path, ipc: int = 2, num_classes: int = 3, **options: Any) -> PoolDataModule:  # noqa: ANN401
     options = {"passes": 2, "passes_per_epoch": 1, "augmentation": PLAIN, **options}
-    return PoolDataModule(ClassFolders(pool), OpenClipPrior(str(clip)), ipc, num_classes, 16, **options)
+    return PoolDataModule(
+        pool=ClassFolders(pool),
+        prior=OpenClipPrior(str(clip)),
+        ipc=ipc,
+        num_classes=num_classes,
+        image_size=16,
+        **options,
+    )
 
 
 @pytest.mark.parametrize("storage", ["auto", "disk"])
@@ -73,8 +80,8 @@ def test_every_set_is_found_once_and_read_once_in_a_fit(
     count("image_set", "index_images")
     monkeypatch.setattr("semdd_lightning.pools.index_cache._RECENT_NS", 0)
     data = PoolDataModule(
-        AnyPool(coloured_pool),
-        OpenClipPrior(str(tiny_clip_dir)),
+        pool=AnyPool(coloured_pool),
+        prior=OpenClipPrior(str(tiny_clip_dir)),
         ipc=2,
         num_classes=3,
         image_size=16,

@@ -13,10 +13,8 @@ import pytest
 import torch
 
 from semdd_lightning.cli.priors import build_priors
-from semdd_lightning.data import pool_selection, select
-from semdd_lightning.data.pool_selection import sampler_embeddings
-from semdd_lightning.data.selecting import Stopwatch
-from semdd_lightning.data.selection_record import embeddings_digest
+from semdd_lightning.data import select
+from semdd_lightning.data.stopwatch import Stopwatch
 from semdd_lightning.errors import (
     ClassListError,
     PriorError,
@@ -25,7 +23,10 @@ from semdd_lightning.errors import (
     SemddError,
     TooFewImagesError,
 )
+from semdd_lightning.export import pool_selection
 from semdd_lightning.export.manifest import build_component, read_manifest
+from semdd_lightning.export.pool_selection import sampler_embeddings
+from semdd_lightning.export.provenance import embeddings_digest
 from semdd_lightning.pools import ClassFolders, ImageSet
 from semdd_lightning.pools.digits import DIGIT_NAMES, GeneratedDigits
 from semdd_lightning.prior import OpenClipPrior, embed_pool

@@ -207,7 +207,10 @@ def require_whole_files(folder: Path) -> None:
 
 def finished_work(folder: Path) -> dict[Path, int]:
     """What took long and is there: its time must stay."""
-    expensive = [*folder.glob("cache/embeddings/*/shard-*"), *folder.glob("out/passes-*.safetensors")]
+    expensive = [
+        *folder.glob("cache/embeddings/*/shard-*.safetensors"),
+        *folder.glob("out/passes-*.safetensors"),
+    ]
     expensive += folder.glob("out/*/result.json")  # of a comparison's runs
     return {path: path.stat().st_mtime_ns for path in expensive}
 

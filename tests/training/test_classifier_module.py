@@ -123,7 +123,7 @@ def test_ranks_gradients_average_to_the_single_processes(coloured_pool: Path) ->
     data.setup("fit")
 
     def gradients(rank: int, world_size: int) -> list[list[Tensor]]:
-        loader = PassLoader(data._stores["train"], data.schedule, 1, lambda: 0, rank, world_size)
+        loader = PassLoader(data._stores["train"], data.planner, 1, lambda: 0, rank, world_size)
         found = []
         for batch in loader:
             module = _module(TINY_INSTANCE)

@@ -120,7 +120,7 @@ def test_a_students_steps_descend_the_softened_divergence(coloured_pool: Path) -
     module._trainer = _Stub(data)  # type: ignore[assignment]
     data.setup("fit")
     module.setup("fit")
-    for indices in PassLoader(data._stores["train"], data.schedule, 1, lambda: 0):
+    for indices in PassLoader(data._stores["train"], data.planner, 1, lambda: 0):
         batch = data.on_after_batch_transfer(indices, 0)
         expected = soft_label_loss(module(batch.images), _network(module)(batch.images), 4.0)
         assert torch.equal(module.training_loss(batch), expected)
@@ -142,7 +142,7 @@ def test_ranks_gradients_average_to_the_single_processes(coloured_pool: Path) ->
     module.log = lambda *_, **__: None  # type: ignore[method-assign]
 
     def gradients(rank: int, world_size: int) -> list[tuple[Tensor, ...]]:
-        loader = PassLoader(data._stores["train"], data.schedule, 1, lambda: 0, rank, world_size)
+        loader = PassLoader(data._stores["train"], data.planner, 1, lambda: 0, rank, world_size)
         losses = [module.training_step(data.on_after_batch_transfer(batch, 0), 0) for batch in loader]
         return [torch.autograd.grad(loss, list(module.parameters())) for loss in losses]
 
@@ -198,7 +198,15 @@ def test_the_teacher_is_told_classes_size_and_prior(
     coloured_pool: Path, tiny_clip_dir: Path, make_trainer: MakeTrainer
 ) -> None:
     prior, teacher = OpenClipPrior(str(tiny_clip_dir)), ColourTeacher()
-    pool = PoolDataModule(ClassFolders(coloured_pool), prior, 2, 3, 16, passes=1, passes_per_epoch=1)
+    pool = PoolDataModule(
+        pool=ClassFolders(coloured_pool),
+        prior=prior,
+        ipc=2,
+        num_classes=3,
+        image_size=16,
+        passes=1,
+        passes_per_epoch=1,
+    )
     module = _module(teacher)
     make_trainer().fit(module, datamodule=pool)
     make_trainer().fit(module, datamodule=pool)  # it is there

@@ -47,7 +47,7 @@ def header_of(
         batch_statistics: whether the teacher takes the statistics of each batch.
         environment: versions and hardware.
     """
-    num_images = data.schedule.num_images
+    num_images = data.planner.num_images
     return StoreHeader(
         made_for=made_for(data, static=static)
         | (labelled_in_batches(data, on=True) if batch_statistics else {}),
@@ -64,7 +64,7 @@ def header_of(
 
 def label_augmented(teacher: Callable[[Tensor], Tensor], data: ImageDataModule, pass_index: int) -> Tensor:
     """Logits of every chosen image as it looks in one pass, (M, C), in the order of the selection."""
-    return gather_logits(teacher, data.training_pass(pass_index), data.schedule.num_images)
+    return gather_logits(teacher, data.training_pass(pass_index), data.planner.num_images)
 
 
 def gather_logits(
@@ -82,7 +82,7 @@ def gather_logits(
 
 def label_plain(teacher: Callable[[Tensor], Tensor], data: ImageDataModule) -> Tensor:
     """Logits of every chosen image as it is, neither augmented nor mixed, (M, C) on the CPU."""
-    parts = _runs(data.schedule.num_images, PLAIN_BATCH)
+    parts = _runs(data.planner.num_images, PLAIN_BATCH)
     return torch.cat([teacher(data.plain_images(rows)).float().cpu() for rows in parts])
 
 

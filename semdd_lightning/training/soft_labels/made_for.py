@@ -53,7 +53,7 @@ def made_for(data: ImageDataModule, *, static: bool) -> dict[str, Any]:
         )
         raise LabelError(msg)
     pool, _, selection = digest.partition(":")
-    planner = data.schedule
+    planner = data.planner
     known = made_for_config(data, static=static)
     known |= {"pool": pool, "selection": selection, "num_images": planner.num_images}
     if not static:
@@ -71,7 +71,7 @@ def labelled_in_batches(data: ImageDataModule, *, on: bool) -> dict[str, Any]:
         data: the data module, after ``setup('fit')``.
         on: whether it does; else labels know no batch.
     """
-    return {"teacher_batch_size": min(data.batch_size, data.schedule.num_images) if on else None}
+    return {"teacher_batch_size": min(data.batch_size, data.planner.num_images) if on else None}
 
 
 def chosen_by(data: ImageDataModule) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from semdd_lightning.training.teachers.library_teacher import (
     imagenet_indices,
 )
 from semdd_lightning.training.teachers.parsing import parse_teacher
+from semdd_lightning.training.teachers.pool_logits import pool_logits
 from semdd_lightning.training.teachers.state_dict_teacher import StateDictTeacher, read_state_dict
 from semdd_lightning.training.teachers.teacher import FrozenTeacher, Teacher, TeacherContext, build_apart
 
@@ -32,6 +33,7 @@ __all__ = [
     "checked_teacher",
     "imagenet_indices",
     "parse_teacher",
+    "pool_logits",
     "read_state_dict",
     "teacher_card",
     "upper_bound",

@@ -8,9 +8,8 @@ import torch
 from scipy.stats import beta
 from torch import Tensor
 
-from semdd_lightning.audit import explain_order, vote
+from semdd_lightning.audit import AuditPolicy, explain_order, vote
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.data import AuditPolicy
 from semdd_lightning.errors import AuditError, TeacherError
 from semdd_lightning.training.teachers.teacher import FrozenTeacher
 

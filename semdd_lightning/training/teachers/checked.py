@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import torch
 
-from semdd_lightning.audit import Audit
+from semdd_lightning.audit import AUTOMATIC, Audit, apply_policy, audit_classes
 from semdd_lightning.data import ImageDataModule, PoolDataModule
-from semdd_lightning.data.auditing import AUTOMATIC, apply_policy, audit_classes, network_logits
 from semdd_lightning.training.teachers.card import teacher_card
 from semdd_lightning.training.teachers.check import check_teacher
+from semdd_lightning.training.teachers.pool_logits import pool_logits
 from semdd_lightning.training.teachers.teacher import FrozenTeacher, Teacher, TeacherContext, build_apart
 
 _POOL_IMAGES = 1_000  # of a pool that the teacher looks at, in all
@@ -68,7 +68,7 @@ def _ask_about_pool(teacher: FrozenTeacher, data: PoolDataModule) -> Audit | Non
     audit = audit_classes(
         pool,
         embeddings,
-        teacher=network_logits(teacher, data.image_size),
+        teacher=pool_logits(teacher, data.image_size),
         at_most=min(AUTOMATIC, max(1, _POOL_IMAGES // len(pool.registry))),
     )
     if audit.teacher is None or not len(audit.teacher.moved):

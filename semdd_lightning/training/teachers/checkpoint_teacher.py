@@ -21,8 +21,8 @@ class CheckpointTeacher(Teacher):
 
     Args:
         path: the checkpoint, or the run directory that holds ``last.ckpt``.
-        network: the architecture, where the run's config gave a class with arguments; none takes the short
-            name that the checkpoint remembers.
+        network: the architecture, where the run's config gave a class with arguments (default: the short
+            name that the checkpoint remembers).
     """
 
     path: Path
@@ -65,7 +65,7 @@ class CheckpointTeacher(Teacher):
         return unknown_history(**{key: card[key] for key in KEPT if key in card})
 
     def image_size(self) -> int:
-        """Pixels a side of the images that the teacher was trained on.
+        """Pixels per side of the images that the teacher was trained on.
 
         Raises:
             TeacherError: if there is no such checkpoint.

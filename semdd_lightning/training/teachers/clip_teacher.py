@@ -17,7 +17,7 @@ class ClipTeacher(Teacher):
     """Zero-shot CLIP: logit scale times cosine between image and class prompts.
 
     Args:
-        prior: the CLIP model; none takes the one that scores the pool.
+        prior: the CLIP model (default: the one that scores the pool).
     """
 
     prior: OpenClipPrior | None = None

@@ -39,7 +39,7 @@ class TorchvisionTeacher(Teacher):
         weights: torchvision's name of pretrained weights, as IMAGENET1K_V1; without network they must lie in
             torch's cache.
         weights_file: a state dict on disk, in place of ``weights``.
-        input_size: pixels a side that the teacher sees.
+        input_size: pixels per side that the teacher sees.
     """
 
     name: str = "resnet18"
@@ -90,9 +90,9 @@ class TimmTeacher(Teacher):
 
     Args:
         name: timm's name with the tag of its weights, as resnet18.a1_in1k; timm keeps a card of each.
-        input_size: pixels a side that the teacher sees; none takes that of the card.
-        mean: mean of its input normalisation; none takes that of the card.
-        std: standard deviation of its input normalisation; none takes that of the card.
+        input_size: pixels per side that the teacher sees (default: that of the card).
+        mean: mean of its input normalisation (default: that of the card).
+        std: standard deviation of its input normalisation (default: that of the card).
         weights_file: weights on disk, as timm saves them, in place of those that timm publishes.
     """
 

@@ -36,7 +36,7 @@ class StateDictTeacher(Teacher):
     Args:
         path: the file.
         network: short name of the architecture, or a class with arguments.
-        input_size: pixels a side that the teacher sees; none takes that of the training images.
+        input_size: pixels per side that the teacher sees (default: those of the training images).
         mean: mean of its input normalisation; ImageNet's by default, which RDED takes on CIFAR too.
         std: standard deviation of its input normalisation.
         trained: what you know of its training, for its card: data, recipe, accuracy.

@@ -64,7 +64,9 @@ def make_data(coloured_pool: Path, tiny_clip_dir: Path) -> Callable[..., PoolDat
         chosen = {"sampler": "random", "batch_size": 5, "passes": 3, "passes_per_epoch": 1}
         given = {"ipc": 4, **chosen, "augmentation": MIXING, **options}
         prior = OpenClipPrior(str(tiny_clip_dir))
-        return PoolDataModule(ClassFolders(coloured_pool), prior, given.pop("ipc"), 3, 16, **given)
+        return PoolDataModule(
+            pool=ClassFolders(coloured_pool), prior=prior, num_classes=3, image_size=16, **given
+        )
 
     return make
 

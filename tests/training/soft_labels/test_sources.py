@@ -118,7 +118,7 @@ def test_every_rank_finds_its_labels(
     store, data = make_store(make_data(), LabelFormat(3, "fp32")), make_data()
     online, stored = _set_up(data, teacher), _set_up(data, StoredLabels(store.directory))
     for rank in range(world_size):
-        loader = PassLoader(data._stores["train"], data.schedule, 3, lambda: 0, rank, world_size)
+        loader = PassLoader(data._stores["train"], data.planner, 3, lambda: 0, rank, world_size)
         for indices in loader:
             batch = data.on_after_batch_transfer(indices, 0)
             torch.testing.assert_close(

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from torch import Tensor, nn
 
+from semdd_lightning.audit import AuditPolicy
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.data import AuditPolicy
 from semdd_lightning.errors import AuditError, TeacherError
 from semdd_lightning.training.teachers import FrozenTeacher, check_teacher, upper_bound
 

@@ -30,7 +30,15 @@ def make_data(coloured_pool: Path, tiny_clip_dir: Path, tmp_path: Path) -> Calla
     def make(**options: Any) -> PoolDataModule:  # noqa: ANN401 - what the data module takes
         pool = ClassFolders(coloured_pool, classes if options.pop("swapped", True) else None)
         prior = OpenClipPrior(str(tiny_clip_dir))
-        return PoolDataModule(pool, prior, 2, 3, 16, validation=FolderImages(coloured_pool), **options)
+        return PoolDataModule(
+            pool=pool,
+            prior=prior,
+            ipc=2,
+            num_classes=3,
+            image_size=16,
+            validation=FolderImages(coloured_pool),
+            **options,
+        )
 
     return make
 
@@ -51,7 +59,7 @@ def test_the_flag_goes_on_all_the_same(
 ) -> None:
     data = make_data(audit=audit)
     data.setup("fit")
-    context = TeacherContext(data.registry, 16, data.prior)
+    context = TeacherContext(data.registry, 16, data.clip)
     found = checked_teacher(ColourTeacher(), context, data, torch.device("cpu"))
     assert found.card["accuracy"]["top1"] == 1.0
     assert ("by teacher, 33 %" in caplog.text) == (audit == "warn")
@@ -67,7 +75,7 @@ def test_the_flag_goes_on_all_the_same(
 def test_a_sound_pool_is_left_alone(make_data: Callable[..., PoolDataModule]) -> None:
     data = make_data(swapped=False)
     data.setup("fit")
-    context = TeacherContext(data.registry, 16, data.prior)
+    context = TeacherContext(data.registry, 16, data.clip)
     found = checked_teacher(ColourTeacher(), context, data, torch.device("cpu"))
     assert found.card["accuracy"]["top1"] == 1.0
     assert found.frozen(torch.zeros(1, 3, 16, 16)).shape == (1, 3)

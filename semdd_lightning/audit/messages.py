@@ -8,7 +8,7 @@ from io import StringIO
 import numpy as np
 from numpy.typing import NDArray
 
-from semdd_lightning.audit import Audit
+from semdd_lightning.audit.verdict import Audit
 from semdd_lightning.classes import ClassRegistry
 
 _SHOWN = 5  # folders in a message

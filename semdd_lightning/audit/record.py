@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from semdd_lightning.audit import Audit, ClassOrder
+from semdd_lightning.audit.order import ClassOrder
+from semdd_lightning.audit.verdict import Audit
 from semdd_lightning.pools import Pool
 from semdd_lightning.pools.pool import NEAR_CONSTANT
 

@@ -1,17 +1,13 @@
-"""What a manifest says of a selection: what it was made from, and what came out."""
+"""What a manifest says of what a sampler saw, and of what came out."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from semdd_lightning.data.classifier import Classifier
-from semdd_lightning.export import describe
-from semdd_lightning.pools import ImageSet, Pool
-from semdd_lightning.prior import PoolEmbeddings, Prior
-from semdd_lightning.selection import Embeddings, Sampler, Selection
+from semdd_lightning.pools import Pool
+from semdd_lightning.prior import PoolEmbeddings
+from semdd_lightning.selection import Embeddings, Selection
 
 
 def embeddings_digest(embeddings: Embeddings) -> str:
@@ -35,26 +31,6 @@ def embeddings_digest(embeddings: Embeddings) -> str:
         digest.update(f"{tuple(vectors.shape)} {vectors.dtype}\n".encode())
         digest.update(vectors.cpu().contiguous().numpy().data)  # a view: a large pool is not copied
     return digest.hexdigest()
-
-
-def components(
-    pool: ImageSet,
-    priors: Sequence[Prior],
-    sampler: Sampler,
-    reference: ImageSet | None,
-    classifier: Classifier | None,
-    cache_dir: Path | None,
-) -> dict[str, Any]:
-    """The manifest's part that says what the selection is made from."""
-    described = tuple(describe(prior.absolute()) for prior in priors)
-    return {
-        "pool": describe(pool),
-        "prior": described[0] if len(described) == 1 else described,
-        "sampler": describe(sampler),
-        "reference": None if reference is None else describe(reference),
-        "classifier": None if classifier is None else describe(classifier),
-        "cache_dir": None if cache_dir is None else str(Path(cache_dir).expanduser().absolute()),
-    }
 
 
 def outcome(images: Pool, embeddings: PoolEmbeddings, selection: Selection) -> dict[str, Any]:

@@ -10,7 +10,8 @@ import pandas as pd
 import torch
 
 from semdd_lightning.audit import Audit
-from semdd_lightning.export import Manifest, selection_table, write_subset
+from semdd_lightning.export.manifest import Manifest
+from semdd_lightning.export.subset import selection_table, write_subset
 from semdd_lightning.given import given_path
 from semdd_lightning.pools import Pool
 from semdd_lightning.pools.apart import require_outside
