@@ -27,6 +27,7 @@ COMMANDS = {
     "pool": ("pool", "inspect: say which layout an image pool has and what it holds"),
     "audit": ("audit", "say whether the folders of a pool hold the classes they are named for"),
     "relabel": ("relabel", "store a teacher's soft labels, so that students learn without it"),
+    "open": ("open_page", "show what a selection chose in the browser"),
     "verify": ("verify", "make a finished run's selection again and say whether it is the same"),
     "compare": ("compare", "train with several samplers and seeds and compare them in one table"),
 }

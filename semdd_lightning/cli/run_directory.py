@@ -18,6 +18,7 @@ from semdd_lightning.errors import RunError
 from semdd_lightning.records import RECORD, read_record, write_record
 
 VERSIONS = "versions.json"
+PAGE, SHEET = "report.html", "subset.png"  # of a selection, for people
 PACKAGES = ("torch", "torchvision", "lightning", "open_clip_torch", "torchmetrics", "timm", "numpy")
 
 

@@ -14,12 +14,13 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from semdd_lightning.audit import audit_outcome
 from semdd_lightning.cli.images_seen import LIMITS, ImagesSeen
-from semdd_lightning.cli.run_directory import environment, from_here
+from semdd_lightning.cli.pictures import write_pictures
+from semdd_lightning.cli.run_directory import PAGE, SHEET, environment, from_here
 from semdd_lightning.cli.run_result import RESULT, RunResult
 from semdd_lightning.data import ImageDataModule, PoolDataModule
 from semdd_lightning.errors import RunError
 from semdd_lightning.records import write_record
-from semdd_lightning.report import statistics_record, write_contact_sheet
+from semdd_lightning.report import statistics_record
 from semdd_lightning.selection import sampler_word
 from semdd_lightning.training import BestOfEvaluations, StoredLabels, TrainingDone, training_done
 from semdd_lightning.training.training_done import trial_steps
@@ -165,12 +166,12 @@ class RunRecord(Callback):
         self.result.sampler, self.result.ipc = sampler_word(type(data.selection_plan.sampler)), data.ipc
         self.result.encoded = selected.embeddings.encoded
         self.result.seconds.update(selected.seconds)
-        if not (self.directory / "subset.png").exists():  # else this goes on; other images are refused then
+        if not (self.directory / SHEET).exists():  # else this goes on; other images are refused then
             shutil.rmtree(self.directory / "subset", ignore_errors=True)
             selected.export(self.directory / "subset")
-            write_contact_sheet(self.directory / "subset.png", selected.table, selected.pool)
+            write_pictures(self.directory, selected)
         self.result.selection = statistics_record(selected.report())
-        logger.info("See what was chosen: %s", from_here(self.directory / "subset.png"))
+        logger.info("See what was chosen: %s", from_here(self.directory / PAGE))
 
 
 def _class_name(module: LightningModule) -> str:

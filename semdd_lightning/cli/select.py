@@ -132,9 +132,10 @@ def _select(
     claim: Claim,
     argv: list[str],
 ) -> None:
+    from semdd_lightning.cli.pictures import write_pictures
     from semdd_lightning.data import select
     from semdd_lightning.devices import pick_device
-    from semdd_lightning.report import print_selection_table, statistics_record, write_contact_sheet
+    from semdd_lightning.report import print_selection_table, statistics_record
 
     device = pick_device(options.device)
     built = described_sampler(settings.sampler)
@@ -153,7 +154,7 @@ def _select(
     out = claim.directory
     whole = chosen.export(out / ".whole", link=options.link)
     write_versions(whole, argv)
-    write_contact_sheet(whole / "subset.png", chosen.table, chosen.pool)
+    write_pictures(whole, chosen)
     claim.adopt(whole)
     rows = {
         "pool": f"{chosen.pool.root}: {len(chosen.pool)} usable images, {len(chosen.pool.excluded)} excluded",
@@ -163,7 +164,7 @@ def _select(
         "seconds": ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in chosen.seconds.items()),
         "written to": str(out),
     }
-    next_commands = [command("semdd", "verify", out), f"look at {command(out / 'subset.png')}"]
+    next_commands = [command("semdd", "verify", out), command("semdd", "open", out)]
     print_selection_table("semdd select", rows, statistics_record(chosen.report()), next_commands)
 
 

@@ -25,6 +25,7 @@ def test_everything_lies_in_the_run_directory(finished: Path) -> None:
         "config.yaml",
         "last.ckpt",
         "metrics",
+        "report.html",
         "resolved.yaml",
         "result.json",
         "subset",

@@ -1,0 +1,160 @@
+"""The page in headless Chromium, where it is installed: what a reader does with it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Literal
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Dialog, Page, sync_playwright
+
+from semdd_lightning.names import shown
+from semdd_lightning.pools import decode_image
+from tests.report.page.selected import Selected
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
+
+
+class Opened:
+    """The page, what it said on the console, and what it asked the network for."""
+
+    def __init__(self, page: Page, selected: Selected) -> None:
+        self.page, self.data, self.said, self.asked = page, selected.data, [], []
+        page.on("console", lambda message: self.said.append(message.text))
+        page.on("pageerror", lambda error: self.said.append(str(error)))
+        page.on("dialog", self._refuse)
+        page.on("request", lambda request: self.asked.append(request.url))
+        page.goto(selected.page.as_uri())
+
+    said: list[str]
+    asked: list[str]
+
+    def _refuse(self, dialog: Dialog) -> None:
+        self.said.append(dialog.message)
+        dialog.dismiss()
+
+    def cards(self) -> list[int]:
+        """Images in the order in which they are drawn, all groups scrolled to."""
+        self.page.wait_for_timeout(120)  # the filters wait until somebody has typed
+        for list_of_group in self.page.locator(".group ul").all():
+            list_of_group.scroll_into_view_if_needed()
+        self.page.wait_for_function("() => !document.querySelector('.group ul:empty')")
+        cards = self.page.eval_on_selector_all("[data-image]", "cards => cards.map(c => c.dataset.image)")
+        return [int(text) for text in cards]
+
+    def details(self) -> dict[str, str]:
+        """What is said of the image looked at."""
+        names = self.page.locator("#details dt").all_text_contents()
+        return dict(zip(names, self.page.locator("#details dd").all_text_contents(), strict=True))
+
+
+@pytest.fixture(scope="module")
+def browser_page() -> Iterator[Page]:
+    """A tab of a headless browser."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser.new_page(viewport={"width": 1200, "height": 900})
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser_page: Page, selected: Selected) -> Iterator[Opened]:
+    """The page, opened anew; at the end nothing went wrong and nothing was asked of the network."""
+    found = Opened(browser_page, selected)
+    yield found
+    assert found.said == []
+    assert [url for url in found.asked if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+def test_all_images_are_drawn_in_the_order_of_the_picks(opened: Opened) -> None:
+    images = opened.data["images"]
+    assert opened.page.locator("[data-image]").count() < len(images["path"]), "rows wait until scrolled to"
+    assert opened.cards() == list(range(len(images["path"])))
+    assert opened.page.locator("h3").all_text_contents()[0].startswith(opened.data["classes"][0])
+
+
+def test_filters(opened: Opened) -> None:
+    page, images = opened.page, opened.data["images"]
+    page.select_option("[name=label]", "1")
+    page.uncheck("[value=filtered]")
+    every = range(len(images["path"]))
+    left = [i for i in every if images["label"][i] == 1 and images["stage"][i] != "filtered"]
+    assert opened.cards() == left
+    page.fill("[name=path]", "SCRIPT>")
+    assert opened.cards() == [i for i in left if "script>" in images["path"][i]]
+    page.fill("[name=path]", "")
+    page.fill("[name=reason]", "step 2")
+    assert opened.cards() == [i for i in left if images["reason"][i] == "picked at step 2"]
+
+
+def test_sorting_by_a_score(opened: Opened) -> None:
+    page, images = opened.page, opened.data["images"]
+    page.select_option("[name=sort]", "class_relevance")
+    page.uncheck("[name=grouped]")
+    values = [images["class_relevance"][i] for i in opened.cards()]
+    known = [value for value in values if value is not None]
+    assert known == sorted(known, reverse=True)
+    assert values[len(known) :] == [None] * (len(values) - len(known)), "what has no score comes last"
+    page.fill("[name=least]", "0.1")
+    assert [images["class_relevance"][i] for i in opened.cards()] == [v for v in known if v >= 0.1]
+
+
+def test_pointing_at_an_image_shows_all_that_is_known_of_it(opened: Opened) -> None:
+    images = opened.data["images"]
+    opened.page.locator("[data-image='1']").hover()
+    found = opened.details()
+    assert found["path"] == images["path"][1]
+    assert (found["reason"], found["picked at step"]) == ("picked at step 2", "2")
+    assert float(found["class relevance"]) == images["class_relevance"][1]
+    assert found["nearest chosen image"] == images["path"][images["nearest"][1]]
+    assert opened.page.locator("#details .picture").count() == 2
+
+
+def test_the_keyboard_walks_through_the_images(opened: Opened) -> None:
+    opened.page.locator("[data-image='0']").focus()
+    opened.page.keyboard.press("ArrowRight")
+    assert opened.details()["path"] == opened.data["images"]["path"][1]
+    opened.page.locator("#map").focus()
+    opened.page.keyboard.press("ArrowRight")
+    assert opened.details()["path"] == opened.data["images"]["path"][2]
+
+
+def test_a_card_shows_the_pixels_of_its_image(opened: Opened, selected: Selected) -> None:
+    pool = {shown(path): i for i, path in enumerate(selected.pool.paths)}
+    for i in (0, 1, 17):  # in the first line of the sheet and in the second
+        card = opened.page.locator(f"[data-image='{i}'] .picture")
+        card.scroll_into_view_if_needed()
+        seen = Image.open(BytesIO(card.screenshot())).convert("RGB").getpixel((48, 48))
+        real = decode_image(selected.pool.read(pool[opened.data["images"]["path"][i]])).getpixel((0, 0))
+        assert seen == pytest.approx(real, abs=16)
+
+
+def test_a_click_on_the_map_shows_the_image(opened: Opened) -> None:
+    x, y = opened.page.evaluate("projection()(4)")
+    opened.page.locator("#map").click(position={"x": x, "y": y})
+    assert opened.details()["path"] == opened.data["images"]["path"][4]
+
+
+def test_a_picture_is_decoded_and_no_name_acts(opened: Opened, selected: Selected) -> None:
+    assert opened.page.title() == "pool: 3 images a class by two_stage"
+    assert opened.page.locator("img").count() == 0
+    found = opened.page.evaluate(
+        "new Promise((done) => { const i = new Image(); i.onload = () => done(i.width);"
+        "i.src = sheetAddress(0); })"
+    )
+    assert found == 16 * opened.data["sheets"]["edge"]
+    options = opened.page.locator("[name=label] option").all_text_contents()
+    assert options == ["all", *(shown(name) for name in selected.pool.registry.names)]
+
+
+def test_dark_where_the_system_is(opened: Opened) -> None:
+    colours = []
+    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+    for scheme in schemes:
+        opened.page.emulate_media(color_scheme=scheme)
+        colours.append(opened.page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert colours[0] != colours[1]

@@ -1,0 +1,44 @@
+"""Which images stand on the page."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from semdd_lightning.report.page.page_images import CANDIDATES, EXCLUDED, REJECTED, page_images, what_is_shown
+
+
+def table_of(stages: dict[str, int], classes: int = 2) -> pd.DataFrame:
+    """A table in which the quality falls from row to row, whatever the stage."""
+    rows = []
+    for label in range(classes):
+        for stage, count in stages.items():
+            rows += [(label, stage, count - i if stage == "selected" else pd.NA) for i in range(count)]
+    table = pd.DataFrame(rows, columns=["label", "stage", "step"])
+    table["step"] = table["step"].astype("Int64")
+    table["quality"] = 1 - table.index / len(table)
+    table.loc[table["stage"] == "excluded", "quality"] = float("nan")
+    return table
+
+
+def test_chosen_then_the_best_candidates_then_the_worst() -> None:
+    table = table_of({"filtered": 30, "selected": 20, "candidate": 30, "excluded": 20})
+    images = page_images(table)
+    for label, of_class in images.groupby("label"):
+        counts = [20, CANDIDATES, REJECTED, EXCLUDED]
+        assert len(of_class) == sum(counts)
+        chosen, candidates = of_class[:20], of_class[20 : 20 + CANDIDATES]
+        rejected, excluded = of_class[20 + CANDIDATES :][:REJECTED], of_class[-EXCLUDED:]
+        assert chosen["step"].tolist() == list(range(1, 21))
+        assert set(excluded["stage"]) == {"excluded"}
+        left = table[(table["label"] == label) & table["stage"].isin(["candidate", "filtered"])]
+        best = left[left["stage"] == "candidate"].nlargest(CANDIDATES, "quality")
+        assert candidates.index.tolist() == best.index.tolist()
+        assert rejected.index.tolist() == left.nsmallest(REJECTED, "quality").index.tolist()
+    assert what_is_shown(images, table).startswith("112 of the pool's 200 images")
+
+
+def test_a_small_pool_is_shown_whole_and_each_image_once() -> None:
+    table = table_of({"selected": 2, "candidate": CANDIDATES + 3, "excluded": 1}, classes=3)
+    images = page_images(table)
+    assert sorted(images.index) == list(table.index)
+    assert what_is_shown(images, table) == "All 54 images of the pool are on this page."
