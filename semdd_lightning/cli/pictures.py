@@ -8,7 +8,8 @@ from pathlib import Path
 from semdd_lightning.cli.run_directory import PAGE, SHEET, read_versions
 from semdd_lightning.data import PoolSelection
 from semdd_lightning.names import command
-from semdd_lightning.report import statistics_record, write_contact_sheet, write_page
+from semdd_lightning.report import statistics_record, write_contact_sheet
+from semdd_lightning.report.page import write_page
 
 
 def write_pictures(directory: Path, selected: PoolSelection) -> None:

@@ -3,7 +3,6 @@
 from semdd_lightning.report.byte_size import readable_size
 from semdd_lightning.report.comparison import print_comparison
 from semdd_lightning.report.contact_sheet import write_contact_sheet
-from semdd_lightning.report.page import write_page
 from semdd_lightning.report.soft_labels import print_label_table
 from semdd_lightning.report.tables import (
     print_run_table,
@@ -21,5 +20,4 @@ __all__ = [
     "statistics_record",
     "statistics_table",
     "write_contact_sheet",
-    "write_page",
 ]

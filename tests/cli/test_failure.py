@@ -66,7 +66,7 @@ def _theirs(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("InSummary", ("--trainer.profiler=theirs.InSummary",)),
         ("InStrategy", ("--trainer.strategy={class_path: theirs.InStrategy}",)),
         ("SGD", ("--model.optimizer=torch.optim.SGD", "--model.optimizer.lr=-1")),
-        ("Lightning", ("--trainer.val_check_interval=1000", "--trainer.limit_val_batches=2")),
+        ("Lightning", ("--trainer.val_check_interval=1000", "--trainer.check_val_every_n_epoch=1")),
     ],
 )
 def test_a_part_that_fails_is_named(

@@ -56,7 +56,7 @@ def test_class_list_that_is_none(tmp_path: Path) -> None:
 def test_wnids_without_names_are_read_and_refused_where_names_are_asked_for(tmp_path: Path) -> None:
     found = ClassFolders(_pool(tmp_path, ("n00000001", "n00000002"))).resolve()
     with pytest.warns(UserWarning, match="Expected"):
-        assert found.read(tmp_path / "cache").registry.names == ("n00000001", "n00000002")
+        assert found.read(tmp_path / ".cache").registry.names == ("n00000001", "n00000002")
     with pytest.raises(ClassListError, match="Expected wnids of ImageNet-1K, found 2 that are not"):
         _ = found.registry
 
@@ -67,6 +67,6 @@ def test_classes_named_by_wnid_get_their_names_once(tmp_path: Path) -> None:
     assert found.registry.names == ("tench", "English Springer Spaniel")
     assert found.registry is found.registry
     with pytest.warns(UserWarning, match="Expected"):
-        pool = found.read(tmp_path / "cache")
+        pool = found.read(tmp_path / ".cache")
     assert pool.registry == found.registry
-    assert found.read(tmp_path / "cache") is pool
+    assert found.read(tmp_path / ".cache") is pool
