@@ -7,6 +7,9 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import torch
 
 _IMPORTED = ["semdd_lightning.cli.experiment", "semdd_lightning.cli.relabelling", "open_clip"]
 _RUN = """
@@ -16,7 +19,7 @@ for stream, name in ((1, "stdout"), (2, "stderr")):
 os.chdir(folder)
 os.environ.update(environment)
 import torch
-torch.set_num_threads(1)
+torch.set_num_threads(threads)
 from semdd_lightning.cli.main import main
 status = max(main(words) for words in commands)
 sys.stdout.flush()
@@ -41,7 +44,9 @@ def run_together(
     context.set_forkserver_preload(_IMPORTED)
     processes = []
     for rank, environment in enumerate(environments):
-        names = {"log": str(logs / str(rank)), "folder": str(folder), "environment": dict(environment)}
+        threads = torch.get_num_threads()  # other sums end in other last bits; Lightning heeds the variable
+        names: dict[str, Any] = {"log": str(logs / str(rank)), "folder": str(folder), "threads": threads}
+        names["environment"] = {"OMP_NUM_THREADS": str(threads), **environment}
         process = context.Process(target=exec, args=(_RUN, {**names, "commands": [*map(list, commands)]}))
         process.start()
         processes.append(process)
