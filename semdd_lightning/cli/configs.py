@@ -61,7 +61,7 @@ def read_config(path: Path) -> dict[str, Any]:
         ConfigError: if it cannot be read, or is no mapping in YAML.
     """
     try:
-        content: Any = yaml.load(path.read_text(encoding="utf-8-sig"), _Once)  # noqa: S506 - a safe loader
+        content: Any = yaml.load(path.read_text(encoding="utf-8").removeprefix("\ufeff"), _Once)  # noqa: S506 - a safe loader
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         msg = f"Expected a config in YAML at {path}, found: {error}; correct the file."
         raise ConfigError(msg) from error
