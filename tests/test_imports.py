@@ -56,7 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("cache", "devices", "given", "locks", *WRITING, "progress", "threads", "errors"),
     },
     "training": {"models", "prior", "data", "audit", "pools", *WRITING, "classes", "errors"},
-    "evaluation": {"data", "training", "errors"},
+    "evaluation": {"data", "training", "records", "errors"},
     "report": {"selection", "pools", "atomic", "names", "errors"},
     "cli": {"*"},
     "__main__": {"cli"},
