@@ -19,6 +19,7 @@ from semdd_lightning.cli.comparing.runs import Runs
 from semdd_lightning.cli.main import classes_from_here
 from semdd_lightning.cli.messages import shown_messages
 from semdd_lightning.cli.stopping import stoppable
+from semdd_lightning.training.teachers import answers_shared
 
 PATIENCE_S = 60.0  # for a training to be put down where a step has ended
 _DEVICES = "CUDA_VISIBLE_DEVICES"
@@ -32,12 +33,13 @@ def run_here(runs: Runs, indexes: Sequence[int], progress: CellsProgress | None 
         indexes: which of them.
         progress: who wants to know.
     """
-    for index in indexes:
-        if progress is not None:
-            progress.begun(runs.cells[index])
-        runs.run(index)
-        if progress is not None:
-            progress.ended(runs.cells[index])
+    with answers_shared():
+        for index in indexes:
+            if progress is not None:
+                progress.begun(runs.cells[index])
+            runs.run(index)
+            if progress is not None:
+                progress.ended(runs.cells[index])
 
 
 def run_side_by_side(runs: Runs, indexes: Sequence[int], jobs: int, progress: CellsProgress) -> None:
@@ -116,7 +118,7 @@ def _serve(connection: Connection, runs: Runs, number: int, jobs: int) -> None:
     if devices := [device for device in visible.split(",") if device]:
         os.environ[_DEVICES] = devices[number % len(devices)]
     torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
-    with shown_messages(warnings_too=True), classes_from_here(), stoppable() as stopping:
+    with shown_messages(warnings_too=True), classes_from_here(), stoppable() as stopping, answers_shared():
         try:
             while (index := connection.recv()) is not None:
                 runs.run(index)
