@@ -18,7 +18,7 @@ from torch import Tensor
 from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection.checks import check_choice, check_share
 from semdd_lightning.selection.normalization import Normalization, normalize, normalize_array
-from semdd_lightning.selection.picks import ClassPool, Picks
+from semdd_lightning.selection.picks import ClassPool
 from semdd_lightning.selection.prototypes import PrototypeSource
 from semdd_lightning.selection.quality_sampler import FilteringSampler, between_10_and_50
 from semdd_lightning.selection.set_diversity import DiversityMode
@@ -152,16 +152,9 @@ class TwoStage(FilteringSampler):
             return filtering
         return replace(filtering, diversity_weight=between_10_and_50(ipc, 0.2, 0.5))
 
-    def pick(self, pool: ClassPool, ipc: int, seed: int) -> Picks:
-        """Filter and pick the images of one class.
-
-        Args:
-            pool: The images of the class.
-            ipc: Images to pick.
-            seed: Without effect.
-        """
-        candidates, order = self.candidates(pool, ipc)
-        picked, values = dynamic_diversity(
+    def pick_among(self, pool: ClassPool, candidates: Tensor, ipc: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Pick by quality and diversity in one class."""
+        return dynamic_diversity(
             pool.image_embeddings[candidates],
             pool.quality[candidates],
             ipc,
@@ -169,7 +162,6 @@ class TwoStage(FilteringSampler):
             self.diversity_mode,
             self.normalization,
         )
-        return Picks(candidates[picked], values, ranking=order, kept=len(candidates))
 
 
 @dataclass(frozen=True, kw_only=True)
