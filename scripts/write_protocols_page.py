@@ -66,12 +66,14 @@ Real runs, shortened, with the teacher and from stored labels:
 
 This page is written by `scripts/write_protocols_page.py` from the configs.
 """
+END = "Next: [what to expect of them](recipes.md), or [soft labels](soft-labels.md) stored once.\n"
 VIEWS = {"cropped": "resized to size // 7 * 8, centre cut", "whole": "resized to the size"}
 
 
 def page() -> str:
     """The whole page."""
-    return "\n".join([INTRODUCTION, *(section(name, data) for name, data in PROTOCOLS.items())])
+    sections = [section(name, data) for name, data in PROTOCOLS.items()]
+    return "\n".join([INTRODUCTION, *sections, END])
 
 
 def section(name: str, data: str) -> str:

@@ -1,0 +1,70 @@
+"""Brings pages that lie outside of docs/ into the documentation site: a hook of mkdocs, see ``mkdocs.yml``.
+
+These are README.md and its companions, and the executed notebooks. Nothing is executed here: pages show what
+the notebooks hold, and tests/test_notebook.py holds that to their scripts.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from pathlib import Path
+
+import nbformat
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).parents[1]
+OUTSIDE = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+"""Pages by the names that they have in the site."""
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages, and the pictures of the notebooks."""
+    for name, page in OUTSIDE.items():
+        files.append(File.generated(config, page, content=linked_from_docs((ROOT / name).read_text())))
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        text, pictures = notebook_page(path)
+        files.append(File.generated(config, f"gallery/{path.stem}.md", content=text))
+        for name, content in pictures.items():
+            files.append(File.generated(config, f"gallery/{name}", content=content))
+    return files
+
+
+def linked_from_docs(text: str) -> str:
+    """A page of the root, its links as they are seen from docs/."""
+    for name, page in OUTSIDE.items():
+        text = text.replace(f"]({name}", f"]({page}")
+    return text.replace("](docs/", "](")
+
+
+def notebook_page(path: Path) -> tuple[str, dict[str, bytes]]:
+    """A notebook as Markdown, and its pictures by the names that the text gives them."""
+    pictures: dict[str, bytes] = {}
+    parts: list[str] = []
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "markdown":
+            parts.append(cell.source)
+            continue
+        parts.append(f"```python\n{cell.source}\n```")
+        for output in cell.outputs:
+            text, picture = shown(output, f"{path.stem}-{len(pictures)}.png")
+            parts.append(text)
+            if picture is not None:
+                pictures[f"{path.stem}-{len(pictures)}.png"] = picture
+    return "\n\n".join([*parts, f"This page is `notebooks/{path.name}`, as it ran.", ""]), pictures
+
+
+def shown(output: NotebookNode, name: str) -> tuple[str, bytes | None]:
+    """What a cell gave, as Markdown; a picture also as the bytes of its file.
+
+    Args:
+        output: of the cell.
+        name: of the file, should it be a picture.
+    """
+    data = output.get("data", {})
+    if "image/png" in data:
+        return f"![what the cell above draws]({name})", b64decode(data["image/png"])
+    if "text/html" in data:
+        return f"<div>\n{data['text/html']}\n</div>", None
+    return f"```text\n{(output.get('text') or data['text/plain']).rstrip()}\n```", None
