@@ -6,12 +6,14 @@ the notebooks hold, and tests/test_notebook.py holds that to their scripts.
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode
 from pathlib import Path
 
 import nbformat
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 from nbformat import NotebookNode
 
 ROOT = Path(__file__).parents[1]
@@ -31,11 +33,27 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
+    """Lead links to what lies outside of docs/ to its page."""
+    return linked_in_site(markdown, page.file.src_uri)
+
+
 def linked_from_docs(text: str) -> str:
     """A page of the root, its links as they are seen from docs/."""
-    for name, page in OUTSIDE.items():
-        text = text.replace(f"]({name}", f"]({page}")
-    return text.replace("](docs/", "](")
+    return re.sub(r"\]\((?!\w+:)", "](../", text).replace("](../docs/", "](")
+
+
+def linked_in_site(text: str, page: str) -> str:
+    """A page of docs/, its links to what lies outside as they are seen in the site.
+
+    Args:
+        text: of the page.
+        page: where it is in docs/.
+    """
+    up = "../" * page.count("/")
+    for name, made in OUTSIDE.items():
+        text = text.replace(f"]({up}../{name}", f"]({up}{made}")
+    return re.sub(rf"\]\({re.escape(up)}\.\./notebooks/(\w+)\.ipynb", rf"]({up}gallery/\1.md", text)
 
 
 def notebook_page(path: Path) -> tuple[str, dict[str, bytes]]:

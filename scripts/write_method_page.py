@@ -1,6 +1,6 @@
 """Fill the tables of docs/method.md from the registries.
 
-python scripts/write_method_page.py
+python -m scripts.write_method_page
 
 What is filled stands between ``<!-- NAME -->`` and ``<!-- end -->``. A test compares.
 """

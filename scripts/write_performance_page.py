@@ -1,6 +1,6 @@
 """Fill the tables of docs/performance.md from the benchmarks' records: no figure is typed.
 
-python scripts/write_performance_page.py
+python -m scripts.write_performance_page
 
 A table stands between ``<!-- NAME -->`` and ``<!-- end -->`` and shows docs/results/performance/NAME.json,
 written by ``python -m benchmarks.BENCHMARK --json docs/results/performance/NAME.json``; that of ``speed``

@@ -1,6 +1,6 @@
 """Fill the table of docs/recipes.md from docs/results/recipes.yaml.
 
-python scripts/write_recipes_page.py
+python -m scripts.write_recipes_page
 
 A test compares, and asks for a row of every packaged experiment.
 """

@@ -1,6 +1,6 @@
 """Fill the tables of docs/samplers.md, and the README's, from docs/results/selection: no figure is typed.
 
-python scripts/write_samplers_page.py
+python -m scripts.write_samplers_page
 
 What is filled stands between ``<!-- NAME -->`` and ``<!-- end -->``. A test compares.
 """

@@ -16,7 +16,7 @@ from semdd_lightning.selection import SAMPLERS, SCORES
 
 def test_the_page_is_that_of_the_registries() -> None:
     assert script.PAGE.read_text() == script.page(), (
-        "docs/method.md is not what the registries say; run `python scripts/write_method_page.py`"
+        "docs/method.md is not what the registries say; run `python -m scripts.write_method_page`"
     )
 
 

@@ -13,7 +13,7 @@ from scripts import write_performance_page as script
 
 def test_the_page_is_that_of_the_records() -> None:
     assert script.PAGE.read_text() == script.page(), (
-        "docs/performance.md is not what the records say; run `python scripts/write_performance_page.py`"
+        "docs/performance.md is not what the records say; run `python -m scripts.write_performance_page`"
     )
 
 

@@ -8,7 +8,7 @@ from semdd_lightning.cli.configs import packaged_configs
 
 def test_the_page_is_that_of_the_record() -> None:
     assert script.PAGE.read_text() == script.page(), (
-        "docs/recipes.md is out of date; run `python scripts/write_recipes_page.py`"
+        "docs/recipes.md is out of date; run `python -m scripts.write_recipes_page`"
     )
 
 

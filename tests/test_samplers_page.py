@@ -14,7 +14,7 @@ from semdd_lightning.selection import SAMPLERS
 
 def test_page_and_readme_are_those_of_the_records() -> None:
     for path, text in ((script.PAGE, script.page()), (script.README, script.readme())):
-        assert path.read_text() == text, f"{path} is out of date; run `python scripts/write_samplers_page.py`"
+        assert path.read_text() == text, f"{path} is out of date; run `python -m scripts.write_samplers_page`"
 
 
 def test_every_sampler_has_a_row_or_is_named_as_not_measured() -> None:

@@ -20,15 +20,9 @@ def test_links_lead_somewhere(path: Path) -> None:
     lost = [
         target
         for target in targets
-        if target and not re.match(r"[a-z]+:", target) and not _there(path.parent / target)
+        if target and not re.match(r"[a-z]+:", target) and not (path.parent / target).exists()
     ]
     assert lost == []
-
-
-def _there(path: Path) -> bool:
-    """Whether a file is there, or the notebook that a page of the gallery is made of."""
-    notebook = ROOT / "notebooks" / f"{path.stem}.ipynb"
-    return path.exists() or (path.parent.name == "gallery" and notebook.is_file())
 
 
 def test_each_page_says_what_to_do_next() -> None:
@@ -67,12 +61,16 @@ def test_what_a_browser_loads_from_another_host_is_found(tmp_path: Path) -> None
     assert sorted(hosts) == [[letter] for letter in "abcdefg"]
 
 
-def test_pages_outside_of_docs_are_linked_as_they_lie_in_the_site(tmp_path: Path) -> None:
+def test_links_lead_to_pages_of_the_site() -> None:
     pytest.importorskip("mkdocs")
-    from scripts.site_pages import linked_from_docs
+    from scripts.site_pages import linked_from_docs, linked_in_site
 
-    text = "[a](docs/pools.md#x) ![b](docs/images/b.png) [c](CONTRIBUTING.md) `docs/pools.md`"
-    assert linked_from_docs(text) == "[a](pools.md#x) ![b](images/b.png) [c](contributing.md) `docs/pools.md`"
+    root = "[a](docs/pools.md#x) ![b](docs/images/b.png) [c](CONTRIBUTING.md) [d](https://d) `docs/pools.md`"
+    seen = "[a](pools.md#x) ![b](images/b.png) [c](../CONTRIBUTING.md) [d](https://d) `docs/pools.md`"
+    assert linked_from_docs(root) == seen
+    assert linked_in_site(seen, "index.md") == seen.replace("../CONTRIBUTING.md", "contributing.md")
+    notebook = "[a](../../notebooks/one.ipynb) [b](../../README.md#b)"
+    assert linked_in_site(notebook, "gallery/index.md") == "[a](../gallery/one.md) [b](../index.md#b)"
 
 
 def test_a_notebook_becomes_a_page_with_its_pictures(tmp_path: Path) -> None:
