@@ -18,6 +18,7 @@
 # renaming a folder.
 
 # %%
+import logging
 import shutil
 import tempfile
 import warnings
@@ -48,7 +49,7 @@ by_alphabet = sorted(DIGIT_NAMES)
 for number, name in enumerate(by_alphabet):
     shutil.copytree(digits.folder / str(DIGIT_NAMES.index(name)), place / "pool" / str(number))
 (place / "classes.txt").write_text("\n".join(DIGIT_NAMES))
-print("folder -> what is in it:", dict(enumerate(by_alphabet)))
+print(*(f"folder {number} holds {name}" for number, name in enumerate(by_alphabet)), sep="\n")
 
 # %% [markdown]
 # ## It is refused before anything is chosen
@@ -66,8 +67,8 @@ except AuditError as refused:
 # %% [markdown]
 # ## What CLIP sees in each folder
 #
-# `audit="warn"` goes on anyway. The table of looks says what share of a folder's images looks like each
-# class: a pool in order has its large numbers on the diagonal.
+# `audit="warn"` goes on anyway, with the same message in the log. The table of looks says what share of a
+# folder's images looks like each class: a pool in order has its large numbers on the diagonal.
 
 
 # %%
@@ -82,6 +83,7 @@ def show_looks(chosen: PoolSelection, title: str) -> None:
     figure.tight_layout()
 
 
+logging.getLogger("semdd_lightning").setLevel(logging.ERROR)  # the same message again
 wrong = select(pool, prior, ipc=10, audit="warn")
 show_looks(wrong, "as the class list says")
 

@@ -65,12 +65,23 @@ def notebook_page(path: Path) -> tuple[str, dict[str, bytes]]:
             parts.append(cell.source)
             continue
         parts.append(f"```python\n{cell.source}\n```")
-        for output in cell.outputs:
+        for output in joined(cell.outputs):
             text, picture = shown(output, f"{path.stem}-{len(pictures)}.png")
             parts.append(text)
             if picture is not None:
                 pictures[f"{path.stem}-{len(pictures)}.png"] = picture
     return "\n\n".join([*parts, f"This page is `notebooks/{path.name}`, as it ran.", ""]), pictures
+
+
+def joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """What a cell gave, with what it printed in one go as one output."""
+    kept: list[NotebookNode] = []
+    for output in outputs:
+        if kept and output.output_type == kept[-1].output_type == "stream":
+            kept[-1] = NotebookNode(kept[-1] | {"text": kept[-1].text + output.text})
+        else:
+            kept.append(output)
+    return kept
 
 
 def shown(output: NotebookNode, name: str) -> tuple[str, bytes | None]:
@@ -85,4 +96,4 @@ def shown(output: NotebookNode, name: str) -> tuple[str, bytes | None]:
         return f"![what the cell above draws]({name})", b64decode(data["image/png"])
     if "text/html" in data:
         return f"<div>\n{data['text/html']}\n</div>", None
-    return f"```text\n{(output.get('text') or data['text/plain']).rstrip()}\n```", None
+    return f"```{{ .text .wrapped }}\n{(output.get('text') or data['text/plain']).rstrip()}\n```", None

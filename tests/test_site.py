@@ -79,6 +79,7 @@ def test_a_notebook_becomes_a_page_with_its_pictures(tmp_path: Path) -> None:
 
     outputs = [
         new_output("stream", text="said\n"),
+        new_output("stream", text="once\n", name="stderr"),
         new_output("display_data", {"image/png": "cGl4ZWxz", "text/plain": "<Figure>"}),
         new_output("execute_result", {"text/html": "<table></table>", "text/plain": "table"}),
     ]
@@ -86,6 +87,6 @@ def test_a_notebook_becomes_a_page_with_its_pictures(tmp_path: Path) -> None:
     nbformat.write(new_notebook(cells=cells), tmp_path / "one.ipynb")
     text, pictures = notebook_page(tmp_path / "one.ipynb")
     assert pictures == {"one-0.png": b"pixels"}
-    said = ["# Title", "```python\n1 + 1\n```", "```text\nsaid\n```", "(one-0.png)", "<table></table>"]
+    said = ["# Title", "```python\n1 + 1\n```", "said\nonce\n```", "(one-0.png)", "<table></table>"]
     places = [text.index(part) for part in said]
     assert places == sorted(places)
