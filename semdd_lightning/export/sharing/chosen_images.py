@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +22,8 @@ from semdd_lightning.pools import ImageSet
 from semdd_lightning.pools.listing import FileSource, ImageSource
 from semdd_lightning.pools.strings import Strings
 from semdd_lightning.progress import image_progress
+
+_TAKEN = ("image", "wnid", "logits")  # of what is written beside scores, names that a score could have
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +105,7 @@ class ChosenImages:
         if self.manifest.class_wnids is not None:
             known["wnid"] = self.manifest.class_wnids[label]
         values = self._values[index].items()
-        return known | {str(name): None if pd.isna(value) else value for name, value in values}
+        return known | {str(name): value if math.isfinite(value) else None for name, value in values}
 
     @cached_property
     def _values(self) -> list[dict[Hashable, Any]]:
@@ -149,4 +152,5 @@ def _scores(directory: Path, manifest: Manifest) -> pd.DataFrame:
     if tuple(picked["path"]) != manifest.paths:
         msg = f"Expected {TABLE} of {directory} to belong to its manifest, found another; select again."
         raise RunError(msg)
-    return steps.join(picked.select_dtypes("floating"))
+    scores = picked.select_dtypes("floating")
+    return steps.join(scores.rename(columns=lambda name: f"score_{name}" if name in _TAKEN else name))

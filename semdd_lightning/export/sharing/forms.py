@@ -13,9 +13,11 @@ from semdd_lightning.export.class_folders import export_folders
 from semdd_lightning.export.csv_files import write_csv
 from semdd_lightning.export.files import new_directory, write_text
 from semdd_lightning.export.manifest import FILE_NAME
-from semdd_lightning.export.sharing import image_folders, parquet_files, tar_shards
 from semdd_lightning.export.sharing.card import dataset_card
 from semdd_lightning.export.sharing.chosen_images import ChosenImages
+from semdd_lightning.export.sharing.image_folders import write_folders
+from semdd_lightning.export.sharing.parquet_files import write_parquet
+from semdd_lightning.export.sharing.tar_shards import write_tars
 from semdd_lightning.export.subset import IMAGES
 from semdd_lightning.names import shown
 
@@ -50,8 +52,8 @@ def _load_tars(place: str, files: int) -> str:
 FORMS = {
     "hf": Form(
         "Parquet files with a card, as `datasets.load_dataset` opens them",
-        parquet_files.write_parquet,
-        parquet_files.DATA_FILES,
+        write_parquet,
+        "data/train-*.parquet",
         lambda chosen: chosen.class_labels,
         lambda place, _: (
             f"from datasets import load_dataset\n\nimages = load_dataset({place!r}, split='train')"
@@ -59,15 +61,15 @@ FORMS = {
     ),
     "webdataset": Form(
         "tar shards by the WebDataset convention",
-        tar_shards.write_tars,
-        tar_shards.DATA_FILES,
+        write_tars,
+        "train-*.tar",
         lambda chosen: chosen.class_labels,
         _load_tars,
     ),
     "folders": Form(
         "one folder a class, as torchvision's `ImageFolder` opens them",
-        image_folders.write_folders,
-        image_folders.DATA_FILES,
+        write_folders,
+        f"{IMAGES}/**",
         lambda chosen: export_folders(chosen.manifest.registry),
         lambda place, _: (
             f"from torchvision.datasets import ImageFolder\n\nimages = ImageFolder({f'{place}/{IMAGES}'!r})"
@@ -103,6 +105,7 @@ def write_shared(
         columns |= {} if registry.wnids is None else {"wnid": registry.wnids}
         write_csv(unfinished / "classes.csv", pd.DataFrame(columns))
         place = shown(name or directory.name).replace("`", "_")
-        load = written.load(place, len(list(unfinished.glob(written.data_files))))
+        opened = FORMS["hf"] if name else written  # from the hub `datasets` loads any of them
+        load = opened.load(place, len(list(unfinished.glob(written.data_files))))
         write_text(unfinished / "README.md", dataset_card(chosen, written.data_files, load, labels_said))
     return directory

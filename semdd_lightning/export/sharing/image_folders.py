@@ -9,8 +9,6 @@ import numpy as np
 from semdd_lightning.export.sharing.chosen_images import ChosenImages
 from semdd_lightning.export.subset import IMAGES
 
-DATA_FILES = f"{IMAGES}/**"
-
 
 def write_folders(chosen: ChosenImages, folder: Path) -> None:
     """Write ``images/<class folder>/<image>``, and ``<image>.npy`` with its logits where there are any.

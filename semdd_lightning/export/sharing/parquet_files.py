@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 
 from semdd_lightning.export.sharing.chosen_images import ChosenImages
 
-DATA_FILES = "data/train-*.parquet"
 _GROUP_BYTES = 32 * 2**20  # of images; a reader takes a row group as a whole
 _FILE_BYTES = 256 * 2**20
 _TYPES = {"float32": pa.float32(), "float64": pa.float64(), "int64": pa.int64(), "string": pa.string()}

@@ -13,7 +13,6 @@ import numpy as np
 from semdd_lightning.export.files import write_json
 from semdd_lightning.export.sharing.chosen_images import ChosenImages
 
-DATA_FILES = "train-*.tar"
 _SAMPLES = 10_000
 _BYTES = 256 * 2**20
 _MODE = 0o644

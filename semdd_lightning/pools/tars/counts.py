@@ -56,8 +56,9 @@ def stated_class_names(shards: Sequence[Path]) -> tuple[str, ...] | None:
         _read(folder / "_info.json").get("class_names") for folder in {shard.parent for shard in shards}
     ]
     names = stated[0]
-    named = isinstance(names, list) and names and all(isinstance(name, str) and name for name in names)
-    return tuple(names) if named and all(other == names for other in stated) else None
+    if not isinstance(names, list) or not names or any(other != names for other in stated):
+        return None
+    return tuple(names) if all(isinstance(name, str) and name for name in names) else None
 
 
 def _unlike_the_others(shards: Sequence[Path], found: Sequence[int]) -> str:
