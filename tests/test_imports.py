@@ -50,12 +50,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "audit": {"report", "prior", "pools", "classes", "given", "names", "errors"},
     "selection": {"errors"},
     "models": {"errors"},
-    "export": {"selection", "audit", "prior", "pools", "classes", "given", *WRITING, "names", "errors"},
+    "export": {
+        *("selection", "audit", "prior", "pools", "classes"),
+        *("given", *WRITING, "progress", "names", "errors"),
+    },
     "data": {
         *("export", "pools", "prior", "selection", "models", "audit", "datasets", "classes"),
         *("cache", "devices", "given", "locks", *WRITING, "progress", "threads", "errors"),
     },
-    "training": {"models", "prior", "data", "audit", "pools", *WRITING, "classes", "errors"},
+    "training": {"models", "prior", "data", "audit", "pools", "given", *WRITING, "classes", "errors"},
     "evaluation": {"data", "training", "errors"},
     "report": {"selection", "pools", "atomic", "names", "errors"},
     "cli": {"*"},
