@@ -14,6 +14,7 @@ from pydantic import Field, with_config
 
 from semdd_lightning import __version__
 from semdd_lightning.errors import RunError
+from semdd_lightning.export.choices import ChoicesRecord
 from semdd_lightning.given import given_path
 from semdd_lightning.records import RECORD, read_record
 
@@ -51,6 +52,7 @@ class Manifest:
         classifier: the classifier that samplers and scores asked, if any.
         classifier_key: key in the cache of what it said of the pool, if any.
         learning_key: key in the cache of what a student learned from the pool, where a score asks for that.
+        choices: what people decided about single images, if anything.
         semdd_version: version that wrote the manifest.
         format: version of this record.
         table_digest: SHA-256 of the score table beside it; none before it is exported.
@@ -79,6 +81,7 @@ class Manifest:
     classifier: dict[str, Any] | None = None
     classifier_key: str | None = None
     learning_key: str | None = None
+    choices: ChoicesRecord | None = None
     semdd_version: str = __version__
     format: Literal[2] = FORMAT
     table_digest: str | None = field(default=None, compare=False)

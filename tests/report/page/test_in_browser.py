@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from io import BytesIO
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Dialog, Page, sync_playwright
 
+from semdd_lightning.export import read_choices
 from semdd_lightning.names import shown
 from semdd_lightning.pools import decode_image
-from tests.report.page.selected import Selected
+from tests.report.page.selected import FILES, Selected, select_hostile
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
@@ -39,7 +42,7 @@ class Opened:
 
     def cards(self) -> list[int]:
         """Images in the order in which they are drawn, all groups scrolled to."""
-        self.page.wait_for_timeout(120)  # the filters wait until somebody has typed
+        self.page.wait_for_function("() => waiting === null")
         for list_of_group in self.page.locator(".group ul").all():
             list_of_group.scroll_into_view_if_needed()
         self.page.wait_for_function("() => !document.querySelector('.group ul:empty')")
@@ -99,8 +102,20 @@ def test_sorting_by_a_score(opened: Opened) -> None:
     known = [value for value in values if value is not None]
     assert known == sorted(known, reverse=True)
     assert values[len(known) :] == [None] * (len(values) - len(known)), "what has no score comes last"
+    page.select_option("[name=score]", "quality")
     page.fill("[name=least]", "0.1")
-    assert [images["class_relevance"][i] for i in opened.cards()] == [v for v in known if v >= 0.1]
+    page.fill("[name=most]", "0.9")
+    left = opened.cards()
+    quality = images["quality"]
+    assert {i for i, value in enumerate(quality) if value is not None and 0.1 <= value <= 0.9} == set(left)
+    assert [images["class_relevance"][i] for i in left] == sorted(
+        (images["class_relevance"][i] for i in left), reverse=True
+    )
+    page.click("[type=reset]")
+    page.select_option("[name=only]", "resembles")
+    assert opened.cards() == [i for i, other in enumerate(images["resembles"]) if other >= 0]
+    opened.page.locator("[data-image]").first.hover()
+    assert opened.details()["to the audit it looks like"] == opened.data["classes"][2]
 
 
 def test_pointing_at_an_image_shows_all_that_is_known_of_it(opened: Opened) -> None:
@@ -137,6 +152,109 @@ def test_a_click_on_the_map_shows_the_image(opened: Opened) -> None:
     x, y = opened.page.evaluate("projection()(4)")
     opened.page.locator("#map").click(position={"x": x, "y": y})
     assert opened.details()["path"] == opened.data["images"]["path"][4]
+    last = len(opened.data["images"]["path"]) - 4  # far below what is drawn
+    x, y = opened.page.evaluate(f"projection()({last})")
+    opened.page.evaluate("scrollTo(0, 0)")
+    opened.page.locator("#map").dblclick(position={"x": x, "y": y})
+    card = opened.page.locator("[data-image][aria-current]")
+    assert card.evaluate("card => card === document.activeElement")
+    assert card.evaluate("card => card.getBoundingClientRect().top < innerHeight")
+    assert opened.details()["path"] == card.get_attribute("aria-label", timeout=100).partition(", <script")[0]
+
+
+# ---------------------------------------------------------------- images struck out and pinned
+
+
+def download(page: Page, folder: Path) -> Path:
+    with page.expect_download() as download_info:
+        page.click("#download")
+    assert download_info.value.suggested_filename == "choices.csv"
+    file = folder / "choices.csv"
+    download_info.value.save_as(file)
+    return file
+
+
+def read(file: Path) -> list[tuple[str, str]]:
+    return [(decision.path, decision.choice) for decision in read_choices(file).decisions]
+
+
+def raw(selected: Selected, images: dict[str, list[Any]], i: int) -> str:
+    """The path in the pool of an image of the page."""
+    (path,) = (path for path in selected.table["path"] if shown(path) == images["path"][i])
+    return str(path)
+
+
+def test_choices_are_made_and_downloaded_and_name_the_images_exactly(
+    opened: Opened, selected: Selected, tmp_path: Path
+) -> None:
+    page, images = opened.page, opened.data["images"]
+    assert page.is_disabled("#download")
+    opened.cards()
+    in_first = [i for i, label in enumerate(images["label"]) if label == 0]
+    hostile = [i for i in in_first if not images["path"][i].endswith(("0.png", "5.png"))][-6:]
+    pins = [*hostile[:2], in_first[0]]
+    for i in pins:  # by the keyboard
+        page.locator(f"[data-image='{i}']").focus()
+        page.keyboard.press("p")
+    assert (
+        page.locator("#decided").text_content()
+        == f"0 struck out, 3 pinned. {images['path'][pins[2]]} is pinned."
+    )
+    page.locator(f"[data-image='{hostile[2]}']").focus()
+    page.keyboard.press("p")
+    assert "3 of <script>" in str(page.locator("#decided").text_content()), "no more than are chosen"
+    page.locator(f"[data-image='{hostile[3]}']").hover()
+    page.click("text=Strike out (S)")
+    assert page.get_attribute("text=Strike out (S)", "aria-pressed") == "true"
+    assert str(page.get_attribute(f"[data-image='{hostile[3]}']", "aria-label")).endswith(", struck out")
+    assert opened.details()["your choice"] == "struck out"
+    page.fill("[name=path]", "sp")  # letters in a field are letters
+    page.fill("[name=path]", "")
+    page.locator(f"[data-image='{pins[1]}']").focus()
+    page.keyboard.press("p")  # takes it back
+    expected = [
+        *((raw(selected, images, i), "pin") for i in (pins[0], pins[2])),
+        (raw(selected, images, hostile[3]), "strike"),
+    ]
+    assert read(download(page, tmp_path)) == expected
+    page.select_option("[name=only]", "decided")
+    assert opened.cards() == sorted([pins[0], pins[2], hostile[3]])
+
+
+def test_every_hostile_name_comes_back_from_the_file(
+    opened: Opened, selected: Selected, tmp_path: Path
+) -> None:
+    images = opened.data["images"]
+    struck = [i for i, path in enumerate(images["path"]) if not re.search(r"/\d+\.png$", path)]
+    assert len(struck) > len(FILES)
+    opened.page.evaluate(f"{struck}.forEach((i) => decide(i, 'strike'))")
+    assert read(download(opened.page, tmp_path)) == [(raw(selected, images, i), "strike") for i in struck]
+
+
+def test_a_page_goes_on_from_a_file_and_from_what_was_decided_before(
+    browser_page: Page, tmp_path: Path
+) -> None:
+    struck, pinned = ("plain/030.png", "plain/broken.png"), ("plain/020.png", "plain/021.png")
+    selected = select_hostile(tmp_path / "later", 40, {"pinned": pinned, "struck": struck})
+    opened = Opened(browser_page, selected)
+    before = [*((path, "pin") for path in pinned), *((path, "strike") for path in struck)]
+    assert read(download(opened.page, tmp_path)) == before, "from the manifest"
+    file = tmp_path / "mine.csv"
+    file.write_text('\ufeffchoice,path\nstrike,plain/020.png\npin,"gone, away.png"\n', encoding="utf-8")
+    opened.page.set_input_files("#upload", file)
+    opened.page.wait_for_function(
+        "() => document.getElementById('decided').textContent.includes('2 choices')"
+    )
+    assert read(download(opened.page, tmp_path)) == [("plain/020.png", "strike"), ("gone, away.png", "pin")]
+    for wrong in ("path,choice\na.png,constructor\n", 'path,choice\n"a.png,pin\n', ""):
+        file.write_text(wrong)
+        opened.page.set_input_files("#upload", file)
+        opened.page.wait_for_function(
+            "() => document.getElementById('decided').textContent.includes('nothing')"
+        )
+        opened.page.evaluate("say('')")
+    assert read(download(opened.page, tmp_path))[0] == ("plain/020.png", "strike")
+    assert opened.said == []
 
 
 def test_a_picture_is_decoded_and_no_name_acts(opened: Opened, selected: Selected) -> None:
