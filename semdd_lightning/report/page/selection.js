@@ -52,7 +52,7 @@ function setUpForm() {
     form.elements.score.append(element("option", { value }, name));
   }
   for (const stage of Object.keys(MARKS).filter((name) => images.stage.includes(name))) {
-    const box = element("input", { type: "checkbox", name: "stage", value: stage, checked: true });
+    const box = element("input", { type: "checkbox", name: "stage", value: stage, defaultChecked: true });
     byId("stages").append(element("label", {}, box, stage));
     byId("legend").append(element("span", { className: `mark ${stage}` }, `${MARKS[stage]} ${stage}`));
   }
