@@ -60,7 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "training": {"models", "prior", "data", "audit", "pools", "given", *WRITING, "classes", "errors"},
     "evaluation": {"data", "training", "errors"},
-    "report": {"selection", "pools", "atomic", "names", "errors"},
+    "report": {"selection", "pools", "atomic", "names", "progress", "errors"},
     "cli": {"*"},
     "__main__": {"cli"},
     "__init__": set(),
