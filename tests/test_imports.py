@@ -59,7 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("cache", "devices", "given", "locks", *WRITING, "progress", "threads", "errors"),
     },
     "training": {"models", "prior", "data", "audit", "pools", "given", *WRITING, "classes", "errors"},
-    "evaluation": {"data", "training", "errors"},
+    "evaluation": {"data", "training", "records", "errors"},
     "report": {"selection", "pools", "atomic", "names", "progress", "errors"},
     "cli": {"*"},
     "__main__": {"cli"},
