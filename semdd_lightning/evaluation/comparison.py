@@ -31,7 +31,7 @@ def paired_difference(
         values: one number a seed, (n,).
         baseline: the baseline's numbers for the same seeds, (n,).
 
-    Example:
+    Examples:
         >>> paired_difference([0.5, 0.7, 0.6], [0.4, 0.6, 0.5])
         PairedDifference(mean=0.1, half_width=0.0)
     """
