@@ -11,7 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from semdd_lightning.names import shown
-from semdd_lightning.report.tables import plain, print_next_commands, print_plain, table_of_rows
+from semdd_lightning.report.tables import (
+    plain,
+    print_next_commands,
+    print_plain,
+    print_table,
+    table_of_rows,
+)
 
 _FOLDERS = 12  # shown where fewer are suspect
 _SHOWN = 5  # examples of single images
@@ -35,8 +41,8 @@ def print_audit(
         next_commands: commands to go on with.
     """
     console = Console()
-    console.print(folder_table(record))
-    console.print(table_of_rows("semdd audit", {**_rows(record), "page": str(page)}))
+    print_table(console, folder_table(record))
+    print_table(console, table_of_rows("semdd audit", {**_rows(record), "page": str(page)}))
     if problem is not None:
         print_plain(console, problem)
     print_next_commands(console, next_commands)
@@ -59,10 +65,10 @@ def folder_table(record: Mapping[str, Any]) -> Table:
     title = "Folders, the most suspect first"
     table = Table(title=title if len(listed) == len(folders) else f"{title}: {len(listed)} of {len(folders)}")
     for column in ("folder", "class"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column)
     for column in ("agreement", "real images"):
         table.add_column(column, justify="right")
-    table.add_column("resembles", overflow="fold")
+    table.add_column("resembles")
     table.add_column("share", justify="right")
     table.add_column("verdict")
     for folder in listed:

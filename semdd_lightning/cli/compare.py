@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import re
 from dataclasses import asdict
 from itertools import chain, count
@@ -18,11 +17,12 @@ from semdd_lightning.cli.options import flatten
 from semdd_lightning.cli.ownership import Claim, claim_apart, is_unfinished
 from semdd_lightning.cli.run_directory import config_digests, read_versions, write_versions
 from semdd_lightning.errors import ConfigError
+from semdd_lightning.names import get_logger
 
 if TYPE_CHECKING:  # torch, which the help can be printed without
     from semdd_lightning.cli.run_result import RunResult
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 EPILOG = """example:
   semdd compare --config quickstart.yaml --samplers two_stage random --seeds 0 1 2 3 4

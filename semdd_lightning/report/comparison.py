@@ -11,7 +11,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from semdd_lightning.report.tables import KINDS, changes_in_words, plain, print_plain
+from semdd_lightning.report.tables import KINDS, changes_in_words, plain, print_plain, print_table
 
 
 def print_comparison(
@@ -41,7 +41,7 @@ def print_comparison(
             "-" if math.isnan(row["top5_mean"]) else f"{100 * row['top5_mean']:.2f}",
             "baseline" if sampler == baseline else _signed(row["difference"], row["half_width"]),
         )
-    console.print(printed)
+    print_table(console, printed)
     for label, text in _measured_by(measured or {}).items():
         print_plain(console, f"{label}: {text}")
     print_plain(console, f"Runs, cells.json and comparison.csv: {directory}")

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from semdd_lightning.report.byte_size import readable_size
-from semdd_lightning.report.tables import plain, print_next_commands, table_of_rows
+from semdd_lightning.report.tables import plain, print_next_commands, print_table, table_of_rows
 
 
 def print_label_table(
@@ -26,7 +26,7 @@ def print_label_table(
         next_commands: what one would do next.
     """
     console = Console()
-    console.print(table_of_rows(title, rows))
+    print_table(console, table_of_rows(title, rows))
     if costs:
         others = Table(title="What labels would cost")
         others.add_column("")
@@ -34,5 +34,5 @@ def print_label_table(
         others.add_column("", justify="right")
         for setting, count in costs:
             others.add_row(plain(setting), f"{count:,}", readable_size(count))
-        console.print(others)
+        print_table(console, others)
     print_next_commands(console, next_commands)

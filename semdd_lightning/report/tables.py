@@ -29,9 +29,9 @@ def print_run_table(result: Mapping[str, Any], next_commands: Sequence[str]) -> 
     """Print the result of a run, what the selection bought, and what to try next."""
     console = Console()
     title = f"semdd {result['command']}: {' + '.join(result['configs'])}"
-    console.print(table_of_rows(title, _run_rows(result)))
+    print_table(console, table_of_rows(title, _run_rows(result)))
     if result["selection"]:
-        console.print(statistics_table(result["selection"]))
+        print_table(console, statistics_table(result["selection"]))
     print_next_commands(console, next_commands)
 
 
@@ -43,9 +43,21 @@ def print_selection_table(
 ) -> None:
     """Print the outcome of ``semdd select``."""
     console = Console()
-    console.print(table_of_rows(title, rows))
-    console.print(statistics_table(report))
+    print_table(console, table_of_rows(title, rows))
+    print_table(console, statistics_table(report))
     print_next_commands(console, next_commands)
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table that folds what a narrow terminal has no room for: left to itself it would be cut.
+
+    Args:
+        console: the terminal.
+        table: the table.
+    """
+    for column in table.columns:
+        column.overflow = "fold"
+    console.print(table)
 
 
 def plain(text: object, style: str = "") -> Text:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any, NamedTuple
 
 import torch
 
 from semdd_lightning.audit import AUTOMATIC, Audit, apply_policy, audit_classes
 from semdd_lightning.data import ImageDataModule, PoolDataModule
+from semdd_lightning.names import get_logger
 from semdd_lightning.training.teachers.card import teacher_card
 from semdd_lightning.training.teachers.check import check_teacher
 from semdd_lightning.training.teachers.pool_logits import pool_logits
@@ -16,7 +16,7 @@ from semdd_lightning.training.teachers.teacher import FrozenTeacher, Teacher, Te
 
 _POOL_IMAGES = 1_000  # of a pool that the teacher looks at, in all
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class CheckedTeacher(NamedTuple):
