@@ -52,15 +52,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "audit": {"report", "prior", "pools", "classes", "given", "names", "errors"},
     "selection": {"errors"},
     "models": {"errors"},
-    "export": {"selection", "audit", "prior", "pools", "classes", "given", *WRITING, "names", "errors"},
+    "export": {
+        *("selection", "audit", "prior", "pools", "classes"),
+        *("given", *WRITING, "progress", "names", "errors"),
+    },
     "data": {
         *("export", "pools", "prior", "selection", "models", "audit", "datasets", "classes"),
         *("cache", "devices", "given", "locks", *WRITING, "progress", "threads", "names", "errors"),
     },
     "training": {
-        *("models", "prior", "data", "audit", "pools", *WRITING, "classes", "progress", "names", "errors"),
+        *("models", "prior", "data", "audit", "pools", "given", *WRITING),
+        *("classes", "progress", "names", "errors"),
     },
-    "evaluation": {"data", "training", "errors"},
+    "evaluation": {"data", "training", "records", "errors"},
     "report": {"selection", "pools", "atomic", "names", "progress", "errors"},
     "cli": {"*"},
     "__main__": {"cli"},

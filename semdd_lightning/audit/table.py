@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from semdd_lightning.names import shown
 from semdd_lightning.report.tables import (
+    FoldingTable,
     plain,
     print_next_commands,
     print_plain,
-    print_table,
     table_of_rows,
 )
 
@@ -41,8 +40,8 @@ def print_audit(
         next_commands: commands to go on with.
     """
     console = Console()
-    print_table(console, folder_table(record))
-    print_table(console, table_of_rows("semdd audit", {**_rows(record), "page": str(page)}))
+    console.print(folder_table(record))
+    console.print(table_of_rows("semdd audit", {**_rows(record), "page": str(page)}))
     if problem is not None:
         print_plain(console, problem)
     print_next_commands(console, next_commands)
@@ -53,7 +52,7 @@ def verdict_words(verdict: str) -> str:
     return Text.from_markup(VERDICTS[verdict]).plain
 
 
-def folder_table(record: Mapping[str, Any]) -> Table:
+def folder_table(record: Mapping[str, Any]) -> FoldingTable:
     """The folders, most suspect first: all that are, or the first dozen.
 
     Args:
@@ -63,7 +62,9 @@ def folder_table(record: Mapping[str, Any]) -> Table:
     faulty = sum(folder["verdict"] != "ok" for folder in folders)
     listed = folders[: max(_FOLDERS, faulty)]
     title = "Folders, the most suspect first"
-    table = Table(title=title if len(listed) == len(folders) else f"{title}: {len(listed)} of {len(folders)}")
+    table = FoldingTable(
+        title=title if len(listed) == len(folders) else f"{title}: {len(listed)} of {len(folders)}"
+    )
     for column in ("folder", "class"):
         table.add_column(column)
     for column in ("agreement", "real images"):

@@ -171,7 +171,8 @@ def _select(
         "seconds": ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in chosen.seconds.items()),
         "written to": str(out),
     }
-    next_commands = [command("semdd", "verify", out), command("semdd", "open", out)]
+    share = command("semdd", "export", out, "--to", "hf", "--out", Path(f"{out}-hf"))
+    next_commands = [command("semdd", "verify", out), command("semdd", "open", out), share]
     print_selection_table("semdd select", rows, statistics_record(chosen.report()), next_commands)
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from semdd_lightning.names import shown
 from semdd_lightning.pools.inspection import PoolInspection
 from semdd_lightning.report.byte_size import readable_size
-from semdd_lightning.report.tables import print_next_commands, print_plain, print_table, table_of_rows
+from semdd_lightning.report.tables import print_next_commands, print_plain, table_of_rows
 
 _SHOWN = 5  # examples in a cell
 
@@ -24,7 +24,7 @@ def print_pool_table(found: PoolInspection, next_commands: Sequence[str], snippe
         snippet: The part of a config that names the pool.
     """
     console = Console()
-    print_table(console, table_of_rows(f"semdd pool inspect: {shown(found.path)}", pool_rows(found)))
+    console.print(table_of_rows(f"semdd pool inspect: {shown(found.path)}", pool_rows(found)))
     print_next_commands(console, next_commands)
     console.print("In a config:")
     print_plain(console, snippet)

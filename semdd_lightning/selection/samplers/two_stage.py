@@ -158,16 +158,9 @@ class TwoStage(FilteringSampler):
             return filtering
         return replace(filtering, diversity_weight=between_10_and_50(ipc, 0.2, 0.5))
 
-    def pick(self, pool: ClassPool, ipc: int, seed: int) -> Picks:
-        """Filter and pick the images of one class.
-
-        Args:
-            pool: The images of the class.
-            ipc: Images to pick.
-            seed: Without effect.
-        """
-        candidates, order = self.candidates(pool, ipc)
-        picked, values = dynamic_diversity(
+    def pick_among(self, pool: ClassPool, candidates: Tensor, ipc: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Pick by quality and diversity in one class."""
+        return dynamic_diversity(
             pool.image_embeddings[candidates],
             pool.quality[candidates],
             ipc,
@@ -175,7 +168,6 @@ class TwoStage(FilteringSampler):
             self.diversity_mode,
             self.normalization,
         )
-        return Picks(candidates[picked], values, ranking=order, kept=len(candidates))
 
     def pick_beside(self, pool: ClassPool, pinned: Tensor, ipc: int, seed: int) -> Picks:
         """Filter the others of one class, and pick with S starting as the images that people chose.
