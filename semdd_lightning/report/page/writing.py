@@ -24,7 +24,7 @@ from semdd_lightning.report.page.page_images import page_images, what_is_shown
 from semdd_lightning.report.page.thumbnails import CAPACITY, COLUMNS, Sheets, thumbnail_sheets
 from semdd_lightning.selection import score_columns
 
-_ELSEWHERE = ("paths", "labels", "class_names", "class_folders", "class_wnids", "table_digest")
+_ELSEWHERE = ("paths", "labels", "class_names", "class_folders", "class_wnids", "digests", "table_digest")
 _DIGITS = 5  # behind the point
 
 
