@@ -118,7 +118,7 @@ def composed(configs: Sequence[Path], options: Sequence[str]) -> dict[str, Any]:
 def as_options(settings: Mapping[str, Any], prefix: str = "--") -> Iterator[str]:
     """Nested options as words of a command line; a class goes with its arguments.
 
-    Example:
+    Examples:
         >>> list(as_options({"data": {"pool": {"class_path": "P", "init_args": {"x": 1}}, "ipc": 3}}))
         ['--data.pool={"class_path": "P", "init_args": {"x": 1}}', '--data.ipc=3']
         >>> list(as_options({"data.pool.path": "p"}))
