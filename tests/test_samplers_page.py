@@ -22,6 +22,25 @@ def test_every_sampler_has_a_row_or_is_named_as_not_measured() -> None:
     assert all(table.count(f"`{name}`") == 1 for name in SAMPLERS)
 
 
+def test_what_the_page_advises_is_what_was_measured() -> None:
+    for one in script.comparisons():
+        best = max(one.top1, key=lambda name: float(one.top1[name].mean()))
+        assert ahead(one, "two_stage", "random"), one.place
+        if one.ipc == 10 and one.pool != "digits":
+            assert best == "learnable" or one.level(best, "learnable"), one.place
+        if one.ipc == 10 and "k_center" in one.top1:
+            assert ahead(one, "random", "k_center"), one.place
+        if one.ipc == 50:
+            assert best == "two_stage", one.place
+            assert one.level(best, "learnable"), one.place
+        if one.pool == "digits":
+            assert best == "relevance", one.place
+
+
+def ahead(one: script.Measured, sampler: str, other: str) -> bool:
+    return bool(one.top1[sampler].mean() > one.top1[other].mean()) and not one.level(sampler, other)
+
+
 def test_a_sampler_is_level_with_the_best_where_the_interval_holds_zero(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from semdd_lightning import __version__
 from semdd_lightning.cli.priors import build_priors
-from semdd_lightning.errors import ClassListError, PoolError, RunError
+from semdd_lightning.errors import ChoicesError, ClassListError, PoolError, RunError
 from semdd_lightning.names import shown_message
 
 if TYPE_CHECKING:  # torch, which the help can be printed without
@@ -80,7 +80,7 @@ def verify(directory: Path) -> Verdict:
         return Verdict(manifest.sampler_name, len(manifest.paths), found, applied=True)
     try:
         again = _select_again(manifest)
-    except (PoolError, ClassListError) as error:
+    except (PoolError, ClassListError, ChoicesError) as error:
         if not Path(manifest.pool_root).exists():
             raise
         differences = [f"The pool in {manifest.pool_root} has changed since: {error}"]
@@ -94,7 +94,7 @@ def verify(directory: Path) -> Verdict:
 
 def _select_again(manifest: Manifest) -> PoolSelection:
     from semdd_lightning.data import Classifier, select
-    from semdd_lightning.export import build_component
+    from semdd_lightning.export import Choices, build_component
     from semdd_lightning.pools import ImageSet
     from semdd_lightning.selection import Sampler
 
@@ -111,6 +111,7 @@ def _select_again(manifest: Manifest) -> PoolSelection:
         classifier=classifier,
         cache_dir=None if manifest.cache_dir is None else Path(manifest.cache_dir),
         audit="off",  # whatever was chosen then is chosen again
+        choices=None if manifest.choices is None else Choices.recorded(manifest.choices),
     )
 
 

@@ -3,6 +3,7 @@
 `PoolSelection` stands in `pool_selection`: records are read where torch is not imported.
 """
 
+from semdd_lightning.export.choices import Choices, ChoicesRecord, read_choices
 from semdd_lightning.export.csv_files import write_csv
 from semdd_lightning.export.files import check_output_file, new_directory, require_new, write_json, write_text
 from semdd_lightning.export.manifest import (
@@ -21,6 +22,8 @@ from semdd_lightning.export.subset import (
 )
 
 __all__ = [
+    "Choices",
+    "ChoicesRecord",
     "Manifest",
     "build_component",
     "check_output_file",
@@ -28,6 +31,7 @@ __all__ = [
     "exported_images",
     "manifest_file",
     "new_directory",
+    "read_choices",
     "read_manifest",
     "read_selection",
     "read_table",

@@ -16,6 +16,7 @@ from pydantic import Field, with_config
 from semdd_lightning import __version__
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import RunError
+from semdd_lightning.export.choices import ChoicesRecord
 from semdd_lightning.given import given_path
 from semdd_lightning.records import RECORD, read_record
 
@@ -55,6 +56,7 @@ class Manifest:
         learning_key: key in the cache of what a student learned from the pool, where a score asks for that.
         digests: SHA-256 of the bytes of each chosen image; none in manifests of version 0.2.
         applied_to: the reader of the copy of the pool that `semdd apply` took the images from, if it did.
+        choices: what people decided about single images, if anything.
         semdd_version: version that wrote the manifest.
         format: version of this record.
         table_digest: SHA-256 of the score table beside it; none before it is exported.
@@ -85,6 +87,7 @@ class Manifest:
     learning_key: str | None = None
     digests: tuple[str, ...] | None = None
     applied_to: dict[str, Any] | None = None
+    choices: ChoicesRecord | None = None
     semdd_version: str = __version__
     format: Literal[2] = FORMAT
     table_digest: str | None = field(default=None, compare=False)
