@@ -114,6 +114,18 @@ def test_the_card_says_where_it_comes_from(chosen: Path, digits: Path) -> None:
     assert "load_dataset('shared-hf', split='train')" in text
 
 
+def test_images_decided_by_hand(chosen: Path, digits: Path) -> None:
+    paths = read_manifest(chosen).paths
+    Path("choices.csv").write_text(f"path,choice\n{paths[0]},strike\n{paths[3]},pin\n")
+    words = ["select", str(digits), "--ipc=2", "--prior=digits", "--choices=choices.csv", "--out=decided"]
+    assert main([*words, "--audit=off"]) == 0
+    out = export(Path("decided"), "hf")
+    assert "| images decided by hand | 1 struck out, 1 pinned |" in (out / "README.md").read_text()
+    assert main(["apply", "decided", str(digits), "--out=applied"]) == 0
+    assert main(["verify", "applied"]) == 0
+    assert digests(Path("applied")) == digests(out)
+
+
 def test_names_from_outside_stay_text(workplace: Path) -> None:
     pool = workplace / "<b>|pool`\n"
     generator = np.random.default_rng(0)
