@@ -24,7 +24,7 @@ RECORDS = README.parent / "docs" / "results" / "selection"
 POOLS = {
     "d4m_tiny40": "generated (D4M), 50 images a class",
     "cifar10_400": "real, 400 images a class",
-    "cifar10_noisy": "40 of 100 images a class bad",
+    "cifar10_noisy": "real, 40 of 100 images a class wrong or damaged",
     "digits": "the quickstart's digits",
 }
 """What each pool is, in the order of the tables."""
