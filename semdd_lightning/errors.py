@@ -1,8 +1,13 @@
 """What can go wrong for a user, each error saying what was expected, what was found and what to do."""
 
+from semdd_lightning.names import shown_message
+
 
 class SemddError(Exception):
     """Base of all errors that a user can mend; the command line prints them without a traceback."""
+
+    def __str__(self) -> str:
+        return shown_message(super().__str__())
 
 
 class ClassListError(SemddError, ValueError):

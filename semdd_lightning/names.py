@@ -1,10 +1,12 @@
-"""Names from outside, made harmless for where they go: a terminal, a shell, a spreadsheet."""
+"""Names from outside, made harmless for where they go: a terminal, a log, a shell, a spreadsheet."""
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shlex
+import warnings
 from pathlib import PurePath
 from unicodedata import category
 
@@ -37,6 +39,36 @@ def shown(name: object, keep: str = "") -> str:
 def shown_message(message: object) -> str:
     """A message with names in it, as `shown`, its line ends and tabs kept."""
     return shown(message, keep="\n\t")
+
+
+def get_logger(name: str) -> logging.Logger:
+    """A logger whose lines are harmless whoever shows them, a user's own handler included.
+
+    Args:
+        name: The module's.
+    """
+    logger = logging.getLogger(name)
+    logger.addFilter(_HARMLESS)  # of the same filter there is never a second
+    return logger
+
+
+def warn(message: str, stacklevel: int = 1) -> None:
+    """Warn with names in the message, whoever shows it.
+
+    Args:
+        message: What to say.
+        stacklevel: As `warnings.warn` takes it.
+    """
+    warnings.warn(shown_message(message), stacklevel=stacklevel + 1)
+
+
+class _Harmless(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = shown_message(record.getMessage()), ()
+        return True
+
+
+_HARMLESS = _Harmless()
 
 
 def command(*words: object) -> str:

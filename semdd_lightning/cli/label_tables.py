@@ -55,7 +55,7 @@ def print_costs(options: RelabelOptions, data: PoolDataModule, module: Distillat
         for count in dict.fromkeys((passes, -(-passes // 10)))
         for form in others
     ]
-    print_label_table("semdd relabel --dry-run", rows, costs)
+    print_label_table("semdd relabel --dry-run", rows, costs, [_for_good(options)])
 
 
 def print_store(options: RelabelOptions, store: LabelStore, data: PoolDataModule) -> None:
@@ -80,6 +80,14 @@ def print_store(options: RelabelOptions, store: LabelStore, data: PoolDataModule
         rows,
         next_commands=[command("semdd", "fit", *_without_teacher(options.argv), *teacher)],
     )
+
+
+def _for_good(options: RelabelOptions) -> str:
+    """The command that stores these labels."""
+    words: list[object] = ["--out", "labels", "--precision", options.precision]
+    words += [] if options.top_k is None else ["--top-k", options.top_k]
+    words += ["--static"] if options.static else []
+    return command("semdd", "relabel", *options.argv, *words)
 
 
 def _without_teacher(argv: list[str]) -> list[str]:

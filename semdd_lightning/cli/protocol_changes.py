@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -20,8 +19,9 @@ from lightning.pytorch.callbacks.throughput_monitor import ThroughputMonitor
 
 from semdd_lightning.cli.options import flatten, same
 from semdd_lightning.cli.protocols import Protocol, read_protocol
+from semdd_lightning.names import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 CALLBACKS = "trainer.callbacks"
 NOT_THE_RECIPE = (

@@ -10,7 +10,6 @@ resolved anew; what was changed by hand stays changed.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,8 +18,9 @@ from typing import Any
 from semdd_lightning.cli.options import flatten, same
 from semdd_lightning.cli.protocol_facts import FACTS, matches
 from semdd_lightning.errors import ConfigError
+from semdd_lightning.names import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)

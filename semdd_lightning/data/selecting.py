@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,11 +22,13 @@ from semdd_lightning.export import Choices, Manifest, read_choices
 from semdd_lightning.export.pool_selection import PoolSelection, sampler_embeddings
 from semdd_lightning.export.provenance import embeddings_digest, outcome
 from semdd_lightning.given import given_path
+from semdd_lightning.names import get_logger
 from semdd_lightning.pools import ImageSet, Pool, ResolvedImages, as_image_set, require_images_per_class
 from semdd_lightning.prior import AnyPrior, PoolEmbeddings, first_clip, listed_priors
+from semdd_lightning.progress import image_progress
 from semdd_lightning.selection import ClassifierOutputs, Sampler, Selection, build_sampler, whole_number
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 def select(
@@ -166,7 +167,8 @@ def carry_out(
             outputs,
             None if learned is None else learned.log_posteriors,
         )
-        selection = sampler.select(seen, plan.ipc, plan.seed, by_hand=by_hand)
+        with image_progress("Choosing", len(images), after=2, keep=False, show=rank == 0) as advance:
+            selection = sampler.select(seen, plan.ipc, plan.seed, by_hand=by_hand, progress=advance)
     _report(sampler, selection, embeddings, outputs)
     manifest = Manifest(
         **made_from,

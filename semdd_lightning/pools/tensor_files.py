@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import zipfile
 from collections.abc import Mapping
@@ -16,11 +15,12 @@ from numpy.typing import NDArray
 
 from semdd_lightning.classes.registry import some_of
 from semdd_lightning.errors import PoolError
+from semdd_lightning.names import get_logger
 from semdd_lightning.pools.arrays import channels_first, is_array_like, num_dimensions, to_array
 from semdd_lightning.pools.saved_arrays import STAND_INS
 from semdd_lightning.pools.stamps import file_stamp
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 TORCH_SUFFIXES = frozenset({".pt", ".pth"})
 NUMPY_SUFFIXES = frozenset({".npz", ".npy"})

@@ -9,9 +9,8 @@ from typing import Any
 
 import pandas as pd
 from rich.console import Console
-from rich.table import Table
 
-from semdd_lightning.report.tables import KINDS, changes_in_words, plain, print_plain
+from semdd_lightning.report.tables import KINDS, FoldingTable, changes_in_words, plain, print_plain
 
 
 def print_comparison(
@@ -29,7 +28,9 @@ def print_comparison(
     console = Console()
     labels = KINDS.get(str(table["labels"].iloc[0]), "unknown")
     when = "of runs that were cut short" if (measured or {}).get("cut_short") else "after the last pass"
-    printed = Table(title=f"Test accuracy {when} ({labels} labels), mean ± standard deviation over seeds")
+    printed = FoldingTable(
+        title=f"Test accuracy {when} ({labels} labels), mean ± standard deviation over seeds"
+    )
     printed.add_column("sampler", style="bold")
     for column in ("seeds", "top-1 %", "top-5 %", f"paired difference to {baseline}, 95 % interval"):
         printed.add_column(column, justify="right")

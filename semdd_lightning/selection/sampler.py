@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import replace
 from operator import index
 from typing import ClassVar
@@ -72,7 +73,13 @@ class Sampler(Named, ABC):
         return self
 
     def select(
-        self, embeddings: Embeddings, ipc: int, seed: int = 0, *, by_hand: ByHand | None = None
+        self,
+        embeddings: Embeddings,
+        ipc: int,
+        seed: int = 0,
+        *,
+        by_hand: ByHand | None = None,
+        progress: Callable[[int], None] = lambda _: None,
     ) -> Selection:
         """Choose ``ipc`` images of every class.
 
@@ -81,6 +88,7 @@ class Sampler(Named, ABC):
             ipc: Images per class, >= 1.
             seed: Seed >= 0 of samplers that draw; without effect on the others.
             by_hand: What people decided: images that are never chosen, and images that are chosen first.
+            progress: Called with the number of images of each class that is done.
 
         Raises:
             SelectionError: If arguments are out of range.
@@ -109,6 +117,7 @@ class Sampler(Named, ABC):
                 place = torch.searchsorted(free, pinned)
                 picks = sampler._filled(pool.take(free), place, ipc, seed).among(free)
             table.add(pool, picks, free)
+            progress(len(rows))
             return rows[picks.order]
 
         chosen = map_pool(choose, embeddings, self.classes_at_once)

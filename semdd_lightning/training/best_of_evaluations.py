@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from itertools import islice
 from typing import Any
 
@@ -12,9 +11,10 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from semdd_lightning.data import EvaluationImages, ImageDataModule
 from semdd_lightning.errors import ConfigError
+from semdd_lightning.names import get_logger
 from semdd_lightning.training.training_done import training_done
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class BestOfEvaluations(Callback):

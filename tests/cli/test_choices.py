@@ -114,7 +114,7 @@ def test_fit_honours_them_and_select_takes_them_from_its_config(
     assert read_manifest("chosen").paths == of_fit.paths
 
 
-def test_the_python_form(pool: Path) -> None:
+def test_the_python_form(pool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from semdd_lightning import select
 
     chosen = select(pool, "digits", 2, choices=Choices.of(struck=["0/000.png"], pinned=["1/005.png"]))
@@ -122,6 +122,11 @@ def test_the_python_form(pool: Path) -> None:
     assert "0/000.png" not in chosen.paths
     assert chosen.manifest.choices is not None
     assert chosen.manifest.choices.digest is None
+    monkeypatch.setenv("COLUMNS", "40")
+    shown = repr(chosen.report())
+    assert "..." not in shown
+    assert all(name in shown for name in (*chosen.report().columns, *chosen.report().index))
+    assert max(map(len, shown.splitlines())) <= 40
     with pytest.raises(ChoicesError, match="what is pinned to name an image of the pool"):
         select(pool, "digits", 2, choices=Choices.of(pinned=["9/900.png"]))
     with pytest.raises(TooFewImagesError, match="what is struck out to leave at least 6"):

@@ -185,7 +185,8 @@ def _found(axis: str, settings: Mapping[str, Any], configs: Sequence[Path]) -> s
         return " + ".join(_prior(one) for one in (prior if isinstance(prior, list) else [prior]))
     from semdd_lightning.cli.protocol_facts import find_facts
 
-    return str(find_facts(flatten(settings)).get("student", settings["model"]["class_path"]))
+    student = str(find_facts(flatten(settings)).get("student", settings["model"]["class_path"]))
+    return student.rpartition(".")[2]
 
 
 def _prior(description: Mapping[str, Any]) -> str:

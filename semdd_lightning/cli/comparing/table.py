@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -15,9 +14,10 @@ from semdd_lightning.cli.run_result import read_result
 from semdd_lightning.evaluation import comparison_table
 from semdd_lightning.evaluation.cells import Cell, read_cells
 from semdd_lightning.export import write_csv, write_json
+from semdd_lightning.names import get_logger
 from semdd_lightning.report import print_comparison
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 SLICE = ("pool", "prior", "ipc", "student", "protocol")
 ALIKE = ("protocol", "quirks", "protocol_changes")  # in all cells of a slice
 

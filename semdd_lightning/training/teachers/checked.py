@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from semdd_lightning.audit import AUTOMATIC, Audit, AuditPolicy, apply_policy, audit_classes
 from semdd_lightning.data import ImageDataModule, PoolDataModule
+from semdd_lightning.names import get_logger
 from semdd_lightning.records import content_key
 from semdd_lightning.training.teachers.card import teacher_card
 from semdd_lightning.training.teachers.check import check_teacher
@@ -24,7 +24,7 @@ _POOL_IMAGES = 1_000  # of a pool that the teacher looks at, in all
 
 _heard: ContextVar[dict[str, tuple[float, Audit | None]]] = ContextVar("answers of teachers")
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class CheckedTeacher(NamedTuple):
