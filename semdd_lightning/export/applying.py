@@ -116,7 +116,8 @@ def _with_digests(manifest: Manifest, copy: ResolvedImages) -> Manifest:
 
 def _find_by_content(listing: Listing, digests: Sequence[str], rows: NDArray[np.int64]) -> None:
     """Fill in the rows that are absent, as far as the copy holds these images anywhere."""
-    wanted = {digests[i]: ABSENT for i in np.flatnonzero(rows < 0)}
+    absent = np.flatnonzero(rows < 0).tolist()
+    wanted = {digests[i]: ABSENT for i in absent}
     missing = len(wanted)
     with image_progress("Looking by content", len(listing), after=1.0, keep=False) as advance:
         for row in range(len(listing)):
@@ -127,7 +128,7 @@ def _find_by_content(listing: Listing, digests: Sequence[str], rows: NDArray[np.
                 wanted[digest] = row
                 missing -= 1
             advance(1)
-    for i in np.flatnonzero(rows < 0):
+    for i in absent:
         rows[i] = wanted[digests[i]]
 
 
@@ -142,7 +143,7 @@ def _digest(listing: Listing, row: int) -> str:
 def _not_there(
     manifest: Manifest, listing: Listing, rows: NDArray[np.int64], places: NDArray[np.int64]
 ) -> PoolError:
-    absent = np.flatnonzero(rows < 0)
+    absent = np.flatnonzero(rows < 0).tolist()
     gone = [manifest.paths[i] for i in absent if places[i] < 0]
     others = [manifest.paths[i] for i in absent if places[i] >= 0]
     parts = [f"{len(gone)} missing ({some_of(gone)})"] if gone else []

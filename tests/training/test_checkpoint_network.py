@@ -81,7 +81,7 @@ def test_bad_files_are_refused(train: Trained, tmp_path: Path, monkeypatch: pyte
     with pytest.raises(NetworkError, match=r"Expected a checkpoint at .*last\.ckpt, found none"):
         load_network(tmp_path)
     with pytest.raises(ConfigError, match="Expected a checkpoint to be a path, found None"):
-        load_network(None)  # type: ignore[arg-type]
+        load_network(None)
     train("conv3")
     whole = Path("last.ckpt").read_bytes()
     torch.save({"state_dict": {}}, "other.ckpt")

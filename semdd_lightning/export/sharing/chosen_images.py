@@ -152,5 +152,5 @@ def _scores(directory: Path, manifest: Manifest) -> pd.DataFrame:
     if tuple(picked["path"]) != manifest.paths:
         msg = f"Expected {TABLE} of {directory} to belong to its manifest, found another; select again."
         raise RunError(msg)
-    scores = picked.select_dtypes("floating")
+    scores = picked[[name for name in picked.columns if picked[name].dtype.kind == "f"]]
     return steps.join(scores.rename(columns=lambda name: f"score_{name}" if name in _TAKEN else name))

@@ -23,7 +23,7 @@ from semdd_lightning.report.page.thumbnails import thumbnail_sheets
 from semdd_lightning.selection import score_columns
 
 SCRIPTS = ("pictures.js", "selection.js", "choices.js", "map.js", "start.js")
-_ELSEWHERE = ("paths", "labels", "class_names", "class_folders", "class_wnids", "table_digest")
+_ELSEWHERE = ("paths", "labels", "class_names", "class_folders", "class_wnids", "digests", "table_digest")
 
 
 def write_page(
