@@ -57,6 +57,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "training": {"models", "prior", "data", "audit", "pools", *WRITING, "classes", "errors"},
     "evaluation": {"data", "training", "errors"},
+    "generation": {
+        *("training", "models", "data", "export", "selection", "audit", "prior", "pools", "datasets"),
+        *("classes", *WRITING, "progress", "threads", "errors"),
+    },
     "report": {"selection", "pools", "atomic", "names", "errors"},
     "cli": {"*"},
     "__main__": {"cli"},
