@@ -115,6 +115,9 @@ def _parser(generator: str | None) -> ArgumentParser:
     )
     parser.add_argument("--data_root", type=Path, default=Path("data"), help="where data sets lie")
     parser.add_argument("--size", type=int | None, help="pixels a side (default: the data set's)")
+    parser.add_argument(
+        "--prior", type=str | None, help="CLIP, as `semdd select --prior`: looks at prompts, and at images"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of all drawing")
     parser.add_argument(
         "--shard",
@@ -147,6 +150,7 @@ def _task(options: Namespace) -> Task:
     from semdd_lightning.datasets import find_dataset
     from semdd_lightning.generation import Task, with_folders
     from semdd_lightning.pools.apart import require_apart
+    from semdd_lightning.prior import parse_prior
 
     for what in ("images_per_class", "size"):
         if options[what] is not None and options[what] < 1:
@@ -165,7 +169,8 @@ def _task(options: Namespace) -> Task:
     size = options.size
     if size is None and spec is not None and needs_source:
         size = spec.image_size
-    return Task(with_folders(classes), options.images_per_class, size, options.seed, source)
+    prior = None if options.prior is None else parse_prior(options.prior)
+    return Task(with_folders(classes), options.images_per_class, size, options.seed, source, prior)
 
 
 def _classes(options: Namespace) -> ClassRegistry | None:

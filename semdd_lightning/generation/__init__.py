@@ -4,6 +4,7 @@ A generator is a description; opened for a task it is a maker of images. One loo
 in any number of processes, and goes on after any end; a record says whether a pool is what it claims.
 """
 
+from semdd_lightning.generation.diffusion import Diffusion
 from semdd_lightning.generation.generator import Generator, Made, Maker, Task
 from semdd_lightning.generation.making import PoolMaking, image_facts, with_folders
 from semdd_lightning.generation.random_images import RandomImages
@@ -14,6 +15,7 @@ from semdd_lightning.generation.shards import Shard, find_shard
 
 __all__ = [
     "GENERATORS",
+    "Diffusion",
     "Generator",
     "Made",
     "Maker",

@@ -13,6 +13,7 @@ from PIL import Image
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.pools.labelled_images import LabelledImages
+from semdd_lightning.prior import Prior
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +26,7 @@ class Task:
         image_size: pixels a side; none leaves a generated image as its model makes it.
         seed: what all drawing starts from.
         source: real images of these classes, where there are some.
+        prior: a CLIP model that looks at prompts before, and at images after they are made.
     """
 
     classes: ClassRegistry
@@ -32,6 +34,7 @@ class Task:
     image_size: int | None
     seed: int
     source: LabelledImages | None = None
+    prior: Prior | None = None
 
     def real_images(self) -> LabelledImages:
         """The real images.

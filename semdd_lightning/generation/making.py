@@ -135,10 +135,8 @@ class PoolMaking:
         folder = (root or self.directory) / self.task.classes.folders[label]
         missing = [number for number in numbers if not self._is_there(folder / file_name(number))]
         if missing:
-            images = zip(
-                numbers, self.maker.make(label, numbers), strict=True
-            )  # all, as batches move last bits
-            for number, image in images:
+            images = self.maker.make(label, numbers)  # all of them: how many there are may move last bits
+            for number, image in zip(numbers, images, strict=True):
                 if number in missing:
                     write_atomically(folder / file_name(number), self._encoded(label, number, image))
         return len(missing)

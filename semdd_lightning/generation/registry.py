@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from semdd_lightning.errors import ConfigError
+from semdd_lightning.generation.diffusion import Diffusion
 from semdd_lightning.generation.generator import Generator
 from semdd_lightning.generation.random_images import RandomImages
 from semdd_lightning.generation.rded import Rded
 
-GENERATORS: dict[str, type[Generator]] = {kind.name: kind for kind in (RandomImages, Rded)}
+GENERATORS: dict[str, type[Generator]] = {kind.name: kind for kind in (RandomImages, Rded, Diffusion)}
 """Every generator by what ``--generator`` calls it."""
 
 
@@ -21,8 +22,7 @@ def find_generator(name: str) -> type[Generator]:
         ConfigError: if there is none.
     """
     if name not in GENERATORS:
-        msg = (
-            f"Expected --generator to be one of {', '.join(GENERATORS)}, found {name or 'none'!r}; take one."
-        )
+        known, found = ", ".join(GENERATORS), repr(name) if name else "none"
+        msg = f"Expected --generator to be one of {known}, found {found}; take one of them."
         raise ConfigError(msg)
     return GENERATORS[name]

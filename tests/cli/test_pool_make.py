@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmarks.training_task import TrainingTask
 from semdd_lightning.cli.main import main
+from semdd_lightning.datasets import find_dataset
 from semdd_lightning.generation import image_facts, read_pool_record
 from semdd_lightning.pools.any_pool import AnyPool
 
@@ -102,3 +104,27 @@ def test_the_help_lists_generators_and_their_options(capsys: pytest.CaptureFixtu
 def test_a_pool_is_not_made_among_its_source(refused: Callable[..., str], digits: Path) -> None:
     words = [*RANDOM, "--source", str(digits), "--images-per-class", "2", "--size", "16"]
     assert "outside of the images" in refused(*words, "--out", str(digits / "made"))
+
+
+@pytest.mark.parametrize("config", ["dit", "minimax_dit", "sd15", "sdxl_turbo"])
+def test_configs_of_diffusion_run_with_tiny_pipelines(
+    workplace: Path, capsys: pytest.CaptureFixture[str], config: str
+) -> None:
+    pytest.importorskip("diffusers")
+    pytest.importorskip("transformers")
+    from tests.generation.tiny_pipelines import save_dit, save_stable_diffusion, tiny_transformer
+
+    (save_dit if "dit" in config else save_stable_diffusion)(workplace / "model")
+    words = ["--dataset", "imagewoof", "--model", "model", "--precision", "fp32", "--steps", "2"]
+    if config == "minimax_dit":
+        torch.save(tiny_transformer().state_dict(), "weights.pt")
+        words += ["--weights", "weights.pt"]
+    if config == "sdxl_turbo":
+        words += ["--generated-size", "16"]
+    words += ["--config", f"pools/{config}.yaml", "--images-per-class", "1", "--out", "made"]
+    assert main(["pool", "make", *words]) == 0
+    assert "10 images of 10 classes by diffusion" in capsys.readouterr().out
+    assert main(["verify", "made"]) == 0
+    assert list(AnyPool(Path("made"), "imagewoof").registry().wnids or ()) == list(
+        find_dataset("imagewoof").wnids or ()
+    )
