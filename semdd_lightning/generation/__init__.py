@@ -11,6 +11,7 @@ from semdd_lightning.generation.random_images import RandomImages
 from semdd_lightning.generation.rded import Rded
 from semdd_lightning.generation.record import PoolRecord, pool_differences, read_pool_record
 from semdd_lightning.generation.registry import GENERATORS, find_generator
+from semdd_lightning.generation.rounds import Rounds, make_best
 from semdd_lightning.generation.shards import Shard, find_shard
 
 __all__ = [
@@ -23,11 +24,13 @@ __all__ = [
     "PoolRecord",
     "RandomImages",
     "Rded",
+    "Rounds",
     "Shard",
     "Task",
     "find_generator",
     "find_shard",
     "image_facts",
+    "make_best",
     "pool_differences",
     "read_pool_record",
     "with_folders",

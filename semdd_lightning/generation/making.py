@@ -61,15 +61,24 @@ class PoolMaking:
         generator: how its images are made.
         task: what is to be made.
         maker: the opened generator.
+        choosing: how images are chosen among those that are made, in plain values; none keeps all.
     """
 
     directory: Path
     generator: Generator
     task: Task
     maker: Maker
+    choosing: dict[str, Any] | None = None
 
     @classmethod
-    def begin(cls, directory: Path, generator: Generator, task: Task, device: torch.device) -> PoolMaking:
+    def begin(
+        cls,
+        directory: Path,
+        generator: Generator,
+        task: Task,
+        device: torch.device,
+        choosing: dict[str, Any] | None = None,
+    ) -> PoolMaking:
         """Open the generator, and claim the directory for this pool.
 
         Args:
@@ -77,13 +86,14 @@ class PoolMaking:
             generator: how its images are made.
             task: what is to be made.
             device: where networks run.
+            choosing: how images are chosen among those that are made.
 
         Raises:
             RunError: if it holds something else.
             SemddError: if it cannot be made.
         """
         _require_free(directory)
-        making = cls(directory, generator, task, generator.open(task, device))
+        making = cls(directory, generator, task, generator.open(task, device), choosing)
         making._claim()
         return making
 
@@ -98,6 +108,7 @@ class PoolMaking:
             "seed": self.task.seed,
             "images_per_class": self.task.images_per_class,
             "image_size": self.task.image_size,
+            "choosing": self.choosing,
             "classes": [
                 [classes.names[c], classes.folders[c], self.maker.of_class(c)] for c in range(len(classes))
             ],
@@ -150,12 +161,18 @@ class PoolMaking:
         made = dict.fromkeys(range(len(folders)), len(names))
         return self.write_record({c: file_digests(folder) for c, folder in enumerate(folders)}, made)
 
-    def write_record(self, files: dict[int, dict[str, str]], made: dict[int, int]) -> PoolRecord:
+    def write_record(
+        self,
+        files: dict[int, dict[str, str]],
+        made: dict[int, int],
+        stopped: dict[int, str] | None = None,
+    ) -> PoolRecord:
         """Write what came out; the pool is finished then.
 
         Args:
             files: for each class the digests of its files by name.
             made: for each class how many images were made.
+            stopped: for each class why no more were made.
         """
         classes, wnids = self.task.classes, self.task.classes.wnids
         record = PoolRecord(
@@ -169,6 +186,7 @@ class PoolMaking:
                     json.loads(json.dumps(self.maker.of_class(c), default=str)),
                     files[c],
                     made[c],
+                    None if stopped is None else stopped[c],
                 )
                 for c in range(len(classes))
             ),

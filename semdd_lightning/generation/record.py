@@ -28,6 +28,7 @@ class MadeClass:
         made_with: what its images were made with, as prompts.
         files: SHA-256 of each image file by its name.
         made: images that were made, of which these were kept.
+        stopped: why no more were made, where that was judged round by round.
     """
 
     name: str
@@ -36,6 +37,7 @@ class MadeClass:
     made_with: dict[str, Any]
     files: dict[str, str]
     made: Annotated[int, Field(ge=0)]
+    stopped: str | None = None
 
 
 @with_config(RECORD)

@@ -82,6 +82,18 @@ def test_a_config_makes_rdeds_crops(workplace: Path, capsys: pytest.CaptureFixtu
         ([*RANDOM[2:], "--dataset", "mnist", "--images-per-class", "3", "--out", "x"], "'mnist'"),
         ([*DIGITS[2:], "--images-per-class", "3000", "--out", "x"], "needed 3000"),
         (["--generator", "rded", *DIGITS[4:], "--out", "x"], "teacher"),
+        ([*DIGITS[2:], "--out", "x", "--keep-best", "2"], "found no prior"),
+        ([*DIGITS[2:], "--out", "x", "--keep-best", "4", "--prior", "digits"], "found 3 images a round"),
+        ([*DIGITS[2:], "--out", "x", "--max-images-per-class", "4"], "found it alone"),
+        ([*DIGITS[2:], "--out", "x", "--prior", "gone"], "gone"),
+        (
+            ["--generator", "rded", *DIGITS[4:], "--teacher", "t", "--out", "x", "--keep-best", "2"],
+            "chooses by itself",
+        ),
+        (
+            [*DIGITS[2:], "--out", "x", "--keep-best", "2", "--prior", "digits", "--shard", "0/2"],
+            "one process with --keep-best",
+        ),
         (["--generator", "rded", *DIGITS[4:], "--teacher", "gone.ckpt", "--out", "x"], "'gone.ckpt'"),
     ],
 )
@@ -127,4 +139,17 @@ def test_configs_of_diffusion_run_with_tiny_pipelines(
     assert main(["verify", "made"]) == 0
     assert list(AnyPool(Path("made"), "imagewoof").registry().wnids or ()) == list(
         find_dataset("imagewoof").wnids or ()
+    )
+
+
+def test_the_best_of_rounds_are_kept(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--keep-best", "2", "--prior", "digits", "--max-images-per-class", "12", "--out", "best"]
+    assert main([*RANDOM, "--dataset", "digits", "--images-per-class", "6", *words]) == 0
+    said = capsys.readouterr().out
+    assert "best: 40 images of 10 classes by random" in said
+    assert " made, 4 kept; " in said
+    assert main(["verify", "best"]) == 0
+    assert (
+        main(["select", "best", "--classes", "digits", "--ipc", "2", "--prior", "digits", "--out", "two"])
+        == 0
     )
