@@ -29,6 +29,10 @@ class SelectionError(SemddError, ValueError):
     """A selection was asked for with arguments that make no sense together."""
 
 
+class ChoicesError(SemddError, ValueError):
+    """Choices made by hand that cannot be read, or do not fit the pool."""
+
+
 class CacheError(SemddError, RuntimeError):
     """The embedding cache could not be completed or read."""
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from pathlib import PurePath
 from unicodedata import category
 
 # Control characters, invisible ones that turn text around, bytes that are no UTF-8, and line separators.
 _HARMFUL = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_ESCAPES = {"\\": "\\", "n": "\n", "r": "\r", "t": "\t"}
+_ESCAPED = re.compile(r"\\([\\nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
@@ -55,6 +58,31 @@ def cell(text: str) -> str:
     ("'=1+1", 'cat/=.png')
     """
     return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def path_cell(path: str) -> str:
+    r"""A path as the text of a CSV cell: harmless as `shown` and `cell` are, and read back by `cell_path`.
+
+    >>> print(path_cell("a\x1b.png"), path_cell(r"a\x1b.png"), path_cell("=1+1/a.png"))
+    a\x1b.png a\\x1b.png '=1+1/a.png
+    """
+    text = shown(path.replace("\\", "\\\\"))
+    return f"'{text}" if text.startswith((*_FORMULA, "'")) else text
+
+
+def cell_path(text: str) -> str:
+    r"""The path that `path_cell` wrote; a text that it cannot have written stays what it is.
+
+    >>> print(cell_path(r"''a\\x\x41"), cell_path("'a"), cell_path(r"C:\dir"))
+    'a\xA 'a C:\dir
+    """
+    quoted = text.startswith("'") and text[1:].startswith((*_FORMULA, "'"))
+    return _ESCAPED.sub(_unescaped, text[1:] if quoted else text)
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    letter = found[1]
+    return _ESCAPES[letter] if letter in _ESCAPES else chr(int(letter[1:], 16))
 
 
 def _shell_word(word: object) -> str:

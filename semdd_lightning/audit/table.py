@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -22,20 +23,28 @@ VERDICTS = {
 }
 
 
-def print_audit(record: Mapping[str, Any], problem: str | None, next_commands: Sequence[str]) -> None:
+def print_audit(
+    record: Mapping[str, Any], problem: str | None, page: Path, next_commands: Sequence[str]
+) -> None:
     """Print what an audit found and what to do next.
 
     Args:
         record: what `audit_record` gives.
         problem: why the pool is refused, if it is.
+        page: where the page lies.
         next_commands: commands to go on with.
     """
     console = Console()
     console.print(folder_table(record))
-    console.print(table_of_rows("semdd audit", _rows(record)))
+    console.print(table_of_rows("semdd audit", {**_rows(record), "page": str(page)}))
     if problem is not None:
         print_plain(console, problem)
     print_next_commands(console, next_commands)
+
+
+def verdict_words(verdict: str) -> str:
+    """A verdict and what follows from it, in words."""
+    return Text.from_markup(VERDICTS[verdict]).plain
 
 
 def folder_table(record: Mapping[str, Any]) -> Table:

@@ -12,6 +12,7 @@ import yaml
 from semdd_lightning.errors import ConfigError
 
 BASE = "base"  # the key of a config that names those it goes over
+COMPARE = "compare"  # the key with the axes of a comparison, which a single run does not have
 
 
 def packaged_configs() -> Path:
@@ -109,7 +110,7 @@ def with_bases(paths: Iterable[Path]) -> list[Path]:
 
 
 def compose(path: Path) -> dict[str, Any]:
-    """The content of a config over that of its bases.
+    """The content of a config over that of its bases, as a single run has it.
 
     Raises:
         ConfigError: as `read_config` and `bases_of`.
@@ -118,14 +119,15 @@ def compose(path: Path) -> dict[str, Any]:
     composed: dict[str, Any] = {}
     for base in bases_of(path):
         composed = overlay(composed, compose(base))
-    content.pop(BASE, None)
+    for key in (BASE, COMPARE):
+        content.pop(key, None)
     return overlay(composed, content)
 
 
 def overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     """Nested options over others; a new class forgets the arguments of the one before.
 
-    Example:
+    Examples:
         >>> overlay({"class_path": "A", "init_args": {"x": 1}, "y": {"z": 2}}, {"y": {"w": 3}})
         {'class_path': 'A', 'init_args': {'x': 1}, 'y': {'z': 2, 'w': 3}}
         >>> overlay({"class_path": "A", "init_args": {"x": 1}}, {"class_path": "B"})
@@ -163,7 +165,7 @@ def read_data_arguments(path: Path) -> dict[str, Any]:
 def split_configs(argv: Sequence[str]) -> tuple[list[str], list[str]]:
     """What a command line names as ``--config``, and what it gives beside them.
 
-    Example:
+    Examples:
         >>> split_configs(["-c", "quickstart.yaml", "--data.ipc", "2", "--config=mine.yaml"])
         (['quickstart.yaml', 'mine.yaml'], ['--data.ipc', '2'])
     """

@@ -85,7 +85,7 @@ def print_store(options: RelabelOptions, store: LabelStore, data: PoolDataModule
 def _without_teacher(argv: list[str]) -> list[str]:
     """Options but for those of the teacher, which stored labels replace.
 
-    Example:
+    Examples:
         >>> _without_teacher(["--data.ipc", "1", "--model.teacher", "ClipTeacher", "--model.teacher.x=1"])
         ['--data.ipc', '1']
     """
@@ -100,7 +100,7 @@ def _without_teacher(argv: list[str]) -> list[str]:
 def _divergences(costs: Mapping[str, float]) -> str:
     """The KL divergences among what was lost, by their temperatures.
 
-    Example:
+    Examples:
         >>> _divergences({"kl_at_1": 0.001, "kl_at_20": 0.00001, "mse": 0.1})
         '1.0e-05 at temperature 20, 1.0e-03 at 1'
     """

@@ -69,7 +69,7 @@ def protocol_changes(protocol: Protocol, used: Mapping[str, Any]) -> list[dict[s
         For each change, ``option``, the ``protocol``'s value (none where it has none and one had to be
         given), and the value ``used``.
 
-    Example:
+    Examples:
         >>> rded = Protocol("rded", recipe={"data.passes": 300, "model.loss": "kl"})
         >>> protocol_changes(rded, {"data.passes": 60, "model.loss": "kl"})
         [{'option': 'data.passes', 'protocol': 300, 'used': 60}]

@@ -64,7 +64,7 @@ class Protocol:
     def gives(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         """All options of the protocol for these facts.
 
-        Example:
+        Examples:
             >>> rules = [Rule({"ipc": "1-9"}, {"data.batch_size": 10})]
             >>> Protocol("p", rules=rules, recipe={"data.batch_size": 100}).gives({"ipc": 5})
             {'data.batch_size': 10}
@@ -82,7 +82,7 @@ class Protocol:
     def covers(self, facts: Mapping[str, Any]) -> bool:
         """Whether the reference implementation covers such an experiment, as far as is known.
 
-        Example:
+        Examples:
             >>> [Protocol("p", made_for=[{"ipc": [1, 10]}]).covers({"ipc": ipc}) for ipc in (10, 20)]
             [True, False]
         """

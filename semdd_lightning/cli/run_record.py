@@ -14,13 +14,15 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from semdd_lightning.audit import audit_outcome
 from semdd_lightning.cli.images_seen import LIMITS, ImagesSeen
+from semdd_lightning.cli.metrics_file import MetricsFile
+from semdd_lightning.cli.peak_memory import forget_peak, peak_bytes
 from semdd_lightning.cli.pictures import write_pictures
 from semdd_lightning.cli.run_directory import PAGE, SHEET, environment, from_here
 from semdd_lightning.cli.run_result import RESULT, RunResult
 from semdd_lightning.data import ImageDataModule, PoolDataModule
 from semdd_lightning.errors import RunError
 from semdd_lightning.records import write_record
-from semdd_lightning.report import statistics_record
+from semdd_lightning.report import log_selection, statistics_record
 from semdd_lightning.selection import sampler_word
 from semdd_lightning.training import BestOfEvaluations, StoredLabels, TrainingDone, training_done
 from semdd_lightning.training.training_done import trial_steps
@@ -55,6 +57,7 @@ class RunRecord(Callback):
         self._quirks: list[str] = []
         self._started = 0.0
         self._trained_before = 0.0  # seconds
+        forget_peak()
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Export the selection as soon as it is made."""
@@ -68,6 +71,8 @@ class RunRecord(Callback):
             self.result.replay_seed = data.drawing_seed
         if isinstance(data, PoolDataModule) and data.selected is not None:
             self._export(data)
+            loggers = [logger for logger in trainer.loggers if not isinstance(logger, MetricsFile)]
+            log_selection(loggers, self.result.selection, self.directory / SHEET)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Training time begins."""
@@ -126,6 +131,7 @@ class RunRecord(Callback):
             audit = later or data.selected.audit
             self.result.audit = None if audit is None else audit_outcome(data.selected.pool, audit)
         self.result.environment = environment()
+        self.result.peak_memory_bytes = peak_bytes(trainer.strategy.root_device)
         write_record(self.directory / RESULT, asdict(self.result))
 
     def _say_what_was_done(self, trainer: Trainer, data: ImageDataModule) -> None:

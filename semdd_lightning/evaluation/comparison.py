@@ -11,29 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
 from semdd_lightning.errors import ConfigError
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One finished run of a comparison.
-
-    Attributes:
-        sampler: short name of the sampler.
-        seed: seed of training and, where the sampler draws, of the selection.
-        top1: test accuracy, in [0, 1]; after the last pass where nothing was cut short.
-        top5: the same for the best five; none with fewer classes.
-        directory: the run directory.
-        labels: kind of the labels that it was trained on, as hard or online; none where nobody knows.
-        cut_short: what makes it no full run, in words; empty for a full one.
-    """
-
-    sampler: str
-    seed: int
-    top1: float
-    top5: float | None = None
-    directory: str | None = None
-    labels: str | None = None
-    cut_short: tuple[str, ...] = ()
+from semdd_lightning.evaluation.cells import Cell
 
 
 @dataclass(frozen=True)
@@ -53,7 +31,7 @@ def paired_difference(
         values: one number a seed, (n,).
         baseline: the baseline's numbers for the same seeds, (n,).
 
-    Example:
+    Examples:
         >>> paired_difference([0.5, 0.7, 0.6], [0.4, 0.6, 0.5])
         PairedDifference(mean=0.1, half_width=0.0)
     """
@@ -70,7 +48,7 @@ def comparison_table(cells: Sequence[Cell], baseline: str) -> pd.DataFrame:
     """One row a sampler, in the order of the cells.
 
     Args:
-        cells: finished runs; every sampler with the same seeds.
+        cells: finished runs that differ in sampler and seeds alone; every sampler with the same seeds.
         baseline: the sampler that differences are taken to.
 
     Returns:
@@ -82,7 +60,7 @@ def comparison_table(cells: Sequence[Cell], baseline: str) -> pd.DataFrame:
             seeds, the baseline did not run, some runs learnt from other labels than others, or some were cut
             short and others not.
     """
-    found = sorted((cell.sampler, cell.seed) for cell in cells)
+    found = sorted((_sampler(cell), _seeds(cell)) for cell in cells)
     if not found or len(set(found)) < len(found):
         msg = f"Expected every sampler and seed once, found {found or 'none'}; give each finished run once."
         raise ConfigError(msg)
@@ -95,13 +73,15 @@ def comparison_table(cells: Sequence[Cell], baseline: str) -> pd.DataFrame:
         raise ConfigError(msg)
     short = [cell for cell in cells if cell.cut_short]
     if 0 < len(short) < len(cells):
-        names = ", ".join(f"{cell.sampler} with seed {cell.seed}" for cell in short)
+        names = ", ".join(f"{_sampler(cell)} with seeds {_seeds(cell)}" for cell in short)
         msg = (
             f"Expected full runs, found {names} cut short ({short[0].cut_short[0]}) beside full ones; run "
             "these to their end, or make a table of each."
         )
         raise ConfigError(msg)
-    runs = pd.DataFrame([vars(cell) for cell in cells])
+    columns = ("sampler", "seed", "top1", "top5")
+    places = [(_sampler(cell), _seeds(cell), cell.top1, cell.top5) for cell in cells]
+    runs = pd.DataFrame(places, columns=columns)
     by_seed = runs.pivot(index="seed", columns="sampler", values="top1")
     if baseline not in by_seed or bool(by_seed.isna().to_numpy().any()):
         msg = (
@@ -126,3 +106,13 @@ def comparison_table(cells: Sequence[Cell], baseline: str) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows).set_index("sampler")
+
+
+def _sampler(cell: Cell) -> str:
+    return str(cell.axes["sampler"])
+
+
+def _seeds(cell: Cell) -> str:
+    """Of selection and training, as one word."""
+    one, other = cell.axes["selection_seed"], cell.axes["training_seed"]
+    return str(one) if one == other else f"{one} and {other}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -184,7 +185,7 @@ def _sealed_table(path: Path) -> pa.Table:
     if not check_seal(path):
         msg = "no digest at its end"
         raise DamageError(msg)
-    with pa.memory_map(str(path)) as file:
+    with pa.memory_map(os.fsencode(path)) as file:
         return pq.read_table(pa.BufferReader(file.read_buffer(file.size() - SEAL_BYTES)))
 
 

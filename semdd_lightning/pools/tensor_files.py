@@ -134,6 +134,9 @@ def _load_torch(path: Path) -> Any:  # noqa: ANN401 - whatever was saved
     import torch  # takes a second to import, needed only here
 
     with torch.serialization.safe_globals(STAND_INS):
+        if any("\udc80" <= letter <= "\udcff" for letter in str(path)):  # no UTF-8: torch cannot map it
+            with path.open("rb") as file:
+                return torch.load(file, map_location="cpu", weights_only=True)
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
 
 

@@ -127,7 +127,7 @@ def changes_in_words(changes: Sequence[Mapping[str, Any]]) -> str:
     Args:
         changes: ``option``, the ``protocol``'s value and the one ``used``, for each.
 
-    Example:
+    Examples:
         >>> changes_in_words([{"option": "data.passes", "protocol": 300, "used": 60}])
         'data.passes 60, not 300'
     """

@@ -46,14 +46,22 @@ def test_one_seed_has_no_interval() -> None:
     assert (found.mean, found.half_width) == (0.25, None)
 
 
+def cell(sampler: str, seed: int, top1: float, top5: float | None = None) -> Cell:
+    axes: dict[str, str | int] = {
+        **{"pool": "p", "prior": "c", "sampler": sampler, "ipc": 1, "student": "s", "protocol": "hard"},
+        **{"selection_seed": seed, "training_seed": seed},
+    }
+    return Cell(axes, f"{sampler}-seed{seed}", "finished", top1=top1, top5=top5)
+
+
 def cells() -> list[Cell]:
     return [
-        Cell("two_stage", 0, 0.50, 0.90),
-        Cell("random", 0, 0.40, 0.80),
-        Cell("random", 1, 0.30, 0.70),  # samplers need not come in one order of seeds
-        Cell("two_stage", 1, 0.60, 0.70),
-        Cell("two_stage", 2, 0.55, 0.80),
-        Cell("random", 2, 0.50, 0.60),
+        cell("two_stage", 0, 0.50, 0.90),
+        cell("random", 0, 0.40, 0.80),
+        cell("random", 1, 0.30, 0.70),  # samplers need not come in one order of seeds
+        cell("two_stage", 1, 0.60, 0.70),
+        cell("two_stage", 2, 0.55, 0.80),
+        cell("random", 2, 0.50, 0.60),
     ]
 
 
@@ -76,7 +84,7 @@ def test_table_by_hand() -> None:
 
 
 def test_a_table_has_one_kind_of_labels() -> None:
-    soft = [dataclasses.replace(cell, labels="online") for cell in cells()]
+    soft = [dataclasses.replace(run, labels="online") for run in cells()]
     assert comparison_table(soft, "random")["labels"].tolist() == ["online", "online"]
     assert comparison_table(cells(), "random")["labels"].tolist() == ["unknown", "unknown"]
     assert set(comparison_table([*soft[:5], cells()[5]], "random")["labels"]) == {"online"}
@@ -86,19 +94,19 @@ def test_a_table_has_one_kind_of_labels() -> None:
 
 
 def test_full_runs_and_others_are_no_table() -> None:
-    short = [dataclasses.replace(cell, cut_short=("max_steps=1",)) for cell in cells()]
+    short = [dataclasses.replace(run, cut_short=["max_steps=1"]) for run in cells()]
     assert comparison_table(short, "random")["n"].tolist() == [3, 3]
     with pytest.raises(
-        ConfigError, match=r"two_stage with seed 0 cut short \(max_steps=1\) beside full ones"
+        ConfigError, match=r"two_stage with seeds 0 cut short \(max_steps=1\) beside full ones"
     ):
         comparison_table([short[0], *cells()[1:]], "random")
 
 
 def test_table_by_pandas() -> None:
     generator = np.random.default_rng(0)
-    runs = [Cell(name, seed, generator.random()) for seed in range(5) for name in ("a", "b", "c")]
+    runs = [cell(name, seed, generator.random()) for seed in range(5) for name in ("a", "b", "c")]
     table = comparison_table(runs, "b")
-    frame = pd.DataFrame([vars(run) for run in runs])
+    frame = pd.DataFrame([(run.axes["sampler"], run.top1) for run in runs], columns=["sampler", "top1"])
     expected = frame.groupby("sampler")["top1"].agg(["count", "mean", "std"])
     assert np.allclose(table[["n", "top1_mean", "top1_std"]].to_numpy(dtype=float), expected.to_numpy())
     assert table["top5_mean"].isna().all()
@@ -122,11 +130,13 @@ def test_one_seed() -> None:
     [
         (cells()[:3], "random"),
         (cells(), "k_center"),
-        ([*cells(), Cell("herding", 3, 0.5)], "random"),
+        ([*cells(), cell("herding", 3, 0.5)], "random"),
     ],
 )
 def test_missing_cells_are_named(runs: list[Cell], baseline: str) -> None:
-    with pytest.raises(ConfigError, match=rf"baseline '{baseline}' with the same seeds, found .*'random', 0"):
+    with pytest.raises(
+        ConfigError, match=rf"baseline '{baseline}' with the same seeds, found .*'random', '0'"
+    ):
         comparison_table(runs, baseline)
 
 
@@ -136,5 +146,5 @@ def test_no_cells() -> None:
 
 
 def test_a_cell_that_ran_twice() -> None:
-    with pytest.raises(ConfigError, match=r"once, found .*'random', 0"):
-        comparison_table([*cells(), Cell("random", 0, 0.1)], "random")
+    with pytest.raises(ConfigError, match=r"once, found .*'random', '0'"):
+        comparison_table([*cells(), cell("random", 0, 0.1)], "random")

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from semdd_lightning.pools.listing import ImageSource
 from semdd_lightning.pools.stamps import file_stamp
+from semdd_lightning.pools.tables.arrow_file import arrow_file
 from semdd_lightning.pools.tables.file_names import relative_name
 from semdd_lightning.pools.tables.parquet_shards import Shard
 
@@ -80,7 +81,7 @@ class ParquetSource(ImageSource):
     def _load(self, number: int, group: int) -> pa.ChunkedArray:
         shard = self._shards[number]
         try:
-            with pq.ParquetFile(shard.path) as parquet:
+            with arrow_file(shard.path) as opened, pq.ParquetFile(opened) as parquet:
                 images = parquet.read_row_group(group, columns=[self._image]).column(0)
         except (pa.ArrowException, IndexError) as error:
             msg = f"row group {group} is damaged: {str(error).splitlines()[0]}"

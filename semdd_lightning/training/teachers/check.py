@@ -96,7 +96,7 @@ def _other_order(logits: Tensor, labels: Tensor, classes: ClassRegistry) -> str 
 def upper_bound(correct: int, total: int, confidence: float = CONFIDENCE) -> float:
     """One-sided upper confidence bound of an accuracy (Clopper & Pearson 1934).
 
-    Example:
+    Examples:
         >>> round(upper_bound(0, 100), 4)
         0.045
         >>> upper_bound(100, 100)
