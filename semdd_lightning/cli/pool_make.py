@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from semdd_lightning.cli.pool_make_options import generator_of, parse_options, task_of
-from semdd_lightning.errors import AuditError, ConfigError
+from semdd_lightning.errors import AuditError, ConfigError, PoolError
 from semdd_lightning.names import command
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def run(argv: list[str]) -> int:
     options = parse_options(argv)
     task, generator = task_of(options), generator_of(options)
     from semdd_lightning.devices import pick_device
-    from semdd_lightning.generation import PoolMaking, Rounds, find_shard, make_best
+    from semdd_lightning.generation import PoolMaking, Rounds, find_shard, make_best, pool_differences
 
     started, shard = time.monotonic(), find_shard(options.shard, os.environ)
     rounds = None
@@ -32,6 +32,12 @@ def run(argv: list[str]) -> int:
     choosing = None if rounds is None else rounds.facts()
     making = PoolMaking.begin(options.out, generator, task, device, choosing)
     record, made = making.finished(), 0
+    if record is not None and (changed := pool_differences(making.directory, record)):
+        msg = (
+            f"Expected {making.directory} to hold what was made, found: {' '.join(changed)} Remove what was "
+            "changed or added, and pool.json, and give the command again."
+        )
+        raise PoolError(msg)
     if record is None and rounds is not None:
         record = make_best(making, rounds, device)
         made = sum(of_class.made for of_class in record.classes)
@@ -43,10 +49,11 @@ def run(argv: list[str]) -> int:
 
 
 def _device_of_rank() -> str | None:
-    """The GPU of a rank of torchrun, where there is one for each."""
+    """The GPU of a rank of torchrun or srun, where there is one for each."""
     import torch
 
-    rank = os.environ.get("LOCAL_RANK", "")
+    of_step = os.environ.get("SLURM_LOCALID", "") if "SLURM_STEP_NUM_TASKS" in os.environ else ""
+    rank = os.environ.get("LOCAL_RANK", of_step)
     return f"cuda:{rank}" if rank.isdecimal() and int(rank) < torch.cuda.device_count() else None
 
 

@@ -77,7 +77,7 @@ def parse_options(argv: Sequence[str]) -> Namespace:
         options = parser.parse_args(rest)
     except argparse.ArgumentError as error:
         raise refusal(COMMAND, str(error)) from error
-    options.generator = asked
+    options.generator, options.out = asked, options.out.expanduser()
     return options
 
 

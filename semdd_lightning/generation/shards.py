@@ -19,7 +19,7 @@ class Shard(NamedTuple):
 
 
 def find_shard(asked: str | None, environment: Mapping[str, str]) -> Shard:
-    """The shard that was asked for, else that of the array task and of the rank in it.
+    """The shard that was asked for, else that of the array task and of the rank of torchrun or srun in it.
 
     Args:
         asked: ``I/N``, I from 0 to N - 1; none looks at the environment.
@@ -47,8 +47,13 @@ def find_shard(asked: str | None, environment: Mapping[str, str]) -> Shard:
     )
     advice = "array tasks without gaps, as --array=0-7, found others; give --shard I/N to each"
     array = _checked(array, advice)
-    rank = Shard(_number(environment, "RANK", 0), _number(environment, "WORLD_SIZE", 1))
-    rank = _checked(rank, f"RANK below WORLD_SIZE, found {rank.index} and {rank.count}; correct them")
+    # a batch script is no step and has a number without a count: only `srun` starts several
+    torchrun, srun = ("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS")
+    names = torchrun if torchrun[1] in environment else srun
+    if names[1] not in environment:
+        return array
+    rank = Shard(_number(environment, names[0], 0), _number(environment, names[1], 1))
+    rank = _checked(rank, f"{names[0]} below {names[1]}, found {rank.index} and {rank.count}; correct them")
     return Shard(array.index * rank.count + rank.index, array.count * rank.count)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import pytest
 import torch
 
 from benchmarks.training_task import TrainingTask
+from semdd_lightning.cli.configs import packaged_configs
 from semdd_lightning.cli.main import main
+from semdd_lightning.cli.pool_make_options import EPILOG, parse_options
 from semdd_lightning.datasets import find_dataset
-from semdd_lightning.generation import image_facts, read_pool_record
+from semdd_lightning.generation import GENERATORS, image_facts, read_pool_record
 from semdd_lightning.pools.any_pool import AnyPool
 
 RANDOM = ("pool", "make", "--generator", "random")
@@ -31,6 +34,11 @@ def test_a_pool_of_real_images_is_verified(workplace: Path, capsys: pytest.Captu
     next(workplace.glob("made/*/00001.png")).unlink()
     assert main(["verify", "made"]) == 1
     assert "1 of 3 images missing, as 00001.png" in capsys.readouterr().err
+    assert main([*DIGITS, "--out", "made", "--size", "16"]) == 2
+    assert "and pool.json, and give the command again" in capsys.readouterr().err
+    (workplace / "made" / "pool.json").unlink()
+    assert main([*DIGITS, "--out", "made", "--size", "16"]) == 0
+    assert main(["verify", "made"]) == 0
 
 
 def test_array_tasks_share_a_pool(
@@ -153,3 +161,19 @@ def test_the_best_of_rounds_are_kept(workplace: Path, capsys: pytest.CaptureFixt
         main(["select", "best", "--classes", "digits", "--ipc", "2", "--prior", "digits", "--out", "two"])
         == 0
     )
+
+
+def test_commands_of_page_and_configs_are_understood() -> None:
+    root = packaged_configs()
+    texts = [(root.parent / "docs" / "generating.md").read_text(), EPILOG]
+    texts += [file.read_text().replace("\n#", "\n") for file in sorted((root / "pools").glob("*.yaml"))]
+    found = [
+        shlex.split(line.strip().partition("     ")[0].replace("...", "--out x"))
+        for text in texts
+        for line in text.replace("\\\n", " ").splitlines()
+        if line.strip().startswith("semdd pool make --") and "--help" not in line
+    ]
+    assert len(found) > 7
+    for words in found:
+        extra = ["--teacher", "t"] if "pools/rded.yaml" in words and "--teacher" not in words else []
+        assert parse_options([*words[3:], *extra]).generator in GENERATORS

@@ -214,7 +214,7 @@ def test_random_images_are_those_of_the_source(
         ("1", {}, "I from 0 to N - 1"),
         (None, {"SLURM_ARRAY_TASK_ID": "9", "SLURM_ARRAY_TASK_COUNT": "3"}, "without gaps"),
         (None, {"RANK": "2", "WORLD_SIZE": "2"}, "RANK below"),
-        (None, {"RANK": "x"}, "whole number"),
+        (None, {"RANK": "x", "WORLD_SIZE": "2"}, "whole number"),
     ],
 )
 def test_what_is_no_shard_is_refused(asked: str | None, environment: dict[str, str], message: str) -> None:
@@ -230,3 +230,6 @@ def test_ranks_of_array_tasks_are_counted_through() -> None:
         for rank in range(3)
     ]
     assert found == [Shard(i, 6) for i in range(6)]
+    step = {"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "4", "SLURM_NTASKS": "4"}
+    assert find_shard(None, step) == Shard(1, 4)
+    assert find_shard(None, {"SLURM_PROCID": "0", "SLURM_NTASKS": "4"}) == Shard()  # a batch script
