@@ -16,19 +16,10 @@ from scripts.write_method_page import filled
 
 PAGE = Path(__file__).parents[1] / "docs" / "recipes.md"
 RECORD = PAGE.parent / "results" / "recipes.yaml"
-COLUMNS = {
-    "config": "config",
-    "ipc": "images per class",
-    "images": "images",
-    "top1": "top-1 %",
-    "whose": "whose",
-    "source": "source",
-    "seconds": "seconds",
-    "memory": "memory",
-    "hardware": "hardware",
-}
-"""Column by key, in the order of the table."""
-MEASURED = ("top1", "seconds", "memory")
+KEYS = ("config", "ipc", "images", "top1", "whose", "source", "seconds", "memory", "hardware")
+"""What a row of the record may hold."""
+HEAD = ("config", "images per class", "images", "top-1 %", "whose", "seconds", "memory", "on")
+UNKNOWN = "not measured"
 
 
 def page() -> str:
@@ -44,17 +35,24 @@ def recipes() -> list[dict[str, Any]]:
 
 def recipe_table(rows: list[dict[str, Any]]) -> list[str]:
     """A row for each entry; what was not measured says so."""
-    lines = [f"| {' | '.join(COLUMNS.values())} |", "|" + "---|" * len(COLUMNS)]
-    return [*lines, *(f"| {' | '.join(_cell(row, key) for key in COLUMNS)} |" for row in rows)]
+    lines = [f"| {' | '.join(HEAD)} |", "|" + "---|" * len(HEAD)]
+    return [*lines, *(f"| {' | '.join(cells(row))} |" for row in rows)]
 
 
-def _cell(row: dict[str, Any], key: str) -> str:
-    value = row.get(key)
-    if value is None:
-        return "not measured" if key in MEASURED else ""
-    if key == "config":
-        return " + ".join(f"`{config}`" for config in value.split(" + "))
-    return f"[{Path(value).stem}]({value})" if str(value).endswith(".md") else str(value)
+def cells(row: dict[str, Any]) -> list[str]:
+    """One row of the table."""
+    source = str(row.get("source", ""))
+    told = f"[{source}]({source})" if source.endswith(".md") else source
+    return [
+        " + ".join(f"`{config}`" for config in row["config"].split(" + ")),
+        str(row.get("ipc", "")),
+        row.get("images", ""),
+        row.get("top1", UNKNOWN),
+        f"{row['whose']}: {told}" if told else "",
+        row.get("seconds", UNKNOWN),
+        row.get("memory", UNKNOWN),
+        row.get("hardware", ""),
+    ]
 
 
 if __name__ == "__main__":

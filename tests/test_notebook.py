@@ -24,7 +24,7 @@ SHOWS = {  # what comes out: pictures at least, and a text
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_a_notebook_is_its_script(script: Path) -> None:
-    notebook = nbformat.read(script.with_suffix(".ipynb"), as_version=4)  # type: ignore[no-untyped-call]
+    notebook = nbformat.read(script.with_suffix(".ipynb"), as_version=4)
     of_script = [(cell.cell_type, cell.source) for cell in jupytext.read(script).cells]
     of_notebook = [(cell.cell_type, cell.source) for cell in notebook.cells]
     assert of_notebook == of_script, f"run: jupytext --to ipynb --execute notebooks/{script.name}"

@@ -56,7 +56,7 @@ def test_only_what_the_peers_code_covers_is_listed(name: str, covered: list[str]
 
 
 def test_what_a_config_says_of_itself_stands_on_the_page() -> None:
-    text = script.section("edc", "imagenet1k")
+    text = script.section("edc")
     assert "its CIFAR code\nalso has RandAugment and a milestone schedule, which are not here" in text
     assert (
         "\n    semdd fit --config imagenet1k.yaml --data.pool.path my_pool --config protocols/edc.yaml\n"

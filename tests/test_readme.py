@@ -60,7 +60,12 @@ def test_commands_run(
 ) -> None:
     real = ["--data.test=FolderImages", "--data.test.path=my_pool", "--data.validation=null"]
     shown: list[str] = []
-    monkeypatch.setattr("webbrowser.open", lambda address: shown.append(address) or True)
+
+    def open_in_browser(address: str) -> bool:
+        shown.append(address)
+        return True
+
+    monkeypatch.setattr("webbrowser.open", open_in_browser)
     for words in semdd_commands():
         words = ["tiny_clip" if word == "ViT-B-32-quickgelu:openai" else word for word in words]
         extra = SMALL.get(words[0], [])
