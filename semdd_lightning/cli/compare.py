@@ -77,6 +77,7 @@ def run(command: str, argv: list[str]) -> int:
         except BaseException:
             current().said = f"`semdd resume {shlex.quote(str(from_here(claim.directory)))}` goes on."
             raise
+        remove_stale_locks(claim.directory)  # of processes that were killed
         return _report(runs)
 
 
