@@ -65,6 +65,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("classes", "progress", "names", "errors"),
     },
     "evaluation": {"data", "training", "records", "errors"},
+    "generation": {
+        *("training", "models", "data", "export", "selection", "audit", "prior", "pools", "datasets"),
+        *("classes", *WRITING, "progress", "threads", "errors"),
+    },
     "report": {"selection", "pools", "atomic", "names", "progress", "errors"},
     "cli": {"*"},
     "__main__": {"cli"},
