@@ -175,7 +175,7 @@ def _without_out(argv: list[str]) -> list[str]:
 def _cell(configs: list[Path], sampler: str, seed: int, directory: Path, overrides: list[str]) -> Any:  # noqa: ANN401 - a Cell; importing it here would import torch for --help
     """One run of the comparison: read if it is finished, else run."""
     from semdd_lightning.cli.run_result import read_result
-    from semdd_lightning.evaluation import Cell
+    from semdd_lightning.evaluation.comparison import Cell
 
     cell_directory = directory / f"{_NO_FILE_NAME.sub('_', sampler)}-seed{seed}"
     argv = _cell_argv(configs, sampler, seed, cell_directory, overrides)
@@ -251,7 +251,7 @@ def _write_cells(directory: Path, cells: list[Any]) -> None:
 
 def _print(cells: list[Any], baseline: str, directory: Path) -> None:
     from semdd_lightning.cli.run_result import read_result
-    from semdd_lightning.evaluation import comparison_table
+    from semdd_lightning.evaluation.comparison import comparison_table
     from semdd_lightning.export import write_csv, write_json
     from semdd_lightning.report import print_comparison
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_rel
 
 from semdd_lightning.errors import ConfigError
-from semdd_lightning.evaluation import Cell, comparison_table, paired_difference
+from semdd_lightning.evaluation.comparison import Cell, comparison_table, paired_difference
 
 ACCURACY = st.floats(0, 1, allow_nan=False)
 
