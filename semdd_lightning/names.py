@@ -1,14 +1,23 @@
-"""Names from outside, made harmless for where they go: a terminal, a shell, a spreadsheet."""
+"""Names from outside, made harmless for where they go: a terminal, a shell, a spreadsheet, a paper."""
 
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from pathlib import PurePath
 from unicodedata import category
 
 # Control characters, invisible ones that turn text around, bytes that are no UTF-8, and line separators.
 _HARMFUL = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_MARKDOWN = frozenset("\\`*_[]<>|~&$")
+_LATEX = {
+    **{letter: f"\\{letter}" for letter in "&%$#_{}"},
+    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
+    **{"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"},
+    **{"±": r"$\pm$", "[": "{[}", "]": "{]}"},  # a bracket after \\ would be its argument
+}
+_MINUS = re.compile(r"(?<![\w-])-(?=\d)")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
@@ -55,6 +64,25 @@ def cell(text: str) -> str:
     ("'=1+1", 'cat/=.png')
     """
     return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def markdown(text: object) -> str:
+    r"""A text in a line or a table cell of Markdown, where nothing in it formats or ends the cell.
+
+    >>> print(markdown("a|b_c <script>"))
+    a\|b\_c \<script\>
+    """
+    return "".join(f"\\{letter}" if letter in _MARKDOWN else letter for letter in shown(text))
+
+
+def latex(text: object) -> str:
+    r"""A text in LaTeX that is no command there.
+
+    >>> print(latex("two_stage & 50 %"), latex("-1.5 ± 0.2"))
+    two\_stage \& 50 \% $-$1.5 $\pm$ 0.2
+    """
+    escaped = "".join(_LATEX.get(letter, letter) for letter in shown(text))
+    return _MINUS.sub("$-$", escaped).replace("--", "-{}-")  # two hyphens would be one dash
 
 
 def _shell_word(word: object) -> str:

@@ -56,8 +56,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("cache", "devices", "given", "locks", *WRITING, "progress", "threads", "errors"),
     },
     "training": {"models", "prior", "data", "audit", "pools", *WRITING, "classes", "errors"},
-    "evaluation": {"data", "training", "errors"},
-    "report": {"selection", "pools", "atomic", "names", "errors"},
+    "evaluation": {"records", "errors"},  # numbers of runs, however these were made
+    "report": {"evaluation", "selection", "pools", "atomic", "records", "names", "errors"},
     "cli": {"*"},
     "__main__": {"cli"},
     "__init__": set(),

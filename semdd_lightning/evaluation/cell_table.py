@@ -41,19 +41,20 @@ def cell_table(cells: Sequence[Cell]) -> pd.DataFrame:
     Args:
         cells: as `read_cells` gives them.
     """
-    known = ("state", "error", "directory", "top1", "top5", "label_bytes", "peak_memory_bytes")
+    known = ("state", "directory", "top1", "top5", "label_bytes", "peak_memory_bytes")
     rows = [
         {
             **{axis: cell.axes[axis] for axis in AXES},
             "labels": cell.labels or "unknown",
             **{name: getattr(cell, name) for name in (*known, "num_images_pool")},
+            "error": cell.error or "",
             "cut_short": "; ".join(cell.cut_short),
             **{f"{stage}{SECONDS}": seconds for stage, seconds in cell.seconds.items()},
             **{f"{CHOSEN}{name}": value for name, value in cell.selection.get("selection", {}).items()},
         }
         for cell in cells
     ]
-    columns = [*AXES, "labels", *known, "num_images_pool", "cut_short"]
+    columns = [*AXES, "labels", *known, "num_images_pool", "error", "cut_short"]
     table = pd.DataFrame(rows, columns=None if rows else columns)
     numbers = ["top1", "top5", "label_bytes", "peak_memory_bytes", "num_images_pool"]
     return table.astype(dict.fromkeys(numbers, "float64"))

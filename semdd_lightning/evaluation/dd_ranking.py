@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -63,76 +64,76 @@ def dd_ranking(
     Returns:
         The columns of `SLICE`, ``sampler``, ``lrs``, ``ars`` and ``missing``, in words.
     """
+    runs = _Runs(table, real, plain)
     rows = []
-    augmented = table[table["protocol"] != plain]
-    for _, row in augmented[~augmented["sampler"].isin([random, real])].iterrows():
-        place = {name: row[name] for name in SLICE}
-        found: dict[str, Any] = {"lrs": math.nan, "ars": math.nan}
-        missing = []
-        for name, score, known_runs, wanted in (
-            (
-                "lrs",
-                label_robust_score,
-                augmented,
-                _for_labels(augmented, place, row["sampler"], random, real),
-            ),
-            (
-                "ars",
-                augmentation_robust_score,
-                table,
-                _for_augmentation(place, row["sampler"], random, plain),
-            ),
-        ):
-            top1 = {argument: _top1(known_runs, where) for argument, where in wanted.items()}
-            known = {argument: value for argument, value in top1.items() if value is not None}
-            if len(known) == len(wanted):
-                found[name] = score(**known)
-            missing += [_in_words(name, wanted[argument]) for argument in top1 if argument not in known]
-        rows.append({**place, "sampler": row["sampler"], **found, "missing": "; ".join(missing)})
+    for row in table.to_dict("records"):
+        place, sampler = tuple(row[name] for name in SLICE), row["sampler"]
+        if sampler in (random, real) or row["protocol"] == plain:
+            continue
+        lrs, without_lrs = _score("LRS", label_robust_score, runs.for_labels(place, sampler, random))
+        ars, without_ars = _score(
+            "ARS", augmentation_robust_score, runs.for_augmentation(place, sampler, random)
+        )
+        missing = "; ".join([*without_lrs, *without_ars])
+        found = {"sampler": sampler, "lrs": lrs, "ars": ars, "missing": missing}
+        rows.append(dict(zip(SLICE, place, strict=True)) | found)
     return pd.DataFrame(rows, columns=[*SLICE, "sampler", "lrs", "ars", "missing"])
 
 
-Where = dict[str, Any]  # columns of the table and what stands there
+Place = tuple[Any, ...]  # values of `SLICE`
+Wanted = dict[str, tuple[str, float | None]]  # argument of a score -> the run in words, and its accuracy
 
 
-def _for_labels(table: pd.DataFrame, place: Where, sampler: str, random: str, real: str) -> dict[str, Where]:
-    """Where the four accuracies of the label-robust score stand; hard labels may be another protocol's."""
-    beside = {name: place[name] for name in ("pool", "prior", "ipc", "student")} | {"labels": "hard"}
-    hard = place if place["labels"] == "hard" else beside
-    protocols = table.loc[_rows(table, hard | {"sampler": sampler}), "protocol"]
-    if len(protocols):
-        hard = hard | {"protocol": protocols.iloc[0]}
-    whole = {name: hard[name] for name in ("pool", "student", "labels", "protocol") if name in hard}
-    return {
-        "real_hard": whole | {"sampler": real},
-        "hard": hard | {"sampler": sampler},
-        "any_label": place | {"sampler": sampler},
-        "random": place | {"sampler": random},
-    }
+class _Runs:
+    """Accuracies of a grid, found again by what a score asks for."""
+
+    def __init__(self, table: pd.DataFrame, real: str, plain: str) -> None:
+        self.real, self.plain = real, plain
+        self.top1: dict[tuple[Place, str], float] = {}
+        self.hard: dict[tuple[Place, str], str] = {}  # the first protocol with hard labels and augmentation
+        self.whole: dict[tuple[str, str, str], float] = {}  # all real images, by pool, student and protocol
+        for row in table.to_dict("records"):
+            place, sampler, protocol = tuple(row[name] for name in SLICE), row["sampler"], row["protocol"]
+            self.top1[place, sampler] = row["top1_mean"]
+            if row["labels"] == "hard" and protocol != plain:
+                self.hard.setdefault((place[:-2], sampler), protocol)
+                if sampler == real:
+                    self.whole.setdefault((row["pool"], row["student"], protocol), row["top1_mean"])
+
+    def for_labels(self, place: Place, sampler: str, random: str) -> Wanted:
+        """What the label-robust score asks for; the hard labels may be those of another protocol."""
+        pool, _, _, student, protocol, labels = place
+        hard = protocol if labels == "hard" else self.hard.get((place[:-2], sampler), "")
+        words = f"with hard labels{f', protocol {hard}' if hard else ' and augmentation'}"
+        return {
+            "real_hard": (f"{self.real} {words}", self.whole.get((pool, student, hard))),
+            "hard": (f"the sampler itself {words}", self.top1.get(((*place[:-2], hard, "hard"), sampler))),
+            "any_label": ("", self.top1[place, sampler]),
+            "random": self._beside(place, random),
+        }
+
+    def for_augmentation(self, place: Place, sampler: str, random: str) -> Wanted:
+        """What the augmentation-robust score asks for."""
+        bare = (*place[:-2], self.plain, place[-1])
+        words = f"with {place[-1]} labels, protocol {self.plain}"
+        return {
+            "augmented": ("", self.top1[place, sampler]),
+            "random_augmented": self._beside(place, random),
+            "plain": (f"the sampler itself {words}", self.top1.get((bare, sampler))),
+            "random_plain": self._beside(bare, random),
+        }
+
+    def _beside(self, place: Place, sampler: str) -> tuple[str, float | None]:
+        words = f"{sampler} with {place[-1]} labels, protocol {place[-2]}"
+        return words, self.top1.get((place, sampler))
 
 
-def _for_augmentation(place: Where, sampler: str, random: str, plain: str) -> dict[str, Where]:
-    bare = place | {"protocol": plain}
-    return {
-        "augmented": place | {"sampler": sampler},
-        "random_augmented": place | {"sampler": random},
-        "plain": bare | {"sampler": sampler},
-        "random_plain": bare | {"sampler": random},
-    }
-
-
-def _top1(table: pd.DataFrame, where: Where) -> float | None:
-    found = table.loc[_rows(table, where), "top1_mean"]
-    return float(found.iloc[0]) if len(found) else None
-
-
-def _rows(table: pd.DataFrame, where: Where) -> pd.Series[bool]:
-    return table[list(where)].eq(list(where.values())).all(axis=1)
-
-
-def _in_words(score: str, where: Where) -> str:
-    protocol = f" and protocol {where['protocol']}" if "protocol" in where else ""
-    return f"{score.upper()} needs {where['sampler']} with {where['labels']} labels{protocol}"
+def _score(name: str, score: Callable[..., float], wanted: Wanted) -> tuple[float, list[str]]:
+    """The score, or what it lacks."""
+    missing = [f"{name} needs {words}" for words, top1 in wanted.values() if top1 is None]
+    if missing:
+        return math.nan, missing
+    return score(**{argument: top1 for argument, (_, top1) in wanted.items()}), []
 
 
 def _scaled(advantage: float) -> float:
