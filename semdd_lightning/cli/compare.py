@@ -1,79 +1,83 @@
-"""``semdd compare``: several samplers and seeds, one run each, one table."""
+"""``semdd compare``: a grid of pools, samplers, students, seeds and more, one run a cell, one table."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import logging
-import re
-from dataclasses import asdict
-from itertools import chain, count
+import shlex
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semdd_lightning.cli.choices_help import ParserWithChoices
-from semdd_lightning.cli.configs import find_config, read_data_arguments, with_bases
-from semdd_lightning.cli.made_with import image_folders, made_otherwise
-from semdd_lightning.cli.options import flatten
-from semdd_lightning.cli.ownership import Claim, claim_apart, is_unfinished
-from semdd_lightning.cli.run_directory import config_digests, read_versions, write_versions
-from semdd_lightning.errors import ConfigError
+from semdd_lightning.cli.configs import find_config, with_bases
+from semdd_lightning.cli.options import parse_value
+from semdd_lightning.cli.ownership import Claim, claim_apart
+from semdd_lightning.cli.run_directory import from_here, read_versions, write_versions
+from semdd_lightning.cli.stopping import current
+from semdd_lightning.errors import ConfigError, RunError
+from semdd_lightning.locks import remove_stale_locks
 
 if TYPE_CHECKING:  # torch, which the help can be printed without
-    from semdd_lightning.cli.run_result import RunResult
+    from semdd_lightning.cli.comparing.plan import Plan
+    from semdd_lightning.cli.comparing.runs import Runs
 
 logger = logging.getLogger(__name__)
 
-EPILOG = """example:
+FAILED = 1
+EPILOG = """examples:
   semdd compare --config quickstart.yaml --samplers two_stage random --seeds 0 1 2 3 4
+  semdd compare --config compare/quickstart.yaml
+  semdd compare --config cifar10.yaml --samplers two_stage random --ipc 1 10 --protocols hard rded --dry-run
 
-For seed s, training runs with seed_everything s, and samplers that draw select with seed s, so that samplers
-are compared on the same initial students. A sampler that the config spells out with arguments keeps them.
-Further options go to every run: semdd compare --config cifar10.yaml ... --data.ipc 50
+The axes stand in the section `compare` of a config, or here; what is given here goes over the config's. Each
+cell of the grid is a run of its own. For seed s, training runs with seed_everything s, and samplers that draw
+select with seed s, so that samplers are compared on the same initial students. A sampler that the config
+spells out with arguments keeps them. Further options go to every run: semdd compare ... --data.passes 50
 
-An interrupted comparison goes on when the same command is given again with its directory as --out: finished
-runs are read, not run again, unless they were made with other versions, another pool or other files than now.
+The same command with its directory as --out goes on with an interrupted comparison and tries failed cells
+again; a larger grid runs what is new. Finished cells are read, not run again, unless they were made with
+other versions, another pool or other files than now. If a cell failed, the exit status is 1.
 """
-_NO_FILE_NAME = re.compile(r"[^\w.-]")  # an installed sampler may have any name
-SET_HERE = {  # option of a run -> what compare has in its place
-    "--seed_everything": "--seeds",
-    "--data.selection_seed": "--seeds",
-    "--data.init_args.selection_seed": "--seeds",
-    "--data.sampler": "--samplers, with arguments in a config",
-    "--data.init_args.sampler": "--samplers, with arguments in a config",
-    "--run": "--out",
-    "--trainer.devices": "no choice: each run has one device",
-}
 
 
 def run(command: str, argv: list[str]) -> int:
-    """Run every cell, then print and write the table."""
+    """Run every cell, then print and write the tables."""
+    from semdd_lightning.cli.comparing.axes import read_section
+    from semdd_lightning.cli.comparing.plan import make_plan
+    from semdd_lightning.cli.comparing.slurm import slurm_parameters
+
     options, overrides = _parser().parse_known_args(argv)
-    seeds = list(dict.fromkeys(options.seeds))
+    options.slurm = None if options.slurm is None else slurm_parameters(options.slurm)
     configs = [find_config(name) for name in options.config]
-    for config in configs:
-        read_data_arguments(config)
-    _check_overrides(overrides)
-    samplers = _distinct(options.samplers)
-    _check_seeds(seeds)
-    settings = _settings(_cell_argv(configs, samplers[0], seeds[0], Path("cell"), overrides))
-    _check_labels(settings)
-    argv = [command, *argv]
-    with _claim(options.out, configs, argv, settings) as claim:
-        if _holds_the_same(claim.directory, configs, argv):
+    plan = make_plan(configs, read_section(configs, _axes(options)), overrides)
+    out = None if options.out is None else options.out.expanduser().absolute()
+    if options.dry_run:
+        return _show(out or Path("runs").absolute() / "new", plan, options.jobs or 1)
+    if options.cells is not None:
+        if out is None:
+            msg = "Expected --out beside --cells, found none; give the directory of the comparison."
+            raise ConfigError(msg)
+        return _run_some(out, plan, argv, options)
+    with _claim(out, f"{configs[0].stem}-compare", plan) as claim:
+        from semdd_lightning.cli.comparing.runs import Runs
+
+        if _is_comparison(claim.directory):
             logger.info("Going on with the comparison in %s", claim.directory)
         else:
             claim.clear()
-            write_versions(claim.directory, argv, with_bases(configs))
-        cells = []
-        for seed in seeds:  # seed by seed, so that an interrupted comparison is still paired
-            for sampler in samplers:
-                cells.append(_cell(configs, sampler, seed, claim.directory, overrides))
-                logger.info("%s, seed %d: top-1 %.2f %%", sampler, seed, 100 * cells[-1].top1)
-                _write_cells(claim.directory, cells)
-        baseline = "random" if "random" in samplers else samplers[-1]
-        _print(cells, baseline, claim.directory)
-    return 0
+        remove_stale_locks(claim.directory)
+        runs = Runs(claim.directory, plan)
+        write_versions(claim.directory, [command, *argv], with_bases(configs))
+        runs.write()
+        if runs.left:
+            claim.go_on()
+        try:
+            _run_all(runs, options)
+        except BaseException:
+            current().said = f"`semdd resume {shlex.quote(str(from_here(claim.directory)))}` goes on."
+            raise
+        return _report(runs)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -85,182 +89,147 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--config", required=True, action="append", help="config of `semdd fit`; may repeat")
-    parser.add_argument(
-        "--samplers", required=True, nargs="+", help="names out of those below, or paths of classes"
+    axes = parser.add_argument_group(
+        "axes", "each value is a word, or a mapping of label and settings: docs/comparing.md"
     )
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="seeds (default 0 1 2)")
+    words = {
+        "pools": "configs of pools, which go over --config",
+        "priors": "models that score the pools, as `semdd select --prior` has them",
+        "samplers": "names out of those below, or paths of classes",
+        "students": "networks, as conv3",
+        "protocols": "configs of protocols, as hard or protocols/hard.yaml",
+    }
+    for axis, text in words.items():
+        axes.add_argument(f"--{axis}", nargs="+", help=text)
+    numbers = {
+        "ipc": "images per class",
+        "seeds": "of selection and training alike (default 0 1 2)",
+        "selection-seeds": "of the selection alone, each with every one of the training",
+        "training-seeds": "of the training alone",
+    }
+    for axis, text in numbers.items():
+        axes.add_argument(f"--{axis}", nargs="+", type=int, help=text)
     parser.add_argument(
         "--out",
         type=Path,
-        help="new directory, or that of the same command, interrupted (default runs/CONFIG-compare/TIME)",
+        help="new directory, or that of a comparison to go on with (default runs/CONFIG-compare/TIME)",
+    )
+    parser.add_argument(
+        "--jobs", type=_positive, help="cells at a time, in processes of their own (default 1)"
+    )
+    parser.add_argument(
+        "--slurm",
+        nargs="+",
+        metavar="KEY=VALUE",
+        help="as an array of SLURM, in --jobs tasks or one a cell: partition=gpu timeout_min=60",
+    )
+    parser.add_argument(
+        "--cells",
+        nargs="+",
+        type=int,
+        metavar="N",
+        help="run these cells of --out alone, by their numbers in --dry-run, beside processes with others",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show the cells and what is left, and write nothing"
     )
     return parser
 
 
-def _check_seeds(seeds: list[int]) -> None:
-    from semdd_lightning.data.seeds import check_seed
-
-    for seed in seeds:
-        check_seed("--seeds", seed)
-
-
-def _distinct(names: list[str]) -> list[str]:
-    """Each sampler once, by the first of its names; those of this package by their short names."""
-    from semdd_lightning.selection import SAMPLERS, build_sampler
-
-    kinds: dict[type, str] = {}
-    for name in names:
-        kind = type(build_sampler(name))
-        kinds.setdefault(kind, kind.name if SAMPLERS.get(kind.name) is kind else name)
-    return list(kinds.values())
+def _positive(word: str) -> int:
+    number = int(word)
+    if number < 1:
+        msg = f"at least 1, not {word}"
+        raise argparse.ArgumentTypeError(msg)
+    return number
 
 
-def _check_overrides(overrides: list[str]) -> None:
-    for word in overrides:
-        option = word.partition("=")[0].rstrip("+")
-        for name, instead in SET_HERE.items():
-            if option == name or option.startswith(f"{name}."):
-                msg = (
-                    f"Expected options that comparing leaves open, found {option}, which it sets itself for "
-                    f"each run; instead there is {instead}."
-                )
-                raise ConfigError(msg)
+def _axes(options: argparse.Namespace) -> dict[str, Any]:
+    """The axes that the command line gives, each value once."""
+    names = ("pools", "priors", "samplers", "students", "protocols")
+    numbers = ("ipc", "seeds", "selection_seeds", "training_seeds")
+    given = {name: getattr(options, name) for name in (*names, *numbers)}
+    return {
+        name: [
+            parse_value(word) if str(word).lstrip().startswith("{") else word for word in dict.fromkeys(words)
+        ]
+        for name, words in given.items()
+        if words is not None
+    }
 
 
-def _settings(argv: list[str]) -> dict[str, Any]:
-    """All settings of a run, nested; whatever is wrong with them is refused before the first."""
-    from semdd_lightning.cli.experiment import parsed_experiment
-
-    return parsed_experiment(argv).as_dict()
-
-
-def _check_labels(settings: dict[str, Any]) -> None:
-    """Stored labels are those of one selection; every sampler makes its own."""
-    teacher = flatten(settings).get("model.teacher.class_path")
-    if str(teacher).rpartition(".")[2] == "StoredLabels":
-        msg = (
-            "Expected a teacher that can label what each sampler chooses, found StoredLabels, which hold the "
-            "labels of one selection; give the teacher itself, --model.teacher with its arguments, or for "
-            "each sampler `semdd relabel` and `semdd fit` from its labels."
-        )
-        raise ConfigError(msg)
+def _claim(wanted: Path | None, name: str, plan: Plan) -> Claim:
+    """A new directory, or that of a comparison, interrupted or finished."""
+    again = wanted is not None and _is_comparison(wanted)
+    return claim_apart(wanted, Path("runs").absolute(), name, plan.images, again=again)
 
 
-def _claim(wanted: Path | None, configs: list[Path], argv: list[str], settings: dict[str, Any]) -> Claim:
-    """A new directory, or that of the same comparison, interrupted or finished."""
-    wanted = None if wanted is None else wanted.expanduser().absolute()
-    again = wanted is not None and _holds_the_same(wanted, configs, argv)
-    name = f"{configs[0].stem}-compare"
-    return claim_apart(wanted, Path("runs").absolute(), name, image_folders(settings), again=again)
-
-
-def _holds_the_same(directory: Path, configs: list[Path], argv: list[str]) -> bool:
-    """Whether a directory is that of the same command with the same configs, wherever it was to write."""
+def _is_comparison(directory: Path) -> bool:
     versions = read_versions(directory)
-    return (
-        versions is not None
-        and _without_out(list(versions.command[1:])) == _without_out(argv)
-        and versions.configs == config_digests(with_bases(configs))
-    )
+    return versions is not None and versions.command[1:2] == ("compare",)
 
 
-def _without_out(argv: list[str]) -> list[str]:
-    kept = [word for word in argv if not word.startswith("--out=")]
-    if "--out" in kept:
-        place = kept.index("--out")
-        del kept[place : place + 2]
-    return kept
+def _run_all(runs: Runs, options: argparse.Namespace) -> None:
+    from semdd_lightning.cli.comparing.progress import CellsProgress
+    from semdd_lightning.cli.comparing.slurm import run_on_slurm
+    from semdd_lightning.cli.comparing.workers import run_here, run_side_by_side
+
+    left, jobs = runs.left, options.jobs or 1
+    with CellsProgress(runs, jobs if options.slurm is None else options.jobs or len(left) or 1) as progress:
+        if options.slurm is not None:
+            run_on_slurm(runs, left, options.slurm, options.jobs, progress)
+        elif jobs > 1:
+            run_side_by_side(runs, left, jobs, progress)
+        else:
+            run_here(runs, left, progress)
 
 
-def _cell(configs: list[Path], sampler: str, seed: int, directory: Path, overrides: list[str]) -> Any:  # noqa: ANN401 - a Cell; importing it here would import torch for --help
-    """One run of the comparison: read if it is finished, else run."""
-    from semdd_lightning.cli.run_result import read_result
-    from semdd_lightning.evaluation.comparison import Cell
+def _run_some(out: Path, plan: Plan, argv: list[str], options: argparse.Namespace) -> int:
+    """Run single cells, beside other processes that run others of the same grid."""
+    from semdd_lightning.cli.comparing.progress import CellsProgress
+    from semdd_lightning.cli.comparing.runs import Runs
+    from semdd_lightning.cli.comparing.workers import run_here
 
-    cell_directory = directory / f"{_NO_FILE_NAME.sub('_', sampler)}-seed{seed}"
-    argv = _cell_argv(configs, sampler, seed, cell_directory, overrides)
-    result = read_result(cell_directory)
-    if result is None or "test_top1" not in result.metrics:
-        if not is_unfinished(cell_directory):  # else its training goes on
-            _set_aside(cell_directory, "unfinished")
-        result = _run_cell(argv)
-    elif (change := made_otherwise(cell_directory, result)) is not None:
-        _set_aside(cell_directory, "older", f": {change}")
-        result = _run_cell(argv)
-    metrics, labels = result.metrics, (result.labels or {}).get("kind")
-    return Cell(
-        sampler,
-        seed,
-        metrics["test_top1"],
-        metrics.get("test_top5"),
-        str(cell_directory),
-        labels,
-        tuple(result.cut_short),
-    )
-
-
-def _set_aside(directory: Path, what: str, why: str = "") -> None:
-    """Keep an unfinished or older run under another name."""
-    if not directory.exists():
-        return
-    name = f"{directory.name}.{what}"
-    taken = {path.name for path in directory.parent.iterdir()}
-    names = chain([name], (f"{name}.{number}" for number in count(1)))
-    aside = next(free for free in names if free not in taken)
-    directory.rename(directory.with_name(aside))
-    logger.warning("An %s run is kept as %s and run anew%s.", what, directory.with_name(aside), why)
-
-
-def _cell_argv(
-    configs: list[Path], sampler: str, seed: int, directory: Path, overrides: list[str]
-) -> list[str]:
-    """The command line of one run."""
-    argv = ["fit", *(f"--config={path}" for path in configs), "--trainer.enable_progress_bar=false"]
-    argv += [*overrides, f"--seed_everything={seed}", f"--data.init_args.selection_seed={seed}"]
-    argv += [f"--run.directory={directory}", "--trainer.devices=1"]
-    return argv if _spelled_out(configs, sampler) else [*argv, f"--data.init_args.sampler={sampler}"]
-
-
-def _run_cell(argv: list[str]) -> RunResult:
-    from semdd_lightning.cli.experiment import run_experiment
-
-    result = run_experiment(argv)
-    if "test_top1" not in result.metrics:
-        found = "; ".join(result.cut_short) or "none"
-        msg = f"Expected a test to compare by, found {found}; give data.test an image set, and test it."
+    wrong = [index for index in options.cells if not 0 <= index < len(plan.cells)]
+    if wrong:
+        msg = f"Expected --cells from 0 to {len(plan.cells) - 1}, found {wrong[0]}; --dry-run lists them."
         raise ConfigError(msg)
-    return result
+    if not _is_comparison(out):
+        with suppress(FileExistsError):
+            out.mkdir(parents=True)
+        if any(not entry.name.startswith(".") for entry in out.iterdir()) and not _is_comparison(out):
+            msg = f"Expected {out} to be new, found it there; nothing was overwritten, give another."
+            raise RunError(msg)
+        write_versions(out, ["compare", *argv], with_bases([find_config(name) for name in options.config]))
+    runs = Runs(out, plan)
+    runs.join()
+    with CellsProgress(runs) as progress:
+        run_here(runs, [index for index in options.cells if index in runs.left], progress)
+    return FAILED if any(runs.cells[index].state == "failed" for index in options.cells) else 0
 
 
-def _spelled_out(configs: list[Path], sampler: str) -> bool:
-    """Whether the last config that names a sampler gives this one with arguments, which are kept."""
-    from semdd_lightning.selection import sampler_kind
+def _report(runs: Runs) -> int:
+    from semdd_lightning.cli.comparing.table import report_comparison
 
-    given: Any = None
-    for path in configs:
-        given = read_data_arguments(path).get("sampler", given)
-    class_path = given.get("class_path") if isinstance(given, dict) else None
-    return class_path is not None and sampler_kind(str(class_path)) is sampler_kind(sampler)
+    report_comparison(runs.out)
+    return FAILED if runs.left else 0
 
 
-def _write_cells(directory: Path, cells: list[Any]) -> None:
-    from semdd_lightning.records import write_record
+def _show(out: Path, plan: Plan, jobs: int) -> int:
+    """Say what would run."""
+    from rich.console import Console
 
-    write_record(directory / "cells.json", {"cells": [asdict(cell) for cell in cells]})
+    from semdd_lightning.cli.comparing.estimate import estimate_in_words
+    from semdd_lightning.cli.comparing.runs import Runs
+    from semdd_lightning.report.tables import print_plain
 
-
-def _print(cells: list[Any], baseline: str, directory: Path) -> None:
-    from semdd_lightning.cli.run_result import read_result
-    from semdd_lightning.evaluation.comparison import comparison_table
-    from semdd_lightning.export import write_csv, write_json
-    from semdd_lightning.report import print_comparison
-
-    table = comparison_table(cells, baseline)
-    write_csv(directory / "comparison.csv", table, index=True)
-    result = read_result(Path(cells[-1].directory))
-    alike = ("protocol", "quirks", "protocol_changes")  # in all cells
-    measured = {key: getattr(result, key, None) for key in alike}
-    measured["cut_short"] = sorted({text for cell in cells for text in cell.cut_short})
-    samplers = json.loads(table.to_json(orient="index"))
-    write_json(directory / "comparison.json", {**measured, "samplers": samplers})
-    print_comparison(table, baseline, directory, measured)
+    console, runs = Console(), Runs(out, plan)
+    for index, cell in enumerate(runs.cells):
+        change = runs.changes.get(cell.directory)
+        what = {"finished": "finished, is reused", "failed": f"failed, is tried again ({cell.error})"}
+        said = f"is made again: {change}" if change else what.get(cell.state, "is to run")
+        print_plain(console, f"{index} {cell.directory}: {said}")
+    left = len(runs.left)
+    print_plain(console, f"{len(runs.cells)} cells, {len(runs.cells) - left} finished, {left} to run.")
+    print_plain(console, estimate_in_words(runs.cells, out, jobs))
+    return 0

@@ -12,6 +12,8 @@ import yaml
 from semdd_lightning.errors import ConfigError
 
 BASE = "base"  # the key of a config that names those it goes over
+COMPARE, TUNE = "compare", "tune"  # keys with the axes of a comparison, and the ranges of a search
+OF_MANY = (COMPARE, TUNE)  # what a single run does not have
 
 
 def packaged_configs() -> Path:
@@ -109,7 +111,7 @@ def with_bases(paths: Iterable[Path]) -> list[Path]:
 
 
 def compose(path: Path) -> dict[str, Any]:
-    """The content of a config over that of its bases.
+    """The content of a config over that of its bases, as a single run has it.
 
     Raises:
         ConfigError: as `read_config` and `bases_of`.
@@ -118,7 +120,8 @@ def compose(path: Path) -> dict[str, Any]:
     composed: dict[str, Any] = {}
     for base in bases_of(path):
         composed = overlay(composed, compose(base))
-    content.pop(BASE, None)
+    for key in (BASE, *OF_MANY):
+        content.pop(key, None)
     return overlay(composed, content)
 
 

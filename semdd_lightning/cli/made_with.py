@@ -20,7 +20,9 @@ KNOWN_OTHERWISE = (
 )
 
 
-def made_otherwise(directory: Path, result: RunResult) -> str | None:
+def made_otherwise(
+    directory: Path, result: RunResult, known: dict[str, str | None] | None = None
+) -> str | None:
     """How a run was made unlike a run here and now, in words; none where it would be made alike.
 
     Compared are versions of the packages that numbers depend on, every file and folder that the config
@@ -29,15 +31,19 @@ def made_otherwise(directory: Path, result: RunResult) -> str | None:
     Args:
         directory: the run's.
         result: what its ``result.json`` holds.
+        known: what was found out for other runs, so that a file or pool is read once for all of them.
     """
+    known = {} if known is None else known
     there, here = _versions(result.environment), _versions(environment())
     for name, version in here.items():
         if there.get(name) != version:
             return f"it was made with {name} {there.get(name)}, here is {version}"
     for path, digest in result.inputs.items():
-        if state_of(Path(path)) != digest:
+        if path not in known:
+            known[path] = state_of(Path(path))
+        if known[path] != digest:
             return f"{path} has changed since"
-    return _other_pool(directory) if result.sampler is not None else None
+    return _other_pool(directory, known) if result.sampler is not None else None
 
 
 def inputs(config: Mapping[str, Any]) -> dict[str, str]:
@@ -96,20 +102,27 @@ def _versions(made_with: Mapping[str, Any]) -> dict[str, Any]:
     return {"semdd_lightning": made_with.get("semdd_lightning"), **(made_with.get("packages") or {})}
 
 
-def _other_pool(directory: Path) -> str | None:
-    from semdd_lightning.export import build_component, read_manifest
-    from semdd_lightning.pools import ImageSet
+def _other_pool(directory: Path, known: dict[str, str | None]) -> str | None:
+    from semdd_lightning.export import read_manifest
 
     try:
         manifest = read_manifest(directory)
     except RunError as error:
         return f"what it chose cannot be read ({error})"
+    key = f"pool {manifest.pool} of {manifest.cache_dir}"
     try:
-        reader = build_component(manifest.pool, ImageSet)
-        reader.prepare()
-        pool = reader.read(None if manifest.cache_dir is None else Path(manifest.cache_dir))
+        if key not in known:
+            known[key] = _fingerprint(manifest.pool, manifest.cache_dir)
     except SemddError as error:
         return f"its pool cannot be read as it was ({error})"
-    if pool.fingerprint != manifest.pool_fingerprint:
-        return f"the pool in {pool.root} has changed since"
-    return None
+    same = known[key] == manifest.pool_fingerprint
+    return None if same else f"the pool in {manifest.pool_root} has changed since"
+
+
+def _fingerprint(description: dict[str, Any], cache_dir: str | None) -> str:
+    from semdd_lightning.export import build_component
+    from semdd_lightning.pools import ImageSet
+
+    reader = build_component(description, ImageSet)
+    reader.prepare()
+    return reader.read(None if cache_dir is None else Path(cache_dir)).fingerprint

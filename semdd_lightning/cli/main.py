@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,10 +10,10 @@ from contextlib import contextmanager
 from importlib import import_module
 
 from semdd_lightning import __version__
-from semdd_lightning.atomic import disk_error, is_of_disk
+from semdd_lightning.cli.mendable import mendable
 from semdd_lightning.cli.messages import shown_messages
 from semdd_lightning.cli.stopping import current, stoppable
-from semdd_lightning.errors import AuditError, ConfigError, DiskError, SemddError
+from semdd_lightning.errors import AuditError, DiskError
 from semdd_lightning.names import shown_message
 
 COMMANDS = {
@@ -27,14 +26,15 @@ COMMANDS = {
     "pool": ("pool", "inspect: say which layout an image pool has and what it holds"),
     "audit": ("audit", "say whether the folders of a pool hold the classes they are named for"),
     "relabel": ("relabel", "store a teacher's soft labels, so that students learn without it"),
-    "open": ("open_page", "show what a selection chose in the browser"),
+    "open": ("open_page", "show what a selection chose or a comparison found in the browser"),
     "verify": ("verify", "make a finished run's selection again and say whether it is the same"),
     "compare": ("compare", "train with several samplers and seeds and compare them in one table"),
+    "tune": ("tune", "search parameters of a sampler and of training, out of reach of the test"),
+    "plot": ("plot", "tables and figures of a comparison, again or to another baseline"),
 }
 BAD_INPUT = 2
 REFUSED = 3
 PIPE_CLOSED = 141
-_NO_MEMORY = re.compile("allocate|out of memory")
 
 HELP = """usage: semdd COMMAND [options]
 
@@ -114,29 +114,14 @@ def _run(command: str, argv: list[str]) -> int:
         _drop_output()
         return PIPE_CLOSED
     except Exception as error:
-        mendable = _mendable(error)
-        if mendable is None or current().received is not None:
+        known = mendable(error)
+        if known is None or current().received is not None:
             raise
-        if isinstance(mendable, DiskError):
+        if isinstance(known, DiskError):
             _drop_output()
-        _refuse(f"semdd {command}: {mendable}")
-        return REFUSED if isinstance(mendable, AuditError) else BAD_INPUT
+        _refuse(f"semdd {command}: {known}")
+        return REFUSED if isinstance(known, AuditError) else BAD_INPUT
     return status
-
-
-def _mendable(error: BaseException | None) -> SemddError | None:
-    """Our error, or the one that jsonargparse wrapped while it built what a config names, or the system's."""
-    while error is not None and not isinstance(error, SemddError):
-        said = str(error).partition("\n")[0]
-        if isinstance(error, OSError) and is_of_disk(error):
-            return disk_error(error, error.filename or "a file or the standard output", "use")
-        if isinstance(error, ValueError) and "embedded null" in said:
-            return DiskError("Expected paths that a file system can have, found one with a NUL; correct it.")
-        if isinstance(error, MemoryError | RuntimeError) and _NO_MEMORY.search(said):
-            msg = f"Expected enough memory, found {said}; give smaller images, batches or networks."
-            return ConfigError(msg)
-        error = error.__cause__
-    return error
 
 
 def _drop_output() -> None:

@@ -85,6 +85,10 @@ class Claim:
     def _find(self, pattern: str) -> bool:
         return next(self.directory.rglob(pattern), None) is not None
 
+    def go_on(self) -> None:
+        """There is more to do in a finished one: whoever stops this process leaves it unfinished."""
+        self._was_finished = False
+
     def adopt(self, folder: Path) -> None:
         """Move what a folder within the directory holds up into it."""
         for entry in sorted(folder.iterdir(), key=lambda entry: entry.is_file()):  # folders first

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import json
 import os
 import platform
 import sys
@@ -14,8 +14,9 @@ from typing import Any
 from pydantic import ConfigDict, with_config
 
 from semdd_lightning import __version__
+from semdd_lightning.cli.configs import OF_MANY, read_config
 from semdd_lightning.errors import RunError
-from semdd_lightning.records import RECORD, read_record, write_record
+from semdd_lightning.records import RECORD, content_key, read_record, write_record
 
 VERSIONS = "versions.json"
 PAGE, SHEET = "report.html", "subset.png"  # of a selection, for people
@@ -61,8 +62,13 @@ def read_versions(directory: Path) -> Versions | None:
 
 
 def config_digests(configs: list[Path]) -> dict[str, str]:
-    """SHA-256 of each config file."""
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in configs}
+    """What tells of each config file whether it still says the same of a run, whatever it compares."""
+    return {str(path): _digest(path) for path in configs}
+
+
+def _digest(path: Path) -> str:
+    content = {key: value for key, value in read_config(path).items() if key not in OF_MANY}
+    return content_key(json.loads(json.dumps(content, default=str)))  # YAML has dates
 
 
 def environment() -> dict[str, Any]:

@@ -14,6 +14,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from semdd_lightning.audit import audit_outcome
 from semdd_lightning.cli.images_seen import LIMITS, ImagesSeen
+from semdd_lightning.cli.peak_memory import forget_peak, peak_bytes
 from semdd_lightning.cli.pictures import write_pictures
 from semdd_lightning.cli.run_directory import PAGE, SHEET, environment, from_here
 from semdd_lightning.cli.run_result import RESULT, RunResult
@@ -55,6 +56,7 @@ class RunRecord(Callback):
         self._quirks: list[str] = []
         self._started = 0.0
         self._trained_before = 0.0  # seconds
+        forget_peak()
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Export the selection as soon as it is made."""
@@ -126,6 +128,7 @@ class RunRecord(Callback):
             audit = later or data.selected.audit
             self.result.audit = None if audit is None else audit_outcome(data.selected.pool, audit)
         self.result.environment = environment()
+        self.result.peak_memory_bytes = peak_bytes(trainer.strategy.root_device)
         write_record(self.directory / RESULT, asdict(self.result))
 
     def _say_what_was_done(self, trainer: Trainer, data: ImageDataModule) -> None:

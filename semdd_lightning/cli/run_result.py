@@ -55,6 +55,8 @@ class RunResult:
         audit: what the pool's classes looked like; none where that was not looked at.
         inputs: state of every file and folder that the config names, by its path.
         seconds: time each stage took.
+        peak_memory_bytes: largest memory that training and evaluation had at a time, on the GPU if there was
+            one, else of the process; none where the system does not say.
         environment: versions and hardware.
     """
 
@@ -83,6 +85,7 @@ class RunResult:
     audit: dict[str, Any] | None = None
     inputs: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    peak_memory_bytes: int | None = None
     environment: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

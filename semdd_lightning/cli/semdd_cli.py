@@ -16,7 +16,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 
 from semdd_lightning.cli.callback_checks import check_callbacks
-from semdd_lightning.cli.configs import config_name, read_config, split_configs
+from semdd_lightning.cli.configs import config_name, read_config, split_configs, with_bases
 from semdd_lightning.cli.experiment_help import descriptions
 from semdd_lightning.cli.experiment_parser import ExperimentParser, config_of_the_environment
 from semdd_lightning.cli.failure import failures_told
@@ -143,7 +143,8 @@ class SemddCLI(LightningCLI):
             self.record.result.inputs = inputs(self.config[self.subcommand].as_dict())
             current().said = f"`semdd resume {shlex.quote(str(from_here(directory)))}` goes on."
         if not goes_on:
-            write_versions(directory, self.argv)
+            configs = with_bases(Path(path) for path in named_configs(self.own_config))
+            write_versions(directory, self.argv, configs)
             for name, text in self._config_files().items():
                 write_text(directory / name, text)
         if protocol is not None:

@@ -47,6 +47,7 @@ def cell_table(cells: Sequence[Cell]) -> pd.DataFrame:
             **{axis: cell.axes[axis] for axis in AXES},
             "labels": cell.labels or "unknown",
             **{name: getattr(cell, name) for name in (*known, "num_images_pool")},
+            f"wall{SECONDS}": cell.wall_seconds,
             "error": cell.error or "",
             "cut_short": "; ".join(cell.cut_short),
             **{f"{stage}{SECONDS}": seconds for stage, seconds in cell.seconds.items()},

@@ -33,6 +33,7 @@ class Cell:
         top5: the same for the best five; none with fewer classes.
         cut_short: what makes it no full run, in words; empty for a full one.
         seconds: time of each stage: ``encode``, ``select``, ``train``, ``test``.
+        wall_seconds: from its start to its end, with what no stage counts; none where nobody measured it.
         label_bytes: size of the soft labels that it stored or read; none without such.
         peak_memory_bytes: largest memory on the GPU, else of the process.
         selection: statistics of the subsets ``pool``, ``candidates``, ``selection`` and ``random``.
@@ -49,6 +50,7 @@ class Cell:
     top5: float | None = None
     cut_short: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    wall_seconds: float | None = None
     label_bytes: int | None = None
     peak_memory_bytes: int | None = None
     selection: dict[str, dict[str, float | None]] = field(default_factory=dict)

@@ -20,6 +20,10 @@ from semdd_lightning.evaluation.statistics import (
 )
 from semdd_lightning.evaluation.verdicts import verdict
 
+COMPARED = (
+    *("pairs", "difference", "half_width", "p_value", "p_holm", "wins", "losses", "seeds_needed"),
+    "verdict",
+)
 COSTS = ("label_bytes", "peak_memory_bytes")
 SHARED = tuple(
     f"{stage}{SECONDS}" for stage in ("index", "embed", "encode", "learn")
@@ -77,7 +81,7 @@ def _rows(part: Slice, baseline: str) -> list[dict[str, Any]]:
         if sampler in pairs:
             row |= _compared(pairs[sampler], differences[sampler], corrected.get(sampler), len(tested))
         else:
-            row["verdict"] = "baseline"
+            row |= dict.fromkeys(COMPARED, np.nan) | {"verdict": "baseline"}
         rows.append({**row, **_descriptions(of_sampler)})
     return rows
 
@@ -99,17 +103,18 @@ def _compared(
 ) -> dict[str, Any]:
     open_still = corrected is not None and corrected >= LEVEL
     needed = seeds_needed(difference, comparisons) if open_still else None
-    return {
-        "pairs": difference.n,
-        "difference": difference.mean,
-        "half_width": _number(difference.half_width),
-        "p_value": _number(difference.p_value),
-        "p_holm": _number(corrected),
-        "wins": int((values > NOTHING).sum()),
-        "losses": int((values < -NOTHING).sum()),
-        "seeds_needed": _number(needed),
-        "verdict": verdict(difference, corrected, needed),
-    }
+    found = (
+        difference.n,
+        difference.mean,
+        _number(difference.half_width),
+        _number(difference.p_value),
+        _number(corrected),
+        int((values > NOTHING).sum()),
+        int((values < -NOTHING).sum()),
+        _number(needed),
+        verdict(difference, corrected, needed),
+    )
+    return dict(zip(COMPARED, found, strict=True))
 
 
 def _descriptions(runs: pd.DataFrame) -> dict[str, Any]:

@@ -43,6 +43,7 @@ COMMANDS = {
 CASES = [(name, signum) for name in COMMANDS for signum in (signal.SIGKILL, signal.SIGTERM)]
 USUAL = [("select", signal.SIGKILL), ("fit", signal.SIGTERM), ("compare", signal.SIGKILL)]
 OTHER_EACH_TIME = {"seconds", "encoded", "directory", "working_directory", "environment", "sha256"}
+OTHER_EACH_TIME |= {"wall_seconds", "peak_memory_bytes"}
 MOMENTS = ("before work", "in its midst", "after it")
 OLD_STUDENT = ["--config=base/config.yaml", "--ckpt_path=base/last.ckpt"]
 SIGNALLED = {  # command -> its words, and the seconds of work after which the signal comes

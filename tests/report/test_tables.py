@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from semdd_lightning.report import print_comparison, print_run_table, print_selection_table, statistics_record
+from semdd_lightning.report import print_run_table, print_selection_table, statistics_record
 from semdd_lightning.report.tables import changes_in_words
 
 REPORT: dict[str, dict[str, float | None]] = {
@@ -164,54 +163,6 @@ def test_a_selection(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     assert cells(text)["images"] == "/pool: 60 usable"
     assert f"  {long}\n" in text, "a command stays in one piece"
-
-
-def comparison(n: int, half_width: float, top5: float) -> pd.DataFrame:
-    deviation = float("nan") if n == 1 else 0.0123
-    rows = [
-        ("two_stage", "online", n, 0.5, deviation, top5, 0.1, half_width),
-        ("random", "online", n, 0.4, deviation, top5, 0.0, half_width * 0),
-    ]
-    columns = ["sampler", "labels", "n", "top1_mean", "top1_std", "top5_mean", "difference", "half_width"]
-    return pd.DataFrame(rows, columns=columns).set_index("sampler")
-
-
-def test_a_comparison(capsys: pytest.CaptureFixture[str]) -> None:
-    print_comparison(comparison(5, 0.025, 0.8), "random", Path("/runs/compare"))
-    text = capsys.readouterr().out
-    rows = {key: [cell.strip() for cell in value.split("│")] for key, value in cells(text).items()}
-    assert rows["two_stage"] == ["5", "50.00 ± 1.23", "80.00", "+10.00 ± 2.50"]
-    assert rows["random"] == ["5", "40.00 ± 1.23", "80.00", "baseline"]
-    assert "/runs/compare" in text
-    assert "after the last pass (soft, online labels)" in text
-    assert "Few seeds" not in text
-
-
-def test_a_comparison_by_a_peers_protocol(capsys: pytest.CaptureFixture[str]) -> None:
-    measured = {
-        "protocol": "rded",
-        "quirks": ["half_cosine", "best_of_6"],
-        "protocol_changes": [{"option": "data.passes", "protocol": 300, "used": 60}],
-    }
-    print_comparison(comparison(5, 0.025, 0.8), "random", Path("/runs"), measured)
-    text = capsys.readouterr().out
-    assert "Protocol: rded\nHabits of the reference implementation: half_cosine, best_of_6\n" in text
-    assert "Unlike the protocol: data.passes 60, not 300\n" in text
-    print_comparison(comparison(5, 0.025, 0.8), "random", Path("/runs"), {"cut_short": ["max_steps=1"]})
-    text = capsys.readouterr().out
-    assert "Test accuracy of runs that were cut short" in text
-    assert "No full runs: max_steps=1\n" in text
-    none: dict[str, Any] = {"protocol": None, "quirks": [], "protocol_changes": []}
-    print_comparison(comparison(5, 0.025, 0.8), "random", Path("/runs"), none)
-    assert "rotocol" not in capsys.readouterr().out
-
-
-def test_a_comparison_of_one_seed(capsys: pytest.CaptureFixture[str]) -> None:
-    print_comparison(comparison(1, float("nan"), float("nan")), "random", Path("/runs"))
-    text = capsys.readouterr().out
-    rows = {key: [cell.strip() for cell in value.split("│")] for key, value in cells(text).items()}
-    assert rows["two_stage"] == ["1", "50.00", "-", "+10.00 (one seed: no interval)"]
-    assert "Few seeds make wide intervals" in text
 
 
 def test_a_report_as_plain_numbers() -> None:

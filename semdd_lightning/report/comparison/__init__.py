@@ -2,14 +2,12 @@
 
 from semdd_lightning.report.comparison.comparison import Comparison
 from semdd_lightning.report.comparison.figures import FIGURES, FORMATS, saved
-from semdd_lightning.report.comparison.printing import print_comparison
 from semdd_lightning.report.comparison.reports import print_report, report_files
 
 __all__ = [
     "FIGURES",
     "FORMATS",
     "Comparison",
-    "print_comparison",
     "print_report",
     "report_files",
     "saved",

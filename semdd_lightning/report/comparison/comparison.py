@@ -16,7 +16,7 @@ from semdd_lightning.errors import ConfigError, RunError
 from semdd_lightning.evaluation import AXES, Cell, default_baseline, sampler_table
 from semdd_lightning.names import command as shell_command
 from semdd_lightning.records import RECORD, read_record
-from semdd_lightning.report.comparison.figures import draw
+from semdd_lightning.report.comparison.figures import draw, drawable
 from semdd_lightning.report.comparison.words import sentences
 
 
@@ -133,6 +133,14 @@ class Comparison:
             plain: the protocol, by its label, that augments nothing.
         """
         return evaluation.dd_ranking(self.table(), random=random, real=real, plain=plain)
+
+    def kinds(self, baseline: str | None = None) -> list[str]:
+        """The figures that there is something for.
+
+        Args:
+            baseline: as in `table`.
+        """
+        return drawable(self.cells, self.table(baseline), self.baseline(baseline))
 
     def plot(self, kind: str = "accuracy", baseline: str | None = None) -> Figure:
         """A figure.

@@ -37,6 +37,7 @@ FIGURES = {  # kind -> what it shows
 FORMATS = ("png", "pdf", "svg")
 MOST_PANELS = 24
 _WIDTH, _COLUMNS, _LETTERS = 4.4, 3, 75  # of a panel in inches, panels in a row, letters of a line below one
+_NAMES = ("pool", "prior", "student", "protocol")
 _STYLE = {
     "font.size": 9,
     "axes.titlesize": 9,
@@ -65,7 +66,7 @@ def draw(kind: str, cells: pd.DataFrame, table: pd.DataFrame, baseline: str, com
     if kind not in FIGURES:
         msg = f"Expected a figure out of {', '.join(FIGURES)}, found {kind!r}; correct the name."
         raise ConfigError(msg)
-    panels = list(_panels(kind, cells, table, baseline))
+    panels = list(_panels(kind, _seen(cells), _seen(table), shown(baseline)))
     if not panels:
         wanted = {
             "ipc": "runs with several ipc",
@@ -96,6 +97,11 @@ def _panels(kind: str, cells: pd.DataFrame, table: pd.DataFrame, baseline: str) 
         "metrics": metric_panels(table),
     }
     return panels[kind]
+
+
+def _seen(table: pd.DataFrame) -> pd.DataFrame:
+    """The same with names as they can be drawn."""
+    return table.assign(**{name: table[name].map(shown) for name in (*_NAMES, "sampler")})
 
 
 def _caption(kind: str, table: pd.DataFrame, panels: int, command: str | None) -> str:

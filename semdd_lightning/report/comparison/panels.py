@@ -98,8 +98,8 @@ def growth_panels(table: pd.DataFrame, axis: str, along: str, label: str) -> Ite
         yield Panel(place_in_words(dict(zip(others, place, strict=True)), axes), draw)
 
 
-def metric_panels(table: pd.DataFrame, metrics: Sequence[str] | None = None) -> Iterator[Panel]:
-    """Each metric of the chosen images against accuracy, one mark a sampler."""
+def metric_panels(table: pd.DataFrame) -> Iterator[Panel]:
+    """Each metric of the chosen images that differs, against accuracy, one mark a sampler."""
     axes, samplers = varying(table), list(table["sampler"].drop_duplicates())
     told = metric_correlations(table).set_index([*SLICE, "metric"])["spearman"]
     for place, of_place in _by_place(table).items():
@@ -114,8 +114,8 @@ def metric_panels(table: pd.DataFrame, metrics: Sequence[str] | None = None) -> 
                 plot.set(xlabel=metric_name(metric), ylabel="top-1 %")
                 plot.legend(fontsize="small")
 
-            rho = number(float(told.loc[(*place, metric)]), 2)
-            if metrics is None or metric in metrics:
+            if rows[f"{CHOSEN}{metric}"].nunique() > 1:
+                rho = number(float(told.loc[(*place, metric)]), 2)
                 yield Panel(f"{where}: Spearman {rho} (n = {len(rows)} samplers)", draw)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -28,13 +29,19 @@ HOW_TO_READ = (
 )
 
 
-def sampler_tables(cells: pd.DataFrame, table: pd.DataFrame, baseline: str) -> Iterator[ReportTable]:
+def sampler_tables(
+    cells: pd.DataFrame,
+    table: pd.DataFrame,
+    baseline: str,
+    further: Mapping[tuple[Any, ...], Sequence[str]],
+) -> Iterator[ReportTable]:
     """A table for each slice, with the runs that do not count named below.
 
     Args:
         cells: as `cell_table` gives them.
         table: as `sampler_table` gives it.
         baseline: the sampler that differences were taken to.
+        further: notes on slices, by their places.
     """
     axes = varying(table)
     by_place = dict(iter(table.groupby(list(SLICE), sort=False)))
@@ -43,7 +50,9 @@ def sampler_tables(cells: pd.DataFrame, table: pd.DataFrame, baseline: str) -> I
         notes = [f"No full runs: {part.cut_short}."] if part.cut_short else []
         if len(part.left_out):
             notes.append(f"Not counted: {'; '.join(map(_left_out, part.left_out.to_dict('records')))}.")
-        title = f"Test accuracy: {place_in_words(part.place, axes)}"
+        notes += further.get(tuple(part.place.values()), ())
+        what = "Test accuracy of runs that were cut short" if part.cut_short else "Test accuracy"
+        title = f"{what}: {place_in_words(part.place, axes)}"
         yield ReportTable(title, _columns(baseline), rows, notes=notes)
 
 
