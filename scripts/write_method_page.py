@@ -1,6 +1,6 @@
-"""Fill the tables of docs/method.md, and the README's list of samplers, from the registries.
+"""Fill the tables of docs/method.md from the registries.
 
-python scripts/write_method_page.py
+python -m scripts.write_method_page
 
 What is filled stands between ``<!-- NAME -->`` and ``<!-- end -->``. A test compares.
 """
@@ -8,7 +8,6 @@ What is filled stands between ``<!-- NAME -->`` and ``<!-- end -->``. A test com
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -16,18 +15,12 @@ from typing import Any
 
 from semdd_lightning.selection import SAMPLERS, SCORES, FilteringSampler, QualityRule, Sampler
 
-README = Path(__file__).parents[1] / "README.md"
-PAGE = README.parent / "docs" / "method.md"
+PAGE = Path(__file__).parents[1] / "docs" / "method.md"
 
 
 def page() -> str:
     """The whole page, its tables as the registries say."""
     return filled(filled(PAGE.read_text(), "scores", score_table), "samplers", sampler_table)
-
-
-def readme() -> str:
-    """The whole README, its list of samplers as the registry says."""
-    return filled(README.read_text(), "samplers", sampler_list)
 
 
 def filled(text: str, name: str, lines: Callable[[], Sequence[str]]) -> str:
@@ -63,16 +56,6 @@ def sampler_table() -> list[str]:
     ]
 
 
-def sampler_list() -> list[str]:
-    """The README's item about samplers."""
-    names = ", ".join(f"`{name}`" for name in SAMPLERS)
-    text = (
-        f"- **Samplers**: {names} ([docs/method.md](docs/method.md)), or [your own](docs/extending.md). Same "
-        "cached embeddings, same answer: on any machine, any number of ranks."
-    )
-    return textwrap.wrap(text, width=118, subsequent_indent="  ", break_on_hyphens=False)
-
-
 def _parameters(kind: type[Sampler]) -> str:
     """Groups that it shares, its own parameters, and those of a group that have another default in it."""
     groups = {"quality": QualityRule, "the filter": FilteringSampler}
@@ -97,4 +80,3 @@ def _needs(needs: frozenset[str]) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page())
-    README.write_text(readme())

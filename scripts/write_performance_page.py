@@ -1,10 +1,10 @@
-"""Fill the tables of docs/performance.md and README.md from the benchmarks' records: no figure is typed.
+"""Fill the tables of docs/performance.md from the benchmarks' records: no figure is typed.
 
-python scripts/write_performance_page.py
+python -m scripts.write_performance_page
 
 A table stands between ``<!-- NAME -->`` and ``<!-- end -->`` and shows docs/results/performance/NAME.json,
-written by ``python -m benchmarks.BENCHMARK --json docs/results/performance/NAME.json``; the README's shows
-every ratio that has a bar. A test compares.
+written by ``python -m benchmarks.BENCHMARK --json docs/results/performance/NAME.json``; that of ``speed``
+shows every ratio that has a bar. A test compares.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from typing import Any
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = DOCS / "performance.md"
 RECORDS = DOCS / "results" / "performance"
-README = DOCS.parent / "README.md"
-SUMMARY = re.compile(r"<!-- speed -->\n.*?<!-- end -->", re.DOTALL)
 PATHS = {
     "student_training_conv3": "training, ConvNet-3, 32 px",
     "student_training_resnet18_modified": "training, ResNet-18 with the CIFAR stem, 32 px",
@@ -30,14 +28,17 @@ PATHS = {
     "pool_memory": "memory of an index of ImageNet-1K's size",
     "startup": "start",
 }
-"""What each record with bars is about, in the order of the README."""
+"""What each record with bars is about, in the order of the summary."""
 
+SUMMARY = "speed"
 TABLE = re.compile(r"<!-- (?P<name>\w+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
 def page() -> str:
     """The whole page, every table as its record says."""
-    return TABLE.sub(lambda found: tables(found["name"]), PAGE.read_text())
+    return TABLE.sub(
+        lambda found: summary() if found["name"] == SUMMARY else tables(found["name"]), PAGE.read_text()
+    )
 
 
 def tables(name: str) -> str:
@@ -59,11 +60,6 @@ def ratio_table(ratios: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def readme() -> str:
-    """The whole README, its table of speed as the records say."""
-    return SUMMARY.sub(lambda _: summary(), README.read_text())
-
-
 def summary() -> str:
     """Every ratio that has a bar."""
     lines = ["| path | ratio (larger is better) | measured | bar |", "|---|---|--:|--:|"]
@@ -74,7 +70,7 @@ def summary() -> str:
             for ratio in record["ratios"]
             if ratio["bar"] is not None
         ]
-    return "\n".join(["<!-- speed -->", *lines, "<!-- end -->"])
+    return "\n".join([f"<!-- {SUMMARY} -->", *lines, "<!-- end -->"])
 
 
 def _source(record: dict[str, Any]) -> str:
@@ -86,4 +82,3 @@ def _source(record: dict[str, Any]) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page())
-    README.write_text(readme())

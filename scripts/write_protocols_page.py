@@ -1,10 +1,11 @@
 """Write docs/protocols.md from the configs, so that it cannot drift from them (a test compares).
 
-python scripts/write_protocols_page.py
+python -m scripts.write_protocols_page
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from itertools import takewhile
 from pathlib import Path
@@ -17,18 +18,6 @@ from semdd_lightning.cli.protocol_facts import find_facts
 from semdd_lightning.cli.protocols import Protocol, read_protocol, settle
 
 PAGE = Path(__file__).parents[1] / "docs" / "protocols.md"
-PROTOCOLS = {  # in the order of the page, with the data set that shows its recipe
-    "rded": "imagewoof",
-    "sre2l": "imagenet1k",
-    "sre2l_tiny": "tinyimagenet",
-    "sre2l_cifar": "cifar100",
-    "lpld": "imagenet1k",
-    "lpld_tiny": "tinyimagenet",
-    "edc": "imagenet1k",
-    "minimax": "imagewoof",
-    "dcbench": "cifar10",
-    "hard": "cifar10",
-}
 DATA = ("cifar10", "cifar100", "tinyimagenet", "imagewoof", "imagenet100", "imagenet1k")
 IPCS = (1, 10, 20, 50, 100)
 INTRODUCTION = """# Evaluation protocols
@@ -66,17 +55,25 @@ Real runs, shortened, with the teacher and from stored labels:
 
 This page is written by `scripts/write_protocols_page.py` from the configs.
 """
+END = "Next: [what to expect of them](recipes.md), or [soft labels](soft-labels.md) stored once.\n"
 VIEWS = {"cropped": "resized to size // 7 * 8, centre cut", "whole": "resized to the size"}
 
 
 def page() -> str:
     """The whole page."""
-    return "\n".join([INTRODUCTION, *(section(name, data) for name, data in PROTOCOLS.items())])
+    names = sorted(path.stem for path in (packaged_configs() / "protocols").glob("*.yaml"))
+    sections = [section(name) for name in names]
+    return "\n".join([INTRODUCTION, *sections, END])
 
 
-def section(name: str, data: str) -> str:
-    """One protocol: what its config says, its recipe on one data set, passes and batches, and its rules."""
+def section(name: str) -> str:
+    """One protocol: what its config says, its recipe on a data set, passes and batches, and its rules.
+
+    Args:
+        name: of its config, whose first lines give a command for the data set.
+    """
     file = packaged_configs() / "protocols" / f"{name}.yaml"
+    data = re.findall(r"--config (\w+)\.yaml", file.read_text())[0]
     protocol = read_protocol(compose(file), file)
     lines = [
         f"## {name}",

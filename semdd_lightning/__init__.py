@@ -23,6 +23,7 @@ _EXPORTS = {
     "ClassifierModule": "training",
     "build_network": "models",
     "Comparison": "report.comparison",
+    "load_network": "training",
 }
 __all__ = ["__version__", *_EXPORTS]
 

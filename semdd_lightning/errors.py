@@ -1,8 +1,13 @@
 """What can go wrong for a user, each error saying what was expected, what was found and what to do."""
 
+from semdd_lightning.names import shown_message
+
 
 class SemddError(Exception):
     """Base of all errors that a user can mend; the command line prints them without a traceback."""
+
+    def __str__(self) -> str:
+        return shown_message(super().__str__())
 
 
 class ClassListError(SemddError, ValueError):
@@ -27,6 +32,10 @@ class PriorError(SemddError, ValueError):
 
 class SelectionError(SemddError, ValueError):
     """A selection was asked for with arguments that make no sense together."""
+
+
+class ChoicesError(SemddError, ValueError):
+    """Choices made by hand that cannot be read, or do not fit the pool."""
 
 
 class CacheError(SemddError, RuntimeError):

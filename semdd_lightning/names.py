@@ -1,10 +1,12 @@
-"""Names from outside, made harmless for where they go: a terminal, a shell, a spreadsheet, a paper."""
+"""Names from outside, made harmless for where they go: a terminal, a log, a shell, a spreadsheet, a paper."""
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shlex
+import warnings
 from pathlib import PurePath
 from unicodedata import category
 
@@ -18,6 +20,8 @@ _LATEX = {
     **{"±": r"$\pm$", "[": "{[}", "]": "{]}"},  # a bracket after \\ would be its argument
 }
 _MINUS = re.compile(r"(?<![\w-])-(?=\d)")
+_ESCAPES = {"\\": "\\", "n": "\n", "r": "\r", "t": "\t"}
+_ESCAPED = re.compile(r"\\([\\nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
@@ -43,6 +47,36 @@ def shown(name: object, keep: str = "") -> str:
 def shown_message(message: object) -> str:
     """A message with names in it, as `shown`, its line ends and tabs kept."""
     return shown(message, keep="\n\t")
+
+
+def get_logger(name: str) -> logging.Logger:
+    """A logger whose lines are harmless whoever shows them, a user's own handler included.
+
+    Args:
+        name: The module's.
+    """
+    logger = logging.getLogger(name)
+    logger.addFilter(_HARMLESS)  # of the same filter there is never a second
+    return logger
+
+
+def warn(message: str, stacklevel: int = 1) -> None:
+    """Warn with names in the message, whoever shows it.
+
+    Args:
+        message: What to say.
+        stacklevel: As `warnings.warn` takes it.
+    """
+    warnings.warn(shown_message(message), stacklevel=stacklevel + 1)
+
+
+class _Harmless(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = shown_message(record.getMessage()), ()
+        return True
+
+
+_HARMLESS = _Harmless()
 
 
 def command(*words: object) -> str:
@@ -83,6 +117,31 @@ def latex(text: object) -> str:
     """
     escaped = "".join(_LATEX.get(letter, letter) for letter in shown(text))
     return _MINUS.sub("$-$", escaped).replace("--", "-{}-")  # two hyphens would be one dash
+
+
+def path_cell(path: str) -> str:
+    r"""A path as the text of a CSV cell: harmless as `shown` and `cell` are, and read back by `cell_path`.
+
+    >>> print(path_cell("a\x1b.png"), path_cell(r"a\x1b.png"), path_cell("=1+1/a.png"))
+    a\x1b.png a\\x1b.png '=1+1/a.png
+    """
+    text = shown(path.replace("\\", "\\\\"))
+    return f"'{text}" if text.startswith((*_FORMULA, "'")) else text
+
+
+def cell_path(text: str) -> str:
+    r"""The path that `path_cell` wrote; a text that it cannot have written stays what it is.
+
+    >>> print(cell_path(r"''a\\x\x41"), cell_path("'a"), cell_path(r"C:\dir"))
+    'a\xA 'a C:\dir
+    """
+    quoted = text.startswith("'") and text[1:].startswith((*_FORMULA, "'"))
+    return _ESCAPED.sub(_unescaped, text[1:] if quoted else text)
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    letter = found[1]
+    return _ESCAPES[letter] if letter in _ESCAPES else chr(int(letter[1:], 16))
 
 
 def _shell_word(word: object) -> str:

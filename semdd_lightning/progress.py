@@ -1,10 +1,12 @@
-"""A progress bar for work on many images: how many, images per second and time left."""
+"""The progress of work on many images: a bar on a terminal, and a line now and then in a log."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from threading import Lock
 
 from rich.console import Console
 from rich.progress import (
@@ -17,6 +19,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+
+from semdd_lightning.names import get_logger
+
+SECONDS = 30.0  # from one line in a log to the next
+_log = get_logger(__name__)
 
 
 class ImagesPerSecond(ProgressColumn):
@@ -32,6 +39,41 @@ class ImagesPerSecond(ProgressColumn):
         return Text("" if speed is None else f"{speed:,.1f} images/s", style="progress.data.speed")
 
 
+class Lines:
+    """Says how far work is, with rate and time left, at most once in a while.
+
+    Args:
+        description: What is done.
+        total: Images that there are, None where that is not known yet.
+        seconds: Least time from one line to the next.
+    """
+
+    def __init__(self, description: str, total: int | None, seconds: float = SECONDS) -> None:
+        self._description, self._total, self._seconds = description, total, seconds
+        self._began = self._said = time.monotonic()
+        self._done, self._lock = 0, Lock()  # several threads may do the work
+
+    def advance(self, count: int) -> None:
+        """Say it, if it is time.
+
+        Args:
+            count: Images done since the last call.
+        """
+        with self._lock:
+            self._done += count
+            now = time.monotonic()
+            if now - self._said < self._seconds:
+                return
+            self._said = now
+        speed = self._done / (now - self._began)
+        if self._total is None or speed == 0:
+            _log.info("%s: %s, %.1f images/s", self._description, f"{self._done:,}", speed)
+            return
+        left = timedelta(seconds=round(max(0, self._total - self._done) / speed))
+        done = f"{self._done:,} of {self._total:,}"
+        _log.info("%s: %s, %.1f images/s, about %s to go", self._description, done, speed, left)
+
+
 @contextmanager
 def image_progress(
     description: str,
@@ -42,22 +84,25 @@ def image_progress(
     show: bool = True,
     console: Console | None = None,
 ) -> Iterator[Callable[[int], None]]:
-    """Show work on images on a terminal's stderr; elsewhere show nothing.
+    """Show work on images: a bar on a terminal's stderr, elsewhere a line in the log every half minute.
 
     Args:
         description: What is done.
         total: Images that there are, None where that is not known yet.
         after: Seconds after which the bar appears, so that short work shows nothing.
         keep: Whether the bar stays when the work is done.
-        show: Whether a bar is wanted at all.
+        show: Whether progress is wanted at all.
         console: Where to show it; stderr if None.
 
     Yields:
         Function to call with the number of images done since the last call.
     """
     console = console or Console(stderr=True)
-    if not (show and console.is_terminal):
+    if not show:
         yield lambda _: None
+        return
+    if not console.is_terminal:
+        yield Lines(description, total).advance
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), ImagesPerSecond())
     progress = Progress(*columns, TimeRemainingColumn(), console=console, transient=not keep)

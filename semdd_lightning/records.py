@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import math
 from collections.abc import Mapping
 from functools import cache
@@ -15,13 +14,14 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from semdd_lightning.atomic import write_atomically
 from semdd_lightning.errors import SemddError
+from semdd_lightning.names import get_logger
 
 RECORD = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 """What `pydantic.with_config` takes for a dataclass that is a record: its fields and no others."""
 
 DIGEST = "sha256"
 Schema = TypeVar("Schema")
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 def content_key(content: Any) -> str:  # noqa: ANN401 - any JSON

@@ -18,7 +18,7 @@ NAME = PACKAGE.name
 WRITING = {"atomic", "records", "sealed", "tensor_blocks"}  # whole files, and what tells that they still are
 # part of the package -> the parts it may import; `*` stands for all
 MAY_IMPORT: dict[str, set[str]] = {
-    "errors": set(),
+    "errors": {"names"},
     "freed_memory": set(),
     "names": set(),
     "assets": set(),
@@ -26,11 +26,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cache": {"given", "errors"},
     "atomic": {"errors"},
     "locks": set(),
-    "records": {"atomic", "errors"},
+    "records": {"atomic", "names", "errors"},
     "sealed": {"atomic", "errors"},
     "tensor_blocks": {"atomic", "records", "errors"},
     "devices": {"errors"},
-    "progress": set(),
+    "progress": {"names"},
     "threads": set(),
     "classes": {"errors"},
     "datasets": {"classes", "errors"},
@@ -46,18 +46,26 @@ MAY_IMPORT: dict[str, set[str]] = {
         "names",
         "errors",
     },
-    "prior": {"pools", "classes", "cache", "locks", *WRITING, "progress", "threads", "assets", "errors"},
+    "prior": {
+        *("pools", "classes", "cache", "locks", *WRITING, "progress", "threads", "names", "assets", "errors"),
+    },
     "audit": {"report", "prior", "pools", "classes", "given", "names", "errors"},
     "selection": {"errors"},
     "models": {"errors"},
-    "export": {"selection", "audit", "prior", "pools", "classes", "given", *WRITING, "names", "errors"},
+    "export": {
+        *("selection", "audit", "prior", "pools", "classes"),
+        *("given", *WRITING, "progress", "names", "errors"),
+    },
     "data": {
         *("export", "pools", "prior", "selection", "models", "audit", "datasets", "classes"),
-        *("cache", "devices", "given", "locks", *WRITING, "progress", "threads", "errors"),
+        *("cache", "devices", "given", "locks", *WRITING, "progress", "threads", "names", "errors"),
     },
-    "training": {"models", "prior", "data", "audit", "pools", *WRITING, "classes", "errors"},
+    "training": {
+        *("models", "prior", "data", "audit", "pools", "given", *WRITING),
+        *("classes", "progress", "names", "errors"),
+    },
     "evaluation": {"records", "errors"},  # numbers of runs, however these were made
-    "report": {"evaluation", "selection", "pools", "atomic", "records", "names", "errors"},
+    "report": {"evaluation", "selection", "pools", "atomic", "records", "names", "progress", "errors"},
     "cli": {"*"},
     "__main__": {"cli"},
     "__init__": set(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -12,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+import semdd_lightning
 from semdd_lightning.cli.main import main
+from semdd_lightning.errors import PoolError
 from semdd_lightning.export import write_csv
-from semdd_lightning.names import cell, command, shown, shown_message
+from semdd_lightning.names import cell, command, get_logger, shown, shown_message, warn
 from semdd_lightning.report.tables import print_next_commands, print_plain, table_of_rows
 from tests.layout_makers import write
 
@@ -43,6 +46,34 @@ def test_bash_reads_every_name(tmp_path: Path) -> None:
     done = subprocess.run(["bash", "-c", line], capture_output=True, check=True, cwd=tmp_path)  # noqa: S607
     assert done.stdout == b"".join(name.encode("utf-8", "surrogateescape") + b"\0" for name in names)
     assert command(Path("-x"), Path("a/-x"), "-x") == "./-x a/-x -x"
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_whoever_shows_them_warnings_log_lines_and_errors_are_harmless(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.warns(UserWarning, match="Expected") as caught:
+        warn(f"Expected {name}")
+    assert Path(caught[0].filename) == Path(__file__), "where it was asked for"
+    caplog.set_level("INFO")
+    for _ in range(2):
+        get_logger("semdd_lightning.odd").info("%s: %d images", name, 3)
+    said = [str(caught[0].message), *caplog.messages, str(PoolError(f"Expected {name}"))]
+    assert said == [
+        f"Expected {shown_message(name)}",
+        *[f"{shown_message(name)}: 3 images"] * 2,
+        f"Expected {shown_message(name)}",
+    ]
+
+
+def test_nobody_warns_or_logs_past_them() -> None:
+    """Of what is pure, which knows no names from outside, nothing is asked."""
+    package = Path(semdd_lightning.__file__).parent
+    known = {package / "names.py", package / "cli" / "messages.py", package / "cli" / "lightning_messages.py"}
+    for file in {*package.rglob("*.py")} - known - {*(package / "selection").rglob("*.py")}:
+        assert not re.search(
+            r"warnings\.warn\b|logging\.getLogger|tqdm|rich.progress.*track", file.read_text()
+        ), file
 
 
 @pytest.mark.parametrize("name", ODD)

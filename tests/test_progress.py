@@ -5,6 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
+from semdd_lightning import progress
 from semdd_lightning.progress import image_progress
 
 
@@ -21,6 +22,26 @@ def test_a_bar_only_where_it_helps(after: float, terminal: bool, show: bool, sho
     assert ("300/300" in stream.getvalue()) == shown
     assert ("images/s" in stream.getvalue()) == shown
     assert bool(stream.getvalue()) == shown
+
+
+@pytest.mark.parametrize("total", [400, None])
+def test_a_line_every_half_minute_in_a_log(
+    total: int | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    caplog.set_level("INFO", logger="semdd_lightning")
+    with image_progress("Encoding images", total, after=9, console=Console(file=io.StringIO())) as advance:
+        for _ in range(20):  # a hundred seconds
+            now[0] += 5
+            advance(10)
+    known = ["60 of 400, 2.0 images/s, about 0:02:50 to go"]
+    known += [
+        "120 of 400, 2.0 images/s, about 0:02:20 to go",
+        "180 of 400, 2.0 images/s, about 0:01:50 to go",
+    ]
+    counted = [f"{count}, 2.0 images/s" for count in (60, 120, 180)]
+    assert caplog.messages == [f"Encoding images: {line}" for line in (known if total else counted)]
 
 
 def test_the_number_of_images_need_not_be_known() -> None:

@@ -1,4 +1,4 @@
-"""Every command and the Python example of the README run."""
+"""Every command and every Python example of the README and of the first pages of the documentation run."""
 
 import re
 import shlex
@@ -13,8 +13,9 @@ from semdd_lightning.cli.main import COMMANDS, main
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-FENCES = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
-SHELL = [line for kind, text in FENCES if kind == "sh" for line in text.splitlines()]
+PAGES = [README, *((ROOT / "docs" / name).read_text() for name in ("start.md", "samplers.md"))]
+FENCES = re.findall(r"```(\w+)\n(.*?)```", "\n".join(PAGES), flags=re.DOTALL)
+SHELL = list(dict.fromkeys(line for kind, text in FENCES if kind == "sh" for line in text.splitlines()))
 PYTHON = [text for kind, text in FENCES if kind == "python"]
 SHORT = ["--data.passes=2", "--data.passes_per_epoch=1"]
 SMALL = {"fit": [*SHORT, "--trainer.check_val_every_n_epoch=1"], "compare": SHORT}
@@ -50,11 +51,21 @@ def test_the_readme_shows_what_it_should() -> None:
     assert len(PYTHON) == 1
     assert len([line for line in PYTHON[0].splitlines() if line]) < 10
     assert ".venv/bin/python -m pytest" in SHELL
+    assert len(README.splitlines()) < 120
     assert {words[0] for words in semdd_commands()} <= set(COMMANDS)
 
 
-def test_commands_run(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands_run(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     real = ["--data.test=FolderImages", "--data.test.path=my_pool", "--data.validation=null"]
+    shown: list[str] = []
+
+    def open_in_browser(address: str) -> bool:
+        shown.append(address)
+        return True
+
+    monkeypatch.setattr("webbrowser.open", open_in_browser)
     for words in semdd_commands():
         words = ["tiny_clip" if word == "ViT-B-32-quickgelu:openai" else word for word in words]
         extra = SMALL.get(words[0], [])
@@ -69,6 +80,7 @@ def test_commands_run(workplace: Path, capsys: pytest.CaptureFixture[str]) -> No
             extra = [*extra, "--audit=off" if words[0] == "select" else "--data.audit=off"]  # pixels of noise
         assert main([*words, *extra]) == 0, (words, capsys.readouterr().err)
     assert "top-1" in capsys.readouterr().out
+    assert shown == [(workplace / "chosen" / "report.html").as_uri()]
 
 
 def test_python_example_runs(workplace: Path) -> None:
@@ -76,5 +88,5 @@ def test_python_example_runs(workplace: Path) -> None:
     assert "tiny_clip" in code
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        exec(compile(code, "README.md", "exec"), {})  # noqa: S102 - our own example
+        exec(compile(code, "start.md", "exec"), {})  # noqa: S102 - our own example
     assert len(list((workplace / "subset" / "images").rglob("*.png"))) == 100

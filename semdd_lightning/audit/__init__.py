@@ -9,7 +9,7 @@ from semdd_lightning.audit.contents import FolderContents, folder_contents
 from semdd_lightning.audit.messages import describe_refusal
 from semdd_lightning.audit.order import ClassOrder, explain_order, explain_order_by_reference
 from semdd_lightning.audit.policy import AuditPolicy, apply_policy, check_policy
-from semdd_lightning.audit.record import audit_outcome, audit_record
+from semdd_lightning.audit.record import audit_outcome, audit_record, class_record, stray_classes
 from semdd_lightning.audit.verdict import MOST_SUSPECTS, Audit, judge
 from semdd_lightning.audit.votes import Votes, even_sample, vote, vote_by_class_means, vote_by_prototypes
 
@@ -27,12 +27,14 @@ __all__ = [
     "audit_outcome",
     "audit_record",
     "check_policy",
+    "class_record",
     "describe_refusal",
     "even_sample",
     "explain_order",
     "explain_order_by_reference",
     "folder_contents",
     "judge",
+    "stray_classes",
     "vote",
     "vote_by_class_means",
     "vote_by_prototypes",

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Literal, get_args
 
 from semdd_lightning.audit.messages import describe_refusal, describe_suspects
 from semdd_lightning.audit.verdict import Audit
 from semdd_lightning.errors import AuditError
 from semdd_lightning.given import require_word
+from semdd_lightning.names import get_logger
 from semdd_lightning.pools import Pool
 
 AuditPolicy = Literal["refuse", "warn", "off"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 def check_policy(policy: str) -> None:

@@ -35,23 +35,53 @@ def audit_record(
     """
     registry = images.registry
     named = dict(zip(registry.folders, (registry.names[c] for c in audit.order), strict=True))
+    names = registry.names
     flat = np.flatnonzero(images.traits.contrasts < NEAR_CONSTANT)
     return {
         "format": FORMAT,
         "pool": str(images.root),
         "fingerprint": images.fingerprint,
         "images_audited": len(images),
-        "verdict": _verdict(audit),
+        **class_record(images, audit),
         "other_order": audit.other_order,
-        "prior_knows_classes": audit.knows_classes,
         "mapping": named,
         "order": [_order(order) for order in (audit.clip, audit.teacher) if order is not None],
-        "folders": folder_records(images, audit),
-        "images": _strays(images, audit),
+        "images": [
+            {"path": path, "class": names[images.labels[images.find(path)]], "looks_like": names[other]}
+            for path, other in stray_classes(images, audit).items()
+        ],
         "near_constant": list(images.paths.take(flat)),
         "unusable": {image.path: image.reason for image in images.excluded},
         "duplicates": _pairs(duplicates),
         "leaked": None if leaked is None else _pairs(leaked),
+    }
+
+
+def class_record(images: Pool, audit: Audit) -> dict[str, Any]:
+    """The part of the record that says what the folders hold.
+
+    Args:
+        images: the pool.
+        audit: what its classes look like.
+    """
+    return {
+        "verdict": _verdict(audit),
+        "prior_knows_classes": audit.knows_classes,
+        "folders": folder_records(images, audit),
+    }
+
+
+def stray_classes(images: Pool, audit: Audit) -> dict[str, int]:
+    """Class that each single image looks like which does not show that of its folder, by path.
+
+    Args:
+        images: the pool.
+        audit: what its classes look like.
+    """
+    return {
+        images.paths[row]: other
+        for row, other in zip(audit.strays.tolist(), audit.stray_classes.tolist(), strict=True)
+        if audit.order[images.labels[row]] != other
     }
 
 
@@ -129,15 +159,6 @@ def _order(order: ClassOrder) -> dict[str, Any]:
         "best_accuracy": round(order.best_accuracy, 4),
         "moved_folders": len(order.moved),
     }
-
-
-def _strays(images: Pool, audit: Audit) -> list[dict[str, str]]:
-    names = images.registry.names
-    return [
-        {"path": images.paths[row], "class": names[images.labels[row]], "looks_like": names[other]}
-        for row, other in zip(audit.strays.tolist(), audit.stray_classes.tolist(), strict=True)
-        if audit.order[images.labels[row]] != other
-    ]
 
 
 def _pairs(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from semdd_lightning.names import shown
-from semdd_lightning.report.tables import plain, print_next_commands, print_plain, table_of_rows
+from semdd_lightning.report.tables import (
+    FoldingTable,
+    plain,
+    print_next_commands,
+    print_plain,
+    table_of_rows,
+)
 
 _FOLDERS = 12  # shown where fewer are suspect
 _SHOWN = 5  # examples of single images
@@ -22,23 +28,31 @@ VERDICTS = {
 }
 
 
-def print_audit(record: Mapping[str, Any], problem: str | None, next_commands: Sequence[str]) -> None:
+def print_audit(
+    record: Mapping[str, Any], problem: str | None, page: Path, next_commands: Sequence[str]
+) -> None:
     """Print what an audit found and what to do next.
 
     Args:
         record: what `audit_record` gives.
         problem: why the pool is refused, if it is.
+        page: where the page lies.
         next_commands: commands to go on with.
     """
     console = Console()
     console.print(folder_table(record))
-    console.print(table_of_rows("semdd audit", _rows(record)))
+    console.print(table_of_rows("semdd audit", {**_rows(record), "page": str(page)}))
     if problem is not None:
         print_plain(console, problem)
     print_next_commands(console, next_commands)
 
 
-def folder_table(record: Mapping[str, Any]) -> Table:
+def verdict_words(verdict: str) -> str:
+    """A verdict and what follows from it, in words."""
+    return Text.from_markup(VERDICTS[verdict]).plain
+
+
+def folder_table(record: Mapping[str, Any]) -> FoldingTable:
     """The folders, most suspect first: all that are, or the first dozen.
 
     Args:
@@ -48,12 +62,14 @@ def folder_table(record: Mapping[str, Any]) -> Table:
     faulty = sum(folder["verdict"] != "ok" for folder in folders)
     listed = folders[: max(_FOLDERS, faulty)]
     title = "Folders, the most suspect first"
-    table = Table(title=title if len(listed) == len(folders) else f"{title}: {len(listed)} of {len(folders)}")
+    table = FoldingTable(
+        title=title if len(listed) == len(folders) else f"{title}: {len(listed)} of {len(folders)}"
+    )
     for column in ("folder", "class"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column)
     for column in ("agreement", "real images"):
         table.add_column(column, justify="right")
-    table.add_column("resembles", overflow="fold")
+    table.add_column("resembles")
     table.add_column("share", justify="right")
     table.add_column("verdict")
     for folder in listed:

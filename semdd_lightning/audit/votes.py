@@ -64,7 +64,7 @@ def vote(
         num_classes: number of classes, C.
         balanced: whether to even out that some classes attract everything.
 
-    Example:
+    Examples:
         >>> cosines = np.array([[2.0, 0.0], [1.0, 0.0], [0.0, 1.0]], dtype=np.float32)
         >>> vote("text", lambda rows: 5 * cosines[rows], np.array([0, 0, 1]), 2).counts.tolist()
         [[2.0, 0.0], [0.0, 1.0]]
@@ -148,7 +148,7 @@ def even_sample(labels: NDArray[np.int64], at_most: int) -> NDArray[np.int64]:
         labels: class of each image, (N,).
         at_most: images of a class, at least 1.
 
-    Example:
+    Examples:
         >>> even_sample(np.array([0, 1, 0, 0, 1, 0, 0]), 3).tolist()
         [0, 1, 3, 4, 6]
     """

@@ -19,7 +19,7 @@ def class_positions(own: ClassRegistry, other: ClassRegistry) -> NDArray[np.int6
     Raises:
         ClassListError: if ``own`` lacks a class of ``other``, or names do not tell classes apart.
 
-    Example:
+    Examples:
         >>> zoo = ClassRegistry(("dog", "zebra", "cat"), ("0", "1", "2"))
         >>> class_positions(zoo, ClassRegistry(("cat", "dog"), ("cat", "dog"))).tolist()
         [1, -1, 0]

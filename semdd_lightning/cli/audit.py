@@ -6,7 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from semdd_lightning.atomic import writing
+from semdd_lightning.cache import cache_root
 from semdd_lightning.cli.pool_options import add_pool_options, pool_argv, pool_of
+from semdd_lightning.cli.run_directory import PAGE
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.export import check_output_file
 from semdd_lightning.names import command
@@ -29,6 +32,7 @@ Two faults are looked for. Another order: the folders are a permutation of the c
 the mapping to paste. Folders that do not hold their class: ranked, with the class that they resemble and the
 share of their images that are of it; a warning, and exit status 3 where more than --most-suspects of the
 folders are. Real images (--reference) tell a weak CLIP's habits from the pool's faults: 50 a class do well.
+A page shows what was found, images beside images: --page says where it goes.
 `semdd fit` and `semdd select` look at up to 100 images a folder in the same way before they choose.
 """
 
@@ -36,8 +40,9 @@ folders are. Real images (--reference) tell a weak CLIP's habits from the pool's
 def run(command: str, argv: list[str]) -> int:
     """Audit one pool; exit status 0 if it can be trained on, 3 if it is refused."""
     options = _parser().parse_args(argv)
-    if options.json is not None:
-        check_output_file(options.json)
+    for file in (options.json, options.page):
+        if file is not None:
+            check_output_file(file)
     if not 0 <= options.most_suspects <= 1:
         msg = f"Expected --most-suspects from 0 to 1, found {options.most_suspects}; 0.2 is the default."
         raise ConfigError(msg)
@@ -47,7 +52,7 @@ def run(command: str, argv: list[str]) -> int:
         AnyPool(options.reference).check()
     if options.test is not None:
         _test_pool(options.test).check()
-    return _audit(found, options)
+    return _audit(found, options, [command, *argv])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -85,21 +90,27 @@ def _parser() -> argparse.ArgumentParser:
         help="refuse where more than this share of the folders, and at least two, are suspect (default 0.2)",
     )
     add_pool_options(parser)
+    parser.add_argument(
+        "--page",
+        type=Path,
+        metavar="HTML",
+        help="where the page goes that shows what was found (default: a file in the cache, which is named)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was found as data")
     parser.add_argument("--device", help="where CLIP runs, as cuda:0 (default: a GPU if there is one)")
     return parser
 
 
-def _audit(found: ResolvedImages, options: argparse.Namespace) -> int:
-
-    from semdd_lightning.audit import audit_classes, audit_record, describe_refusal
-    from semdd_lightning.audit.table import print_audit
+def _audit(found: ResolvedImages, options: argparse.Namespace, argv: list[str]) -> int:
+    from semdd_lightning.audit import audit_classes, audit_record, describe_refusal, stray_classes
+    from semdd_lightning.audit.table import print_audit, verdict_words
     from semdd_lightning.data.pool_embedder import PoolEmbedder
     from semdd_lightning.data.reference_images import read_reference
     from semdd_lightning.devices import pick_device
     from semdd_lightning.export import write_json
     from semdd_lightning.pools.near_duplicates import leaked_images, near_duplicates
     from semdd_lightning.prior import listed_priors
+    from semdd_lightning.report.page import write_audit_page
 
     priors, device = listed_priors(options.prior), pick_device(options.device)
     registry = found.registry
@@ -113,18 +124,38 @@ def _audit(found: ResolvedImages, options: argparse.Namespace) -> int:
     real = None if real_pool is None else (real_pool, embed(real_pool))
     audit = audit_classes(images, embeddings, real, teacher=teacher, most_suspects=options.most_suspects)
     test = None if options.test is None else _test_pool(options.test).read()
-    record = audit_record(
-        images, audit, near_duplicates(images), None if test is None else leaked_images(images, test)
-    )
+    duplicates, leaked = near_duplicates(images), None if test is None else leaked_images(images, test)
+    record = audit_record(images, audit, duplicates, leaked)
     record["pool"] = str(options.pool)  # with the folder inside a tar, which the root does not name
     if options.json is not None:
         write_json(
             options.json, {**record, "prior": ", ".join(options.prior), "dataset": _text(options.dataset)}
         )
+    problem, page = describe_refusal(images.registry, audit), options.page or _cached_page(images.fingerprint)
+    write_audit_page(
+        page,
+        record,
+        images,
+        stray_classes(images, audit),
+        duplicates,
+        said=verdict_words(record["verdict"]),
+        problem=problem,
+        made_by=command("semdd", *argv),
+        test=test,
+        leaked=leaked,
+    )
     ipc = max(1, min(10, int(images.counts().min()) // 2))
-    next_commands = _next(options, ipc, refused=audit.refused)
-    print_audit(record, describe_refusal(images.registry, audit), next_commands)
+    next_commands = [command("semdd", "open", page), *_next(options, ipc, refused=audit.refused)]
+    print_audit(record, problem, page, next_commands)
     return REFUSED if audit.refused else 0
+
+
+def _cached_page(fingerprint: str) -> Path:
+    """The page of a pool where none was asked for: one file, which the next audit of the pool replaces."""
+    folder = cache_root() / "audits" / fingerprint[:16]
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder / PAGE
 
 
 def _test_pool(path: Path) -> AnyPool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import shlex
 from contextlib import suppress
 from pathlib import Path
@@ -17,12 +16,13 @@ from semdd_lightning.cli.run_directory import from_here, read_versions, write_ve
 from semdd_lightning.cli.stopping import current
 from semdd_lightning.errors import ConfigError, RunError
 from semdd_lightning.locks import remove_stale_locks
+from semdd_lightning.names import get_logger
 
 if TYPE_CHECKING:  # torch, which the help can be printed without
     from semdd_lightning.cli.comparing.plan import Plan
     from semdd_lightning.cli.comparing.runs import Runs
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 FAILED = 1
 EPILOG = """examples:
@@ -77,6 +77,7 @@ def run(command: str, argv: list[str]) -> int:
         except BaseException:
             current().said = f"`semdd resume {shlex.quote(str(from_here(claim.directory)))}` goes on."
             raise
+        remove_stale_locks(claim.directory)  # of processes that were killed
         return _report(runs)
 
 

@@ -128,7 +128,7 @@ def compose(path: Path) -> dict[str, Any]:
 def overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     """Nested options over others; a new class forgets the arguments of the one before.
 
-    Example:
+    Examples:
         >>> overlay({"class_path": "A", "init_args": {"x": 1}, "y": {"z": 2}}, {"y": {"w": 3}})
         {'class_path': 'A', 'init_args': {'x': 1}, 'y': {'z': 2, 'w': 3}}
         >>> overlay({"class_path": "A", "init_args": {"x": 1}}, {"class_path": "B"})
@@ -166,7 +166,7 @@ def read_data_arguments(path: Path) -> dict[str, Any]:
 def split_configs(argv: Sequence[str]) -> tuple[list[str], list[str]]:
     """What a command line names as ``--config``, and what it gives beside them.
 
-    Example:
+    Examples:
         >>> split_configs(["-c", "quickstart.yaml", "--data.ipc", "2", "--config=mine.yaml"])
         (['quickstart.yaml', 'mine.yaml'], ['--data.ipc', '2'])
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+from contextlib import suppress
 from pathlib import Path
 
 from semdd_lightning.cli.ownership import is_unfinished
@@ -37,13 +38,21 @@ def command_of(directory: Path) -> list[str]:
         return []
 
 
-def enter_working_directory(directory: Path) -> None:
-    """Go where a run was begun, so that the relative paths of its config mean what they meant."""
+def working_directory(directory: Path) -> Path | None:
+    """Where a run was begun, so where the relative paths of its config begin; none if that cannot be read."""
     try:
         content = json.loads((directory / "versions.json").read_text(encoding="utf-8"))
-        os.chdir(content["working_directory"])
-    except (OSError, ValueError, KeyError, TypeError):  # a run that was moved to another machine
-        return
+        return Path(content["working_directory"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def enter_working_directory(directory: Path) -> None:
+    """Go where a run was begun, so that the relative paths of its config mean what they meant."""
+    began = working_directory(directory)
+    with suppress(OSError):  # a run that was moved to another machine
+        if began is not None:
+            os.chdir(began)
 
 
 def resume_argv(directory: Path) -> list[str]:

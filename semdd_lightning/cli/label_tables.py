@@ -55,7 +55,7 @@ def print_costs(options: RelabelOptions, data: PoolDataModule, module: Distillat
         for count in dict.fromkeys((passes, -(-passes // 10)))
         for form in others
     ]
-    print_label_table("semdd relabel --dry-run", rows, costs)
+    print_label_table("semdd relabel --dry-run", rows, costs, [_for_good(options)])
 
 
 def print_store(options: RelabelOptions, store: LabelStore, data: PoolDataModule) -> None:
@@ -82,10 +82,18 @@ def print_store(options: RelabelOptions, store: LabelStore, data: PoolDataModule
     )
 
 
+def _for_good(options: RelabelOptions) -> str:
+    """The command that stores these labels."""
+    words: list[object] = ["--out", "labels", "--precision", options.precision]
+    words += [] if options.top_k is None else ["--top-k", options.top_k]
+    words += ["--static"] if options.static else []
+    return command("semdd", "relabel", *options.argv, *words)
+
+
 def _without_teacher(argv: list[str]) -> list[str]:
     """Options but for those of the teacher, which stored labels replace.
 
-    Example:
+    Examples:
         >>> _without_teacher(["--data.ipc", "1", "--model.teacher", "ClipTeacher", "--model.teacher.x=1"])
         ['--data.ipc', '1']
     """
@@ -100,7 +108,7 @@ def _without_teacher(argv: list[str]) -> list[str]:
 def _divergences(costs: Mapping[str, float]) -> str:
     """The KL divergences among what was lost, by their temperatures.
 
-    Example:
+    Examples:
         >>> _divergences({"kl_at_1": 0.001, "kl_at_20": 0.00001, "mse": 0.1})
         '1.0e-05 at temperature 20, 1.0e-03 at 1'
     """

@@ -45,7 +45,7 @@ LINKS = {
 def full_name(option: str) -> str:
     """A flat name as the parser has it.
 
-    Example:
+    Examples:
         >>> full_name("data.passes"), full_name("trainer.max_epochs")
         ('data.init_args.passes', 'trainer.max_epochs')
     """

@@ -12,7 +12,7 @@ import yaml
 def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested options by dotted names, without ``init_args``.
 
-    Example:
+    Examples:
         >>> flatten({"data": {"class_path": "X", "init_args": {"ipc": 1}}})
         {'data.class_path': 'X', 'data.ipc': 1}
     """
@@ -34,7 +34,7 @@ def same(name: str, one: object, other: object) -> bool:
         one: the value as a config gives it.
         other: the value as the parser saves it: with full class paths and all defaults.
 
-    Example:
+    Examples:
         >>> same("callbacks", [{"class_path": "Best"}], [{"class_path": "x.Best", "init_args": {}}])
         True
         >>> same("passes", 300, 60)
@@ -54,7 +54,7 @@ def same(name: str, one: object, other: object) -> bool:
 def parse_value(text: str) -> Any:  # noqa: ANN401 - whatever YAML can say
     """The value that a word of the command line gives an option, read as YAML.
 
-    Example:
+    Examples:
         >>> parse_value("0.3"), parse_value("{typicality: 1}"), parse_value("[")
         (0.3, {'typicality': 1}, '[')
     """

@@ -16,7 +16,7 @@ _OF_A_LINK = re.compile(r"argument .* --> (?P<target>[\w.]+): invalid .* value: 
 def refusal(command: str, message: str) -> ConfigError:
     r"""The parser's message as one sentence, without what it tried in vain.
 
-    Example:
+    Examples:
         >>> str(refusal("fit", "Key 'data':\n  Errors:\n    - 'x' is not accepted\n  Given value: 1"))
         "Expected options as `semdd fit --help` has them, found: Key 'data': 'x' is not accepted"
     """

@@ -14,7 +14,7 @@ def forget_peak() -> None:
     """Let the peaks begin anew, as a process may run several experiments one after another."""
     with suppress(OSError):
         (_PROCESS / "clear_refs").write_text("5")
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.reset_peak_memory_stats()
 
 

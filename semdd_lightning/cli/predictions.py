@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -17,9 +16,10 @@ from semdd_lightning.cli.run_record import RunRecord
 from semdd_lightning.data.image_sets import UNKNOWN
 from semdd_lightning.errors import DamageError, RunError
 from semdd_lightning.export import write_csv
+from semdd_lightning.names import get_logger
 from semdd_lightning.sealed import SEAL_BYTES, check_seal, write_sealed
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 PART = ".predictions-{rank}"
 
 

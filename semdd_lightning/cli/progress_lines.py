@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from datetime import timedelta
 from typing import Any
@@ -10,11 +9,11 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 
+from semdd_lightning.names import get_logger
+from semdd_lightning.progress import SECONDS
 from semdd_lightning.training.training_done import steps_done, training_done
 
-logger = logging.getLogger(__name__)
-
-SECONDS = 30.0
+logger = get_logger(__name__)
 
 
 class ProgressBar(RichProgressBar):

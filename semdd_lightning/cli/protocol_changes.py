@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -20,8 +19,9 @@ from lightning.pytorch.callbacks.throughput_monitor import ThroughputMonitor
 
 from semdd_lightning.cli.options import flatten, same
 from semdd_lightning.cli.protocols import Protocol, read_protocol
+from semdd_lightning.names import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 CALLBACKS = "trainer.callbacks"
 NOT_THE_RECIPE = (
@@ -69,7 +69,7 @@ def protocol_changes(protocol: Protocol, used: Mapping[str, Any]) -> list[dict[s
         For each change, ``option``, the ``protocol``'s value (none where it has none and one had to be
         given), and the value ``used``.
 
-    Example:
+    Examples:
         >>> rded = Protocol("rded", recipe={"data.passes": 300, "model.loss": "kl"})
         >>> protocol_changes(rded, {"data.passes": 60, "model.loss": "kl"})
         [{'option': 'data.passes', 'protocol': 300, 'used': 60}]

@@ -47,7 +47,7 @@ def find_facts(options: Mapping[str, Any]) -> dict[str, Any]:
 def matches(value: object, wanted: object) -> bool:
     """Whether a fact is what a rule wants: one of a list, in a range of numbers, or like a pattern.
 
-    Example:
+    Examples:
         >>> [matches(10, "2-10"), matches(11, "2-10"), matches(600, "501-"), matches("conv3", ["conv*"])]
         [True, False, True, True]
     """

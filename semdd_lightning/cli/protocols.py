@@ -10,7 +10,6 @@ resolved anew; what was changed by hand stays changed.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,8 +18,9 @@ from typing import Any
 from semdd_lightning.cli.options import flatten, same
 from semdd_lightning.cli.protocol_facts import FACTS, matches
 from semdd_lightning.errors import ConfigError
+from semdd_lightning.names import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Protocol:
     def gives(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         """All options of the protocol for these facts.
 
-        Example:
+        Examples:
             >>> rules = [Rule({"ipc": "1-9"}, {"data.batch_size": 10})]
             >>> Protocol("p", rules=rules, recipe={"data.batch_size": 100}).gives({"ipc": 5})
             {'data.batch_size': 10}
@@ -82,7 +82,7 @@ class Protocol:
     def covers(self, facts: Mapping[str, Any]) -> bool:
         """Whether the reference implementation covers such an experiment, as far as is known.
 
-        Example:
+        Examples:
             >>> [Protocol("p", made_for=[{"ipc": [1, 10]}]).covers({"ipc": ipc}) for ipc in (10, 20)]
             [True, False]
         """

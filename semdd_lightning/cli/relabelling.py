@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -22,6 +21,7 @@ from semdd_lightning.cli.semdd_cli import SemddCLI
 from semdd_lightning.cli.together import is_first_process
 from semdd_lightning.data import ImageDataModule, PoolDataModule
 from semdd_lightning.errors import ConfigError, LabelError
+from semdd_lightning.names import get_logger
 from semdd_lightning.training import DistillationModule, StaticLabels, Teacher
 from semdd_lightning.training.soft_labels import (
     HEADER,
@@ -32,7 +32,7 @@ from semdd_lightning.training.soft_labels import (
     write_blocks,
 )
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 def relabel(options: RelabelOptions) -> None:
@@ -147,7 +147,7 @@ class _Labelling(Callback):
         teacher = module.frozen_teacher
         label = partial(_label_once if options.static else label_augmented, teacher, data)
         share = missing[trainer.global_rank :: trainer.world_size]
-        write_blocks(store, share, label, module.temperature)
+        write_blocks(store, share, label, module.temperature, show=trainer.is_global_zero)
         trainer.strategy.barrier("labels are written")
 
     def _store(self, trainer: Trainer) -> LabelStore:

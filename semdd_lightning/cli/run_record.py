@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import shutil
 import time
@@ -14,19 +13,21 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from semdd_lightning.audit import audit_outcome
 from semdd_lightning.cli.images_seen import LIMITS, ImagesSeen
+from semdd_lightning.cli.metrics_file import MetricsFile
 from semdd_lightning.cli.peak_memory import forget_peak, peak_bytes
 from semdd_lightning.cli.pictures import write_pictures
-from semdd_lightning.cli.run_directory import PAGE, SHEET, environment, from_here
+from semdd_lightning.cli.run_directory import SHEET, environment
 from semdd_lightning.cli.run_result import RESULT, RunResult
 from semdd_lightning.data import ImageDataModule, PoolDataModule
 from semdd_lightning.errors import RunError
+from semdd_lightning.names import get_logger
 from semdd_lightning.records import write_record
-from semdd_lightning.report import statistics_record
+from semdd_lightning.report import log_selection, statistics_record
 from semdd_lightning.selection import sampler_word
 from semdd_lightning.training import BestOfEvaluations, StoredLabels, TrainingDone, training_done
 from semdd_lightning.training.training_done import trial_steps
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class RunRecord(Callback):
@@ -70,6 +71,8 @@ class RunRecord(Callback):
             self.result.replay_seed = data.drawing_seed
         if isinstance(data, PoolDataModule) and data.selected is not None:
             self._export(data)
+            loggers = [logger for logger in trainer.loggers if not isinstance(logger, MetricsFile)]
+            log_selection(loggers, self.result.selection, self.directory / SHEET)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Training time begins."""
@@ -174,7 +177,6 @@ class RunRecord(Callback):
             selected.export(self.directory / "subset")
             write_pictures(self.directory, selected)
         self.result.selection = statistics_record(selected.report())
-        logger.info("See what was chosen: %s", from_here(self.directory / PAGE))
 
 
 def _class_name(module: LightningModule) -> str:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict, with_config
 
-from semdd_lightning.cli.run_directory import from_here
+from semdd_lightning.cli.run_directory import PAGE, from_here
 from semdd_lightning.errors import RunError
-from semdd_lightning.names import command
+from semdd_lightning.names import command, get_logger
 from semdd_lightning.records import RECORD, read_record
 from semdd_lightning.report import print_run_table
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 RESULT = "result.json"
 
 
@@ -135,12 +134,13 @@ def next_commands(result: RunResult) -> list[str]:
             if checkpoint.exists()
             else []
         )
-    verify = command("semdd", "verify", directory)
+    look = [command("semdd", "open", directory)] if (directory / PAGE).exists() else []
+    verify = [*look, command("semdd", "verify", directory)]
     if (seed := result.replay_seed) is not None:  # stored labels are those of one selection alone
         seeds = ["--seed_everything", seed + 1, "--data.replay_seed", seed]
-        return [command("semdd", "fit", *configs, *seeds), verify]
+        return [command("semdd", "fit", *configs, *seeds), *verify]
     if not result.leaves_choice:
-        return [verify]
+        return verify
     rival = "random" if result.sampler != "random" else "two_stage"
     samplers = ["--samplers", result.sampler, rival, "--seeds", 0, 1, 2]
-    return [command("semdd", "compare", *configs, *samplers), verify]
+    return [command("semdd", "compare", *configs, *samplers), *verify]

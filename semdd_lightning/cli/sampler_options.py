@@ -22,7 +22,7 @@ def split_sampler_argv(argv: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
     Raises:
         ConfigError: if one has no name or no value.
 
-    Example:
+    Examples:
         >>> split_sampler_argv(["pool", "--sampler.candidate_ratio", "4", "--sampler.scores.typicality=1"])
         (['pool'], {'candidate_ratio': 4, 'scores': {'typicality': 1}})
     """

@@ -89,6 +89,12 @@ def _parser() -> argparse.ArgumentParser:
         choices=("refuse", "warn", "off"),
         help="what to do where images do not show the classes of their folders (default refuse)",
     )
+    parser.add_argument(
+        "--choices",
+        type=Path,
+        metavar="CSV",
+        help="what was struck out and pinned in the page of a selection: never chosen, and chosen first",
+    )
     parser.add_argument("--seed", type=int, help="selection seed of samplers that draw (default 0)")
     parser.add_argument(
         "--config", help="take what is not given here from the data part of an experiment's config"
@@ -150,6 +156,7 @@ def _select(
         device=device,
         cache_dir=settings.cache_dir,
         audit=settings.audit,
+        choices=settings.choices,
     )
     out = claim.directory
     whole = chosen.export(out / ".whole", link=options.link)
@@ -164,7 +171,8 @@ def _select(
         "seconds": ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in chosen.seconds.items()),
         "written to": str(out),
     }
-    next_commands = [command("semdd", "verify", out), command("semdd", "open", out)]
+    share = command("semdd", "export", out, "--to", "hf", "--out", Path(f"{out}-hf"))
+    next_commands = [command("semdd", "verify", out), command("semdd", "open", out), share]
     print_selection_table("semdd select", rows, statistics_record(chosen.report()), next_commands)
 
 

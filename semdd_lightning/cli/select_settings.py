@@ -11,6 +11,7 @@ from semdd_lightning.cli.configs import find_config, read_data_arguments
 from semdd_lightning.cli.pool_options import pool_argv, pool_of
 from semdd_lightning.cli.sampler_options import sampler_description
 from semdd_lightning.errors import ConfigError
+from semdd_lightning.export import Choices, read_choices
 from semdd_lightning.pools import AnyPool, ClassFolders, DiskPool
 
 if TYPE_CHECKING:  # torch, which is not needed to refuse bad options
@@ -31,6 +32,7 @@ class SelectSettings:
         reference: reader of real images of the same classes, or its description.
         audit: what to do where images do not show the classes of their folders.
         classifier: the network that samplers and scores ask, in short words, or its description.
+        choices: what people decided about single images, if anything.
     """
 
     pool: DiskPool | dict[str, Any]
@@ -42,6 +44,7 @@ class SelectSettings:
     reference: DiskPool | dict[str, Any] | None
     audit: AuditPolicy
     classifier: str | dict[str, Any] | None
+    choices: Choices | None
 
 
 def select_settings(options: argparse.Namespace, parameters: dict[str, Any]) -> SelectSettings:
@@ -53,6 +56,7 @@ def select_settings(options: argparse.Namespace, parameters: dict[str, Any]) -> 
 
     Raises:
         ConfigError: if something needed is nowhere, or stands in the config as something else.
+        ChoicesError: if the choices cannot be read.
     """
     data = read_data_arguments(find_config(options.config)) if options.config else {}
     of_pool = [] if options.classes is None else ["--classes"]
@@ -81,6 +85,7 @@ def select_settings(options: argparse.Namespace, parameters: dict[str, Any]) -> 
         raise ConfigError(msg)
     seed = options.seed if options.seed is not None else _of_type(data, "selection_seed", int)
     cache_dir = _of_type(data, "cache_dir", str)
+    choices = options.choices or _of_type(data, "choices", str)
     return SelectSettings(
         pool=pool,
         prior=prior,
@@ -95,6 +100,7 @@ def select_settings(options: argparse.Namespace, parameters: dict[str, Any]) -> 
         ),
         audit=_audit_policy(options.audit or _of_type(data, "audit", str)),
         classifier=options.classifier or _of_type(data, "classifier", str, dict),
+        choices=None if choices is None else read_choices(choices),
     )
 
 

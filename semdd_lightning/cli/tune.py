@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +12,14 @@ from semdd_lightning.cli.options import parse_value
 from semdd_lightning.cli.ownership import claim_apart
 from semdd_lightning.cli.run_directory import from_here, read_versions, write_versions
 from semdd_lightning.errors import ConfigError, RunError
+from semdd_lightning.names import get_logger
 
 if TYPE_CHECKING:  # of an extra, and torch
     from optuna import Study
 
     from semdd_lightning.cli.tuning.search import Search
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 BEST, TRIALS = "best.yaml", "trials.csv"
 FAILED = 1
 SHOWN = 10  # trials in the table
@@ -123,17 +123,16 @@ def _is_search(directory: Path) -> bool:
 def _report(study: Study, search: Search, directory: Path, seeds: list[int]) -> None:
     """Write the best values as a config, print the table and what comes next."""
     from rich.console import Console
-    from rich.table import Table
 
     from semdd_lightning.cli.experiment import saved_config
     from semdd_lightning.cli.tuning.trials import METRIC, trial_table
     from semdd_lightning.export import write_csv, write_text
     from semdd_lightning.names import command
-    from semdd_lightning.report.tables import plain, print_next_commands
+    from semdd_lightning.report.tables import FoldingTable, plain, print_next_commands
 
     table = trial_table(study, search)
     write_csv(directory / TRIALS, table)
-    printed = Table(title=plain(f"The best of {len(table)} trials, by accuracy on validation images"))
+    printed = FoldingTable(title=plain(f"The best of {len(table)} trials, by accuracy on validation images"))
     for name in table.columns:
         printed.add_column(plain("top-1 %" if name == METRIC else name))
     for row in table.head(SHOWN).to_dict("records"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from semdd_lightning import __version__
 from semdd_lightning.cli.priors import build_priors
-from semdd_lightning.errors import ClassListError, PoolError, RunError
+from semdd_lightning.errors import ChoicesError, ClassListError, PoolError, RunError
 from semdd_lightning.names import shown_message
 
 if TYPE_CHECKING:  # torch, which the help can be printed without
@@ -40,9 +41,10 @@ def run(command: str, argv: list[str]) -> int:
         print(shown_message(line), file=sys.stderr)
     if verdict.differences:
         return DIFFERENT
-    print(
-        f"The same: {verdict.num_images} images chosen again by {verdict.sampler}, all exported files intact."
+    how = (
+        f"applied as chosen by {verdict.sampler}" if verdict.applied else f"chosen again by {verdict.sampler}"
     )
+    print(f"The same: {verdict.num_images} images {how}, all exported files intact.")
     return 0
 
 
@@ -54,11 +56,13 @@ class Verdict:
         sampler: short name of the sampler.
         num_images: images that were chosen again.
         differences: one line for each thing that is not the same.
+        applied: whether the images were picked out of a copy of the pool, which cannot be chosen from again.
     """
 
     sampler: str
     num_images: int
     differences: list[str]
+    applied: bool = False
 
 
 def verify(directory: Path) -> Verdict:
@@ -71,9 +75,12 @@ def verify(directory: Path) -> Verdict:
     from semdd_lightning.export import read_manifest
 
     manifest = read_manifest(directory)
+    if manifest.applied_to is not None:
+        found = _other_files(directory, manifest, None)
+        return Verdict(manifest.sampler_name, len(manifest.paths), found, applied=True)
     try:
         again = _select_again(manifest)
-    except (PoolError, ClassListError) as error:
+    except (PoolError, ClassListError, ChoicesError) as error:
         if not Path(manifest.pool_root).exists():
             raise
         differences = [f"The pool in {manifest.pool_root} has changed since: {error}"]
@@ -87,7 +94,7 @@ def verify(directory: Path) -> Verdict:
 
 def _select_again(manifest: Manifest) -> PoolSelection:
     from semdd_lightning.data import Classifier, select
-    from semdd_lightning.export import build_component
+    from semdd_lightning.export import Choices, build_component
     from semdd_lightning.pools import ImageSet
     from semdd_lightning.selection import Sampler
 
@@ -104,6 +111,7 @@ def _select_again(manifest: Manifest) -> PoolSelection:
         classifier=classifier,
         cache_dir=None if manifest.cache_dir is None else Path(manifest.cache_dir),
         audit="off",  # whatever was chosen then is chosen again
+        choices=None if manifest.choices is None else Choices.recorded(manifest.choices),
     )
 
 
@@ -154,7 +162,7 @@ def _blame(manifest: Manifest, now: Manifest) -> str:
 
 
 def _other_files(directory: Path, manifest: Manifest, pool: Pool | None) -> list[str]:
-    """Exported files that are gone, or do not hold what the pool, where it can be read, holds."""
+    """Exported files that are gone, or do not hold what was chosen, by its digest or else by the pool."""
     from semdd_lightning.export import exported_images
     from semdd_lightning.pools.strings import Strings
 
@@ -163,6 +171,14 @@ def _other_files(directory: Path, manifest: Manifest, pool: Pool | None) -> list
     for i, (path, file) in enumerate(exported_images(directory, manifest)):
         if not file.is_file():
             found.append(f"Exported image {file} is missing.")
-        elif pool is not None and places[i] >= 0 and pool.read(int(places[i])) != file.read_bytes():
+            continue
+        digest = None if manifest.digests is None else manifest.digests[i]
+        if digest is None and pool is not None and places[i] >= 0:
+            digest = _digest(pool.read(int(places[i])))
+        if digest not in (None, _digest(file.read_bytes())):
             found.append(f"Exported image {file} is not the pool's {path} any more.")
     return found
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

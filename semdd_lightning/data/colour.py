@@ -26,7 +26,7 @@ def jitter_colours(images: Tensor, factors: Tensor, order: Tensor) -> Tensor:
         factors: factor of brightness, contrast and saturation, (B, 3); 1 changes nothing.
         order: which of the three comes first, second and third, (B, 3), a permutation of 0, 1, 2.
 
-    Example:
+    Examples:
         >>> image = torch.full((1, 3, 2, 2), 0.4)
         >>> factors, order = torch.tensor([[1.5, 1.0, 0.0]]), torch.tensor([[0, 1, 2]])
         >>> round(jitter_colours(image, factors, order).mean().item(), 4)

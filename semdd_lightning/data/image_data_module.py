@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
@@ -26,10 +25,11 @@ from semdd_lightning.data.passes import PassPlanner
 from semdd_lightning.data.storage import ImageStore, evaluation_view, square, store_images
 from semdd_lightning.data.trainer_facts import batches_done, device_of, local_ranks_of, process_of
 from semdd_lightning.errors import ClassListError, ConfigError
+from semdd_lightning.names import get_logger
 from semdd_lightning.pools import ImageSet, ResolvedImages
 from semdd_lightning.pools.labelled_images import LabelledImages
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class ImageDataModule(ImageSettings):

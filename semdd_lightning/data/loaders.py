@@ -145,7 +145,7 @@ def evaluation_batches(num_images: int, batch_size: int, world_size: int = 1) ->
         batch_size: images a batch and process, at most.
         world_size: number of processes.
 
-    Example:
+    Examples:
         >>> evaluation_batches(896, 500), evaluation_batches(896, 100, world_size=2)
         (2, 5)
     """

@@ -10,7 +10,7 @@ def whole_epoch(passes: int, passes_per_epoch: int) -> int:
 
     How many it is changes no number, only how often Lightning keeps its books.
 
-    Example:
+    Examples:
         >>> [whole_epoch(300, asked) for asked in (10, 7, 1000)]
         [10, 6, 300]
     """
@@ -20,7 +20,7 @@ def whole_epoch(passes: int, passes_per_epoch: int) -> int:
 def epochs_of(passes: int, passes_per_epoch: int) -> int:
     """Lightning epochs that a number of passes makes.
 
-    Example:
+    Examples:
         >>> epochs_of(300, 10)
         30
     """

@@ -168,7 +168,7 @@ class PassPlanner:
 def _runs(num_images: int, size: int) -> tuple[tuple[int, int], ...]:
     """Start and stop of runs of ``size`` images; a last one of a single image joins the one before.
 
-    Example:
+    Examples:
         >>> _runs(7, 3)
         ((0, 3), (3, 7))
     """

@@ -18,6 +18,7 @@ from semdd_lightning.data.selection_plan import SelectionPlan
 from semdd_lightning.data.stopwatch import Stopwatch
 from semdd_lightning.data.trainer_facts import device_of, process_of
 from semdd_lightning.errors import PoolError, RunError
+from semdd_lightning.export import read_choices
 from semdd_lightning.export.pool_selection import PoolSelection
 from semdd_lightning.given import given_path
 from semdd_lightning.pools import ImageSet, ResolvedImages, as_image_set
@@ -48,6 +49,8 @@ class PoolDataModule(ImageDataModule):
             cache folder).
         audit: what to do before training where images do not show the classes of their folders: refuse,
             warn and go on, or off to not look.
+        choices: the choices.csv that the page of a selection wrote: images that are never chosen, and images
+            that are chosen first.
     """
 
     train: ImageSet | None = field(default=None, init=False)  # the chosen images in its place
@@ -63,6 +66,7 @@ class PoolDataModule(ImageDataModule):
     classifier: Classifier | None = None
     cache_dir: Path | None = None
     audit: AuditPolicy = "refuse"
+    choices: Path | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -73,6 +77,7 @@ class PoolDataModule(ImageDataModule):
         self.reference = None if self.reference is None else as_image_set(self.reference)
         self.cache_dir = None if self.cache_dir is None else given_path("cache_dir", self.cache_dir)
         check_policy(self.audit)
+        self.choices = None if self.choices is None else given_path("choices", self.choices)
         self.priors = listed_priors(self.prior)
         self.selected: PoolSelection | None = None
         self._watch = Stopwatch()
@@ -95,6 +100,7 @@ class PoolDataModule(ImageDataModule):
             self.classifier,
             self.cache_dir,
             self.audit,
+            None if self.choices is None else read_choices(self.choices),
         )
 
     @property

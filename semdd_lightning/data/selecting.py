@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import torch
 
 from semdd_lightning.audit import AUTOMATIC, AuditPolicy, apply_policy, audit_classes, check_policy
+from semdd_lightning.data.by_hand import find_choices
 from semdd_lightning.data.classifier import Classifier, ClassifierContext
 from semdd_lightning.data.classifying import PoolClassifier, usual_side
 from semdd_lightning.data.learning import learn_pool
@@ -18,15 +18,17 @@ from semdd_lightning.data.reference_images import ReferenceImages, read_referenc
 from semdd_lightning.data.selection_plan import SelectionPlan
 from semdd_lightning.data.stopwatch import Stopwatch
 from semdd_lightning.devices import pick_device
-from semdd_lightning.export import Manifest
+from semdd_lightning.export import Choices, Manifest, read_choices
 from semdd_lightning.export.pool_selection import PoolSelection, sampler_embeddings
 from semdd_lightning.export.provenance import embeddings_digest, outcome
 from semdd_lightning.given import given_path
+from semdd_lightning.names import get_logger
 from semdd_lightning.pools import ImageSet, Pool, ResolvedImages, as_image_set, require_images_per_class
 from semdd_lightning.prior import AnyPrior, PoolEmbeddings, first_clip, listed_priors
+from semdd_lightning.progress import image_progress
 from semdd_lightning.selection import ClassifierOutputs, Sampler, Selection, build_sampler, whole_number
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 def select(
@@ -41,6 +43,7 @@ def select(
     device: torch.device | str | None = None,
     cache_dir: Path | None = None,
     audit: AuditPolicy = "refuse",
+    choices: Choices | Path | str | None = None,
 ) -> PoolSelection:
     """Choose ``ipc`` images a class from a pool.
 
@@ -61,11 +64,14 @@ def select(
             user's cache folder).
         audit: what to do where the images do not show the classes of their folders: `refuse`, `warn`, or do
             not look (`off`).
+        choices: images that are never chosen and images that are chosen first, or the ``choices.csv`` that
+            the page of a selection wrote.
 
     Raises:
         ConfigError: if there is no such device.
         AuditError: if the folders do not hold their classes.
         TooFewImagesError: if a class has fewer than ``ipc`` usable images, or no reference image.
+        ChoicesError: if the choices cannot be read, or do not fit the pool.
         ClassListError: if the reference images lack a class of the pool.
         SelectionError: if the sampler cannot work with these numbers.
         PriorError: if the CLIP model cannot be had as described.
@@ -82,6 +88,7 @@ def select(
         ipc=whole_number("ipc", ipc, at_least=1),
         seed=whole_number("seed", seed, at_least=0),
         audit=audit,
+        choices=choices if isinstance(choices, Choices | None) else read_choices(choices),
     )
     device = pick_device(device)
     plan.prepare()
@@ -123,6 +130,7 @@ def carry_out(
     made_from = plan.described()
     with watch.measure("index"):
         images = _usable(pool.read(cache_dir), plan.ipc)
+    by_hand, decided = (None, None) if plan.choices is None else find_choices(plan.choices, images, plan.ipc)
     classify = None
     if plan.classifier is not None:  # built before the pool is embedded: what cannot be built is said first
         context = ClassifierContext(images.registry, usual_side(images), first_clip(plan.priors))
@@ -159,7 +167,8 @@ def carry_out(
             outputs,
             None if learned is None else learned.log_posteriors,
         )
-        selection = sampler.select(seen, plan.ipc, plan.seed)
+        with image_progress("Choosing", len(images), after=2, keep=False, show=rank == 0) as advance:
+            selection = sampler.select(seen, plan.ipc, plan.seed, by_hand=by_hand, progress=advance)
     _report(sampler, selection, embeddings, outputs)
     manifest = Manifest(
         **made_from,
@@ -170,6 +179,7 @@ def carry_out(
         classifier_key=None if said is None else said.key,
         learning_key=None if learned is None else learned.key,
         embeddings_digest=embeddings_digest(seen),
+        choices=decided,
         **outcome(images, embeddings, selection),
     )
     return PoolSelection(images, embeddings, selection, manifest, watch.seconds, found)

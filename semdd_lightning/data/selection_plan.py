@@ -9,7 +9,7 @@ from typing import Any
 from semdd_lightning.audit import AuditPolicy
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data.classifier import Classifier
-from semdd_lightning.export import describe
+from semdd_lightning.export import Choices, describe
 from semdd_lightning.pools import ImageSet
 from semdd_lightning.prior import Prior
 from semdd_lightning.selection import Sampler
@@ -30,6 +30,7 @@ class SelectionPlan:
         classifier: a network that tells the classes apart, if there is one.
         cache_dir: root of the cache (default: SEMDD_CACHE or the user's cache folder).
         audit: what to do where the images do not show the classes of their folders.
+        choices: what people decided about single images, if anything.
     """
 
     pool: ImageSet
@@ -41,6 +42,7 @@ class SelectionPlan:
     classifier: Classifier | None = None
     cache_dir: Path | None = None
     audit: AuditPolicy = "refuse"
+    choices: Choices | None = None
 
     @property
     def needs(self) -> frozenset[Need]:

@@ -29,7 +29,7 @@ def label_robust_score(*, real_hard: float, hard: float, any_label: float, rando
         any_label: that of the chosen images with the labels at hand.
         random: that of random images of the same number with these labels.
 
-    Example:
+    Examples:
         >>> round(label_robust_score(real_hard=0.8, hard=0.5, any_label=0.6, random=0.4), 4)
         0.2482
     """

@@ -44,7 +44,7 @@ def estimate(values: ArrayLike) -> Estimate:
     Args:
         values: finite numbers ``(n,)``.
 
-    Example:
+    Examples:
         >>> found = estimate([0.5, 0.7, 0.9])
         >>> found.n, round(found.mean, 6), round(found.std, 6), round(found.half_width, 6)
         (3, 0.7, 0.2, 0.496828)
@@ -95,7 +95,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     Args:
         p_values: of each comparison alone.
 
-    Example:
+    Examples:
         >>> holm([0.01, 0.04, 0.03])
         [0.03, 0.06, 0.06]
     """
@@ -117,7 +117,7 @@ def seeds_needed(found: Estimate, comparisons: int = 1) -> int | None:
         The fewest above those that there are; none if `MOST_SEEDS` are too few, or nobody knows how much
         seeds vary.
 
-    Example:
+    Examples:
         >>> seeds_needed(Estimate(5, mean=0.01, std=0.01))
         10
     """

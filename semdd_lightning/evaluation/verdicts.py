@@ -18,7 +18,7 @@ def verdict(difference: Estimate, corrected: float | None, needed: int | None = 
         corrected: its p-value after Holm's correction; none where there is none.
         needed: seeds that would do, as `seeds_needed` has them.
 
-    Example:
+    Examples:
         >>> verdict(Estimate(5, 0.02, 0.01, 0.0124, 0.011), 0.011)
         'better'
         >>> verdict(Estimate(5, 0.01, 0.01, 0.0124, 0.089), 0.089, 10)

@@ -3,9 +3,16 @@
 `PoolSelection` stands in `pool_selection`: records are read where torch is not imported.
 """
 
+from semdd_lightning.export.choices import Choices, ChoicesRecord, read_choices
 from semdd_lightning.export.csv_files import write_csv
-from semdd_lightning.export.files import check_output_file, new_directory, write_json, write_text
-from semdd_lightning.export.manifest import Manifest, build_component, describe, read_manifest
+from semdd_lightning.export.files import check_output_file, new_directory, require_new, write_json, write_text
+from semdd_lightning.export.manifest import (
+    Manifest,
+    build_component,
+    describe,
+    manifest_file,
+    read_manifest,
+)
 from semdd_lightning.export.subset import (
     exported_images,
     read_selection,
@@ -15,15 +22,20 @@ from semdd_lightning.export.subset import (
 )
 
 __all__ = [
+    "Choices",
+    "ChoicesRecord",
     "Manifest",
     "build_component",
     "check_output_file",
     "describe",
     "exported_images",
+    "manifest_file",
     "new_directory",
+    "read_choices",
     "read_manifest",
     "read_selection",
     "read_table",
+    "require_new",
     "selection_table",
     "write_csv",
     "write_json",

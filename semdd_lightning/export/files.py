@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,8 +54,7 @@ def new_directory(path: Path) -> Iterator[Path]:
         RunError: if something with that name is there already.
         DiskError: if it cannot be written.
     """
-    if path.exists():
-        raise _taken(path)
+    require_new(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_stale_files(path.parent)
@@ -66,6 +66,16 @@ def new_directory(path: Path) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
+
+
+def require_new(path: Path) -> None:
+    """See that nothing has that name yet.
+
+    Raises:
+        RunError: if something has.
+    """
+    if os.path.lexists(path):
+        raise _taken(path)
 
 
 def _rename(unfinished: Path, path: Path) -> None:

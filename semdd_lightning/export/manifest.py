@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, is_dataclass
 from importlib import import_module
@@ -13,7 +14,9 @@ from typing import Annotated, Any, Literal, TypeVar, cast
 from pydantic import Field, with_config
 
 from semdd_lightning import __version__
+from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import RunError
+from semdd_lightning.export.choices import ChoicesRecord
 from semdd_lightning.given import given_path
 from semdd_lightning.records import RECORD, read_record
 
@@ -51,6 +54,9 @@ class Manifest:
         classifier: the classifier that samplers and scores asked, if any.
         classifier_key: key in the cache of what it said of the pool, if any.
         learning_key: key in the cache of what a student learned from the pool, where a score asks for that.
+        digests: SHA-256 of the bytes of each chosen image; none in manifests of version 0.2.
+        applied_to: the reader of the copy of the pool that `semdd apply` took the images from, if it did.
+        choices: what people decided about single images, if anything.
         semdd_version: version that wrote the manifest.
         format: version of this record.
         table_digest: SHA-256 of the score table beside it; none before it is exported.
@@ -79,22 +85,41 @@ class Manifest:
     classifier: dict[str, Any] | None = None
     classifier_key: str | None = None
     learning_key: str | None = None
+    digests: tuple[str, ...] | None = None
+    applied_to: dict[str, Any] | None = None
+    choices: ChoicesRecord | None = None
     semdd_version: str = __version__
     format: Literal[2] = FORMAT
     table_digest: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        names, wnids = len(self.class_names), self.class_wnids
+        names, wnids, digests = len(self.class_names), self.class_wnids, self.digests
         together = {
             "paths, one label each": len(self.paths) == len(self.labels),
             "labels of its classes": all(0 <= label < names for label in self.labels),
             "a folder of each class": len(self.class_folders) == names,
             "a wnid of each class": wnids is None or len(wnids) == names,
+            "a digest of each image": digests is None or len(digests) == len(self.paths),
         }
         for what, holds in together.items():
             if not holds:
                 msg = f"Expected a manifest with {what}, found another; make the selection again."
                 raise RunError(msg)
+
+    @property
+    def registry(self) -> ClassRegistry:
+        """The classes, with their folders in the pool."""
+        return ClassRegistry(self.class_names, self.class_folders, self.class_wnids, folders_given=True)
+
+    @property
+    def steps(self) -> list[int]:
+        """At which step of its class each image was picked, from 1 on."""
+        picked = Counter[int]()
+        steps = []
+        for label in self.labels:
+            picked[label] += 1
+            steps.append(picked[label])
+        return steps
 
 
 def describe(component: object) -> dict[str, Any]:
@@ -146,21 +171,37 @@ def build_component(description: dict[str, Any], base: Callable[..., Component])
     return component
 
 
-def read_manifest(directory: Path | str) -> Manifest:
+def read_manifest(place: Path | str) -> Manifest:
     """Read the manifest of a run or an exported subset.
+
+    Args:
+        place: the directory, or the manifest itself.
 
     Raises:
         RunError: if there is none, it was changed since, or it is of another form.
     """
-    directory = given_path("the directory of a run", directory)
-    found = [path for path in (directory / FILE_NAME, directory / "subset" / FILE_NAME) if path.is_file()]
+    return read_record(manifest_file(place), Manifest, RunError, "make the selection again")
+
+
+def manifest_file(place: Path | str) -> Path:
+    """Where the manifest of a run or an exported subset lies.
+
+    Args:
+        place: the directory, or the manifest itself.
+
+    Raises:
+        RunError: if there is none.
+    """
+    place = given_path("the directory of a run", place)
+    candidates = (place, place / FILE_NAME, place / "subset" / FILE_NAME)
+    found = [path for path in candidates if path.is_file()]
     if not found:
         msg = (
-            f"Expected {FILE_NAME} in {directory} or {directory / 'subset'}, found none; give the directory "
+            f"Expected {FILE_NAME} in {place} or {place / 'subset'}, found none; give the directory "
             "of a finished `semdd select` or `semdd fit`."
         )
         raise RunError(msg)
-    return read_record(found[0], Manifest, RunError, "make the selection again")
+    return found[0]
 
 
 def _public_path(class_path: str) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from shutil import get_terminal_size
 
 import pandas as pd
 import torch
@@ -59,7 +61,7 @@ class PoolSelection:
 
     def report(self) -> pd.DataFrame:
         """Statistics of pool, candidates, selection and a random subset of the same size."""
-        return self._report.copy()
+        return Report(self._report.copy())
 
     def report_by_class(self) -> pd.DataFrame:
         """The statistics of `report` for every class: one row per set and class."""
@@ -106,6 +108,17 @@ class PoolSelection:
             rows[str(name)] = {"num_images": int(statistics.num_images.sum())} | statistics.overall()
         frame = pd.DataFrame.from_dict(rows, orient="index").astype({"num_images": "int64"})
         return frame.rename_axis("set")
+
+
+class Report(pd.DataFrame):
+    """A table that shows all of itself: columns that a narrow terminal has no room for stand below."""
+
+    @property
+    def _constructor(self) -> Callable[..., pd.DataFrame]:
+        return pd.DataFrame  # what is made of it is a table as any other
+
+    def __repr__(self) -> str:
+        return self.to_string(line_width=get_terminal_size().columns)
 
 
 def sampler_embeddings(

@@ -47,4 +47,5 @@ def outcome(images: Pool, embeddings: PoolEmbeddings, selection: Selection) -> d
         "class_wnids": registry.wnids,
         "paths": tuple(images.paths[i] for i in chosen),
         "labels": tuple(int(images.labels[i]) for i in chosen),
+        "digests": tuple(images.traits.digests[i].tobytes().hex() for i in chosen),
     }

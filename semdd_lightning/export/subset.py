@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from hashlib import sha256
 from io import BytesIO
@@ -18,6 +19,7 @@ from semdd_lightning.export.csv_files import write_csv
 from semdd_lightning.export.files import new_directory
 from semdd_lightning.export.manifest import FILE_NAME, Manifest, read_manifest
 from semdd_lightning.pools import Pool
+from semdd_lightning.pools.listing import ImageSource
 from semdd_lightning.records import write_record
 
 if TYPE_CHECKING:  # torch, which manifests and versions can be written without
@@ -81,11 +83,10 @@ def write_subset(
         RunError: if ``directory`` exists, or if two images would get one name.
     """
     with new_directory(directory) as unfinished:
-        folders = list(zip(pool.registry.folders, export_folders(pool.registry), strict=True))
-        for index in selection.indices.tolist():
-            target = unfinished / IMAGES / exported_path(pool.paths[index], *folders[pool.labels[index]])
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _place(pool, index, target, link=link)
+        indices = selection.indices.tolist()
+        paths, labels = [pool.paths[i] for i in indices], [int(pool.labels[i]) for i in indices]
+        names = exported_paths(pool.registry, paths, labels)
+        write_images(unfinished / IMAGES, names, pool.source, pool.rows[indices].tolist(), link=link)
         table = selection_table(pool, selection) if table is None else table
         content = BytesIO()
         table.to_parquet(content, index=False)
@@ -158,26 +159,53 @@ def _read_table(directory: Path, manifest: Manifest) -> pd.DataFrame:
 def exported_images(directory: Path, manifest: Manifest) -> list[tuple[str, Path]]:
     """Pool path and exported file of each chosen image."""
     root = directory if (directory / IMAGES).is_dir() else directory / "subset"
-    registry = ClassRegistry(
-        manifest.class_names, manifest.class_folders, manifest.class_wnids, folders_given=True
-    )
+    names = exported_paths(manifest.registry, manifest.paths, manifest.labels)
+    return [(path, root / IMAGES / name) for path, name in zip(manifest.paths, names, strict=True)]
+
+
+def exported_paths(registry: ClassRegistry, paths: Sequence[str], labels: Sequence[int]) -> list[str]:
+    """Where images lie in an export, each in the folder of its class.
+
+    Args:
+        registry: the classes with their folders in the pool.
+        paths: path of each image in the pool.
+        labels: class index of each.
+    """
     folders = list(zip(registry.folders, export_folders(registry), strict=True))
-    return [
-        (path, root / IMAGES / exported_path(path, *folders[label]))
-        for path, label in zip(manifest.paths, manifest.labels, strict=True)
-    ]
+    return [exported_path(path, *folders[label]) for path, label in zip(paths, labels, strict=True)]
 
 
-def _place(pool: Pool, index: int, target: Path, *, link: bool) -> None:
-    source = pool.file(index)
-    if target.exists():
-        msg = f"Expected one image at {target}, found {pool.paths[index]} to be a second; rename one of them."
-        raise RunError(msg)
-    if link and source is not None:
+def write_images(
+    folder: Path, names: Sequence[str], source: ImageSource, rows: Sequence[int], *, link: bool
+) -> None:
+    """Write images under their exported names.
+
+    Args:
+        folder: where to.
+        names: path of each image below it.
+        source: what holds them.
+        rows: row of each in the source.
+        link: hard-link images that are files instead of copying them, where the file system can.
+
+    Raises:
+        RunError: if two images have one name.
+    """
+    for name, row in zip(names, rows, strict=True):
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            msg = f"Expected one image at {target}, found a second of that name; rename one of them."
+            raise RunError(msg)
+        _place(source, row, target, link=link)
+
+
+def _place(source: ImageSource, row: int, target: Path, *, link: bool) -> None:
+    file = source.file(row) if link else None
+    if file is not None:
         try:
-            os.link(source, target)
+            os.link(file, target)
         except OSError:  # another file system, or one without hard links
             pass
         else:
             return
-    target.write_bytes(pool.read(index))
+    target.write_bytes(source.read(row))

@@ -34,12 +34,16 @@ class NormalizedNetwork(nn.Module):
         mean: Mean of each channel of images in [0, 1].
         std: Standard deviation of each channel, positive.
 
+    Attributes:
+        class_names: Classes in the order of the logits, where they are known.
+
     Raises:
         NetworkError: If the size or the constants are out of range.
     """
 
     mean: Tensor
     std: Tensor
+    class_names: tuple[str, ...] = ()
 
     def __init__(
         self,

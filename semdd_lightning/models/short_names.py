@@ -23,7 +23,7 @@ def short_name(name: str, arguments: Mapping[str, Any]) -> str:
     Returns:
         A name of `NETWORKS`, torchvision or timm; a class that has none as it was given.
 
-    Example:
+    Examples:
         >>> short_name("torchvision/resnet18", {}), short_name("semdd_lightning.models.ConvNet", {"depth": 4})
         ('resnet18', 'conv4')
         >>> short_name("TorchvisionNetwork", {"name": "vgg11"}), short_name("ConvNet", {"width": 64})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -12,12 +11,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import PoolError
+from semdd_lightning.names import get_logger
 from semdd_lightning.pools.hub import hub_name, local_path
 from semdd_lightning.pools.image_set import DiskPool, Found, ImageSet
 from semdd_lightning.pools.layouts import AUTO
 from semdd_lightning.pools.sniffing import FoundLayout, sniff
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from semdd_lightning.classes import ClassRegistry, resolve_classes
 from semdd_lightning.classes.registry import nfc, some_of
 from semdd_lightning.errors import PoolError
+from semdd_lightning.names import get_logger
 from semdd_lightning.pools.files import (
     find_images,
     is_image_name,
@@ -21,7 +21,7 @@ from semdd_lightning.pools.files import (
 from semdd_lightning.pools.image_set import DiskPool, Found
 from semdd_lightning.pools.splits import are_splits, one_to_choose_from
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import shutil
 from contextlib import suppress
@@ -26,6 +25,7 @@ from semdd_lightning.atomic import remove_stale_files, temporary_path, writing
 from semdd_lightning.cache import cache_root
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import DamageError, DataError, PoolError
+from semdd_lightning.names import get_logger
 from semdd_lightning.pools.files import list_files
 from semdd_lightning.pools.image_set import Found, ImageSet
 from semdd_lightning.pools.listing import Listing
@@ -38,7 +38,7 @@ _COMPONENTS = 15  # principal components that the densities live in
 _RECORD = "digits.json"
 _RANGES = (("images_per_class", 1, 10**5), ("seed", 0, 2**63), ("image_size", 8, 1024))
 _WHITE = 16.0  # the brightest grey value of the original images
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 def digits_split(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from array import array
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from stat import S_ISREG
 import numpy as np
 
 from semdd_lightning.errors import PoolError
+from semdd_lightning.names import get_logger
 from semdd_lightning.pools.listing import FileSource, Listing
 from semdd_lightning.pools.strings import GrowingStrings
 from semdd_lightning.progress import image_progress
@@ -22,7 +22,7 @@ IMAGE_SUFFIXES = frozenset(
 )
 _SUFFIXES = tuple(IMAGE_SUFFIXES)
 _SYSTEM_FOLDERS = ("__MACOSX", "@eaDir", "lost+found")  # of macOS archives, Synology and ext file systems
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 def is_pool_folder(name: str) -> bool:

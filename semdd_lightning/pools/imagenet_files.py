@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from semdd_lightning.classes.registry import is_wnid, some_of
 from semdd_lightning.errors import PoolError
+from semdd_lightning.names import get_logger
 from semdd_lightning.pools.class_folders import class_folder_names
 from semdd_lightning.pools.files import is_image_name
 from semdd_lightning.pools.imagenet_devkit import devkit_file, validation_wnids
 from semdd_lightning.pools.wnid_files import WnidFiles
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 _VALIDATION_IMAGE = re.compile(r"ILSVRC2012_val_([0-9]{8})\.JPEG", re.IGNORECASE)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import PoolError
+from semdd_lightning.names import warn
 from semdd_lightning.pools.examined import USABLE, Examined, examine
 from semdd_lightning.pools.excluded import ExcludedImages
 from semdd_lightning.pools.index_cache import IndexCache
@@ -133,7 +133,7 @@ def _excluded(listing: Listing, examined: Examined, first: NDArray[np.int64]) ->
 def _warn_of_flat_images(paths: Strings, contrasts: NDArray[np.float32]) -> None:
     flat = np.flatnonzero(contrasts < NEAR_CONSTANT)
     if len(flat):
-        warnings.warn(
+        warn(
             f"Expected images to show something, found {len(flat)} of {len(paths)} nearly constant (standard "
             f"deviation below {NEAR_CONSTANT:g} of 255), for example {paths[flat[0]]}; a generator may have "
             "collapsed. They stay in the pool: look at them, and remove those that show nothing.",
@@ -146,7 +146,7 @@ def _warn_of_images_in_two_classes(paths: Strings, digests: NDArray[np.uint8]) -
     first = first_equal(digests)
     again = np.flatnonzero(first != np.arange(len(first)))
     if len(again):
-        warnings.warn(
+        warn(
             f"Expected every image in one class, found {len(np.unique(first[again]))} that stand byte for "
             f"byte in several, for example {paths[first[again[0]]]} and {paths[again[0]]}; their labels "
             "contradict each other. They stay in the pool: remove them where they do not belong.",

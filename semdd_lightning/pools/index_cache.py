@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +22,7 @@ from semdd_lightning.atomic import remove_stale_files
 from semdd_lightning.cache import cache_root
 from semdd_lightning.errors import DamageError, DiskError
 from semdd_lightning.locks import Lock, remove_stale_locks
+from semdd_lightning.names import get_logger
 from semdd_lightning.pools.apart import require_outside
 from semdd_lightning.pools.examined import Examined
 from semdd_lightning.pools.listing import FileSource, Listing
@@ -47,7 +48,7 @@ _SCHEMA = pa.schema(
     ]
 )
 _METADATA = b"semdd"
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 class IndexCache:
@@ -184,7 +185,7 @@ def _sealed_table(path: Path) -> pa.Table:
     if not check_seal(path):
         msg = "no digest at its end"
         raise DamageError(msg)
-    with pa.memory_map(str(path)) as file:
+    with pa.memory_map(os.fsencode(path)) as file:
         return pq.read_table(pa.BufferReader(file.read_buffer(file.size() - SEAL_BYTES)))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.classes.registry import some_of
 from semdd_lightning.errors import PoolError
+from semdd_lightning.names import get_logger
 from semdd_lightning.pools.files import find_images, printable
 from semdd_lightning.pools.image_set import DiskPool, Found
 from semdd_lightning.pools.listing import FileSource
@@ -26,7 +26,7 @@ from semdd_lightning.pools.tables.columns import class_names, label_column
 from semdd_lightning.pools.tables.metadata import file_names, find_metadata, read_metadata
 from semdd_lightning.progress import image_progress
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True)

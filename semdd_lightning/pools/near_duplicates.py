@@ -8,15 +8,12 @@ image of a candidate pair is then decoded once, and the distance of the thumbnai
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.close_hashes import Pairs, close_pairs
@@ -24,10 +21,10 @@ from semdd_lightning.pools.images import decode_image
 from semdd_lightning.pools.perceptual_hash import MIRRORED
 from semdd_lightning.pools.picture_distance import SIDE, largest_distance, picture_distance, thumbnail
 from semdd_lightning.pools.pool import NEAR_CONSTANT, Pool
+from semdd_lightning.progress import image_progress
 
 _PAIRS = 2_048  # compared at a time
 _IMAGES = 1_024  # given to the threads at a time
-_PROGRESS_FROM = 2_000  # images; fewer are done before a bar can be read
 
 
 def near_duplicates(pool: Pool) -> pd.DataFrame:
@@ -180,18 +177,13 @@ def _areas(pool: Pool) -> NDArray[np.int64]:
 def _thumbnails(images: NDArray[np.int64], pool: Pool, test: Pool | None) -> NDArray[np.uint8]:
     """Thumbnails of images, those of the test set numbered after the pool's, shape ``(n, S, S, 3)``."""
     thumbnails = np.empty((len(images), SIDE, SIDE, 3), dtype=np.uint8)
-    console = Console(stderr=True)
-    quiet = len(images) < _PROGRESS_FROM or not console.is_terminal
-    with ThreadPoolExecutor() as threads:  # PIL releases the GIL
-        made: Iterator[NDArray[np.uint8]] = (
-            made
-            for start in range(0, len(images), _IMAGES)
-            for made in threads.map(partial(_thumbnail, pool, test), images[start : start + _IMAGES])
-        )
-        for row, pixels in enumerate(
-            track(made, "Comparing look-alikes", len(images), console=console, transient=True, disable=quiet)
-        ):
-            thumbnails[row] = pixels
+    progress = image_progress("Comparing look-alikes", len(images), after=1.0, keep=False)
+    with ThreadPoolExecutor() as threads, progress as advance:  # PIL releases the GIL
+        for start in range(0, len(images), _IMAGES):
+            made = threads.map(partial(_thumbnail, pool, test), images[start : start + _IMAGES])
+            for row, pixels in enumerate(made, start):
+                thumbnails[row] = pixels
+            advance(len(images[start : start + _IMAGES]))
     return thumbnails
 
 

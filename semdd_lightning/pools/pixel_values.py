@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from typing import Any
 
 import numpy as np
@@ -11,6 +9,7 @@ from numpy.typing import NDArray
 
 from semdd_lightning.datasets import DATASETS
 from semdd_lightning.errors import PoolError
+from semdd_lightning.names import get_logger, warn
 from semdd_lightning.pools.normalizations import (
     BYTES,
     NORMALIZATIONS,
@@ -23,7 +22,7 @@ from semdd_lightning.pools.normalizations import (
 )
 from semdd_lightning.pools.result_names import ResultName
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 _FEW_OUTSIDE = 0.05  # share of values outside [0, 1] that pixels may have after an inverse whitening
 _MANY_OUTSIDE = 0.1  # share to be clipped that is worth a warning
@@ -127,7 +126,7 @@ def _require_range(
         raise PoolError(msg)
     _log.info("Values from %s (mean %s, std %s).", said, normalization.mean, normalization.std)
     if share > _MANY_OUTSIDE:
-        warnings.warn(
+        warn(
             f"Expected values that become pixels from 0 to 1, found {said}: they are clipped. Check "
             "normalization, and look at the images.",
             stacklevel=4,
@@ -153,4 +152,4 @@ def _look_for_whitening(
     )
     if guessed:
         raise PoolError(msg)
-    warnings.warn(msg, stacklevel=4)
+    warn(msg, stacklevel=4)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import PoolError, SelectionError, TooFewImagesError
+from semdd_lightning.names import warn
 from semdd_lightning.pools.excluded import ExcludedImage
 from semdd_lightning.pools.listing import ImageSource, Listing, TakenRows
 from semdd_lightning.pools.strings import Strings
@@ -174,7 +174,7 @@ def require_images_per_class(pool: Pool, ipc: int) -> None:
     exact = np.flatnonzero(counts == ipc).tolist()
     if exact:
         names = ", ".join(_class_label(pool.registry, c) for c in exact)
-        warnings.warn(
+        warn(
             f"Nothing was chosen in {len(exact)} of {len(pool.registry)} classes, which hold exactly "
             f"{ipc} usable images: {names}.",
             stacklevel=2,

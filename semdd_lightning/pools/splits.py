@@ -71,13 +71,16 @@ def shared_classes(inside: Mapping[str, Collection[str]]) -> list[str]:
     """The class folders that folders share where they are splits, or pools side by side, and no classes.
 
     Folders of one level that share two names or more among their subfolders hold the same classes, whatever
-    they are called. Not so where they are wnids, or where what they share are views of an image (`masks`) or,
-    fewer than they are themselves, runs of a generator (`ipc1`, `ipc10`): classes have such subfolders.
+    they are called; runs of a generator (`ipc1`, `ipc10`) do if they share one. Not so where they are wnids,
+    or where what they share are views of an image (`masks`) or, fewer than they are themselves, such runs:
+    classes have such subfolders.
 
     >>> shared_classes({"a": ["cat", "dog"], "b": ["cat", "dog"], "c": ["cat", "dog", "cow"]})
     ['cat', 'dog']
     >>> shared_classes({"cat": ["ipc1", "ipc10"], "cow": ["ipc1", "ipc10"], "dog": ["ipc1", "ipc10"]})
     []
+    >>> shared_classes({"ipc1": ["cat", "dog"], "ipc10": ["dog", "cow"]})
+    ['dog']
 
     Args:
         inside: For each folder the names of its subfolders.
@@ -85,11 +88,14 @@ def shared_classes(inside: Mapping[str, Collection[str]]) -> list[str]:
     if len(inside) < 2 or all(map(is_wnid, inside)):
         return []
     shared = set.intersection(*map(set, inside.values()))
-    if len(shared) < 2 or shared <= _VIEWS:
+    if len(shared) < (1 if _are_runs(inside) else 2) or shared <= _VIEWS:
         return []
-    numbered = [numbered_name(name) for name in shared]
-    runs = all(name is not None and set(_words(name[0])) & _RUNS for name in numbered)
-    return [] if runs and len(shared) < len(inside) else sorted(shared)
+    return [] if _are_runs(shared) and len(shared) < len(inside) else sorted(shared)
+
+
+def _are_runs(names: Iterable[str]) -> bool:
+    numbered = [numbered_name(name) for name in names]
+    return all(name is not None and set(_words(name[0])) & _RUNS for name in numbered)
 
 
 def one_to_choose_from(names: Iterable[str]) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -15,9 +14,10 @@ from semdd_lightning.classes import ClassRegistry, resolve_classes
 from semdd_lightning.classes.folders import in_order, numbered_name
 from semdd_lightning.classes.registry import is_wnid, some_of
 from semdd_lightning.errors import ClassListError, PoolError
+from semdd_lightning.names import get_logger
 from semdd_lightning.pools.strings import Strings
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 _LONGEST_FOLDER = 200  # bytes; file systems take 255, and exports add to it
 

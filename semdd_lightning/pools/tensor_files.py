@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import zipfile
 from collections.abc import Mapping
@@ -16,11 +15,12 @@ from numpy.typing import NDArray
 
 from semdd_lightning.classes.registry import some_of
 from semdd_lightning.errors import PoolError
+from semdd_lightning.names import get_logger
 from semdd_lightning.pools.arrays import channels_first, is_array_like, num_dimensions, to_array
 from semdd_lightning.pools.saved_arrays import STAND_INS
 from semdd_lightning.pools.stamps import file_stamp
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 TORCH_SUFFIXES = frozenset({".pt", ".pth"})
 NUMPY_SUFFIXES = frozenset({".npz", ".npy"})
@@ -134,6 +134,9 @@ def _load_torch(path: Path) -> Any:  # noqa: ANN401 - whatever was saved
     import torch  # takes a second to import, needed only here
 
     with torch.serialization.safe_globals(STAND_INS):
+        if any("\udc80" <= letter <= "\udcff" for letter in str(path)):  # no UTF-8: torch cannot map it
+            with path.open("rb") as file:
+                return torch.load(file, map_location="cpu", weights_only=True)
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
 
 

@@ -14,7 +14,7 @@ from semdd_lightning.pools.image_set import DiskPool, Found
 from semdd_lightning.pools.listing import ImageSource
 from semdd_lightning.pools.stamps import file_stamp
 from semdd_lightning.pools.stated_images import Located, StatedImages
-from semdd_lightning.pools.tars.counts import require_counts
+from semdd_lightning.pools.tars.counts import require_counts, stated_class_names
 from semdd_lightning.pools.tars.index import TarLayout, index_shards
 from semdd_lightning.pools.tars.labels import LabelKind
 from semdd_lightning.pools.tars.members import FLAWS
@@ -29,7 +29,8 @@ class TarShards(DiskPool):
     member beside it, ``.cls`` (number or name) or ``.json``. Where there are none, the class of an image is
     its folder inside the tar. Numbers in such members are class indices from 0 on. Samples of two shards may
     have the same name. Hidden members are skipped; links are not followed.
-    Numbers of samples that ``sizes.json`` or ``_info.json`` beside the shards state have to be right.
+    Numbers of samples that ``sizes.json`` or ``_info.json`` beside the shards state have to be right;
+    `class_names` of ``_info.json`` says what the class indices mean.
 
     Args:
         path: A tar, a folder that holds tars, or a brace pattern, as ``shards/train-{000000..000146}.tar``
@@ -55,7 +56,7 @@ class TarShards(DiskPool):
         """The classes that the labels, or the folders in the tars, name; only headers and labels are read."""
         root, shards = find_shards(Path(self.path))
         stamps = np.stack([file_stamp(shard) for shard in shards])  # before they are read
-        index = index_shards(root, shards, self._layout())
+        index = index_shards(root, shards, self._layout(), stated_class_names(shards))
         require_counts(shards, index.counts, self.num_samples)
 
         def locate(rows: NDArray[np.int64]) -> Located:

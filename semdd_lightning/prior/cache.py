@@ -8,7 +8,6 @@ key was made of.
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from semdd_lightning.atomic import write_atomically
 from semdd_lightning.errors import DamageError
+from semdd_lightning.names import get_logger
 from semdd_lightning.tensor_blocks import read_tensors, write_tensors
 
 SHARD_SIZE = 1024
@@ -29,7 +29,7 @@ FORMAT = 1
 """Version of layout and encoding rules; part of every key."""
 
 _TENSOR = "embeddings"
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Self
@@ -12,6 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from semdd_lightning.names import warn
 from semdd_lightning.prior.preprocessing import (
     Preprocessing,
     normalize_images,
@@ -181,7 +181,7 @@ class LoadedClip(nn.Module):
         roomy = self.tokenizer(list(texts), context_length=self.context_length + 1)
         cut = [text for text, last in zip(texts, roomy[:, -1].tolist(), strict=True) if last != padding]
         if cut:
-            warnings.warn(
+            warn(
                 f"{len(cut)} prompts are longer than the {self.context_length} tokens that the model reads "
                 f"and are cut, the first of them: {cut[0]!r}; shorten the class name or the template.",
                 stacklevel=3,

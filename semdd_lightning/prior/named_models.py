@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +11,7 @@ from open_clip.factory import get_model_config
 from open_clip.pretrained import get_pretrained_cfg
 
 from semdd_lightning.errors import PriorError
+from semdd_lightning.names import warn
 
 Activation = Literal["gelu", "quickgelu"]
 
@@ -69,7 +69,7 @@ def usual_preprocessing(name: str) -> dict[str, Any]:
         return {}
     usual = max(known, key=known.count)
     if any(config != usual for config in known):
-        warnings.warn(
+        warn(
             f"The published weights of {name!r} were trained with different preprocessing; {usual} is "
             "assumed for the weights file. A model directory with open_clip_config.json states it.",
             stacklevel=2,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from torch.nn import functional as F
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.classes.registry import is_whole_number
 from semdd_lightning.errors import PriorError
+from semdd_lightning.names import warn
 
 if TYPE_CHECKING:
     from semdd_lightning.prior.loaded_clip import LoadedClip
@@ -99,7 +99,7 @@ def prompt_names(registry: ClassRegistry, overrides: Mapping[str, str] | None = 
         for name, wnid in zip(registry.names, wnids, strict=True)
     )
     if all(map(is_whole_number, names)):
-        warnings.warn(
+        warn(
             f"Expected class names, found plain numbers for all {len(names)} classes: prompts would read "
             f"'a photo of a {names[-1]}.', which says nothing of the images; give a class list: --classes or "
             "data.pool.classes.",
@@ -144,7 +144,7 @@ def warn_of_equal_prototypes(names: Sequence[str], prototypes: Tensor) -> None:
     if pairs:
         shown = "; ".join(f"{names[i]!r} (class {i}) and {names[j]!r} (class {j})" for i, j in pairs[:5])
         more = f" and {len(pairs) - 5} pairs more" if len(pairs) > 5 else ""
-        warnings.warn(
+        warn(
             f"Equal text prototypes of different classes: {shown}{more}; the prior cannot tell them apart. "
             "Give them names of their own with class_names.",
             stacklevel=3,

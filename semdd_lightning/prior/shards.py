@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from torch import Tensor
 from semdd_lightning.atomic import remove_stale_files
 from semdd_lightning.errors import CacheError
 from semdd_lightning.locks import POLL_SECONDS, Lock, remove_stale_locks
+from semdd_lightning.names import get_logger
 from semdd_lightning.pools import Pool
 from semdd_lightning.prior.cache import CachedTensor, describe_folder, shard_ranges
 from semdd_lightning.prior.encoding import Encoder, encode_shards
@@ -24,7 +24,7 @@ from semdd_lightning.progress import image_progress
 from semdd_lightning.records import content_key
 
 _WORTH_A_BAR = 200  # images
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 class Shards:

@@ -2,6 +2,7 @@
 
 from semdd_lightning.report.byte_size import readable_size
 from semdd_lightning.report.contact_sheet import write_contact_sheet
+from semdd_lightning.report.loggers import log_selection
 from semdd_lightning.report.soft_labels import print_label_table
 from semdd_lightning.report.tables import (
     print_run_table,
@@ -11,6 +12,7 @@ from semdd_lightning.report.tables import (
 )
 
 __all__ = [
+    "log_selection",
     "print_label_table",
     "print_run_table",
     "print_selection_table",

@@ -8,7 +8,7 @@ _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 def readable_size(count: int) -> str:
     """Bytes in the largest binary unit that leaves at least 1.
 
-    Example:
+    Examples:
         >>> [readable_size(count) for count in (7, 2048, 6_000_000_000)]
         ['7 B', '2.00 KiB', '5.59 GiB']
     """

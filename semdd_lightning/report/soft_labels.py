@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
-from rich.table import Table
 
 from semdd_lightning.report.byte_size import readable_size
-from semdd_lightning.report.tables import plain, print_next_commands, table_of_rows
+from semdd_lightning.report.tables import FoldingTable, plain, print_next_commands, table_of_rows
 
 
 def print_label_table(
@@ -28,7 +27,7 @@ def print_label_table(
     console = Console()
     console.print(table_of_rows(title, rows))
     if costs:
-        others = Table(title="What labels would cost")
+        others = FoldingTable(title="What labels would cost")
         others.add_column("")
         others.add_column("bytes", justify="right")
         others.add_column("", justify="right")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -23,6 +23,15 @@ STATISTICS = {
 
 KINDS = {"hard": "hard", "online": "soft, online", "static": "soft, static", "stored": "soft, stored"}
 SHOWN = 4  # changes of a protocol in a table
+
+
+class FoldingTable(Table):
+    """A table that folds what a narrow terminal has no room for: left to itself rich would cut it."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for column in self.columns:
+            column.overflow = "fold"
+        return super().__rich_console__(console, options)
 
 
 def print_run_table(result: Mapping[str, Any], next_commands: Sequence[str]) -> None:
@@ -58,14 +67,14 @@ def plain(text: object, style: str = "") -> Text:
     return Text(shown_message(text), style=style)
 
 
-def table_of_rows(title: str, rows: Mapping[str, str | Text]) -> Table:
+def table_of_rows(title: str, rows: Mapping[str, str | Text]) -> FoldingTable:
     """A table of two columns, what is known and its value, without a header.
 
     Args:
         title: above the table.
         rows: label and value of every row, plain or with a style of its own.
     """
-    table = Table(title=plain(title, "table.title"), show_header=False)
+    table = FoldingTable(title=plain(title, "table.title"), show_header=False)
     table.add_column(style="bold")
     table.add_column()
     for label, value in rows.items():
@@ -96,9 +105,9 @@ def print_next_commands(console: Console, commands: Sequence[str]) -> None:
         print_plain(console, f"  {command}")
 
 
-def statistics_table(report: Mapping[str, Mapping[str, float | None]]) -> Table:
+def statistics_table(report: Mapping[str, Mapping[str, float | None]]) -> FoldingTable:
     """Statistics of pool, candidates, selection and a random subset of the same size."""
-    table = Table(title="What the selection bought")
+    table = FoldingTable(title="What the selection bought")
     table.add_column("")
     for subset in report:
         table.add_column(subset, justify="right")
@@ -127,7 +136,7 @@ def changes_in_words(changes: Sequence[Mapping[str, Any]]) -> str:
     Args:
         changes: ``option``, the ``protocol``'s value and the one ``used``, for each.
 
-    Example:
+    Examples:
         >>> changes_in_words([{"option": "data.passes", "protocol": 300, "used": 60}])
         'data.passes 60, not 300'
     """

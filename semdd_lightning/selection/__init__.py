@@ -1,5 +1,6 @@
 """Choosing images: scores, samplers and the record of a selection. Tensors in, tensors out."""
 
+from semdd_lightning.selection.by_hand import ByHand
 from semdd_lightning.selection.embeddings import ClassifierOutputs, Embeddings, ReferenceEmbeddings
 from semdd_lightning.selection.normalization import Normalization, normalize
 from semdd_lightning.selection.picks import ClassPool, Picks
@@ -73,6 +74,7 @@ __all__ = [
     "METRICS",
     "SAMPLERS",
     "SCORES",
+    "ByHand",
     "CaO2",
     "ClassImages",
     "ClassPool",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -29,6 +29,25 @@ class ClassPool(ClassImages):
     scores: Mapping[str, Tensor]
     quality: Tensor
 
+    def take(self, positions: Tensor) -> ClassPool:
+        """Some images of the class, as if there were no others; their scores stay what they are.
+
+        Args:
+            positions: Which ``(m,)``, ascending, int64, m >= 1.
+        """
+        return replace(
+            self,
+            image_embeddings=self.image_embeddings[positions],
+            own=self.own[positions],
+            rival=self.rival[positions],
+            classifier=None if self.classifier is None else self.classifier.rows(positions),
+            learning=None if self.learning is None else self.learning[positions],
+            rows=self.rows[positions],
+            predicted=self.predicted[positions],
+            scores={name: values[positions] for name, values in self.scores.items()},
+            quality=self.quality[positions],
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Picks:
@@ -39,12 +58,38 @@ class Picks:
         values: The value each was picked with ``(ipc,)``, float64; NaN where there is none.
         ranking: All positions from the best to the worst of stage 1 ``(n_c,)``; None without a stage 1.
         kept: How many of the ranking are candidates, in [ipc, n_c]; unused without a stage 1.
+        pinned: How many people chose, the first of the order; they lead the ranking too.
     """
 
     order: Tensor
     values: Tensor
     ranking: Tensor | None = None
     kept: int = 0
+    pinned: int = 0
+
+    def among(self, positions: Tensor) -> Picks:
+        """The same decision, where the images picked from are a part of the class.
+
+        Args:
+            positions: Position in the class of each image of the part ``(m,)``.
+        """
+        ranking = None if self.ranking is None else positions[self.ranking]
+        return replace(self, order=positions[self.order], ranking=ranking)
+
+    def after(self, pinned: Tensor) -> Picks:
+        """The same decision, behind what people chose.
+
+        Args:
+            pinned: Positions in the class ``(p,)``, none of which is among those picked from.
+        """
+        return replace(
+            self,
+            order=torch.cat([pinned, self.order]),
+            values=torch.cat([self.values.new_full((len(pinned),), torch.nan), self.values]),
+            ranking=None if self.ranking is None else torch.cat([pinned, self.ranking]),
+            kept=len(pinned) + self.kept,
+            pinned=len(pinned),
+        )
 
 
 def check_picks(picks: Picks, num_images: int, ipc: int, sampler: str) -> None:

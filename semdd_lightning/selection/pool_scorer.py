@@ -98,22 +98,25 @@ class PoolScorer:
     def _refined(self) -> Tensor:
         """Of each class the normalised mean of the images that are best by text, the text added by weight."""
         embeddings, rule = self._embeddings, self._rule
+        # made before the first class: small results between freed megabytes would keep these from being used
+        means = self._text.prototypes.clone()
+        predicted = torch.empty(embeddings.num_images, dtype=torch.int64)
 
-        def mean_of_best(class_index: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+        def keep_mean_of_best(class_index: int, rows: Tensor) -> None:
             if len(rows) == 0:
-                return self._text.prototypes[class_index], rows
+                return
             stored = self._stored(rows)
             vectors = self._scratch("vectors", tuple(stored.shape), torch.float64).copy_(stored)
             similarities = self._text(vectors, class_index)
             images = self._images(class_index, rows, vectors, similarities)
             quality = rule.quality({score.name: score.checked(images) for score, _ in rule.weighted_scores})
             count = max(ceil_of_product(rule.refined_share, len(rows)), min(len(rows), self._ipc))
-            return vectors[ranking(quality)[:count]].mean(dim=0), similarities.predicted
+            means[class_index] = vectors[ranking(quality)[:count]].mean(dim=0)
+            predicted[rows] = similarities.predicted
 
-        means_of_best, predicted = zip(*map_pool(mean_of_best, embeddings), strict=True)
-        self._predicted = torch.empty(embeddings.num_images, dtype=torch.int64)
-        self._predicted[torch.cat(embeddings.class_rows())] = torch.cat(predicted)
-        means = normalized(torch.stack(means_of_best), "refined")
+        map_pool(keep_mean_of_best, embeddings)
+        self._predicted = predicted
+        means = normalized(means, "refined")
         return normalized(means + rule.text_weight * self._text.prototypes, "refined")
 
     def _stored(self, rows: Tensor) -> Tensor:

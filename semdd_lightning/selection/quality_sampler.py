@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -11,7 +12,7 @@ from torch import Tensor
 from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection.checks import require_several_classes
 from semdd_lightning.selection.decimals import ceil_of_product
-from semdd_lightning.selection.picks import ClassPool
+from semdd_lightning.selection.picks import ClassPool, Picks
 from semdd_lightning.selection.quality import QualityRule
 from semdd_lightning.selection.sampler import Sampler
 from semdd_lightning.selection.ties import ranking
@@ -102,6 +103,33 @@ class FilteringSampler(QualitySampler):
         if self.candidate_ratio != "auto":
             return self
         return replace(self, candidate_ratio=between_10_and_50(ipc, 2.0, 3.0))
+
+    def pick(self, pool: ClassPool, ipc: int, seed: int) -> Picks:
+        """Keep the candidates of one class, and pick among them.
+
+        Args:
+            pool: The images of the class.
+            ipc: Images to pick.
+            seed: Seed of samplers that draw.
+        """
+        candidates, order = self.candidates(pool, ipc)
+        picked, values = self.pick_among(pool, candidates, ipc, seed)
+        return Picks(candidates[picked], values, ranking=order, kept=len(candidates))
+
+    @abstractmethod
+    def pick_among(self, pool: ClassPool, candidates: Tensor, ipc: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Pick among the candidates of one class.
+
+        Args:
+            pool: The images of the class.
+            candidates: Positions of the candidates ``(K,)``, ascending.
+            ipc: Images to pick, <= K.
+            seed: Seed of samplers that draw.
+
+        Returns:
+            Positions among the candidates in order of the picks ``(ipc,)``, and the values they were picked
+            with ``(ipc,)``, NaN where there are none.
+        """
 
     def candidates(self, pool: ClassPool, ipc: int) -> tuple[Tensor, Tensor]:
         """Stage 1 of one class.

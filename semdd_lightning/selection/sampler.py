@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import replace
 from operator import index
 from typing import ClassVar
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from semdd_lightning.errors import SelectionError, SemddError, TooFewImagesError
+from semdd_lightning.selection.by_hand import ByHand
 from semdd_lightning.selection.checks import require_several_classes
 from semdd_lightning.selection.class_threads import CLASSES_AT_ONCE
 from semdd_lightning.selection.embeddings import Embeddings
@@ -70,13 +72,23 @@ class Sampler(Named, ABC):
         """
         return self
 
-    def select(self, embeddings: Embeddings, ipc: int, seed: int = 0) -> Selection:
+    def select(
+        self,
+        embeddings: Embeddings,
+        ipc: int,
+        seed: int = 0,
+        *,
+        by_hand: ByHand | None = None,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> Selection:
         """Choose ``ipc`` images of every class.
 
         Args:
             embeddings: The embedded pool, rows in path order.
             ipc: Images per class, >= 1.
             seed: Seed >= 0 of samplers that draw; without effect on the others.
+            by_hand: What people decided: images that are never chosen, and images that are chosen first.
+            progress: Called with the number of images of each class that is done.
 
         Raises:
             SelectionError: If arguments are out of range.
@@ -85,6 +97,8 @@ class Sampler(Named, ABC):
         self.check(embeddings.num_classes, ipc)
         ipc, seed = whole_number("ipc", ipc, at_least=1), whole_number("seed", seed, at_least=0)
         _check_counts(embeddings.counts(), ipc)
+        by_hand = by_hand or ByHand()
+        by_hand.check(embeddings.labels, embeddings.num_classes, ipc)
         sampler, rule = self.resolved(ipc), self.quality_rule
         if embeddings.num_classes == 1 and rule.scores is None:  # checked above: it asks for no separability
             rule = replace(rule, separability_weight=0.0)
@@ -96,9 +110,14 @@ class Sampler(Named, ABC):
 
         def choose(class_index: int, rows: Tensor) -> Tensor:
             pool = scorer.class_pool(class_index, rows)
-            picks = sampler.pick(pool, ipc, seed)
-            check_picks(picks, len(pool), ipc, self.name)
-            table.add(pool, picks)
+            free, pinned = by_hand.in_class(rows)
+            if len(free) == len(rows):
+                picks = sampler._filled(pool, pinned, ipc, seed)
+            else:
+                place = torch.searchsorted(free, pinned)
+                picks = sampler._filled(pool.take(free), place, ipc, seed).among(free)
+            table.add(pool, picks, free)
+            progress(len(rows))
             return rows[picks.order]
 
         chosen = map_pool(choose, embeddings, self.classes_at_once)
@@ -113,6 +132,40 @@ class Sampler(Named, ABC):
             ipc: Images to pick, >= 1.
             seed: Seed of the whole selection, >= 0; mix it with the class index before drawing.
         """
+
+    def pick_beside(self, pool: ClassPool, pinned: Tensor, ipc: int, seed: int) -> Picks:
+        """Choose the rest of a class of which people chose some: as if those images were not there.
+
+        A sampler whose picks depend on those before starts with them instead.
+
+        Args:
+            pool: The images of the class, more than ``pinned`` and at least ``ipc``.
+            pinned: Positions of the images that are chosen already, in order ``(p,)``, 1 <= p < ipc.
+            ipc: Images to pick, those included.
+            seed: Seed of the whole selection.
+        """
+        others = without(len(pool), pinned)
+        rest = pool.take(others)
+        picks = self.pick(rest, ipc - len(pinned), seed)
+        check_picks(picks, len(rest), ipc - len(pinned), self.name)
+        return picks.among(others).after(pinned)
+
+    def _filled(self, pool: ClassPool, pinned: Tensor, ipc: int, seed: int) -> Picks:
+        """The images of a class: those that people chose, then the sampler's."""
+        if len(pinned) == ipc:
+            return Picks(pinned, torch.full((ipc,), torch.nan, dtype=torch.float64), pinned=ipc)
+        picks = self.pick_beside(pool, pinned, ipc, seed) if len(pinned) else self.pick(pool, ipc, seed)
+        check_picks(picks, len(pool), ipc, self.name)
+        return picks
+
+
+def without(size: int, positions: Tensor) -> Tensor:
+    """All positions below a size but some, ascending.
+
+    >>> without(4, torch.tensor([2, 0])).tolist()
+    [1, 3]
+    """
+    return torch.nonzero(torch.ones(size, dtype=torch.bool).index_fill_(0, positions, False))[:, 0]
 
 
 def _check_needs(embeddings: Embeddings, needs: frozenset[Need], asked_by: str) -> None:

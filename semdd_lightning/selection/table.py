@@ -19,6 +19,7 @@ BASIC_SCORES = (ClassRelevance.name, ClassSeparability.name)
 STAGES = ("selected", "candidate", "filtered")
 _SELECTED, _CANDIDATE, _FILTERED = range(3)
 _NOT_PICKED = "candidate, not picked"
+PINNED, STRUCK = "pinned by hand", "struck out by hand"
 
 
 class TableBuilder:
@@ -45,12 +46,13 @@ class TableBuilder:
         self._reason = np.full(num_images, _NOT_PICKED, dtype=object)
         self._filter_sentences: dict[tuple[int, int], NDArray[np.object_]] = {}
 
-    def add(self, pool: ClassPool, picks: Picks) -> None:
+    def add(self, pool: ClassPool, picks: Picks, free: Tensor | None = None) -> None:
         """Record one class.
 
         Args:
-            pool: The class as the sampler saw it.
-            picks: What the sampler decided.
+            pool: All images of the class.
+            picks: What was decided.
+            free: Positions of the images that were not struck out by hand, ascending; None for all.
         """
         rows = pool.rows.numpy()
         self._predicted[rows] = pool.predicted.numpy()
@@ -59,12 +61,17 @@ class TableBuilder:
         self._quality[rows] = pool.quality.numpy()
         if picks.ranking is not None:
             self._add_stage1(rows, picks.ranking.numpy(), picks.kept)
+        if free is not None and len(free) < len(rows):
+            struck = np.delete(rows, free.numpy())
+            self._stage[struck], self._reason[struck] = _FILTERED, STRUCK
         order = picks.order.numpy()
         steps = np.arange(1, len(order) + 1)
         self._step[rows[order]] = steps
         self._pick_value[rows[order]] = picks.values.numpy()
         self._stage[rows[order]] = _SELECTED
+        by_hand = rows[order[: picks.pinned]]
         self._reason[rows[order]] = [f"picked at step {step}" for step in steps]
+        self._reason[by_hand], self._rank[by_hand] = PINNED, 0
         positions, cosines = nearest_selected(pool.image_embeddings, picks.order, scratch=self._scratch)
         self._neighbour[rows] = torch.where(positions >= 0, pool.rows[positions], -1).numpy()
         self._neighbour_similarity[rows] = cosines.numpy()
@@ -90,7 +97,7 @@ class TableBuilder:
         )
 
     def _add_stage1(self, rows: NDArray[np.int64], ranking: NDArray[np.int64], kept: int) -> None:
-        size = len(rows)
+        size = len(ranking)
         self._rank[rows[ranking]] = np.arange(1, size + 1)
         filtered = rows[ranking[kept:]]
         self._stage[filtered] = _FILTERED

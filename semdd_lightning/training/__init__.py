@@ -1,6 +1,7 @@
 """Students and teachers: Lightning modules, losses, schedules."""
 
 from semdd_lightning.training.best_of_evaluations import BestOfEvaluations
+from semdd_lightning.training.checkpoint_network import load_network
 from semdd_lightning.training.classifier_module import ClassifierModule, rded_optimizer
 from semdd_lightning.training.distillation_module import DistillationModule
 from semdd_lightning.training.losses import (
@@ -46,6 +47,7 @@ __all__ = [
     "TorchvisionTeacher",
     "TrainingDone",
     "distillation_loss",
+    "load_network",
     "mixed_label_loss",
     "parameter_groups",
     "rded_optimizer",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from itertools import islice
 from typing import Any
 
@@ -12,9 +11,10 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from semdd_lightning.data import EvaluationImages, ImageDataModule
 from semdd_lightning.errors import ConfigError
+from semdd_lightning.names import get_logger
 from semdd_lightning.training.training_done import training_done
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class BestOfEvaluations(Callback):
@@ -99,7 +99,7 @@ def evaluated_after(passed: int, passes: int, every: int | None, after: float) -
     RDED counts epochs from 0 and tests epoch e where ``e % 10 == 9 or e == E - 1``, if ``e > 0.8 * E``. The
     last pass is tested however few there are.
 
-    Example:
+    Examples:
         >>> [passed for passed in range(1, 301) if evaluated_after(passed, 300, 10, 0.8)]
         [250, 260, 270, 280, 290, 300]
     """

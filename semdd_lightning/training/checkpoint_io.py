@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import pickle
 from collections.abc import Mapping
 from io import BytesIO
@@ -14,11 +13,12 @@ from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch import Trainer
 
 from semdd_lightning.errors import ConfigError, DiskError, RunError, SemddError
+from semdd_lightning.names import get_logger
 from semdd_lightning.records import in_words
 from semdd_lightning.sealed import check_seal, write_sealed
 from semdd_lightning.training.checkpoint_card import require_card
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -24,6 +23,7 @@ from semdd_lightning.models import (
     NormalizedNetwork,
     build_network,
 )
+from semdd_lightning.names import get_logger
 from semdd_lightning.training.averaging import averaged_network
 from semdd_lightning.training.checkpoint_card import checkpoint_card, class_order_difference
 from semdd_lightning.training.history import training_history
@@ -31,7 +31,7 @@ from semdd_lightning.training.losses import mixed_label_loss
 from semdd_lightning.training.schedules import CosineLR, ScheduleFactory, fused, parameter_groups
 from semdd_lightning.training.training_done import TrainingDone, training_done, trial_steps
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 def rded_optimizer(params: Any) -> Optimizer:  # noqa: ANN401 - what torch.optim takes

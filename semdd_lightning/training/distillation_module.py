@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any, Literal
 
 from lightning.pytorch.cli import OptimizerCallable
@@ -12,6 +11,7 @@ from semdd_lightning.audit import Audit
 from semdd_lightning.data import ImageDataModule, PoolDataModule, TrainingImages
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.models import IMAGENET_MEAN, IMAGENET_STD, NetworkFactory
+from semdd_lightning.names import get_logger
 from semdd_lightning.training.batch_statistics import CountedTwice
 from semdd_lightning.training.classifier_module import ClassifierModule, rded_optimizer
 from semdd_lightning.training.losses import SoftLabelLoss, distillation_loss
@@ -24,7 +24,7 @@ from semdd_lightning.training.teachers import (
     checked_teacher,
 )
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class DistillationModule(ClassifierModule):

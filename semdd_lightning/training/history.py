@@ -56,7 +56,7 @@ def weights_digest(network: nn.Module) -> str:
 
     Resize and normalisation of each `NormalizedNetwork` count too: they are no weights, and change logits.
 
-    Example:
+    Examples:
         >>> layer = nn.Linear(1, 1)
         >>> before = weights_digest(layer)
         >>> _ = layer.weight.data.add_(1)

@@ -20,7 +20,7 @@ def soft_label_loss(student_logits: Tensor, teacher_logits: Tensor, temperature:
         teacher_logits: (B, C).
         temperature: softens both, > 0.
 
-    Example:
+    Examples:
         >>> import torch
         >>> logits = torch.tensor([[1.0, 2.0, 3.0]])
         >>> soft_label_loss(logits, logits, 4.0).abs().item() < 1e-6

@@ -36,7 +36,7 @@ class TrainingDone:
     def moment(self, steps: int) -> str:
         """When a student of so many steps is looked at, in words.
 
-        Example:
+        Examples:
             >>> done = TrainingDone(8, 8, 4, 4)
             >>> [done.moment(steps) for steps in (3, 4, 8)]
             ['after 3 of 8 steps', 'after pass 2 of 4', 'after the last pass']
@@ -55,7 +55,7 @@ class TrainingDone:
     def shortfall(self) -> str | None:
         """What is lacking, in words; none where nothing is.
 
-        Example:
+        Examples:
             >>> TrainingDone(3, 8, 1, 4, "max_steps=3").shortfall
             'trained 3 of 8 steps (1 of 4 passes): max_steps=3'
         """

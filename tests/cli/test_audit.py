@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import shlex
 import shutil
 from io import StringIO
 from pathlib import Path
@@ -132,7 +134,8 @@ def test_flat_images_duplicates_and_leaks_are_listed(tmp_path: Path, generated: 
     test = tmp_path / "test"
     shutil.copytree(make_real(tmp_path / "real"), test)
     shutil.copy(test / "three" / "5.png", pool / "three" / "leaked.png")
-    _, record = audit(pool, "--test", test)
+    page = tmp_path / "report.html"
+    _, record = audit(pool, "--test", test, "--page", page)
     assert record["near_constant"] == ["one/flat.png"]
     assert any(pair["second_path"] == "two/z-again.png" for pair in record["duplicates"])
     assert any(
@@ -140,6 +143,22 @@ def test_flat_images_duplicates_and_leaks_are_listed(tmp_path: Path, generated: 
         == ("three/leaked.png", "three/5.png", True)
         for pair in record["leaked"]
     )
+    text = page.read_text()
+    assert all(
+        name in text for name in ("one/flat.png", "two/z-again.png", "three/leaked.png", "three/5.png")
+    )
+
+
+def test_the_page_lies_in_the_cache_and_is_named(
+    tmp_path: Path, generated: Path, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    audit(make_pool(tmp_path / "pool", generated))
+    assert list(workplace.iterdir()) == [], "nothing beside what was asked for"
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "semdd open" in line)
+    page = Path(shlex.split(line)[-1])
+    assert page.is_relative_to(os.environ["SEMDD_CACHE"])
+    assert "semdd audit" in page.read_text()
+    assert main(["open", "--print", str(page)]) == 0
 
 
 def test_training_and_selecting_are_refused_and_the_flag_goes_on_anyway(
@@ -191,8 +210,9 @@ def test_bad_options_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[s
     words = ["audit", str(tmp_path), "--prior", "digits"]
     assert main([*words, "--most-suspects", "2"]) == 2
     assert "Expected --most-suspects from 0 to 1, found 2.0" in capsys.readouterr().err
-    assert main([*words, "--json", str(tmp_path / "no" / "a.json")]) == 2
-    assert "Expected a folder for" in capsys.readouterr().err
+    for option in ("--json", "--page"):
+        assert main([*words, option, str(tmp_path / "no" / "file")]) == 2
+        assert "Expected a folder for" in capsys.readouterr().err
     assert main([*words, "--json", str(tmp_path)]) == 2
     assert "found a folder or a device" in capsys.readouterr().err
 

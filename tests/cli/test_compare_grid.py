@@ -25,6 +25,17 @@ HARD = {
 }
 WIDE = {"label": "wide", "class_path": "two_stage", "init_args": {"candidate_ratio": 4.0}}
 
+DYING = """
+import os, signal
+from dataclasses import dataclass
+from semdd_lightning.selection import Random
+
+@dataclass(frozen=True)
+class Dying(Random):
+    def pick(self, *_):
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
 
 @pytest.fixture
 def base(workplace: Path, small: tuple[str, ...]) -> Path:
@@ -133,18 +144,20 @@ def test_a_failed_cell_is_recorded_and_tried_again(base: Path, capsys: pytest.Ca
     assert len(times("grid")) == 2
 
 
-def test_single_cells_and_several_at_a_time(base: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = comparison(base, samplers=["random", "relevance"], seeds=[0, 1])
+def test_single_cells_and_several_at_a_time(base: Path, workplace: Path) -> None:
+    """A process that the system kills takes its cell with it, and no other."""
+    (workplace / "dying.py").write_text(DYING)
+    config = comparison(base, samplers=["random", "dying.Dying"], ipc=[1, 2], seeds=[0])
     words = ["compare", f"--config={config}", "--out=grid"]
     assert main([*words, "--cells", "2"]) == 0
     assert [state for _, state in states("grid")] == ["waiting", "waiting", "finished", "waiting"]
     first = times("grid")
-    assert main([*words, "--jobs", "2"]) == 0
-    assert {state for _, state in states("grid")} == {"finished"}
+    assert main([*words, "--jobs", "2"]) == 1
+    cells = read_cells(Path("grid"))
+    assert [cell.state for cell in cells] == ["finished", "failed", "finished", "failed"]
+    assert cells[1].error == "The process that ran it ended with signal SIGKILL."
     assert times("grid") | first == times("grid")
-    assert "random-seed1" in first
     assert not [*Path("grid").glob(".*")]
-    assert "2" in capsys.readouterr().out
 
 
 def test_an_array_of_slurm(base: Path) -> None:

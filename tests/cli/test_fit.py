@@ -178,3 +178,4 @@ def test_the_table_and_the_next_commands(
     shown = directory.relative_to(workplace)
     assert f"semdd compare --config {shown}/config.yaml --samplers two_stage random" in text
     assert f"semdd verify {shown}" in text
+    assert f"semdd open {shown}" in text

@@ -45,7 +45,7 @@ def test_help_and_version_do_not_wait_for_torch() -> None:
 def test_help_of_light_commands_does_not_wait_for_torch() -> None:
     code = (
         "import sys; from semdd_lightning.cli.main import main\n"
-        "for command in ('pool', 'audit', 'relabel', 'verify'):\n"
+        "for command in ('pool', 'audit', 'relabel', 'apply', 'export', 'verify'):\n"
         "    try: main([command, '--help'])\n"
         "    except SystemExit as stop: assert stop.code == 0\n"
         "sys.exit('torch' in sys.modules)"

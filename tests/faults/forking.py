@@ -30,7 +30,7 @@ class Server:
         )
 
     def start(
-        self, words: list[str], folder: Path, log: Path, seconds: float = 0.0, signum: int = signal.SIGTERM
+        self, words: list[str], folder: Path, log: Path, opened: str = "", signum: int = signal.SIGTERM
     ) -> int:
         """Begin a command in a folder, with the cache in it; its process.
 
@@ -38,11 +38,12 @@ class Server:
             words: the command.
             folder: where it runs.
             log: what it says.
-            seconds: of its own work after which it gets a signal, however busy the machine is; 0 sends none.
+            opened: part of a path; the first such file that is opened brings a signal, so that it comes in
+                the midst of the same work on any machine. Empty sends none.
             signum: the signal.
         """
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps([words, str(folder), str(log), seconds, signum]) + "\n")
+        self._process.stdin.write(json.dumps([words, str(folder), str(log), opened, signum]) + "\n")
         self._process.stdin.flush()
         return self._answer()
 
@@ -73,15 +74,15 @@ def serve() -> None:
     from semdd_lightning.evaluation import sampler_table  # noqa: F401
 
     for line in sys.stdin:
-        words, folder, log, seconds, signum = json.loads(line)
+        words, folder, log, opened, signum = json.loads(line)
         process = os.fork()
         if process == 0:
-            _run(words, folder, log, seconds, signum)
+            _run(words, folder, log, opened, signum)
         print(process, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
 
 
-def _run(words: list[str], folder: str, log: str, seconds: float, signum: int) -> None:
+def _run(words: list[str], folder: str, log: str, opened: str, signum: int) -> None:
     from semdd_lightning.cli.main import main
 
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -91,8 +92,8 @@ def _run(words: list[str], folder: str, log: str, seconds: float, signum: int) -
     os.environ["SEMDD_CACHE"] = str(Path(folder) / "cache")
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGPROF, lambda *_: os.kill(os.getpid(), signum))
-    signal.setitimer(signal.ITIMER_PROF, seconds)
+    if opened:
+        _signal_when_opened(opened, signum)
     status = 1
     try:
         status = main(words)
@@ -102,6 +103,19 @@ def _run(words: list[str], folder: str, log: str, seconds: float, signum: int) -
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def _signal_when_opened(part: str, signum: int) -> None:
+    """Send this process a signal when a file with this in its path is opened, once."""
+    process, sent = os.getpid(), False
+
+    def look(event: str, arguments: tuple[object, ...]) -> None:
+        nonlocal sent
+        if event == "open" and not sent and part in str(arguments[0]):
+            sent = True
+            os.kill(process, signum)
+
+    sys.addaudithook(look)
 
 
 if __name__ == "__main__":

@@ -46,17 +46,17 @@ OTHER_EACH_TIME = {"seconds", "encoded", "directory", "working_directory", "envi
 OTHER_EACH_TIME |= {"wall_seconds", "peak_memory_bytes"}
 MOMENTS = ("before work", "in its midst", "after it")
 OLD_STUDENT = ["--config=base/config.yaml", "--ckpt_path=base/last.ckpt"]
-SIGNALLED = {  # command -> its words, and the seconds of work after which the signal comes
-    "audit": (["audit", "../pool", "--prior=digits"], 0.2),
-    "verify": (["verify", "base"], 0.2),
-    "predict": (["predict", *OLD_STUDENT], 0.5),
-    "test": (["test", *OLD_STUDENT], 0.5),
-    "validate": (["validate", *OLD_STUDENT, "--data.validation=DigitsImages"], 0.5),
-    "inspect": (["pool", "inspect", "../pool"], 0.02),
-    "select": (COMMANDS["select"], 0.2),
-    "relabel": (COMMANDS["relabel"], 0.5),
-    "compare": (COMMANDS["compare"], 0.5),
-    "fit": (COMMANDS["fit"], 0.5),
+SIGNALLED = {  # command -> its words, and part of the path whose opening brings the signal
+    "audit": (["audit", "../pool", "--prior=digits"], ".png"),
+    "verify": (["verify", "base"], "manifest.json"),
+    "predict": (["predict", *OLD_STUDENT], "last.ckpt"),
+    "test": (["test", *OLD_STUDENT], "last.ckpt"),
+    "validate": (["validate", *OLD_STUDENT, "--data.validation=DigitsImages"], "last.ckpt"),
+    "inspect": (["pool", "inspect", "../pool"], ".png"),
+    "select": (COMMANDS["select"], ".png"),
+    "relabel": (COMMANDS["relabel"], "passes-"),
+    "compare": (COMMANDS["compare"], "result.json"),
+    "fit": (COMMANDS["fit"], "last.ckpt"),
 }
 ENDINGS = [(name, signum) for name in SIGNALLED for signum in (signal.SIGTERM, signal.SIGINT)]
 USUAL_ENDINGS = [("audit", signal.SIGTERM), ("predict", signal.SIGINT), ("inspect", signal.SIGINT)]
@@ -116,8 +116,8 @@ def test_a_signal_ends_every_command_with_one_sentence(
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "base").symlink_to(finished_run)
-    words, seconds = SIGNALLED[name]
-    server.start(words, folder, folder / "log", seconds, signum)
+    words, opened = SIGNALLED[name]
+    server.start(words, folder, folder / "log", opened, signum)
     status, said = server.wait(), (folder / "log").read_text()
     assert status == 128 + signum, said
     word = {signal.SIGTERM: "Terminated; ", signal.SIGINT: "Interrupted; "}[signum]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from semdd_lightning.audit.table import print_audit
 from semdd_lightning.report import print_run_table, print_selection_table, statistics_record
+from semdd_lightning.report.comparison import Comparison, print_report
+from semdd_lightning.report.soft_labels import print_label_table
 from semdd_lightning.report.tables import changes_in_words
+from tests.evaluation.grids import runs
 
 REPORT: dict[str, dict[str, float | None]] = {
     "pool": {"num_images": 60.0, "zero_shot_accuracy": 0.75, "mean_margin": None, "coverage": 1.0},
@@ -45,6 +50,29 @@ def cells(text: str) -> dict[str, str]:
     """First column -> rest of each row of printed tables."""
     rows = [line.strip("│┃ ").replace("┃", "│") for line in text.splitlines() if line[:1] in "│┃"]
     return {row.partition("│")[0].strip(): row.partition("│")[2].strip() for row in rows}
+
+
+@pytest.mark.parametrize("columns", ["40", "20"])
+def test_a_narrow_terminal_folds_and_cuts_nothing(
+    columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    long = "/a/path/without/any/blank/" + 40 * "x"
+    compared = Comparison(runs({"random": [0.5, 0.6], long: [0.4, 0.3]}))
+    folder = {"folder": long, "class": "a", "suspected_class": "b", "verdict": "suspect"}
+    numbers = {"agreement": 0.123, "reference_agreement": 0.9, "share": 0.5}
+    audited = {"verdict": "warn", "prior_knows_classes": True, "other_order": False, "order": []}
+    audited |= {"folders": [folder | numbers], "images": [], "near_constant": [], "duplicates": []}
+    audited |= {"leaked": None, "unusable": {}, "images_audited": 3, "pool": long}
+    print_run_table(run_result(directory=long), [f"semdd verify {long}"])
+    print_selection_table("semdd select", {"written to": long}, REPORT, [])
+    print_label_table("semdd relabel", {"written to": long}, [(long, 123_456_789)])
+    print_report(compared, "random", {})
+    print_audit(audited, None, Path(long), [])
+    text = capsys.readouterr().out
+    assert "…" not in text
+    assert "..." not in text
+    assert text.count("x") - text.count("excluded") >= 7 * 40, "no name lost a letter"
 
 
 def test_a_run_by_a_peers_protocol(capsys: pytest.CaptureFixture[str]) -> None:

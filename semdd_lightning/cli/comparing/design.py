@@ -118,7 +118,7 @@ def composed(configs: Sequence[Path], options: Sequence[str]) -> dict[str, Any]:
 def as_options(settings: Mapping[str, Any], prefix: str = "--") -> Iterator[str]:
     """Nested options as words of a command line; a class goes with its arguments.
 
-    Example:
+    Examples:
         >>> list(as_options({"data": {"pool": {"class_path": "P", "init_args": {"x": 1}}, "ipc": 3}}))
         ['--data.pool={"class_path": "P", "init_args": {"x": 1}}', '--data.ipc=3']
         >>> list(as_options({"data.pool.path": "p"}))
@@ -185,7 +185,8 @@ def _found(axis: str, settings: Mapping[str, Any], configs: Sequence[Path]) -> s
         return " + ".join(_prior(one) for one in (prior if isinstance(prior, list) else [prior]))
     from semdd_lightning.cli.protocol_facts import find_facts
 
-    return str(find_facts(flatten(settings)).get("student", settings["model"]["class_path"]))
+    student = str(find_facts(flatten(settings)).get("student", settings["model"]["class_path"]))
+    return student.rpartition(".")[2]
 
 
 def _prior(description: Mapping[str, Any]) -> str:

@@ -40,7 +40,7 @@ SET_BY_AXIS = {  # axis -> options of a run that it sets, where it is given
     "ipc": ("data.ipc",),
     "students": ("model.student", "model.network"),
 }
-LONGEST_NAME = 150
+LONGEST_NAME = 150  # bytes
 _NO_FILE_NAME = re.compile(r"[^\w.-]")  # an installed sampler may have any name
 
 
@@ -235,7 +235,10 @@ def _name(axes: Mapping[str, str | int], vary: Sequence[str]) -> str:
     name = _NO_FILE_NAME.sub("_", "-".join([*words, seeds]))
     if name.startswith("."):
         name = f"_{name}"
-    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}-{content_key(dict(axes))[:8]}"
+    if len(name.encode()) > LONGEST_NAME:
+        start = name.encode()[:LONGEST_NAME].decode(errors="ignore")
+        name = f"{start}-{content_key(dict(axes))[:8]}"
+    return name
 
 
 def _baseline(cells: Sequence[Planned]) -> str:

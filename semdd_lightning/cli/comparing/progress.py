@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from types import TracebackType
 
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 
 from semdd_lightning.cli.comparing.estimate import in_words, seconds_left
 from semdd_lightning.cli.comparing.runs import Runs
 from semdd_lightning.evaluation.cells import Cell
-from semdd_lightning.report.tables import plain
+from semdd_lightning.names import get_logger
+from semdd_lightning.report.tables import FoldingTable, plain
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class CellsProgress:
@@ -61,10 +60,10 @@ class CellsProgress:
         done = self._count()["finished"] + self._count()["failed"]
         logger.info("%d of %d cells: %s: %s%s", done, len(self.runs.cells), cell.directory, what, more)
 
-    def table(self) -> Table:
+    def table(self) -> FoldingTable:
         """What a terminal shows."""
         found, left = self._count(), seconds_left(self.runs.cells, self.at_a_time)
-        shown = Table(title="semdd compare", show_header=False)
+        shown = FoldingTable(title="semdd compare", show_header=False)
         shown.add_row("finished", f"{found['finished']} of {len(self.runs.cells)}")
         shown.add_row("failed", str(found["failed"]))
         shown.add_row("running", plain(", ".join(cell.directory for cell in self.running) or "none"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,8 +19,9 @@ from semdd_lightning.cli.stopping import current
 from semdd_lightning.errors import ConfigError, RunError
 from semdd_lightning.evaluation.cells import CELLS, Cell, read_cells, write_cells
 from semdd_lightning.locks import Lock
+from semdd_lightning.names import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 WAIT_S = 60.0  # for whoever writes the record right now
 
 

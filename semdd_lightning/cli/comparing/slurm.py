@@ -30,7 +30,7 @@ def slurm_parameters(words: Sequence[str]) -> dict[str, Any]:
     Raises:
         ConfigError: if a word is no such pair.
 
-    Example:
+    Examples:
         >>> slurm_parameters(["partition=gpu", "timeout_min=90", "cluster=local"])
         {'slurm_partition': 'gpu', 'timeout_min': 90, 'cluster': 'local'}
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,10 +11,11 @@ from semdd_lightning.cli.run_directory import PAGE, from_here
 from semdd_lightning.cli.run_result import read_result
 from semdd_lightning.evaluation import slices
 from semdd_lightning.export import write_csv, write_text
+from semdd_lightning.names import get_logger
 from semdd_lightning.report.comparison import Comparison, print_report, report_files
 from semdd_lightning.report.tables import changes_in_words
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 def report_comparison(directory: Path) -> None:

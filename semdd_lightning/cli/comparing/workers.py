@@ -19,6 +19,8 @@ from semdd_lightning.cli.comparing.runs import Runs
 from semdd_lightning.cli.main import classes_from_here
 from semdd_lightning.cli.messages import shown_messages
 from semdd_lightning.cli.stopping import stoppable
+from semdd_lightning.evaluation import Cell
+from semdd_lightning.training.teachers import answers_shared
 
 PATIENCE_S = 60.0  # for a training to be put down where a step has ended
 _DEVICES = "CUDA_VISIBLE_DEVICES"
@@ -32,12 +34,13 @@ def run_here(runs: Runs, indexes: Sequence[int], progress: CellsProgress | None 
         indexes: which of them.
         progress: who wants to know.
     """
-    for index in indexes:
-        if progress is not None:
-            progress.begun(runs.cells[index])
-        runs.run(index)
-        if progress is not None:
-            progress.ended(runs.cells[index])
+    with answers_shared():
+        for index in indexes:
+            if progress is not None:
+                progress.begun(runs.cells[index])
+            runs.run(index)
+            if progress is not None:
+                progress.ended(runs.cells[index])
 
 
 def run_side_by_side(runs: Runs, indexes: Sequence[int], jobs: int, progress: CellsProgress) -> None:
@@ -49,61 +52,70 @@ def run_side_by_side(runs: Runs, indexes: Sequence[int], jobs: int, progress: Ce
         jobs: most processes at a time.
         progress: who wants to know.
     """
-    waiting, workers = deque(indexes), dict[Connection, _Worker]()
+    waiting, workers = deque(indexes), list[_Worker]()
     try:
-        for number in range(min(jobs, len(waiting))):
-            worker = _Worker(runs, number, jobs)
-            workers[worker.connection] = worker
-        while workers:
-            for worker in list(workers.values()):
-                if worker.index is None and waiting:
-                    worker.index = waiting.popleft()
-                    progress.begun(runs.cells[worker.index])
-                    worker.connection.send(worker.index)
-                elif worker.index is None:
-                    worker.connection.send(None)
-                    worker.process.join()
-                    del workers[worker.connection]
-            for connection in wait(list(workers), timeout=1.0):
-                _hear(runs, workers, connection, jobs, progress)  # type: ignore[arg-type]
+        while waiting or workers:
+            free = set(range(jobs)) - {worker.number for worker in workers}
+            for number, index in zip(sorted(free), list(waiting), strict=False):
+                workers.append(_Worker(runs, number, jobs, waiting.popleft()))
+                progress.begun(runs.cells[index])
+            heard = wait([worker.connection for worker in workers])
+            for worker in [worker for worker in workers if worker.connection in heard]:
+                progress.ended(worker.hear())
+                if worker.alive and waiting:
+                    progress.begun(runs.cells[waiting[0]])
+                    worker.tell(waiting.popleft())
+                else:
+                    worker.leave()
+                    workers.remove(worker)
     finally:
-        _stop([worker.process for worker in workers.values()])
+        _stop([worker.process for worker in workers])
 
 
 class _Worker:
-    """A process that runs the cells it is told, and its end of the line."""
+    """A process that runs the cells it is told, one after another.
 
-    def __init__(self, runs: Runs, number: int, jobs: int) -> None:
+    Args:
+        runs: the cells.
+        number: place among those that run side by side.
+        jobs: how many these are.
+        index: its first cell.
+    """
+
+    def __init__(self, runs: Runs, number: int, jobs: int, index: int) -> None:
         context = get_context("spawn")
-        self.number = number
-        self.index: int | None = None  # of the cell that it runs
+        self.runs, self.number, self.alive = runs, number, True
         self.connection, other = context.Pipe()
         self.process: SpawnProcess = context.Process(target=_serve, args=(other, runs, number, jobs))
         self.process.start()
         other.close()  # so that its end is heard here
+        self.tell(index)
 
+    def tell(self, index: int) -> None:
+        """Let it run a cell; whether it can is heard later."""
+        self.index = index
+        with suppress(ConnectionError):
+            self.connection.send(index)
 
-def _hear(
-    runs: Runs, workers: dict[Connection, _Worker], connection: Connection, jobs: int, progress: CellsProgress
-) -> None:
-    """A worker is done with its cell, or died over it."""
-    worker = workers[connection]
-    index = worker.index
-    worker.index = None
-    with suppress(EOFError, ConnectionError):
-        connection.recv()
-        runs.read()
-        progress.ended(runs.cells[index or 0])
-        return
-    worker.process.join()
-    del workers[connection]
-    if index is not None:
-        runs.read()
-        error = f"The process that ran it ended with {_ending(worker.process.exitcode)}."
-        runs.keep(index, replace(runs.cells[index], state="failed", error=error, top1=None))
-        progress.ended(runs.cells[index])
-        another = _Worker(runs, worker.number, jobs)
-        workers[another.connection] = another
+    def hear(self) -> Cell:
+        """What became of its cell: it is done, or the process died over it."""
+        try:
+            self.connection.recv()
+            self.runs.read()
+        except (EOFError, ConnectionError):
+            self.process.join()
+            self.alive = False
+            self.runs.read()
+            if self.runs.cells[self.index].state == "waiting":
+                error = f"The process that ran it ended with {_ending(self.process.exitcode)}."
+                self.runs.keep(self.index, replace(self.runs.cells[self.index], state="failed", error=error))
+        return self.runs.cells[self.index]
+
+    def leave(self) -> None:
+        """There is nothing more for it to do."""
+        with suppress(ConnectionError):
+            self.connection.send(None)
+        self.process.join()
 
 
 def _ending(code: int | None) -> str:
@@ -116,7 +128,7 @@ def _serve(connection: Connection, runs: Runs, number: int, jobs: int) -> None:
     if devices := [device for device in visible.split(",") if device]:
         os.environ[_DEVICES] = devices[number % len(devices)]
     torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
-    with shown_messages(warnings_too=True), classes_from_here(), stoppable() as stopping:
+    with shown_messages(warnings_too=True), classes_from_here(), stoppable() as stopping, answers_shared():
         try:
             while (index := connection.recv()) is not None:
                 runs.run(index)

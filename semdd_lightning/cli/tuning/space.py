@@ -67,7 +67,7 @@ def dimension(option: str, given: object) -> Dimension:
     Raises:
         ConfigError: if it is nothing of this.
 
-    Example:
+    Examples:
         >>> dimension("data.batch_size", [16, 64])
         Dimension(option='data.batch_size', choices=(), low=16, high=64, log=False)
         >>> dimension("model.network", ["conv3", "conv4"]).choices

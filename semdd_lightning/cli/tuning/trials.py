@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +15,12 @@ from semdd_lightning.cli.run_result import read_result
 from semdd_lightning.cli.stopping import current
 from semdd_lightning.cli.tuning.search import Search
 from semdd_lightning.errors import ConfigError, RunError
+from semdd_lightning.names import get_logger
 
 if TYPE_CHECKING:  # of an extra
     from optuna import Study, Trial
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 STORE = "study.db"
 METRIC = "val_top1"

@@ -13,6 +13,7 @@ from semdd_lightning.classes.registry import some_of
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.splits import folder_split, rows_of_split
 from semdd_lightning.pools.strings import Strings
+from semdd_lightning.pools.tables.arrow_file import arrow_file
 from semdd_lightning.pools.tables.file_names import relative_name
 from semdd_lightning.pools.tables.parquet_shards import read_parquet
 
@@ -104,10 +105,10 @@ def _read_csv(table: Path) -> pa.Table:
         "read_options": pyarrow.csv.ReadOptions(block_size=_LONGEST_LINE),
         "parse_options": pyarrow.csv.ParseOptions(newlines_in_values=True),
     }
-    with pyarrow.csv.open_csv(table, **options) as stream:
+    with pyarrow.csv.open_csv(arrow_file(table), **options) as stream:
         names = stream.schema.names
     types = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()))
-    return pyarrow.csv.read_csv(table, convert_options=types, **options)
+    return pyarrow.csv.read_csv(arrow_file(table), convert_options=types, **options)
 
 
 def _read_json_lines(table: Path) -> pa.Table:
@@ -115,7 +116,7 @@ def _read_json_lines(table: Path) -> pa.Table:
     texts = {FILE_NAME: pa.string()}
     for _ in range(2):
         content = pyarrow.json.read_json(
-            table,
+            arrow_file(table),
             read_options=pyarrow.json.ReadOptions(block_size=_LONGEST_LINE),
             parse_options=pyarrow.json.ParseOptions(explicit_schema=pa.schema(list(texts.items()))),
         )

@@ -19,6 +19,7 @@ from semdd_lightning.pools.class_paths import numbered_names
 from semdd_lightning.pools.files import IMAGE_SUFFIXES
 from semdd_lightning.pools.splits import rows_of_split
 from semdd_lightning.pools.strings import Strings
+from semdd_lightning.pools.tables.arrow_file import arrow_file
 
 _SIGNATURES = {b"\x89PNG": ".png", b"\xff\xd8": ".jpg", b"GIF8": ".gif", b"BM": ".bmp", b"RIFF": ".webp"}
 
@@ -146,7 +147,7 @@ def read_shard(file: Path, image: str, label: str, folder: Path) -> ShardRows:
 @contextmanager
 def _opened(file: Path) -> Iterator[pq.ParquetFile]:
     try:
-        with pq.ParquetFile(file) as parquet:
+        with arrow_file(file) as opened, pq.ParquetFile(opened) as parquet:
             rows, size = parquet.metadata.num_rows, file.stat().st_size
             if not 0 <= rows <= size:
                 msg = f"{rows:,} rows in {size:,} bytes"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from semdd_lightning.names import warn
 from semdd_lightning.pools.listing import ImageSource
 from semdd_lightning.pools.stamps import file_stamp
+from semdd_lightning.pools.tables.arrow_file import arrow_file
 from semdd_lightning.pools.tables.file_names import relative_name
 from semdd_lightning.pools.tables.parquet_shards import Shard
 
@@ -80,7 +81,7 @@ class ParquetSource(ImageSource):
     def _load(self, number: int, group: int) -> pa.ChunkedArray:
         shard = self._shards[number]
         try:
-            with pq.ParquetFile(shard.path) as parquet:
+            with arrow_file(shard.path) as opened, pq.ParquetFile(opened) as parquet:
                 images = parquet.read_row_group(group, columns=[self._image]).column(0)
         except (pa.ArrowException, IndexError) as error:
             msg = f"row group {group} is damaged: {str(error).splitlines()[0]}"
@@ -110,7 +111,7 @@ def warn_of_rereading(
     changes = (np.diff(groups) != 0) | (np.diff(shard_of) != 0)
     times = (1 + int(changes.sum())) / max(sum(len(shard.ends) for shard in shards), 1)
     if size > _KEPT and times > _MANY_TIMES:
-        warnings.warn(
+        warn(
             f"Expected the images of a class to lie together in {place}, found them mixed: each part of the "
             f"{size / 2**30:.1f} GiB will be read about {times:.0f} times. Sort the rows by label, or unpack "
             "the images into class folders, to have them read once.",

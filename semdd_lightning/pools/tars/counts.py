@@ -1,4 +1,4 @@
-"""How many samples the maker of tar shards says they hold, and whether they do."""
+"""What the maker of tar shards says beside them: how many samples they hold, and what classes are called."""
 
 from __future__ import annotations
 
@@ -44,6 +44,21 @@ def require_counts(shards: Sequence[Path], found: Sequence[int], num_samples: in
             f"{_unlike_the_others(shards, found)}; copy the shards again or correct num_samples."
         )
         raise PoolError(msg)
+
+
+def stated_class_names(shards: Sequence[Path]) -> tuple[str, ...] | None:
+    """What class indices mean, where `class_names` of ``_info.json`` says so, alike beside all shards.
+
+    Args:
+        shards: The shards.
+    """
+    stated = [
+        _read(folder / "_info.json").get("class_names") for folder in {shard.parent for shard in shards}
+    ]
+    names = stated[0]
+    if not isinstance(names, list) or not names or any(other != names for other in stated):
+        return None
+    return tuple(names) if all(isinstance(name, str) and name for name in names) else None
 
 
 def _unlike_the_others(shards: Sequence[Path], found: Sequence[int]) -> str:

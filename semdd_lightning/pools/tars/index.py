@@ -68,13 +68,16 @@ class TarIndex(NamedTuple):
     flaws: NDArray[np.int8]
 
 
-def index_shards(root: Path, shards: Sequence[Path], layout: TarLayout) -> TarIndex:
+def index_shards(
+    root: Path, shards: Sequence[Path], layout: TarLayout, class_names: tuple[str, ...] | None = None
+) -> TarIndex:
     """Go through all shards once and give every image its class and its path.
 
     Args:
         root: Folder or file that the shards are named relative to.
         shards: The shards.
         layout: How to read them.
+        class_names: What class indices mean, where that is known.
 
     Raises:
         PoolError: If a shard is malformed, or an image has no class or the same path as another.
@@ -110,7 +113,7 @@ def index_shards(root: Path, shards: Sequence[Path], layout: TarLayout) -> TarIn
         read_as_folders(labels.names, None, labels.place)
     else:
         labels = labels_from_column(
-            numbers_or_texts(pa.chunked_array([texts.column])), f"the .{kind} members of {root}"
+            numbers_or_texts(pa.chunked_array([texts.column])), f"the .{kind} members of {root}", class_names
         )
     names = Strings.concatenated([of_shard.names for of_shard in rows])
     paths = Strings.joined(Strings(folder_names(labels.names)).take(labels.codes), "/", names)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,12 +13,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from semdd_lightning.errors import PoolError
+from semdd_lightning.names import get_logger
 from semdd_lightning.pools.strings import Strings
 from semdd_lightning.pools.tars.folders import folder_of_classes
 from semdd_lightning.pools.tars.labels import LabelKind
 from semdd_lightning.pools.tars.members import NO_IMAGE, TarMembers
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 class TarRows(NamedTuple):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+NOTHING = "-"  # in a cell without a number
 
 
 @dataclass(frozen=True)
@@ -23,3 +25,13 @@ class ReportTable:
     rows: Sequence[Sequence[str]]
     labels: int = 1
     notes: Sequence[str] = field(default_factory=tuple)
+
+    def trimmed(self) -> ReportTable:
+        """The table without the columns that say nothing in any row."""
+        said = [
+            place
+            for place in range(len(self.columns))
+            if place < self.labels or any(row[place] not in ("", NOTHING) for row in self.rows)
+        ]
+        rows = [[row[place] for place in said] for row in self.rows]
+        return replace(self, columns=[self.columns[place] for place in said], rows=rows)

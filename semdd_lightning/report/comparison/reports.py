@@ -65,9 +65,11 @@ def report_files(
 def report_tables(comparison: Comparison, baseline: str, notes: Notes) -> list[ReportTable]:
     """All tables of a comparison, in the order in which one reads them."""
     table = comparison.table(baseline)
-    return [
+    tables = [
         *sampler_tables(comparison.cells, table, baseline, notes),
         *wins_tables(table, baseline),
         *further_tables(table),
         *unfinished_table(comparison.cells),
     ]
+    trimmed = [one.trimmed() for one in tables]
+    return [one for one in trimmed if len(one.columns) > one.labels or not one.rows]

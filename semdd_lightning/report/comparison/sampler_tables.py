@@ -20,7 +20,7 @@ from semdd_lightning.report.comparison.words import (
     varying,
 )
 
-_COLUMNS = ("sampler", "n", "top-1 %", "95 % interval", "top-5 %", "difference", "p", "won", "verdict")
+_COLUMNS = ("sampler", "n", "top-1 %", "95 % interval", "top-5 %", "difference", "p (Holm)", "won", "verdict")
 HOW_TO_READ = (
     "Mean ± standard deviation over n seeds; 95 % intervals by Student's t. Differences to {baseline} in "
     "points, paired by seed, with half of their interval; p by the paired t test, corrected by Holm over the "

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from semdd_lightning.names import latex, markdown, shown
 from semdd_lightning.report.comparison.report_table import ReportTable
-from semdd_lightning.report.tables import plain, print_plain
+from semdd_lightning.report.tables import FoldingTable, plain, print_plain, table_of_rows
+
+_COLUMN = 9  # letters that a column of a terminal's table should have, its borders among them
 
 
 def as_markdown(title: str, said: Sequence[str], tables: Sequence[ReportTable], command: str | None) -> str:
@@ -84,16 +87,26 @@ def print_tables(said: Sequence[str], tables: Sequence[ReportTable]) -> None:
     """
     console = Console()
     for table in tables:
-        if table.rows:
-            printed = Table(title=plain(table.title, "table.title"))
-            for place, name in enumerate(table.columns):
-                printed.add_column(plain(name), justify="left" if place < table.labels else "right")
-            for row in table.rows:
-                printed.add_row(*map(plain, row))
+        for printed in _printed(table, console.width):
             console.print(printed)
-        else:
-            console.print(plain(f"{table.title}: none"))
-        for note in table.notes:
-            print_plain(console, note)
-    for sentence in said:
-        print_plain(console, sentence)
+        for text in table.notes:
+            print_plain(console, text)
+    for text in said:
+        print_plain(console, text)
+
+
+def _printed(table: ReportTable, width: int) -> Iterator[Table | Text]:
+    """A table as a terminal has room for it: where columns would be slivers, each row as a list."""
+    if not table.rows:
+        yield plain(f"{table.title}: none")
+    elif width < _COLUMN * len(table.columns):
+        yield plain(table.title, "table.title")
+        for row in table.rows:
+            yield table_of_rows("", dict(zip(table.columns, row, strict=True)))
+    else:
+        whole = FoldingTable(title=plain(table.title, "table.title"))
+        for place, name in enumerate(table.columns):
+            whole.add_column(plain(name), justify="left" if place < table.labels else "right")
+        for row in table.rows:
+            whole.add_row(*map(plain, row))
+        yield whole

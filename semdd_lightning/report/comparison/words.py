@@ -10,9 +10,9 @@ import pandas as pd
 
 from semdd_lightning.evaluation import SLICE
 from semdd_lightning.evaluation.verdicts import BETTER, WORSE
+from semdd_lightning.report.comparison.report_table import NOTHING
 from semdd_lightning.report.tables import KINDS
 
-NOTHING = "-"
 _BARE = ("pool", "student")  # whose names say what they are
 
 
@@ -34,7 +34,7 @@ def varying(table: pd.DataFrame) -> list[str]:
 def place_in_words(place: Mapping[str, Any], axes: Sequence[str]) -> str:
     """Where a slice stands on some axes, and its labels.
 
-    Example:
+    Examples:
         >>> place_in_words({"pool": "woof", "ipc": 10, "labels": "hard"}, ["pool", "ipc"])
         'woof, ipc 10, hard labels'
     """
@@ -45,7 +45,7 @@ def place_in_words(place: Mapping[str, Any], axes: Sequence[str]) -> str:
 def percent(mean: float, plus_minus: float = math.nan) -> str:
     """An accuracy in percent, with its deviation where there is one.
 
-    Example:
+    Examples:
         >>> percent(0.5, 0.0123), percent(0.5), percent(float("nan"))
         ('50.00 ± 1.23', '50.00', '-')
     """
@@ -57,7 +57,7 @@ def percent(mean: float, plus_minus: float = math.nan) -> str:
 def interval(mean: float, half_width: float) -> str:
     """The ends of an interval in percent.
 
-    Example:
+    Examples:
         >>> interval(0.5, 0.01)
         '49.00 to 51.00'
     """
@@ -69,7 +69,7 @@ def interval(mean: float, half_width: float) -> str:
 def points(difference: float, half_width: float = math.nan) -> str:
     """A difference in percentage points, with its sign.
 
-    Example:
+    Examples:
         >>> points(0.012, 0.004)
         '+1.20 ± 0.40'
     """
@@ -81,7 +81,7 @@ def points(difference: float, half_width: float = math.nan) -> str:
 def probability(p_value: float) -> str:
     """A p-value with three digits behind the point.
 
-    Example:
+    Examples:
         >>> probability(0.0123), probability(0.00001)
         ('0.012', '<0.001')
     """

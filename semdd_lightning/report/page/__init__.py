@@ -1,5 +1,6 @@
-"""The page of a selection: one file that opens in any browser and asks for nothing."""
+"""Pages that open in any browser and ask for nothing: of a selection, and of an audit."""
 
+from semdd_lightning.report.page.audit_page import write_audit_page
 from semdd_lightning.report.page.writing import write_page
 
-__all__ = ["write_page"]
+__all__ = ["write_audit_page", "write_page"]

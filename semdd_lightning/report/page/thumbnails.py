@@ -9,6 +9,7 @@ from io import BytesIO
 from PIL import Image
 
 from semdd_lightning.pools import Pool, decode_image
+from semdd_lightning.progress import image_progress
 
 COLUMNS = 16
 CAPACITY = COLUMNS * COLUMNS  # thumbnails of a sheet
@@ -32,30 +33,39 @@ class Sheets:
     jpegs: tuple[bytes, ...]
 
 
-def thumbnail_sheets(pool: Pool, rows: Sequence[int]) -> Sheets:
+def thumbnail_sheets(*images: tuple[Pool, Sequence[int]]) -> Sheets:
     """Draw thumbnails of images; small ones keep their pixels, large ones are made smaller.
 
     Args:
-        pool: the pool.
-        rows: which of its images.
+        images: pools, each with the rows of its images.
     """
-    edge = _edge(pool, rows)
-    parts = [rows[start : start + CAPACITY] for start in range(0, len(rows), CAPACITY)]
-    return Sheets(edge, tuple(_sheet(pool, part, edge) for part in parts))
+    edge = _edge(images)
+    every = [(pool, row) for pool, rows in images for row in rows]
+    with image_progress("Drawing thumbnails", len(every), after=1.0, keep=False) as advance:
+        sheets = []
+        for start in range(0, len(every), CAPACITY):
+            sheets.append(_sheet(every[start : start + CAPACITY], edge))
+            advance(len(every[start : start + CAPACITY]))
+    return Sheets(edge, tuple(sheets))
 
 
-def _edge(pool: Pool, rows: Sequence[int]) -> int:
+def _edge(images: Sequence[tuple[Pool, Sequence[int]]]) -> int:
     """The side of a cell: as large as the images, and smaller the more there are."""
-    if not rows:
+    sides = [
+        int(max(pool.traits.widths[rows].max(), pool.traits.heights[rows].max()))
+        for pool, rows in images
+        if len(rows)
+    ]
+    if not sides:
         return SMALLEST_EDGE
-    largest = int(max(pool.traits.widths[rows].max(), pool.traits.heights[rows].max()))
-    most = next((edge for count, edge in EDGES if len(rows) <= count), SMALLEST_EDGE)
-    return min(most, -(-largest // _BLOCK) * _BLOCK)
+    count = sum(len(rows) for _, rows in images)
+    most = next((edge for limit, edge in EDGES if count <= limit), SMALLEST_EDGE)
+    return min(most, -(-max(sides) // _BLOCK) * _BLOCK)
 
 
-def _sheet(pool: Pool, rows: Sequence[int], edge: int) -> bytes:
-    sheet = Image.new("RGB", (COLUMNS * edge, -(-len(rows) // COLUMNS) * edge), _BACKGROUND)
-    for i, row in enumerate(rows):
+def _sheet(images: Sequence[tuple[Pool, int]], edge: int) -> bytes:
+    sheet = Image.new("RGB", (COLUMNS * edge, -(-len(images) // COLUMNS) * edge), _BACKGROUND)
+    for i, (pool, row) in enumerate(images):
         image = decode_image(pool.read(row), at_least=edge)
         image.thumbnail((edge, edge), Image.Resampling.BOX)
         left, top = edge * (i % COLUMNS), edge * (i // COLUMNS)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from semdd_lightning.selection.blocks import DEFAULT_CHUNK, row_chunks
 from semdd_lightning.selection.kernel import KernelSampler, kernel, unit_rows
-from semdd_lightning.selection.picks import ClassPool, Picks
+from semdd_lightning.selection.picks import ClassPool
 from semdd_lightning.selection.samplers.greedy_cover import greedy_cover
 from semdd_lightning.selection.scores import Need, Posterior
 
@@ -68,20 +68,7 @@ class Coverage(KernelSampler):
     uses: ClassVar[tuple[str, ...]] = (Posterior.name,)
     needs: ClassVar[frozenset[Need]] = Posterior.needs
 
-    def pick(self, pool: ClassPool, ipc: int, seed: int) -> Picks:
-        """Filter and cover one class.
-
-        Args:
-            pool: The images of the class.
-            ipc: Images to pick.
-            seed: Without effect.
-        """
-        candidates, order = self.candidates(pool, ipc)
-        picked, values = kernel_coverage(
-            pool.image_embeddings,
-            candidates,
-            pool.scores[Posterior.name],
-            ipc,
-            self.class_bandwidth(pool, ipc),
-        )
-        return Picks(candidates[picked], values, ranking=order, kept=len(candidates))
+    def pick_among(self, pool: ClassPool, candidates: Tensor, ipc: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Cover one class."""
+        weights, bandwidth = pool.scores[Posterior.name], self.class_bandwidth(pool, ipc)
+        return kernel_coverage(pool.image_embeddings, candidates, weights, ipc, bandwidth)

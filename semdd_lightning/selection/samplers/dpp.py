@@ -11,7 +11,7 @@ from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection.kernel import KernelSampler, kernel, unit_rows
-from semdd_lightning.selection.picks import ClassPool, Picks
+from semdd_lightning.selection.picks import ClassPool
 from semdd_lightning.selection.ties import first_best
 
 # Of an image whose copy is picked nothing is left but rounding errors, whose logarithm would decide.
@@ -91,20 +91,7 @@ class Dpp(KernelSampler):
             )
             raise SelectionError(msg)
 
-    def pick(self, pool: ClassPool, ipc: int, seed: int) -> Picks:
-        """Filter one class and pick the likeliest set.
-
-        Args:
-            pool: The images of the class.
-            ipc: Images to pick.
-            seed: Without effect.
-        """
-        candidates, order = self.candidates(pool, ipc)
-        picked, values = dpp(
-            pool.image_embeddings[candidates],
-            pool.quality[candidates],
-            ipc,
-            self.class_bandwidth(pool, ipc),
-            self.quality_weight,
-        )
-        return Picks(candidates[picked], values, ranking=order, kept=len(candidates))
+    def pick_among(self, pool: ClassPool, candidates: Tensor, ipc: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Pick the likeliest set of one class."""
+        vectors, quality = pool.image_embeddings[candidates], pool.quality[candidates]
+        return dpp(vectors, quality, ipc, self.class_bandwidth(pool, ipc), self.quality_weight)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from torch import Tensor
 
-from semdd_lightning.selection.picks import ClassPool, Picks
+from semdd_lightning.selection.picks import ClassPool
 from semdd_lightning.selection.quality_sampler import FilteringSampler
 from semdd_lightning.selection.samplers.random import random_positions
 
@@ -23,15 +24,7 @@ class FilteredRandom(FilteringSampler):
     name: ClassVar[str] = "filtered_random"
     meaning: ClassVar[str] = "drawn from the candidates: what the filter alone gives"
 
-    def pick(self, pool: ClassPool, ipc: int, seed: int) -> Picks:
-        """Filter one class and draw.
-
-        Args:
-            pool: The images of the class.
-            ipc: Images to draw.
-            seed: Seed of the selection.
-        """
-        candidates, order = self.candidates(pool, ipc)
+    def pick_among(self, pool: ClassPool, candidates: Tensor, ipc: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Draw among the candidates of one class."""
         drawn = random_positions(len(candidates), ipc, seed, pool.class_index)
-        values = torch.full((ipc,), torch.nan, dtype=torch.float64)
-        return Picks(candidates[drawn], values, ranking=order, kept=len(candidates))
+        return drawn, torch.full((ipc,), torch.nan, dtype=torch.float64)

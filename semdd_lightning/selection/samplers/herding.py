@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,7 +14,7 @@ from semdd_lightning.selection.sampler import Sampler
 from semdd_lightning.selection.ties import first_best
 
 
-def herding(image_embeddings: Tensor, ipc: int) -> Picks:
+def herding(image_embeddings: Tensor, ipc: int, start: Sequence[int] = ()) -> Picks:
     """Mean matching without replacement: each pick brings the mean of the picks closest to the class mean.
 
     Welling, "Herding dynamical weights to learn", 2009; as exemplar selection: Rebuffi et al., arXiv
@@ -22,6 +23,7 @@ def herding(image_embeddings: Tensor, ipc: int) -> Picks:
     Args:
         image_embeddings: Unit vectors of one class ``(n_c, d)``, float64.
         ipc: Images to pick, <= n_c.
+        start: Positions that are picked first, fewer than ``ipc``; their values are NaN.
 
     >>> z = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.8, 0.6]], dtype=torch.float64)
     >>> herding(z, 2).order.tolist()
@@ -29,10 +31,11 @@ def herding(image_embeddings: Tensor, ipc: int) -> Picks:
     """
     mean = image_embeddings.mean(dim=0)
     squared_norms = image_embeddings.square().sum(dim=1)
-    total = torch.zeros_like(mean)
+    order, values = list(start), [torch.nan] * len(start)
+    total = image_embeddings[order].sum(dim=0)
     taken = torch.zeros(len(image_embeddings), dtype=torch.bool)
-    order, values = [], []
-    for size in range(1, ipc + 1):
+    taken[order] = True
+    for size in range(len(order) + 1, ipc + 1):
         # || mean - (total + z) / size ||^2, expanded so that a step is one product with the class
         residual = mean - total / size
         distance = (
@@ -43,7 +46,7 @@ def herding(image_embeddings: Tensor, ipc: int) -> Picks:
         total = total + image_embeddings[picked]
         order.append(picked)
         values.append(float(distance[picked]))
-    return Picks(torch.tensor(order), torch.tensor(values, dtype=torch.float64))
+    return Picks(torch.tensor(order), torch.tensor(values, dtype=torch.float64), pinned=len(start))
 
 
 @dataclass(frozen=True)
@@ -62,3 +65,14 @@ class Herding(Sampler):
             seed: Without effect.
         """
         return herding(pool.image_embeddings, ipc)
+
+    def pick_beside(self, pool: ClassPool, pinned: Tensor, ipc: int, seed: int) -> Picks:
+        """Herd one class behind those that people chose.
+
+        Args:
+            pool: The images of the class.
+            pinned: Positions of the images that are chosen already.
+            ipc: Images to pick, those included.
+            seed: Without effect.
+        """
+        return herding(pool.image_embeddings, ipc, pinned.tolist())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,7 +14,7 @@ from semdd_lightning.selection.sampler import Sampler
 from semdd_lightning.selection.ties import first_best
 
 
-def k_center(image_embeddings: Tensor, ipc: int) -> Picks:
+def k_center(image_embeddings: Tensor, ipc: int, start: Sequence[int] = ()) -> Picks:
     """Greedy farthest point: each pick is the image farthest (1 - cosine) from all picked before.
 
     Gonzalez, "Clustering to minimize the maximum intercluster distance", 1985; as a core set: Sener and
@@ -23,22 +24,23 @@ def k_center(image_embeddings: Tensor, ipc: int) -> Picks:
     Args:
         image_embeddings: Unit vectors of one class ``(n_c, d)``, float64.
         ipc: Images to pick, <= n_c.
+        start: Positions that are picked first, fewer than ``ipc``; their values are NaN.
 
     >>> z = torch.tensor([[0.6, 0.8], [0.8, 0.6], [1.0, 0.0]], dtype=torch.float64)
     >>> k_center(z, 2).order.tolist()
     [1, 2]
     """
     centrality = image_embeddings @ image_embeddings.mean(dim=0)
-    picked = first_best(centrality)
-    order, values = [picked], [float(centrality[picked])]
+    order = list(start) or [first_best(centrality)]
+    values = [torch.nan] * len(start) or [float(centrality[order[0]])]
     distance = torch.full_like(centrality, torch.inf)
-    for _ in range(1, ipc):
-        distance = torch.minimum(distance, 1 - image_embeddings @ image_embeddings[picked])
-        distance[picked] = -torch.inf
-        picked = first_best(distance)
-        order.append(picked)
-        values.append(float(distance[picked]))
-    return Picks(torch.tensor(order), torch.tensor(values, dtype=torch.float64))
+    for size in range(1, ipc):
+        distance = torch.minimum(distance, 1 - image_embeddings @ image_embeddings[order[size - 1]])
+        distance[order[size - 1]] = -torch.inf
+        if size >= len(order):
+            order.append(first_best(distance))
+            values.append(float(distance[order[size]]))
+    return Picks(torch.tensor(order), torch.tensor(values, dtype=torch.float64), pinned=len(start))
 
 
 @dataclass(frozen=True)
@@ -57,3 +59,14 @@ class KCenter(Sampler):
             seed: Without effect.
         """
         return k_center(pool.image_embeddings, ipc)
+
+    def pick_beside(self, pool: ClassPool, pinned: Tensor, ipc: int, seed: int) -> Picks:
+        """Pick centres of one class, the farthest from those that people chose too.
+
+        Args:
+            pool: The images of the class.
+            pinned: Positions of the images that are chosen already.
+            ipc: Images to pick, those included.
+            seed: Without effect.
+        """
+        return k_center(pool.image_embeddings, ipc, pinned.tolist())

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from semdd_lightning.selection.blocks import DEFAULT_CHUNK, row_chunks
 from semdd_lightning.selection.kernel import KernelSampler, kernel, unit_rows
-from semdd_lightning.selection.picks import ClassPool, Picks
+from semdd_lightning.selection.picks import ClassPool
 from semdd_lightning.selection.scores import Need
 from semdd_lightning.selection.scores.score import needed
 from semdd_lightning.selection.ties import first_best
@@ -70,19 +70,8 @@ class ReferenceHerding(KernelSampler):
     meaning: ClassVar[str] = "candidates distributed as real images are"
     needs: ClassVar[frozenset[Need]] = frozenset({"reference"})
 
-    def pick(self, pool: ClassPool, ipc: int, seed: int) -> Picks:
-        """Filter one class and match its real images.
-
-        Args:
-            pool: The images of the class.
-            ipc: Images to pick.
-            seed: Without effect.
-        """
-        candidates, order = self.candidates(pool, ipc)
-        picked, values = reference_herding(
-            pool.image_embeddings[candidates],
-            needed(pool.reference, "reference", self.name),
-            ipc,
-            self.class_bandwidth(pool, ipc),
-        )
-        return Picks(candidates[picked], values, ranking=order, kept=len(candidates))
+    def pick_among(self, pool: ClassPool, candidates: Tensor, ipc: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Match the real images of one class."""
+        real = needed(pool.reference, "reference", self.name)
+        vectors = pool.image_embeddings[candidates]
+        return reference_herding(vectors, real, ipc, self.class_bandwidth(pool, ipc))

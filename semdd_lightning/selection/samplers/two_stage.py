@@ -21,6 +21,7 @@ from semdd_lightning.selection.normalization import Normalization, normalize, no
 from semdd_lightning.selection.picks import ClassPool, Picks
 from semdd_lightning.selection.prototypes import PrototypeSource
 from semdd_lightning.selection.quality_sampler import FilteringSampler, between_10_and_50
+from semdd_lightning.selection.sampler import without
 from semdd_lightning.selection.set_diversity import DiversityMode
 from semdd_lightning.selection.ties import first_best
 
@@ -35,6 +36,7 @@ def dynamic_diversity(
     diversity_weight: float = 0.5,
     diversity_mode: DiversityMode = "nearest",
     normalization: Normalization = "minmax",
+    first: int = 0,
 ) -> tuple[Tensor, Tensor]:
     """Stage 2: pick greedily by quality and by diversity against what is picked already, O(ipc * K * d).
 
@@ -48,6 +50,8 @@ def dynamic_diversity(
         diversity_weight: w in [0, 1].
         diversity_mode: ``nearest`` or ``mean``; see `set_diversity`.
         normalization: ``minmax``, ``zscore`` or ``rank``.
+        first: S starts with so many candidates, the first ones, <= ipc, in place of that of highest q; their
+            values are NaN.
 
     Returns:
         Positions among the candidates in order of the picks ``(ipc,)``, and the values they were picked with
@@ -71,26 +75,28 @@ def dynamic_diversity(
         raise SelectionError(msg)
     similarities = _similarities(image_embeddings, ipc)
     normalized_quality = normalize(quality, normalization).numpy()
-    picked = first_best(quality)
-    order, values = [picked], [float(normalized_quality[picked])]
+    order = list(range(first)) or [first_best(quality)]
+    values = [np.nan] * first or [float(normalized_quality[order[0]])]
     left = np.arange(len(quality))
     weighted_quality = (1 - diversity_weight) * normalized_quality
     similarity = np.full(len(quality), -np.inf if diversity_mode == "nearest" else 0.0)
-    best = picked
+    best = order[0]
     for size in range(1, ipc):
         left = _without(left, best)
         weighted_quality = _without(weighted_quality, best)
         similarity = _without(similarity, best)
         if diversity_mode == "nearest":
-            np.maximum(similarity, similarities(picked)[left], out=similarity)
+            np.maximum(similarity, similarities(order[size - 1])[left], out=similarity)
             diversity = 1 - similarity
         else:
-            similarity += similarities(picked)[left]
+            similarity += similarities(order[size - 1])[left]
             diversity = 1 - similarity / size
+        if size < first:
+            best = 0  # the next of them leads those that are left
+            continue
         value = weighted_quality + diversity_weight * normalize_array(diversity, normalization)
         best = first_best(value)
-        picked = int(left[best])
-        order.append(picked)
+        order.append(int(left[best]))
         values.append(float(value[best]))
     return torch.tensor(order), torch.tensor(values, dtype=torch.float64)
 
@@ -152,16 +158,9 @@ class TwoStage(FilteringSampler):
             return filtering
         return replace(filtering, diversity_weight=between_10_and_50(ipc, 0.2, 0.5))
 
-    def pick(self, pool: ClassPool, ipc: int, seed: int) -> Picks:
-        """Filter and pick the images of one class.
-
-        Args:
-            pool: The images of the class.
-            ipc: Images to pick.
-            seed: Without effect.
-        """
-        candidates, order = self.candidates(pool, ipc)
-        picked, values = dynamic_diversity(
+    def pick_among(self, pool: ClassPool, candidates: Tensor, ipc: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Pick by quality and diversity in one class."""
+        return dynamic_diversity(
             pool.image_embeddings[candidates],
             pool.quality[candidates],
             ipc,
@@ -169,7 +168,30 @@ class TwoStage(FilteringSampler):
             self.diversity_mode,
             self.normalization,
         )
-        return Picks(candidates[picked], values, ranking=order, kept=len(candidates))
+
+    def pick_beside(self, pool: ClassPool, pinned: Tensor, ipc: int, seed: int) -> Picks:
+        """Filter the others of one class, and pick with S starting as the images that people chose.
+
+        Args:
+            pool: The images of the class.
+            pinned: Positions of the images that are chosen already.
+            ipc: Images to pick, those included.
+            seed: Without effect.
+        """
+        others = without(len(pool), pinned)
+        candidates, order = self.candidates(pool.take(others), ipc - len(pinned))
+        among = torch.cat([pinned, others[candidates]])
+        picked, values = dynamic_diversity(
+            pool.image_embeddings[among],
+            pool.quality[among],
+            ipc,
+            float(self.resolved(ipc).diversity_weight),
+            self.diversity_mode,
+            self.normalization,
+            first=len(pinned),
+        )
+        ranking = torch.cat([pinned, others[order]])
+        return Picks(among[picked], values, ranking=ranking, kept=len(among), pinned=len(pinned))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from semdd_lightning.selection.k_means import k_means
-from semdd_lightning.selection.picks import ClassPool, Picks
+from semdd_lightning.selection.picks import ClassPool
 from semdd_lightning.selection.quality_sampler import FilteringSampler
 from semdd_lightning.selection.samplers.facility_location import facility_location
 from semdd_lightning.selection.scores import Typicality
@@ -59,18 +59,11 @@ class TypicalClusters(FilteringSampler):
     meaning: ClassVar[str] = "from each cluster of the class the candidate that is typical and good"
     uses: ClassVar[tuple[str, ...]] = (Typicality.name,)
 
-    def pick(self, pool: ClassPool, ipc: int, seed: int) -> Picks:
-        """Cluster one class, filter it and pick.
-
-        Args:
-            pool: The images of the class.
-            ipc: Images to pick, and clusters.
-            seed: Without effect.
-        """
-        candidates, order = self.candidates(pool, ipc)
+    def pick_among(self, pool: ClassPool, candidates: Tensor, ipc: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Cluster one class, and pick the best candidate of each cluster."""
         vectors = pool.image_embeddings
         clusters = k_means(vectors, vectors[facility_location(vectors, ipc).order])
         values = (pool.scores[Typicality.name] * pool.quality)[candidates]
         sizes = torch.bincount(clusters, minlength=ipc)
         picked = best_of_clusters(values, clusters[candidates], sizes, ipc)
-        return Picks(candidates[picked], values[picked], ranking=order, kept=len(candidates))
+        return picked, values[picked]

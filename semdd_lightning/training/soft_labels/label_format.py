@@ -54,7 +54,7 @@ class LabelFormat:
     def identity(self) -> dict[str, Any]:
         """What labels depend on; no temperature where all logits are there.
 
-        Example:
+        Examples:
             >>> LabelFormat(10, temperature=4).identity == LabelFormat(10, temperature=20).identity
             True
         """
@@ -64,7 +64,7 @@ class LabelFormat:
     def in_words(self) -> str:
         """Precision, and which logits are kept.
 
-        Example:
+        Examples:
             >>> LabelFormat(10).in_words, LabelFormat(10, "int8", 3).in_words
             ('fp16, all logits', 'int8, the 3 largest logits, the rest evenly')
         """
@@ -116,7 +116,7 @@ class LabelFormat:
     def bytes_per_label(self) -> int:
         """Bytes of one stored label.
 
-        Example:
+        Examples:
             >>> LabelFormat(1000).bytes_per_label, LabelFormat(1000, "int8").bytes_per_label
             (2000, 1004)
             >>> LabelFormat(1000, top_k=10).bytes_per_label
@@ -176,7 +176,7 @@ def even_rest(logits: Tensor, kept: Tensor, temperature: float) -> Tensor:
     Returns:
         Logits, (n,).
 
-    Example:
+    Examples:
         >>> logits = torch.tensor([[3.0, 1.0, 1.0]])
         >>> even_rest(logits, torch.tensor([[0]]), 4.0)
         tensor([1.])

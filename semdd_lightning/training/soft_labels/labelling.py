@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -13,13 +11,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from semdd_lightning.data import ImageDataModule, TrainingImages
+from semdd_lightning.progress import image_progress
 from semdd_lightning.training.losses import soft_label_loss
 from semdd_lightning.training.soft_labels.header import StoreHeader, passes_per_block
 from semdd_lightning.training.soft_labels.label_format import LabelFormat
 from semdd_lightning.training.soft_labels.made_for import chosen_by, labelled_in_batches, made_for
 from semdd_lightning.training.soft_labels.store import LabelStore, block_tensors
-
-logger = logging.getLogger(__name__)
 
 PLAIN_BATCH = 250
 KL_AT = "kl_at_"  # a temperature
@@ -86,7 +83,14 @@ def label_plain(teacher: Callable[[Tensor], Tensor], data: ImageDataModule) -> T
     return torch.cat([teacher(data.plain_images(rows)).float().cpu() for rows in parts])
 
 
-def write_blocks(store: LabelStore, blocks: Sequence[int], label_pass: LabelPass, temperature: float) -> None:
+def write_blocks(
+    store: LabelStore,
+    blocks: Sequence[int],
+    label_pass: LabelPass,
+    temperature: float,
+    *,
+    show: bool = True,
+) -> None:
     """Label the passes of some blocks and write each block when it is whole.
 
     Args:
@@ -94,18 +98,20 @@ def write_blocks(store: LabelStore, blocks: Sequence[int], label_pass: LabelPass
         blocks: this process's share of the blocks.
         label_pass: what labels a pass.
         temperature: at which the loss will look at the labels; for the cost, as `storing_costs` has it.
+        show: whether to show the progress of this process.
     """
-    form = store.header.label_format
-    for done, block in enumerate(blocks, start=1):
-        started, parts, costs = time.perf_counter(), [], []
-        for pass_index in store.header.blocks[block]:
-            exact = label_pass(pass_index)
-            parts.append(form.encode(exact))
-            costs.append(storing_costs(exact, parts[-1], form, temperature))
-        means = {name: sum(cost[name] for cost in costs) / len(costs) for name in costs[0]}
-        store.write(block, block_tensors(parts), **means)
-        speed = len(parts) * store.header.num_images / (time.perf_counter() - started)
-        logger.info("%s: %d of %d, %.0f images/s", store.file(block).name, done, len(blocks), speed)
+    form, images = store.header.label_format, store.header.num_images
+    visits = images * sum(len(store.header.blocks[block]) for block in blocks)
+    with image_progress("Labelling images", visits, after=2, show=show) as advance:
+        for block in blocks:
+            parts, costs = [], []
+            for pass_index in store.header.blocks[block]:
+                exact = label_pass(pass_index)
+                parts.append(form.encode(exact))
+                costs.append(storing_costs(exact, parts[-1], form, temperature))
+                advance(images)
+            means = {name: sum(cost[name] for cost in costs) / len(costs) for name in costs[0]}
+            store.write(block, block_tensors(parts), **means)
 
 
 def storing_costs(

@@ -117,7 +117,7 @@ def differences(stored: Mapping[str, Any], found: Mapping[str, Any]) -> list[str
         stored: what labels were made for.
         found: what they are to be used for; what it does not mention is not compared.
 
-    Example:
+    Examples:
         >>> differences({"image_size": 32, "augmentation": {"mix": "cutmix"}}, {"image_size": 64})
         ['image_size is 32 in the store, 64 here']
     """

@@ -14,7 +14,7 @@ def mean_logits(logits: Tensor, partner_logits: Tensor, ratio: Tensor) -> Tensor
         partner_logits: of what is mixed in, (B, C).
         ratio: share r of the image that is its own, 0-dim or (B,).
 
-    Example:
+    Examples:
         >>> mean_logits(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 2.0]]), torch.tensor(0.75))
         tensor([[1.5000, 0.5000]])
     """
@@ -33,7 +33,7 @@ def mixed_logits(logits: Tensor, partner_logits: Tensor, ratio: Tensor, temperat
         ratio: share r of the image that is its own, 0-dim or (B,).
         temperature: T, that of the loss.
 
-    Example:
+    Examples:
         >>> own, other = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 2.0]])
         >>> mixed_logits(own, other, torch.tensor(0.5), 1.0).softmax(dim=1)
         tensor([[0.5000, 0.5000]])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from torch import Tensor
 from semdd_lightning.audit import Audit
 from semdd_lightning.data import ImageDataModule, TrainingImages
 from semdd_lightning.errors import LabelError
+from semdd_lightning.names import get_logger
 from semdd_lightning.training.losses import SoftLabelLoss
 from semdd_lightning.training.soft_labels.labelling import label_plain, mean_costs
 from semdd_lightning.training.soft_labels.made_for import (
@@ -28,7 +28,7 @@ from semdd_lightning.training.soft_labels.mixing import mean_logits, mixed_logit
 from semdd_lightning.training.soft_labels.store import LabelStore
 from semdd_lightning.training.teachers import Teacher, TeacherContext, checked_teacher
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 BatchLabels = Callable[[TrainingImages], Tensor]
 """From a batch to the teacher's logits of its images, (B, C)."""

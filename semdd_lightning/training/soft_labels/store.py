@@ -7,7 +7,6 @@ Layout: ``labels.json`` says what the labels were made for, by which teacher and
 from __future__ import annotations
 
 import dataclasses
-import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,12 +16,13 @@ from torch import Tensor
 
 from semdd_lightning.atomic import remove_stale_files
 from semdd_lightning.errors import DamageError, LabelError
+from semdd_lightning.names import get_logger
 from semdd_lightning.tensor_blocks import read_notes, read_tensors, write_tensors
 from semdd_lightning.training.soft_labels.header import HEADER, StoreHeader, read_header
 from semdd_lightning.training.soft_labels.made_for import differences
 
 _UNSEEN = "damage to them cannot be seen"
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 class LabelStore:

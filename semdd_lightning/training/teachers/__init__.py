@@ -2,7 +2,7 @@
 
 from semdd_lightning.training.teachers.card import teacher_card
 from semdd_lightning.training.teachers.check import check_teacher, upper_bound
-from semdd_lightning.training.teachers.checked import checked_teacher
+from semdd_lightning.training.teachers.checked import answers_shared, checked_teacher
 from semdd_lightning.training.teachers.checkpoint_teacher import CheckpointTeacher
 from semdd_lightning.training.teachers.clip_teacher import ClipTeacher, ZeroShotNetwork
 from semdd_lightning.training.teachers.ensemble_teacher import EnsembleTeacher, MeanLogits
@@ -28,6 +28,7 @@ __all__ = [
     "TimmTeacher",
     "TorchvisionTeacher",
     "ZeroShotNetwork",
+    "answers_shared",
     "build_apart",
     "check_teacher",
     "checked_teacher",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import torch
 from scipy.stats import beta
 from torch import Tensor
@@ -11,13 +9,14 @@ from torch import Tensor
 from semdd_lightning.audit import AuditPolicy, explain_order, vote
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import AuditError, TeacherError
+from semdd_lightning.names import get_logger
 from semdd_lightning.training.teachers.teacher import FrozenTeacher
 
 CONFIDENCE = 0.99
 BATCH = 250
 _SHOWN = 5  # classes in a message
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 def check_teacher(
@@ -96,7 +95,7 @@ def _other_order(logits: Tensor, labels: Tensor, classes: ClassRegistry) -> str 
 def upper_bound(correct: int, total: int, confidence: float = CONFIDENCE) -> float:
     """One-sided upper confidence bound of an accuracy (Clopper & Pearson 1934).
 
-    Example:
+    Examples:
         >>> round(upper_bound(0, 100), 4)
         0.045
         >>> upper_bound(100, 100)

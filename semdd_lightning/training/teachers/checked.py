@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import logging
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
-from semdd_lightning.audit import AUTOMATIC, Audit, apply_policy, audit_classes
+from semdd_lightning.audit import AUTOMATIC, Audit, AuditPolicy, apply_policy, audit_classes
 from semdd_lightning.data import ImageDataModule, PoolDataModule
+from semdd_lightning.names import get_logger
+from semdd_lightning.records import content_key
 from semdd_lightning.training.teachers.card import teacher_card
 from semdd_lightning.training.teachers.check import check_teacher
 from semdd_lightning.training.teachers.pool_logits import pool_logits
@@ -16,7 +22,9 @@ from semdd_lightning.training.teachers.teacher import FrozenTeacher, Teacher, Te
 
 _POOL_IMAGES = 1_000  # of a pool that the teacher looks at, in all
 
-logger = logging.getLogger(__name__)
+_heard: ContextVar[dict[str, tuple[float, Audit | None]]] = ContextVar("answers of teachers")
+
+logger = get_logger(__name__)
 
 
 class CheckedTeacher(NamedTuple):
@@ -54,10 +62,39 @@ def checked_teacher(
     frozen = FrozenTeacher(build_apart(teacher, context), device)
     images, labels, what = data.check_images()
     policy = data.audit if isinstance(data, PoolDataModule) else "refuse"
-    accuracy = check_teacher(frozen, images, labels, data.registry, what, policy)
-    logger.info("Teacher: %.1f %% top-1 on %d %s", 100 * accuracy, len(labels), what)
-    found = _ask_about_pool(frozen, data) if isinstance(data, PoolDataModule) and policy != "off" else None
-    return CheckedTeacher(frozen, teacher_card(teacher, context, frozen, accuracy, what), found)
+    card = teacher_card(teacher, context, frozen, 0.0, what)
+    question = _question(card, data, images, labels, policy)
+    heard = _heard.get({})  # nobody else's where nothing is shared
+    if question not in heard:
+        accuracy = check_teacher(frozen, images, labels, data.registry, what, policy)
+        logger.info("Teacher: %.1f %% top-1 on %d %s", 100 * accuracy, len(labels), what)
+        asked = isinstance(data, PoolDataModule) and policy != "off"
+        heard[question] = accuracy, _ask_about_pool(frozen, data) if asked else None
+    accuracy, found = heard[question]
+    return CheckedTeacher(frozen, {**card, "accuracy": {"top1": accuracy, "on": what}}, found)
+
+
+@contextmanager
+def answers_shared() -> Iterator[None]:
+    """Let runs of one process, such as a comparison's, ask a teacher about the same images only once."""
+    token = _heard.set({})
+    try:
+        yield
+    finally:
+        _heard.reset(token)
+
+
+def _question(
+    card: Mapping[str, Any], data: ImageDataModule, images: Tensor, labels: Tensor, policy: AuditPolicy
+) -> str:
+    """What the answer depends on: the teacher's weights and arguments, the images, and the pool."""
+    digest = hashlib.sha256()
+    for tensor in (images, labels):
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    selected = data.selected if isinstance(data, PoolDataModule) else None
+    pool = None if selected is None else [selected.pool.fingerprint, selected.embeddings.key]
+    asked = {"images": digest.hexdigest(), "names": list(data.registry.names), "size": data.image_size}
+    return content_key({**card, **asked, "pool": pool, "policy": policy})
 
 
 def _ask_about_pool(teacher: FrozenTeacher, data: PoolDataModule) -> Audit | None:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from semdd_lightning.errors import TeacherError
-from semdd_lightning.models import NetworkFactory, NormalizedNetwork, build_network
+from semdd_lightning.models import NetworkFactory, NormalizedNetwork
 from semdd_lightning.training.checkpoint_card import class_order_difference
 from semdd_lightning.training.checkpoint_io import read_checkpoint
+from semdd_lightning.training.checkpoint_network import checkpoint_file, network_of
 from semdd_lightning.training.teachers.teacher import Teacher, TeacherContext, unknown_history
 
 KEPT = ("network", "data", "recipe", "accuracy", "sha256", "teacher")  # of a checkpoint's card
@@ -21,8 +22,8 @@ class CheckpointTeacher(Teacher):
 
     Args:
         path: the checkpoint, or the run directory that holds ``last.ckpt``.
-        network: the architecture, where the run's config gave a class with arguments (default: the short
-            name that the checkpoint remembers).
+        network: the architecture (default: the short name that the checkpoint remembers, else what
+            ``config.yaml`` beside it says).
     """
 
     path: Path
@@ -30,34 +31,7 @@ class CheckpointTeacher(Teacher):
 
     def build(self, context: TeacherContext) -> NormalizedNetwork:
         """Load the network, if it counts the same classes in the same order."""
-        checkpoint = self._checkpoint(context)
-        card = checkpoint["semdd"]
-        network = self.network if self.network is not None else card["network"]
-        if network is None:
-            msg = (
-                f"Expected the architecture of {self.path}, found none in it; give the teacher's `network` "
-                "the class and arguments that the run's config.yaml holds."
-            )
-            raise TeacherError(msg)
-        built = NormalizedNetwork(
-            build_network(network, card["num_classes"], card["image_size"]),
-            card["image_size"],
-            card["mean"],
-            card["std"],
-        )
-        prefix = "averaged.module." if card.get("averaged") else "network."  # what was evaluated
-        weights = {
-            k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)
-        }
-        try:
-            built.load_state_dict(weights)
-        except RuntimeError as error:
-            msg = (
-                f"Expected weights of {network} in {self.path}, found others ({error}); "
-                "give the architecture that the checkpoint was trained with."
-            )
-            raise TeacherError(msg) from error
-        return built
+        return network_of(self._checkpoint(context), checkpoint_file(self.path), self.network, TeacherError)
 
     def history(self, context: TeacherContext) -> dict[str, Any]:
         """What the checkpoint says of its training."""
@@ -94,8 +68,7 @@ class CheckpointTeacher(Teacher):
 
 
 def _load(path: Path) -> dict[str, Any]:
-    path = Path(path).expanduser()
-    path = path / "last.ckpt" if path.is_dir() else path
+    path = checkpoint_file(Path(path))
     if not path.is_file():
         msg = f"Expected a teacher checkpoint at {path.absolute()}, found none; train one with `semdd fit`."
         raise TeacherError(msg)

@@ -176,7 +176,7 @@ def _first(rows: list[int]) -> list[int]:
 def _as_fractions(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
     """Accuracies of torchvision, which are percentages, as fractions by data set and measure.
 
-    Example:
+    Examples:
         >>> _as_fractions({"ImageNet-1K": {"acc@1": 75.0}})
         {'ImageNet-1K top1': 0.75}
     """

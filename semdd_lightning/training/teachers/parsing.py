@@ -20,7 +20,7 @@ def parse_teacher(text: str) -> Teacher:
     Raises:
         TeacherError: if it is none of these.
 
-    Example:
+    Examples:
         >>> parse_teacher("torchvision/resnet50:IMAGENET1K_V2").weights
         'IMAGENET1K_V2'
     """

@@ -39,7 +39,7 @@ class Teacher(Classifier):
 def unknown_history(**known: Any) -> dict[str, Any]:  # noqa: ANN401 - plain values of any kind
     """A teacher's history, unknown but for what is given.
 
-    Example:
+    Examples:
         >>> unknown_history(data="CIFAR-10")
         {'data': 'CIFAR-10', 'recipe': 'unknown', 'accuracy': 'unknown'}
     """

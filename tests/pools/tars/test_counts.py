@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from semdd_lightning.errors import PoolError
-from semdd_lightning.pools.tars.counts import require_counts
+from semdd_lightning.pools.tars.counts import require_counts, stated_class_names
 
 
 @pytest.fixture
@@ -58,3 +58,18 @@ def test_a_broken_statement(shards: list[Path]) -> None:
     (shards[0].parent / "sizes.json").write_text("{")
     with pytest.raises(PoolError, match=r"sizes\.json to be JSON that counts the samples"):
         require_counts(shards, [1, 2, 3, 4], None)
+
+
+def test_class_names(tmp_path: Path) -> None:
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        folder.mkdir()
+    shards = [folder / "t.tar" for folder in folders]
+    assert stated_class_names(shards) is None
+    for folder, names in zip(folders, (["cat", "dog"], ["dog", "cat"]), strict=True):
+        (folder / "_info.json").write_text(json.dumps({"class_names": names}))
+    assert stated_class_names(shards[:1]) == ("cat", "dog")
+    assert stated_class_names(shards) is None, "they do not say the same"
+    for nothing in (3, [], [1], ["cat", ""]):
+        (folders[0] / "_info.json").write_text(json.dumps({"class_names": nothing}))
+        assert stated_class_names(shards[:1]) is None

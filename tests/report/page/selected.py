@@ -20,8 +20,27 @@ from semdd_lightning.report.page import write_page
 from semdd_lightning.selection import Embeddings, build_sampler, selection_report
 
 FOLDERS = ("<script>alert(1)<", "b&b", "plain")
-FILES = ("script>.png", "\x1b[31m\u202e.png", '"><img src=x onerror=alert(2)>.png', "<!--data-->.png")
+FILES = (
+    "script>.png",
+    "\x1b[31m\u202e.png",
+    '"><img src=x onerror=alert(2)>.png',
+    "<!--data-->.png",
+    'a,"b"\n\\n\'.png',
+)
 MADE_BY = "semdd select '<pool>' --ipc 3"
+AGAIN = "semdd select '<pool>' --ipc 3 --choices choices.csv"
+FOLDER_RECORDS = [
+    {
+        "folder": FOLDERS[0],
+        "class": "<i>odd",
+        "agreement": 0.5,
+        "reference_agreement": None,
+        "suspected_class": "<b>other",
+        "share": 0.4,
+        "verdict": "suspect",
+    },
+    *({"folder": name, "verdict": "ok"} for name in FOLDERS[1:]),
+]
 
 
 def paint(path: Path, number: int, size: tuple[int, int] = (32, 32)) -> None:
@@ -50,8 +69,10 @@ class Selected:
         return dict(json.loads(text))
 
 
-def select_hostile(folder: Path, per_class: int = 40) -> Selected:
-    """Three of each class chosen by two_stage, on a pool with a broken file."""
+def select_hostile(
+    folder: Path, per_class: int = 40, choices: dict[str, tuple[str, ...]] | None = None
+) -> Selected:
+    """Three of each class chosen by two_stage, on a pool with a broken file, and what was decided before."""
     for c, name in enumerate(FOLDERS):
         for i in range(per_class):
             file = FILES[i] if i < len(FILES) else f"{i:03d}.png"
@@ -70,7 +91,16 @@ def select_hostile(folder: Path, per_class: int = 40) -> Selected:
         pool,
         vectors,
         report=statistics_record(selection_report(seen, selection)),
-        manifest={"ipc": 3, "sampler_name": "two_stage", "pool_root": str(pool.root), "paths": ["left out"]},
+        manifest={
+            "ipc": 3,
+            "sampler_name": "two_stage",
+            "pool_root": str(pool.root),
+            "paths": ["left out"],
+            "choices": choices,
+        },
         made_by=MADE_BY,
+        again=AGAIN,
+        audit={"verdict": "warn", "prior_knows_classes": True, "folders": FOLDER_RECORDS},
+        resembles={table["path"][5]: 2},
     )
     return Selected(pool, table, page)

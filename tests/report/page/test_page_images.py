@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
-from semdd_lightning.report.page.page_images import CANDIDATES, EXCLUDED, REJECTED, page_images, what_is_shown
+from semdd_lightning.report.page.page_images import (
+    CANDIDATES,
+    EXCLUDED,
+    REJECTED,
+    STRAYS,
+    page_images,
+    what_is_shown,
+)
 
 
 def table_of(stages: dict[str, int], classes: int = 2) -> pd.DataFrame:
@@ -15,6 +22,7 @@ def table_of(stages: dict[str, int], classes: int = 2) -> pd.DataFrame:
             rows += [(label, stage, count - i if stage == "selected" else pd.NA) for i in range(count)]
     table = pd.DataFrame(rows, columns=["label", "stage", "step"])
     table["step"] = table["step"].astype("Int64")
+    table["path"] = [f"{i}.png" for i in table.index]
     table["quality"] = 1 - table.index / len(table)
     table.loc[table["stage"] == "excluded", "quality"] = float("nan")
     return table
@@ -41,4 +49,22 @@ def test_a_small_pool_is_shown_whole_and_each_image_once() -> None:
     table = table_of({"selected": 2, "candidate": CANDIDATES + 3, "excluded": 1}, classes=3)
     images = page_images(table)
     assert sorted(images.index) == list(table.index)
+
+
+def test_what_people_decided_and_what_looks_astray_is_on_the_page() -> None:
+    table = table_of({"selected": 2, "candidate": 60, "filtered": 60, "excluded": 20})
+    plain = page_images(table)
+    left_out = table.index.difference(plain.index)
+    decided, strays = table.loc[left_out[::2], "path"], table.loc[left_out[1::2], "path"]
+    images = page_images(table, decided, strays)
+    assert set(plain.index) | set(left_out[::2]) <= set(images.index)
+    more = images.index.difference(plain.index).difference(left_out[::2])
+    assert table.loc[more, "label"].value_counts().tolist() == [STRAYS, STRAYS]
+    assert images.index.is_unique
+    assert images["label"].is_monotonic_increasing
+
+
+def test_the_page_of_all_says_so() -> None:
+    table = table_of({"selected": 2, "candidate": CANDIDATES + 3, "excluded": 1}, classes=3)
+    images = page_images(table)
     assert what_is_shown(images, table) == "All 54 images of the pool are on this page."

@@ -25,7 +25,7 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Pool:
 
 def test_a_thumbnail_stands_where_its_number_says(pool: Pool) -> None:
     rows = list(range(len(pool)))[::-1]
-    sheets = thumbnail_sheets(pool, rows)
+    sheets = thumbnail_sheets((pool, rows))
     assert sheets.edge == 16, "no larger than the images need"
     pictures = [Image.open(BytesIO(jpeg)) for jpeg in sheets.jpegs]
     assert [picture.size for picture in pictures] == [(256, 256), (256, 32)]
@@ -40,10 +40,22 @@ def test_the_more_images_the_smaller(pool: Pool, tmp_path: Path, monkeypatch: py
     for i in range(3):
         paint(tmp_path / "a" / f"{i}.png", i, (300, 200))
     large = ClassFolders(tmp_path).read()
-    assert thumbnail_sheets(large, [0, 1, 2]).edge == 96
+    assert thumbnail_sheets((large, [0, 1, 2])).edge == 96
     monkeypatch.setattr(thumbnails, "EDGES", ((1, 96), (2, 64)))
-    assert [thumbnail_sheets(large, list(range(count))).edge for count in (1, 2, 3)] == [96, 64, 48]
-    assert thumbnail_sheets(pool, []).jpegs == ()
+    assert [thumbnail_sheets((large, list(range(count)))).edge for count in (1, 2, 3)] == [96, 64, 48]
+    assert thumbnail_sheets((pool, [])).jpegs == ()
+
+
+def test_sheets_hold_images_of_several_pools(pool: Pool, tmp_path: Path) -> None:
+    paint(tmp_path / "a" / "0.png", 7, (48, 48))
+    other = ClassFolders(tmp_path).read()
+    sheets = thumbnail_sheets((pool, [3]), (other, [0]))
+    assert sheets.edge == 48
+    picture = Image.open(BytesIO(sheets.jpegs[0]))
+    for place, image in enumerate((pool.read(3), other.read(0))):
+        assert picture.getpixel((48 * place + 24, 24)) == pytest.approx(
+            decode_image(image).getpixel((0, 0)), abs=12
+        )
 
 
 def test_a_large_photograph_is_decoded_small(tmp_path: Path) -> None:

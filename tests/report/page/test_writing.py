@@ -17,9 +17,9 @@ from PIL import Image
 from semdd_lightning.errors import DiskError
 from semdd_lightning.names import shown
 from semdd_lightning.pools import decode_image
-from semdd_lightning.report.page.writing import script_json
+from semdd_lightning.report.page.parts import script_json
 from semdd_lightning.selection import score_columns
-from tests.report.page.selected import MADE_BY, Selected, select_hostile
+from tests.report.page.selected import AGAIN, MADE_BY, Selected, select_hostile
 
 
 class Elements(HTMLParser):
@@ -55,6 +55,8 @@ def test_no_name_becomes_markup(selected: Selected) -> None:
     assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
     assert not re.search("[\x00-\x08\x0b-\x1f\u202e]", selected.text), "control characters are escaped"
     assert any(MADE_BY in text for text in page.texts)
+    assert any(AGAIN in text for text in page.texts)
+    assert {"<i>odd", "<b>other"} <= set(page.texts), "the audit's suspects, and what they resemble"
     assert "left out" not in selected.text
 
 
@@ -97,6 +99,7 @@ def test_every_image_comes_with_all_that_is_known(selected: Selected) -> None:
             continue
         assert images["quality"][i] == pytest.approx(row["quality"], abs=1e-5)
         assert images["path"][images["nearest"][i]] == table["path"][row["nearest_selected"]]
+        assert images["resembles"][i] == (2 if path == table["path"][5] else -1)
     assert "excluded" in images["stage"]
 
 

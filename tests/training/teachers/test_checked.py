@@ -15,7 +15,7 @@ from semdd_lightning.errors import AuditError
 from semdd_lightning.pools import ClassFolders
 from semdd_lightning.prior import OpenClipPrior
 from semdd_lightning.training import DistillationModule, StaticLabels
-from semdd_lightning.training.teachers import TeacherContext, checked_teacher
+from semdd_lightning.training.teachers import TeacherContext, answers_shared, checked, checked_teacher
 from tests.training.colour_teacher import ColourTeacher
 
 CLASSES = "name,folder\nblue,green\ngreen,blue\nred,red\n"  # two folders change places
@@ -79,3 +79,32 @@ def test_a_sound_pool_is_left_alone(make_data: Callable[..., PoolDataModule]) ->
     found = checked_teacher(ColourTeacher(), context, data, torch.device("cpu"))
     assert found.card["accuracy"]["top1"] == 1.0
     assert found.frozen(torch.zeros(1, 3, 16, 16)).shape == (1, 3)
+
+
+def test_runs_of_one_process_may_ask_about_the_same_images_once(
+    make_data: Callable[..., PoolDataModule], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def check(*arguments: Any) -> float:  # noqa: ANN401 - whatever it is given
+        asked.append(str(arguments[4]))
+        return 0.75
+
+    monkeypatch.setattr(checked, "check_teacher", check)
+    first, same, other = make_data(swapped=False), make_data(swapped=False), make_data(swapped=False)
+    other.validation = None  # so that it is asked about the chosen images
+    for data in (first, same, other):
+        data.setup("fit")
+
+    def card(data: PoolDataModule) -> dict[str, Any]:
+        context = TeacherContext(data.registry, 16, data.clip)
+        return checked_teacher(ColourTeacher(), context, data, torch.device("cpu")).card
+
+    alone = card(first)
+    with answers_shared():
+        assert [card(data)["accuracy"] for data in (first, same, other)] == [
+            alone["accuracy"], alone["accuracy"], {"top1": 0.75, "on": "training images"}
+        ]  # fmt: skip
+    card(first)
+    held_out = "held-out real images"
+    assert asked == [held_out, held_out, "training images", held_out]

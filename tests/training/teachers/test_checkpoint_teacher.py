@@ -59,7 +59,7 @@ def test_the_teacher_is_the_network_that_was_saved(
 def test_a_class_has_to_be_named_again(train: Trained, tmp_path: Path) -> None:
     train(TINY)
     with pytest.raises(
-        TeacherError, match=r"Expected the architecture of .*, found none in it; give the teacher's `network`"
+        TeacherError, match=r"Expected the architecture of .*, found none in it; give as `network`"
     ):
         CheckpointTeacher(tmp_path).build(_context())
     with pytest.raises(TeacherError, match=r"Expected weights of conv4 in .*found others"):

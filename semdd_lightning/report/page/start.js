@@ -1,0 +1,2 @@
+setUpForm();
+refresh();
