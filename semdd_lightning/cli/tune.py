@@ -129,6 +129,7 @@ def _report(study: Study, search: Search, directory: Path, seeds: list[int]) -> 
     from semdd_lightning.export import write_csv, write_text
     from semdd_lightning.names import command
     from semdd_lightning.report.tables import FoldingTable, plain, print_next_commands
+    from semdd_lightning.selection import sampler_kind
 
     table = trial_table(study, search)
     write_csv(directory / TRIALS, table)
@@ -146,7 +147,7 @@ def _report(study: Study, search: Search, directory: Path, seeds: list[int]) -> 
     best = study.best_trial
     head = f"# The best of {len(table)} trials: {100 * study.best_value:.2f} % of validation images.\n"
     write_text(directory / BEST, head + saved_config(search.options(best.params)))
-    config, sampler = from_here(directory / BEST), str(search.sampler["class_path"])
+    config, sampler = from_here(directory / BEST), sampler_kind(search.sampler["class_path"]).name
     samplers = dict.fromkeys([sampler, "random"])
     print_next_commands(
         console,

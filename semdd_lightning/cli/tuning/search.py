@@ -78,7 +78,7 @@ class Search:
         own = {
             name.removeprefix(SAMPLER): value for name, value in values.items() if name.startswith(SAMPLER)
         }
-        return {**self.sampler, "init_args": {**(self.sampler.get("init_args") or {}), **own}}
+        return {**self.sampler, "init_args": {**self.sampler["init_args"], **own}}
 
 
 def plan_search(
@@ -129,9 +129,9 @@ def _description(sampler: str | None, given: str | Mapping[str, Any]) -> dict[st
     from semdd_lightning.selection import sampler_kind
 
     described = {"class_path": given} if isinstance(given, str) else dict(given)
-    if sampler is None or sampler_kind(sampler) is sampler_kind(str(described["class_path"])):
-        return described
-    return {"class_path": sampler}
+    kind = sampler_kind(str(described["class_path"]) if sampler is None else sampler)
+    kept = described.get("init_args") if kind is sampler_kind(str(described["class_path"])) else None
+    return {"class_path": f"{kind.__module__}.{kind.__qualname__}", "init_args": dict(kept or {})}
 
 
 def _dimensions(

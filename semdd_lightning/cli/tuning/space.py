@@ -73,7 +73,7 @@ def dimension(option: str, given: object) -> Dimension:
         >>> dimension("model.network", ["conv3", "conv4"]).choices
         ('conv3', 'conv4')
     """
-    if isinstance(given, list) and len(given) == 2 and all(map(_is_number, given)):
+    if isinstance(given, list) and len(given) == 2 and all(type(end) in (int, float) for end in given):
         given = {"low": given[0], "high": given[1]}
     if isinstance(given, Mapping) and {"low", "high"} <= given.keys() <= {"low", "high", "log"}:
         low, high, log = given["low"], given["high"], given.get("log", False)
