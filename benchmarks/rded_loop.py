@@ -47,7 +47,8 @@ def rded_seconds(task: TrainingTask, checkout: Path, workers: int = WORKERS) -> 
     student = nn.DataParallel(task.new_student().network.to(device))
     teacher = nn.DataParallel(task.teacher_network().network.to(device).eval().requires_grad_(False))
     epochs, started = task.skipped + task.passes, 0.0
-    with _code(checkout, gpu) as (main, utils), contextlib.redirect_stdout(io.StringIO()):
+    code = rded_code(checkout, "validation.main", "validation.utils")
+    with code as (main, utils), contextlib.redirect_stdout(io.StringIO()):
         optimizer = torch.optim.AdamW(utils.get_parameters(student), lr=1e-3, weight_decay=0.01)
         schedule = LambdaLR(optimizer, lambda epoch: 0.5 * (1 + math.cos(math.pi * epoch / epochs / 2)))
         loader: DataLoader[object] = DataLoader(
@@ -92,9 +93,18 @@ def _images(task: TrainingTask, utils: ModuleType) -> torch.utils.data.Dataset[o
 
 
 @contextlib.contextmanager
-def _code(checkout: Path, gpu: bool) -> Iterator[tuple[ModuleType, ModuleType]]:
-    """Its modules ``validation.main`` and ``validation.utils``, which can be imported meanwhile."""
+def rded_code(checkout: Path, *names: str) -> Iterator[list[ModuleType]]:
+    """Modules of its code, which can be imported meanwhile.
+
+    Args:
+        checkout: Folder of the code.
+        names: Names of the modules.
+    """
+    gpu = torch.cuda.is_available()
+    tops = {"argument", *(name.partition(".")[0] for name in names)}
+    for loaded in [name for name in sys.modules if name.partition(".")[0] in tops]:
+        del sys.modules[loaded]  # of another checkout
     without_a_gpu = contextlib.nullcontext() if gpu else patch.object(torch.Tensor, "cuda", lambda x: x)
     with patch.object(sys, "path", [str(checkout), *sys.path]), without_a_gpu, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "This DataLoader will create")
-        yield import_module("validation.main"), import_module("validation.utils")
+        yield [import_module(name) for name in names]

@@ -40,9 +40,9 @@ Any option goes over a protocol's; the table and `result.json` (`protocol_change
 protocol's value. Outside of what the reference implementation covers, a run says so before it begins: it
 goes on by the config, but there is no published number to compare it with.
 
-The headline is always the accuracy after the last pass. Peer habits that change a number are switches, off
-by default, and a result names those that were on (`quirks`): `half_cosine`, a cosine that stops at half the
-learning rate; `statistics_twice`, a second update of BatchNorm's statistics in each step;
+The headline is always the accuracy after the last pass. Habits of the reference implementations that change a
+number are switches, off by default, and a result names those that were on (`quirks`): `half_cosine`, a cosine
+that stops at half the learning rate; `statistics_twice`, a second update of BatchNorm's statistics a step;
 `teacher_batch_statistics`, a teacher whose BatchNorm takes the statistics of each batch that it labels;
 `best_of_N`, the highest of N tests, beside the headline. Where a method's paper and public code differ, the
 code counts.

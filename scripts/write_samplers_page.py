@@ -8,6 +8,7 @@ What is filled stands between ``<!-- NAME -->`` and ``<!-- end -->``. A test com
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,10 +25,12 @@ RECORDS = README.parent / "docs" / "results" / "selection"
 POOLS = {
     "d4m_tiny40": "generated (D4M), 50 images a class",
     "cifar10_400": "real, 400 images a class",
-    "cifar10_noisy": "40 of 100 images a class bad",
+    "cifar10_noisy": "real, 40 of 100 images a class wrong or damaged",
     "digits": "the quickstart's digits",
 }
 """What each pool is, in the order of the tables."""
+STUDENTS = {64: "width 64, 100 passes", 128: "width 128, 300 passes"}
+"""The ConvNet-3 that was trained, by its width."""
 SHOWN = ("random", "relevance", "two_stage", "learnable")
 """Samplers of the README's table."""
 
@@ -40,6 +43,7 @@ class Measured:
         pool: its name.
         labels: hard or soft.
         ipc: images per class.
+        width: of the student.
         seeds: how many.
         top1: by sampler, one number a seed, in percent.
     """
@@ -47,13 +51,14 @@ class Measured:
     pool: str
     labels: str
     ipc: int
+    width: int
     seeds: int
     top1: dict[str, NDArray[np.float64]]
 
     @property
     def place(self) -> str:
         """What was measured, as the head of a column."""
-        return f"{self.pool}, {self.labels}, {self.ipc}"
+        return f"{self.pool}, {self.labels}, {self.ipc}, width {self.width}"
 
     def over(self, sampler: str, other: str) -> str:
         """Paired difference in points, with its 95 % interval."""
@@ -82,21 +87,21 @@ def comparisons() -> list[Measured]:
     """Every comparison that a record holds, pool by pool, hard labels first, the most seeds first."""
     found = [_measured(path) for path in RECORDS.glob("*.json")]
     pools = list(POOLS)
-    return sorted(found, key=lambda one: (pools.index(one.pool), one.labels, one.ipc, -one.seeds))
+    return sorted(found, key=lambda one: (pools.index(one.pool), one.labels, one.ipc, one.width, -one.seeds))
 
 
 def best_table(measured: list[Measured]) -> list[str]:
     """A row for each comparison: the best sampler, those that cannot be told from it, and the gain."""
     lines = [
-        "| pool | labels | images per class | seeds | best | cannot be told from it | best over `random` |",
-        "|---|---|--:|--:|---|---|--:|",
+        "| pool | labels | per class | student | seeds | best | cannot be told from it | over `random` |",
+        "|---|---|--:|---|--:|---|---|--:|",
     ]
     for one in measured:
         best, *others = sorted(one.top1, key=lambda name: -float(one.top1[name].mean()))
         level = ", ".join(f"`{name}`" for name in others if one.level(best, name)) or "none"
         lines.append(
-            f"| {POOLS[one.pool]} | {one.labels} | {one.ipc} | {one.seeds} | `{best}` | {level} "
-            f"| {one.over(best, 'random')} |"
+            f"| {POOLS[one.pool]} | {one.labels} | {one.ipc} | {STUDENTS[one.width]} | {one.seeds} "
+            f"| `{best}` | {level} | {one.over(best, 'random')} |"
         )
     return lines
 
@@ -123,15 +128,16 @@ def sampler_table(measured: list[Measured]) -> list[str]:
 def result_table(measured: list[Measured]) -> list[str]:
     """The README's: accuracies of a few samplers with 10 images per class."""
     lines = [
-        f"| pool | labels | {' | '.join(f'`{name}`' for name in SHOWN)} |",
-        "|---|---|" + "--:|" * len(SHOWN),
+        f"| pool | labels | student | {' | '.join(f'`{name}`' for name in SHOWN)} |",
+        "|---|---|---|" + "--:|" * len(SHOWN),
     ]
     rows: dict[str, str] = {}
     for one in measured:
         if one.ipc == 10 and one.pool != "digits":
             top1 = [one.top1[name] for name in SHOWN]
             cells = [f"{values.mean():.1f} ± {values.std(ddof=1):.1f}" for values in top1]
-            rows.setdefault(one.place, f"| {POOLS[one.pool]} | {one.labels} | {' | '.join(cells)} |")
+            head = [POOLS[one.pool], one.labels, STUDENTS[one.width]]
+            rows.setdefault(one.place, f"| {' | '.join([*head, *cells])} |")
     return [*lines, *rows.values()]
 
 
@@ -146,7 +152,14 @@ def _measured(path: Path) -> Measured:
         if entry["top1"].keys() >= set(seeds)
     }
     labels = "hard" if record["labels"] == "hard" else "soft"
-    return Measured(pool, labels, int(rest.partition("ipc")[2] or 10), len(seeds), top1)
+    ipc, width = (_number(word, rest) for word in ("ipc", "width"))
+    return Measured(pool, labels, ipc or 10, width or 64, len(seeds), top1)
+
+
+def _number(word: str, name: str) -> int | None:
+    """What stands behind a word in the name of a record."""
+    found = re.search(rf"{word}(\d+)", name)
+    return int(found[1]) if found else None
 
 
 if __name__ == "__main__":

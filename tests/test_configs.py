@@ -21,7 +21,8 @@ from semdd_lightning.datasets import DATASETS, DatasetSpec, find_dataset
 from semdd_lightning.models import build_network
 
 ALL = [p.relative_to(packaged_configs()).as_posix() for p in sorted(packaged_configs().rglob("*.yaml"))]
-NAMES = [name for name in ALL if not name.startswith(("protocols/", "datasets/", "students/", "compare/"))]
+NOT_RUNS = ("protocols/", "datasets/", "students/", "compare/", "pools/")
+NAMES = [name for name in ALL if not name.startswith(NOT_RUNS)]
 PROTOCOLS = {  # protocol -> the data set that it is tried on
     "rded": "cifar10",
     "sre2l": "imagewoof",

@@ -65,6 +65,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("classes", "progress", "names", "errors"),
     },
     "evaluation": {"records", "errors"},  # numbers of runs, however these were made
+    "generation": {
+        *("training", "models", "data", "export", "selection", "audit", "prior", "pools", "datasets"),
+        *("classes", *WRITING, "progress", "threads", "errors"),
+    },
     "report": {"evaluation", "selection", "pools", "atomic", "records", "names", "progress", "errors"},
     "cli": {"*"},
     "__main__": {"cli"},

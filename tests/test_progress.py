@@ -5,7 +5,6 @@ import io
 import pytest
 from rich.console import Console
 
-from semdd_lightning import progress
 from semdd_lightning.progress import image_progress
 
 
@@ -29,7 +28,7 @@ def test_a_line_every_half_minute_in_a_log(
     total: int | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     now = [1000.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("semdd_lightning.progress.time.monotonic", lambda: now[0])
     caplog.set_level("INFO", logger="semdd_lightning")
     with image_progress("Encoding images", total, after=9, console=Console(file=io.StringIO())) as advance:
         for _ in range(20):  # a hundred seconds

@@ -32,6 +32,13 @@ def test_every_page_has_its_place() -> None:
     assert [page for page in pages if f" {page}\n" not in nav] == []
 
 
+def test_every_public_package_is_in_the_reference() -> None:
+    package = ROOT / "semdd_lightning"
+    public = [path.parent.name for path in package.glob("*/__init__.py") if "\n__all__ =" in path.read_text()]
+    written = "".join(path.read_text() for path in (ROOT / "docs" / "reference").glob("*.md"))
+    assert [name for name in public if f"::: semdd_lightning.{name}\n" not in written] == []
+
+
 def test_each_page_says_what_to_do_next() -> None:
     pages = [path for path in (ROOT / "docs").rglob("*.md") if path.parent.name != "reference"]
     assert [path.name for path in pages if "\nNext: " not in path.read_text()] == []

@@ -23,7 +23,7 @@ COMMANDS = {
     "predict": ("experiment", "write a student's class probabilities for every image as a table"),
     "resume": ("resume", "go on with a training that was interrupted, from its directory alone"),
     "select": ("select", "choose images from a pool; needs no config and no student"),
-    "pool": ("pool", "inspect: say which layout an image pool has and what it holds"),
+    "pool": ("pool", "inspect: say which layout an image pool has and what it holds; make: make one"),
     "audit": ("audit", "say whether the folders of a pool hold the classes they are named for"),
     "relabel": ("relabel", "store a teacher's soft labels, so that students learn without it"),
     "open": ("open_page", "show what a selection chose or a comparison found in the browser"),

@@ -1,4 +1,4 @@
-"""``semdd pool inspect``: what an image pool holds, before anything is done with it."""
+"""``semdd pool``: ``inspect`` says what an image pool holds, ``make`` makes one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,11 @@ layouts, recognised by the names of folders and files:
 
 
 def run(command: str, argv: list[str]) -> int:
-    """Inspect one pool; exit status 0 if it can be read."""
+    """Inspect one pool, exit status 0 if it can be read; or make one."""
+    if argv[:1] == ["make"]:
+        from semdd_lightning.cli import pool_make
+
+        return pool_make.run(argv[1:])
     options = _parser().parse_args(argv)
     if options.json is not None:
         check_output_file(options.json)
@@ -43,8 +47,10 @@ def run(command: str, argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="semdd pool", description="Look at an image pool.")
-    inspect = parser.add_subparsers(dest="action", required=True, metavar="ACTION").add_parser(
+    parser = argparse.ArgumentParser(prog="semdd pool", description="Look at an image pool, or make one.")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("make", help="make a pool: real images, real crops, or images of a diffusion model")
+    inspect = actions.add_parser(
         "inspect",
         help="say what a pool holds",
         description="Say which layout a pool has, its classes, images, sizes, bad files and duplicates. "

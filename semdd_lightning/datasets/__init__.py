@@ -1,6 +1,6 @@
 """The standard data sets: their classes, splits and sources; torch is only needed for ImageNet's names."""
 
-from semdd_lightning.datasets.imagenet import imagenet_names, with_imagenet_names
+from semdd_lightning.datasets.imagenet import imagenet_names, imagenet_words, with_imagenet_names
 from semdd_lightning.datasets.registry import (
     DATASETS,
     dataset_of,
@@ -23,6 +23,7 @@ __all__ = [
     "find_classes",
     "find_dataset",
     "imagenet_names",
+    "imagenet_words",
     "is_dataset_name",
     "with_imagenet_names",
 ]

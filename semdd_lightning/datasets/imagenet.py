@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -77,6 +78,24 @@ def with_imagenet_names(registry: ClassRegistry) -> ClassRegistry:
     found = dict(zip(nameless, imagenet_names([wnids[index] for index in nameless]), strict=True))
     names = tuple(found.get(index, name) for index, name in enumerate(registry.names))
     return replace(registry, names=names, wnids=wnids)
+
+
+@cache
+def imagenet_words() -> dict[str, tuple[str, ...]]:
+    """The words of ImageNet-1K's synsets, lower case, and the wnids of the classes that each stands for.
+
+    >>> imagenet_words()["crane"], imagenet_words()["tench"]
+    (('n02012849', 'n03126707'), ('n01440764',))
+    """
+    from timm.data.imagenet_info import ImageNetInfo
+
+    found: dict[str, list[str]] = {}
+    info = ImageNetInfo()
+    for wnid in imagenet_wnids():
+        words: str = info.label_name_to_description(wnid)
+        for word in dict.fromkeys(re.findall(r"[^,]+", words.casefold())):
+            found.setdefault(" ".join(re.findall(r"[^\W_]+", word)), []).append(wnid)
+    return {word: tuple(wnids) for word, wnids in found.items()}
 
 
 @cache

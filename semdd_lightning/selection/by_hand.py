@@ -41,7 +41,7 @@ class ByHand:
         """
         decided = torch.cat([self.struck, self.pinned])
         outside = bool(((decided < 0) | (decided >= len(labels))).any())
-        if outside or len(decided.unique()) < len(decided):
+        if outside or len(set(decided.tolist())) < len(decided):
             msg = (
                 f"Expected different rows of a pool of {len(labels)} images to be struck out or pinned, "
                 f"found {self.struck.tolist()} and {self.pinned.tolist()}; decide once about each image."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,10 +87,32 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def classes(workplace: Path) -> Path:
     """The class list that names these folders."""
-    file = workplace / "classes.csv"
+    return write_classes(workplace)
+
+
+def write_classes(folder: Path) -> Path:
+    """A class list of the digits, whose folders are numbers."""
     rows = [f"{name},{digit}" for digit, name in enumerate(DIGIT_NAMES)]
-    file.write_text("\n".join(["name,folder", *rows]) + "\n")
-    return file
+    (folder / "classes.csv").write_text("\n".join(["name,folder", *rows]) + "\n")
+    return folder / "classes.csv"
+
+
+@pytest.fixture(scope="session")
+def selected(digits: Path, shared_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `semdd select` wrote: two of the six digits a class."""
+    folder = tmp_path_factory.mktemp("selected")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("SEMDD_CACHE", str(shared_cache))
+        classes = write_classes(folder)
+        words = ["select", str(digits), "--ipc=2", "--prior=digits", f"--classes={classes}"]
+        assert main([*words, f"--out={folder / 'chosen'}"]) == 0
+    return folder / "chosen"
+
+
+@pytest.fixture
+def chosen(selected: Path, workplace: Path) -> Path:
+    """A copy of what was selected, in the working directory."""
+    return Path(shutil.copytree(selected, "chosen"))
 
 
 @pytest.fixture

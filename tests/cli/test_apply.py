@@ -19,13 +19,6 @@ from semdd_lightning.pools.digits import DIGIT_NAMES
 from semdd_lightning.records import write_record
 
 
-@pytest.fixture
-def chosen(digits: Path, classes: Path) -> Path:
-    words = ["select", str(digits), "--ipc=2", "--prior=digits", f"--classes={classes}", "--out=chosen"]
-    assert main(words) == 0
-    return Path("chosen")
-
-
 def images(directory: Path) -> dict[str, bytes]:
     root = directory / "images"
     files = (path for path in root.rglob("*") if path.is_file())

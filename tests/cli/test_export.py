@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
+import os
 import shutil
+import signal
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,18 +18,12 @@ import yaml
 from PIL import Image
 
 from semdd_lightning.cli.main import main
-from semdd_lightning.export import Manifest, read_manifest, read_table
+from semdd_lightning.export import read_manifest, read_table
 from semdd_lightning.export.sharing import FORMS
 from semdd_lightning.pools import AnyPool
 from semdd_lightning.pools.digits import DIGIT_NAMES
+from semdd_lightning.pools.listing import FileSource
 from semdd_lightning.training.soft_labels import LabelStore
-
-
-@pytest.fixture
-def chosen(digits: Path, classes: Path) -> Path:
-    words = ["select", str(digits), "--ipc=2", "--prior=digits", f"--classes={classes}", "--out=chosen"]
-    assert main(words) == 0
-    return Path("chosen")
 
 
 def export(run: Path, form: str, *words: str) -> Path:
@@ -119,6 +114,18 @@ def test_the_card_says_where_it_comes_from(chosen: Path, digits: Path) -> None:
     assert "load_dataset('shared-hf', split='train')" in text
 
 
+def test_images_decided_by_hand(chosen: Path, digits: Path) -> None:
+    paths = read_manifest(chosen).paths
+    Path("choices.csv").write_text(f"path,choice\n{paths[0]},strike\n{paths[3]},pin\n")
+    words = ["select", str(digits), "--ipc=2", "--prior=digits", "--choices=choices.csv", "--out=decided"]
+    assert main([*words, "--audit=off"]) == 0
+    out = export(Path("decided"), "hf")
+    assert "| images decided by hand | 1 struck out, 1 pinned |" in (out / "README.md").read_text()
+    assert main(["apply", "decided", str(digits), "--out=applied"]) == 0
+    assert main(["verify", "applied"]) == 0
+    assert digests(Path("applied")) == digests(out)
+
+
 def test_names_from_outside_stay_text(workplace: Path) -> None:
     pool = workplace / "<b>|pool`\n"
     generator = np.random.default_rng(0)
@@ -158,6 +165,23 @@ def test_what_is_refused(chosen: Path, refused: Callable[..., str]) -> None:
     assert not [path for path in Path().iterdir() if "new" in path.name]
 
 
+def test_an_export_that_is_stopped_leaves_nothing(
+    chosen: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, read = sorted(Path().iterdir()), FileSource.read
+
+    def stop(source: FileSource, row: int) -> bytes:
+        if row == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return read(source, row)
+
+    monkeypatch.setattr(FileSource, "read", stop)
+    assert main(["export", "chosen", "--to=webdataset", "--out=out"]) == 143
+    assert main(["apply", "chosen", "chosen", "--out=out"]) == 143
+    assert sorted(Path().iterdir()) == before
+    assert "Terminated; what was finished is kept" in capsys.readouterr().err
+
+
 def test_images_that_were_not_exported_come_from_the_pool(chosen: Path) -> None:
     shutil.rmtree(chosen / "images")
     assert digests(export(chosen, "folders")) == set(read_manifest(chosen).digests or ())
@@ -182,6 +206,8 @@ def test_static_labels_lie_beside_the_images(
     stored = store.read(0, np.arange(20))["values"].numpy()  # type: ignore[arg-type] # rows of any kind
     parquet, tars, folders = (export(run, form) for form in ("hf", "webdataset", "folders"))
     manifest = read_manifest(run)
+    right = stored.argmax(axis=1) == np.array(manifest.labels)
+    assert right.mean() > 0.9, "the labels are in the order of the images"
     datasets = pytest.importorskip("datasets")
     found = datasets.load_dataset(str(parquet), split="train", cache_dir=str(tmp_path / "cache"))
     assert np.array_equal(np.array(found["logits"], dtype=np.float32), stored)
@@ -224,26 +250,27 @@ def test_labels_that_are_not_exported(
 class Hub:
     """A hub in memory."""
 
-    files: list[str]
+    files: dict[str, list[str]]
     error: Exception | None
-    said: list[dict[str, Any]]
+    private: bool
 
-    def create_repo(self, name: str, **options: Any) -> str:  # noqa: ANN401 - what the client takes
-        self.said.append({"name": name, **options})
+    def create_repo(self, *, repo_id: str, repo_type: str, private: bool) -> str:
         if self.error is not None:
             raise self.error
-        return f"hub/{name}"
+        if repo_id in self.files:
+            msg = f"You already created this {repo_type} repo"
+            raise ValueError(msg)
+        Hub.private = private
+        self.files[repo_id] = []
+        return f"hub/{repo_id}"
 
-    def list_repo_files(self, name: str, *, repo_type: str) -> list[str]:
-        return self.files
-
-    def upload_folder(self, *, folder_path: Path, **options: Any) -> None:  # noqa: ANN401
-        self.files.extend(sorted(path.name for path in folder_path.iterdir()))
+    def upload_folder(self, *, repo_id: str, folder_path: Path, repo_type: str, commit_message: str) -> None:
+        self.files[repo_id].extend(sorted(path.name for path in folder_path.iterdir()))
 
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> type[Hub]:
-    Hub.files, Hub.error, Hub.said = [".gitattributes"], None, []
+    Hub.files, Hub.error = {}, None
     monkeypatch.setattr("huggingface_hub.HfApi", Hub)
     return Hub
 
@@ -252,12 +279,13 @@ def test_push(
     hub: type[Hub], chosen: Path, capsys: pytest.CaptureFixture[str], refused: Callable[..., str]
 ) -> None:
     out = export(chosen, "hf", "--push=user/name")
-    assert hub.files == [".gitattributes", "README.md", "classes.csv", "data", "manifest.json"]
-    assert hub.said == [{"name": "user/name", "repo_type": "dataset", "private": True, "exist_ok": True}]
+    assert hub.files == {"user/name": ["README.md", "classes.csv", "data", "manifest.json"]}
+    assert hub.private
     assert "hub/user/name" in capsys.readouterr().out
     assert "load_dataset('user/name'" in (out / "README.md").read_text()
     message = refused("export", "chosen", "--to=hf", "--out=again", "--push=user/name")
-    assert "found classes.csv in it; nothing was overwritten" in message
+    assert "found: You already created this dataset repo" in message
+    assert len(hub.files["user/name"]) == 4
     assert Path("again/README.md").is_file()
 
 
@@ -275,11 +303,4 @@ def test_a_push_that_fails(
 
 def test_the_real_client_without_a_network(chosen: Path, refused: Callable[..., str]) -> None:
     message = refused("export", "chosen", "--to=hf", "--out=out", "--push=user/name")
-    assert "on the Hugging Face hub, found: the network is blocked" in message
-
-
-def test_json_of_a_manifest_holds(chosen: Path) -> None:
-    out = export(chosen, "hf")
-    record = json.loads((out / "manifest.json").read_text())
-    assert record["digests"] == list(read_manifest(chosen).digests or ())
-    assert isinstance(read_manifest(out / "manifest.json"), Manifest)
+    assert "new on the Hugging Face hub, found: the network is blocked" in message

@@ -102,6 +102,10 @@ def _facts(chosen: ChosenImages) -> dict[str, str]:
     manifest = chosen.manifest
     priors = manifest.prior if isinstance(manifest.prior, tuple) else (manifest.prior,)
     digest = hashlib.sha256(chosen.file.read_bytes()).hexdigest()
+    by_hand = (
+        manifest.choices
+        and f"{len(manifest.choices.struck)} struck out, {len(manifest.choices.pinned)} pinned"
+    )
     facts = {
         "source pool": pool_name(manifest),
         "SHA-256 of the pool": manifest.pool_fingerprint,
@@ -109,6 +113,7 @@ def _facts(chosen: ChosenImages) -> dict[str, str]:
         "sampler": f"{manifest.sampler_name} ({_in_words(manifest.sampler)})",
         "images per class": str(manifest.ipc),
         "selection seed": str(manifest.selection_seed),
+        "images decided by hand": by_hand or "",
         "reference images": "" if manifest.reference is None else _in_words(manifest.reference),
         "classifier": "" if manifest.classifier is None else _in_words(manifest.classifier),
         f"SHA-256 of {FILE_NAME}": digest,

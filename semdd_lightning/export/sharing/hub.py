@@ -8,7 +8,6 @@ from semdd_lightning.errors import RunError
 from semdd_lightning.names import command
 
 KIND = "dataset"
-_OWN = {".gitattributes", "README.md"}  # what a new repository may hold
 
 
 def check_repository(name: str) -> None:
@@ -31,7 +30,7 @@ def check_repository(name: str) -> None:
 
 
 def push(folder: Path, name: str) -> str:
-    """Upload a folder as a data set, which is made private where it is not there yet.
+    """Upload a folder as a new, private data set.
 
     Args:
         folder: what `write_shared` wrote.
@@ -41,28 +40,20 @@ def push(folder: Path, name: str) -> str:
         Where it is now.
 
     Raises:
-        RunError: if it holds a data set already, or the hub cannot be reached or refuses.
+        RunError: if there is such a data set already, or the hub cannot be reached or refuses.
     """
     import huggingface_hub
 
     try:
         hub = huggingface_hub.HfApi()
-        place = str(hub.create_repo(name, repo_type=KIND, private=True, exist_ok=True))
-        there = sorted(set(hub.list_repo_files(name, repo_type=KIND)) - _OWN)
-        if not there:
-            hub.upload_folder(repo_id=name, folder_path=folder, repo_type=KIND, commit_message="A selection")
+        place = hub.create_repo(repo_id=name, repo_type=KIND, private=True)
+        hub.upload_folder(repo_id=name, folder_path=folder, repo_type=KIND, commit_message="A selection")
     except Exception as error:  # the hub's client lets errors of its own and of its transport through
         said = " ".join(str(error).split("\n\n")[0].split()) or type(error).__name__
         again = command("hf", "upload", name, folder, "--repo-type", KIND)
         msg = (
-            f"Expected to upload {folder}, which is whole, to {name} on the Hugging Face hub, found: {said}; "
-            f"log in where it needs that (hf auth login), then: {again}"
+            f"Expected to upload {folder}, which is whole, to {name}, new on the Hugging Face hub, found: "
+            f"{said}; log in where it needs that (hf auth login). Into a data set that is there: {again}"
         )
         raise RunError(msg) from error
-    if there:
-        msg = (
-            f"Expected {name} to be a new data set on the hub, found {there[0]} in it; nothing was "
-            f"overwritten, choose another name. {folder} is whole."
-        )
-        raise RunError(msg)
-    return place
+    return str(place)

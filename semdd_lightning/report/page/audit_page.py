@@ -160,16 +160,13 @@ def _strays(images: _Shown, strays: Mapping[str, int]) -> Iterable[tuple[str, li
 
 
 def _pairs(table: pd.DataFrame, images: _Shown, *, with_test: bool = False) -> list[tuple[str, list[Row]]]:
-    rows = []
-    for pair in table[:PAIRS].itertuples():
-        how = "the same bytes" if pair.identical else "mirrored" if pair.mirrored else "nearly the same"
-        first = images.one(pair.first, "in the pool") if with_test else images.one(pair.first)
-        second = (
-            images.one(pair.second, "in the test set", how, of_test=True)
-            if with_test
-            else images.one(pair.second, how)
-        )
-        rows.append([first, second])
+    where = ("in the pool", "in the test set") if with_test else ()
+    columns = (table[name][:PAIRS].tolist() for name in ("first", "second", "mirrored", "identical"))
+    rows: list[Row] = []
+    for first, second, mirrored, identical in zip(*columns, strict=True):
+        how = "the same bytes" if identical else "mirrored" if mirrored else "nearly the same"
+        one = images.one(first, *where[:1])
+        rows.append([one, images.one(second, *where[1:], how, of_test=with_test)])
     return [("side by side, the closest first", rows)] if rows else []
 
 

@@ -27,25 +27,30 @@ function drawMap() { // at most once before the next picture of the screen
 }
 
 function drawPoints() {
-  points.width = canvas.width = canvas.clientWidth * devicePixelRatio;
-  points.height = canvas.height = canvas.clientHeight * devicePixelRatio;
+  const width = points.width = canvas.width = Math.round(canvas.clientWidth * devicePixelRatio);
+  const height = points.height = canvas.height = Math.round(canvas.clientHeight * devicePixelRatio);
+  if (!width || !height) return;
   const pen = points.getContext("2d"), place = projection(), shown = onMap();
-  pen.scale(devicePixelRatio, devicePixelRatio);
+  const picture = pen.createImageData(width, height), pixels = new Uint32Array(picture.data.buffer);
   for (const stage of ["filtered", "candidate", "selected"]) { // the chosen in front
-    const stamp = stampOf(stage);
+    const stamp = stampOf(stage, width);
     for (const i of shown) {
       if (images.stage[i] !== stage) continue;
       const [x, y] = place(i);
-      pen.drawImage(stamp, x - STAMP / 2, y - STAMP / 2, STAMP, STAMP);
+      const start = Math.round(y * devicePixelRatio) * width + Math.round(x * devicePixelRatio);
+      for (const [offset, value] of stamp) pixels[start + offset] = value;
     }
   }
+  pen.putImageData(picture, 0, 0);
   showMap();
 }
 
 const STAMP = 12;
 
-function stampOf(stage) { // the mark of a stage, drawn once
-  const stamp = new OffscreenCanvas(STAMP * devicePixelRatio, STAMP * devicePixelRatio), pen = stamp.getContext("2d");
+// The mark of a stage as pixels, by their offsets: drawing tens of thousands of marks one by one takes a second.
+function stampOf(stage, width) {
+  const side = Math.ceil(STAMP * devicePixelRatio), half = Math.floor(side / 2);
+  const pen = new OffscreenCanvas(side, side).getContext("2d");
   pen.scale(devicePixelRatio, devicePixelRatio);
   pen.translate(STAMP / 2, STAMP / 2);
   pen.strokeStyle = pen.fillStyle = colour(stage);
@@ -54,7 +59,11 @@ function stampOf(stage) { // the mark of a stage, drawn once
     pen.moveTo(3, -3); pen.lineTo(-3, 3);
   } else pen.arc(0, 0, stage === "selected" ? 4 : 3, 0, 2 * Math.PI);
   stage === "selected" ? pen.fill() : pen.stroke();
-  return stamp;
+  const drawn = new Uint32Array(pen.getImageData(0, 0, side, side).data.buffer), seen = [];
+  drawn.forEach((value, k) => {
+    if (value >>> 24 > 100) seen.push([(Math.floor(k / side) - half) * width + (k % side) - half, value]);
+  });
+  return seen;
 }
 
 function showMap() {
@@ -93,5 +102,8 @@ canvas.addEventListener("keydown", (event) => {
   look(shown[at < 0 ? 0 : (at + step + shown.length) % shown.length]);
 });
 
-new ResizeObserver(drawMap).observe(canvas);
+new ResizeObserver(() => { // it is told of the first size, too, which is drawn already
+  const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((side) => Math.round(side * devicePixelRatio));
+  if (width !== points.width || height !== points.height) drawMap();
+}).observe(canvas);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawMap);

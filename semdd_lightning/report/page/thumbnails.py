@@ -17,7 +17,8 @@ EDGES = ((2_000, 96), (20_000, 64))  # up to so many thumbnails, pixels of each
 SMALLEST_EDGE = 48
 _BLOCK = 16  # of JPEG with halved colour: cells that are whole blocks do not bleed into each other
 _BACKGROUND = (128, 128, 128)
-_QUALITY = 80
+_QUALITY = {SMALLEST_EDGE: 65}  # of JPEG by the edge: a page of many images is large
+_USUAL_QUALITY = 80
 
 
 @dataclass(frozen=True)
@@ -71,5 +72,5 @@ def _sheet(images: Sequence[tuple[Pool, int]], edge: int) -> bytes:
         left, top = edge * (i % COLUMNS), edge * (i // COLUMNS)
         sheet.paste(image, (left + (edge - image.width) // 2, top + (edge - image.height) // 2))
     content = BytesIO()
-    sheet.save(content, format="JPEG", quality=_QUALITY)
+    sheet.save(content, format="JPEG", quality=_QUALITY.get(edge, _USUAL_QUALITY))
     return content.getvalue()

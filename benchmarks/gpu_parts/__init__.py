@@ -1,0 +1,1 @@
+"""Parts of ``benchmarks.gpu`` that are no benchmark by themselves."""

@@ -1,0 +1,262 @@
+"""``diffusion``: images of a diffusion model, by class index (DiT) or by prompt (Stable Diffusion, SDXL)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from inspect import signature
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torchvision.transforms.v2 import functional as TF
+
+from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.data.storage import square
+from semdd_lightning.errors import AuditError, ConfigError, NetworkError
+from semdd_lightning.generation.class_prompts import class_prompts
+from semdd_lightning.generation.generator import Generator, Made, Maker, Task
+from semdd_lightning.generation.pipelines import AS_SHIPPED, OpenPipeline, Precision, open_pipeline
+from semdd_lightning.generation.prompt_check import check_prompts
+from semdd_lightning.generation.seeds import image_seed
+from semdd_lightning.prior import OpenClipPrior, Prior
+from semdd_lightning.training.teachers import imagenet_indices
+
+logger = logging.getLogger(__name__)
+_ATTEMPTS = 10  # at an image that the safety checker blackens
+
+
+@dataclass(frozen=True)
+class Diffusion(Generator):
+    """Images of a diffusion pipeline of the library `diffusers`.
+
+    Every image has noise of its own, drawn by its seed on the CPU. The same batch size gives the same bytes
+    in any order and on any number of ranks; another batch size may move the last bits of a network.
+
+    Args:
+        model: a local directory with model_index.json, or a name of the Hugging Face hub.
+        prompts: of a pipeline that takes prompts: a template with {}, several, a prompt set of CLIP's
+            (simple, openai_imagenet, ...), or a file: .csv with the columns class,prompt, or .txt with a
+            line for each class in class order.
+        negative_prompt: what images shall not show.
+        steps: of denoising.
+        guidance: scale of classifier-free guidance; 1 or less takes none.
+        scheduler: as_shipped, ddim, ddpm, dpm++, euler, euler_ancestral, heun, lcm, lms, pndm or unipc.
+        precision: number format of the networks; fp16 and bf16 are for GPUs.
+        batch_size: images made at once.
+        weights: fine-tuned weights of the network that denoises, as Minimax's DiT: .safetensors, or a
+            checkpoint of PyTorch.
+        generated_size: pixels a side that a pipeline with prompts is asked for (default: its own).
+        prompt_check: what to do with prompts that ask for other classes than theirs, by their words and, with
+            a prior, by CLIP: refuse, warn or off.
+        safety_checker: as_shipped or off. What the checker blackens is made again with another seed.
+        compile: compile the network that denoises; it pays from some hundred images on.
+    """
+
+    name: ClassVar[str] = "diffusion"
+    meaning: ClassVar[str] = "images of a diffusion model: DiT by class, Stable Diffusion and SDXL by prompt"
+    needs_source: ClassVar[bool] = False
+
+    model: str
+    prompts: str | tuple[str, ...] = "simple"
+    negative_prompt: str | None = None
+    steps: int = 50
+    guidance: float = 4.0
+    scheduler: str = AS_SHIPPED
+    precision: Precision = "fp32"
+    batch_size: int = 8
+    weights: Path | None = None
+    generated_size: int | None = None
+    prompt_check: Literal["refuse", "warn", "off"] = "refuse"
+    safety_checker: Literal["as_shipped", "off"] = "as_shipped"
+    compile: bool = False
+
+    def __post_init__(self) -> None:
+        for what in ("steps", "batch_size", "generated_size"):
+            value = getattr(self, what)
+            if value is not None and value < 1:
+                msg = f"Expected {what} of at least 1, found {value}; correct it."
+                raise ConfigError(msg)
+
+    def open(self, task: Task, device: torch.device) -> Maker:
+        """Load the pipeline, and find out what the classes are to it."""
+        if device.type == "cpu" and self.precision == "fp16":
+            msg = "Expected precision fp32 or bf16 on a CPU, found fp16; give --precision fp32, or --device cuda."
+            raise ConfigError(msg)
+        opened = open_pipeline(
+            self.model,
+            device,
+            precision=self.precision,
+            scheduler=self.scheduler,
+            weights=None if self.weights is None else Path(self.weights).expanduser(),
+            safety_checker=self.safety_checker == AS_SHIPPED,
+            compiled=self.compile,
+        )
+        return ByClass(self, task, opened) if opened.by_class else ByPrompt(self, task, opened)
+
+
+class DiffusionMaker(Maker):
+    """Makes images by a pipeline: what is told to it of a class, its kinds below say.
+
+    Args:
+        settings: how images are made.
+        task: what is to be made.
+        opened: the pipeline.
+    """
+
+    def __init__(self, settings: Diffusion, task: Task, opened: OpenPipeline) -> None:
+        self._settings, self._task = settings, task
+        self._pipeline = opened.pipeline
+        self.batch = settings.batch_size
+        self.facts = opened.facts
+
+    def _told(self, label: int, numbers: Sequence[int]) -> list[dict[str, Any]]:
+        """What the pipeline is told of each image, by the names that the image's file gives it."""
+        raise NotImplementedError
+
+    def _arguments(self, told: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """The same as the pipeline takes it."""
+        raise NotImplementedError
+
+    def make(self, label: int, numbers: Sequence[int]) -> list[Made]:
+        """Images of one class; those that the safety checker blackens are made again."""
+        told = self._told(label, numbers)
+        folder = self._task.classes.folders[label]
+        made: dict[int, Made] = {}
+        for attempt in range(_ATTEMPTS):
+            left = [place for place in range(len(numbers)) if place not in made]
+            if not left:
+                break
+            again = (f"again{attempt}",) if attempt else ()
+            seeds = [image_seed(self._task.seed, folder, numbers[place], *again) for place in left]
+            images = self._run([told[place] for place in left], seeds)
+            for place, seed, image in zip(left, seeds, images, strict=True):
+                if image is not None:
+                    made[place] = Made(self._sized(image), {"seed": seed, **told[place]})
+        if len(made) < len(numbers):
+            msg = (
+                f"Expected images of {folder!r} that the safety checker lets pass, found none in {_ATTEMPTS} "
+                "attempts; change the prompt, or give --safety-checker off."
+            )
+            raise NetworkError(msg)
+        return [made[place] for place in range(len(numbers))]
+
+    def _run(self, told: Sequence[dict[str, Any]], seeds: Sequence[int]) -> list[Image.Image | None]:
+        """The images of one call; none in place of those that the safety checker blackened."""
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self._let_steps_draw_from(generators)
+        try:
+            done = self._pipeline(
+                **self._arguments(told),
+                generator=generators,
+                num_inference_steps=self._settings.steps,
+                guidance_scale=self._settings.guidance,
+            )
+        except (ValueError, TypeError) as error:  # as of a scheduler that needs more steps
+            msg = f"Expected settings that {self.facts['pipeline']} runs with, found: {error}; change them."
+            raise ConfigError(msg) from error
+        flagged = getattr(done, "nsfw_content_detected", None) or [False] * len(seeds)
+        return [None if bad else image for image, bad in zip(done.images, flagged, strict=True)]
+
+    def _let_steps_draw_from(self, generators: list[torch.Generator]) -> None:
+        """Nothing to do where the pipeline itself hands the generators on."""
+
+    def _sized(self, image: Image.Image) -> Image.Image:
+        size = self._task.image_size
+        return image if size is None else TF.to_pil_image(square(image.convert("RGB"), size))
+
+
+class ByClass(DiffusionMaker):
+    """DiT, told the class by its index among ImageNet's, which comes from the class list."""
+
+    def __init__(self, settings: Diffusion, task: Task, opened: OpenPipeline) -> None:
+        super().__init__(settings, task, opened)
+        if settings.negative_prompt is not None or settings.generated_size is not None:
+            msg = (
+                f"Expected neither negative_prompt nor generated_size for {self.facts['pipeline']}, which "
+                "makes images of one size by class index, found one; remove it."
+            )
+            raise ConfigError(msg)
+        self._indices = imagenet_indices(task.classes)
+        self._step = type(opened.pipeline.scheduler).step
+
+    def of_class(self, label: int) -> dict[str, Any]:
+        """Index of the class."""
+        return {"class_index": self._indices[label]}
+
+    def _told(self, label: int, numbers: Sequence[int]) -> list[dict[str, Any]]:
+        return [self.of_class(label)] * len(numbers)
+
+    def _arguments(self, told: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        return {"class_labels": [one["class_index"] for one in told]}
+
+    def _let_steps_draw_from(self, generators: list[torch.Generator]) -> None:
+        """The pipeline gives its scheduler no generators: one that draws would draw from the global ones.
+
+        Guidance doubles the batch; the second half of the noise is drawn and thrown away.
+        """
+        scheduler = self._pipeline.scheduler
+        if "generator" in signature(self._step).parameters:
+            doubled = generators * 2 if self._settings.guidance > 1 else generators
+            scheduler.step = partial(self._step, scheduler, generator=doubled)
+
+
+class ByPrompt(DiffusionMaker):
+    """Stable Diffusion and its kin, told the class in words."""
+
+    def __init__(self, settings: Diffusion, task: Task, opened: OpenPipeline) -> None:
+        super().__init__(settings, task, opened)
+        self.prompts = class_prompts(settings.prompts, task.classes)
+        if settings.prompt_check != "off":
+            _check(self.prompts, task, settings.prompt_check)
+
+    def of_class(self, label: int) -> dict[str, Any]:
+        """Prompts of the class."""
+        return {"prompts": list(self.prompts[label])}
+
+    def _told(self, label: int, numbers: Sequence[int]) -> list[dict[str, Any]]:
+        prompts = self.prompts[label]
+        return [{"prompt": prompts[number % len(prompts)]} for number in numbers]
+
+    def _arguments(self, told: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        arguments: dict[str, Any] = {"prompt": [one["prompt"] for one in told]}
+        if self._settings.negative_prompt is not None:
+            arguments["negative_prompt"] = [self._settings.negative_prompt] * len(told)
+        if self._settings.generated_size is not None:
+            arguments |= dict.fromkeys(("height", "width"), self._settings.generated_size)
+        return arguments
+
+
+def _check(prompts: Sequence[tuple[str, ...]], task: Task, policy: str) -> None:
+    """Say what is wrong with prompts.
+
+    Raises:
+        AuditError: if they ask for other classes, and nothing else was asked for.
+    """
+    found = check_prompts(prompts, task.classes, *_cosines(prompts, task.classes, task.prior))
+    for sentence in found.warned:
+        logger.warning("%s", sentence)
+    if not found.refused:
+        return
+    msg = f"Expected prompts that ask for their classes, found: {' '.join(found.refused)}"
+    if policy == "refuse":
+        raise AuditError(f"{msg} Correct them; `prompt_check: warn` goes on anyway.")
+    logger.warning("%s Going on all the same, as asked.", msg)
+
+
+def _cosines(
+    prompts: Sequence[tuple[str, ...]], classes: ClassRegistry, prior: Prior | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | tuple[None, None]:
+    """CLIP's cosines of each class's prompts with the names, and with the prompts, of all classes."""
+    if not isinstance(prior, OpenClipPrior):
+        return None, None
+    clip = prior.load()
+    asked = torch.stack([clip.encode_texts(of_class).mean(dim=0) for of_class in prompts])
+    asked = torch.nn.functional.normalize(asked.double(), dim=1)
+    named = prior.prototypes(clip, classes).double()
+    return (asked @ named.T).numpy(), (asked @ asked.T).numpy()

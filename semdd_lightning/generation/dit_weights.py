@@ -1,0 +1,137 @@
+"""Fine-tuned weights in place of a pipeline's own, also where they are named as DiT's own code names them.
+
+Minimax Diffusion (arXiv 2311.15529) fine-tunes DiT with factors beside its layers (``gamma1``, ``gamma2``,
+after DiffFit, arXiv 2304.06648). A loader that drops what it does not know would drop them, and make images
+of a network that nobody trained. Each scales the output of a linear layer, so that here it is multiplied into
+it. DiT's code also spaces the frequencies of its time embedding over 128 steps, where `diffusers` has 127.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from semdd_lightning.errors import NetworkError
+
+_EMA = ("ema", "model", "state_dict", "module")
+_WRAPPERS = re.compile(r"^(module\.|_orig_mod\.)+")
+_BLOCK = re.compile(r"blocks\.(\d+)\.(.+)")
+_OF_BLOCK = {
+    "adaLN_modulation.1": "norm1.linear",
+    "attn.proj": "attn1.to_out.0",
+    "mlp.fc1": "ff.net.0.proj",
+    "mlp.fc2": "ff.net.2",
+}
+_OUTSIDE = {
+    "x_embedder.proj": "pos_embed.proj",
+    "final_layer.adaLN_modulation.1": "proj_out_1",
+    "final_layer.linear": "proj_out_2",
+}
+_CONDITIONS = {
+    "t_embedder.mlp.0": "timestep_embedder.linear_1",
+    "t_embedder.mlp.2": "timestep_embedder.linear_2",
+    "y_embedder.embedding_table": "class_embedder.embedding_table",
+}
+_GATES = {"gamma1": 2, "gamma2": 5}  # place of the gate among the six parts of a block's modulation
+
+
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Put the weights of a file into a network, all of them.
+
+    Args:
+        network: a diffusion model of `diffusers`.
+        path: a ``.safetensors`` file or a checkpoint of PyTorch; of a checkpoint that holds averaged weights
+            (``ema``) these are taken.
+
+    Raises:
+        NetworkError: if the file cannot be read, or holds other weights.
+    """
+    state = _read(path)
+    if any(name.startswith("blocks.") for name in state):
+        state = from_dit_names(state)
+        for module in network.modules():
+            if hasattr(module, "downscale_freq_shift"):
+                setattr(module, "downscale_freq_shift", 0)  # noqa: B010 - modules declare tensors alone
+    lacking = set(network.state_dict()) - set(state)
+    others = set(state) - set(network.state_dict())
+    if lacking or others:
+        msg = (
+            f"Expected the weights of a {type(network).__name__} in {path}, found {len(lacking)} missing"
+            f"{_one_of(lacking)} and {len(others)} others{_one_of(others)}; give weights of this model."
+        )
+        raise NetworkError(msg)
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        msg = f"Expected weights of this size in {path}, found others ({error}); give those of this model."
+        raise NetworkError(msg) from error
+
+
+def from_dit_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights under the names of `diffusers`, from those of DiT's own code; DiffFit's factors multiplied in.
+
+    Args:
+        state: weights by name.
+    """
+    blocks = sorted({int(found[1]) for name in state if (found := _BLOCK.fullmatch(name))})
+    renamed: dict[str, Tensor] = {}
+    for name, value in state.items():
+        layer, _, kind = name.rpartition(".")
+        block = _BLOCK.fullmatch(name)
+        if name == "pos_embed" or name.endswith(("gamma1", "gamma2")):
+            continue  # computed anew; multiplied in below
+        if layer in _CONDITIONS:
+            for number in blocks:
+                renamed[f"transformer_blocks.{number}.norm1.emb.{_CONDITIONS[layer]}.{kind}"] = value
+        elif block is None:
+            renamed[f"{_OUTSIDE.get(layer, layer)}.{kind}"] = value
+        else:
+            renamed |= _of_block(state, int(block[1]), block[2], value)
+    return renamed
+
+
+def _of_block(state: Mapping[str, Tensor], number: int, name: str, value: Tensor) -> dict[str, Tensor]:
+    layer, _, kind = name.rpartition(".")
+    prefix, target = f"blocks.{number}", f"transformer_blocks.{number}"
+    if layer == "attn.qkv":
+        parts = _scaled(value, state.get(f"{prefix}.attn.gamma1")).chunk(3)
+        return {f"{target}.attn1.to_{part}.{kind}": one for part, one in zip("qkv", parts, strict=True)}
+    if layer == "attn.proj":
+        value = _scaled(value, state.get(f"{prefix}.attn.gamma2"))
+    if layer == "adaLN_modulation.1":
+        modulation = list(value.chunk(6))
+        for factor, gate in _GATES.items():
+            modulation[gate] = _scaled(modulation[gate], state.get(f"{prefix}.{factor}"))
+        value = torch.cat(modulation)
+    return {f"{target}.{_OF_BLOCK.get(layer, layer)}.{kind}": value}
+
+
+def _scaled(value: Tensor, factor: Tensor | None) -> Tensor:
+    """Weights (out, in) or biases (out,) of a layer whose outputs are multiplied by a factor (out,)."""
+    return value if factor is None else value * factor.reshape(-1, *[1] * (value.ndim - 1))
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            content: Any = load_file(path)
+        else:
+            with torch.serialization.safe_globals([argparse.Namespace]):  # the options of a training
+                content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # as many kinds as there are broken files
+        msg = f"Expected weights in {path}, found: {str(error).splitlines()[0]}; correct the path."
+        raise NetworkError(msg) from error
+    inner = next((content[name] for name in _EMA if isinstance(content.get(name), dict)), content)
+    return {_WRAPPERS.sub("", name): value for name, value in inner.items() if isinstance(value, Tensor)}
+
+
+def _one_of(names: set[str]) -> str:
+    return f" (as {min(names)})" if names else ""
