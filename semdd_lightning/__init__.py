@@ -22,6 +22,7 @@ _EXPORTS = {
     "DistillationModule": "training",
     "ClassifierModule": "training",
     "build_network": "models",
+    "Comparison": "report.comparison",
     "load_network": "training",
 }
 __all__ = ["__version__", *_EXPORTS]

@@ -1,4 +1,4 @@
-"""Names from outside, made harmless for where they go: a terminal, a log, a shell, a spreadsheet."""
+"""Names from outside, made harmless for where they go: a terminal, a log, a shell, a spreadsheet, a paper."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ from unicodedata import category
 
 # Control characters, invisible ones that turn text around, bytes that are no UTF-8, and line separators.
 _HARMFUL = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_MARKDOWN = frozenset("\\`*_[]<>|~&$")
+_LATEX = {
+    **{letter: f"\\{letter}" for letter in "&%$#_{}"},
+    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
+    **{"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"},
+    **{"±": r"$\pm$", "[": "{[}", "]": "{]}"},  # a bracket after \\ would be its argument
+}
+_MINUS = re.compile(r"(?<![\w-])-(?=\d)")
 _ESCAPES = {"\\": "\\", "n": "\n", "r": "\r", "t": "\t"}
 _ESCAPED = re.compile(r"\\([\\nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -90,6 +98,25 @@ def cell(text: str) -> str:
     ("'=1+1", 'cat/=.png')
     """
     return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def markdown(text: object) -> str:
+    r"""A text in a line or a table cell of Markdown, where nothing in it formats or ends the cell.
+
+    >>> print(markdown("a|b_c <script>"))
+    a\|b\_c \<script\>
+    """
+    return "".join(f"\\{letter}" if letter in _MARKDOWN else letter for letter in shown(text))
+
+
+def latex(text: object) -> str:
+    r"""A text in LaTeX that is no command there.
+
+    >>> print(latex("two_stage & 50 %"), latex("-1.5 ± 0.2"))
+    two\_stage \& 50 \% $-$1.5 $\pm$ 0.2
+    """
+    escaped = "".join(_LATEX.get(letter, letter) for letter in shown(text))
+    return _MINUS.sub("$-$", escaped).replace("--", "-{}-")  # two hyphens would be one dash
 
 
 def path_cell(path: str) -> str:

@@ -64,12 +64,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("models", "prior", "data", "audit", "pools", "given", *WRITING),
         *("classes", "progress", "names", "errors"),
     },
-    "evaluation": {"data", "training", "records", "errors"},
+    "evaluation": {"records", "errors"},  # numbers of runs, however these were made
     "generation": {
         *("training", "models", "data", "export", "selection", "audit", "prior", "pools", "datasets"),
         *("classes", *WRITING, "progress", "threads", "errors"),
     },
-    "report": {"selection", "pools", "atomic", "names", "progress", "errors"},
+    "report": {"evaluation", "selection", "pools", "atomic", "records", "names", "progress", "errors"},
     "cli": {"*"},
     "__main__": {"cli"},
     "__init__": set(),

@@ -16,6 +16,7 @@ NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 SCRIPTS = sorted(NOTEBOOKS.glob("*.py"))
 SHOWS = {  # what comes out: pictures at least, and a text
     "audit_class_order": (2, "clearly better: by text, 11 % of the images"),
+    "compare": (3, "Against random (ipc 10, hard labels): better: good"),
     "inspect_subset": (5, "two_stage chose 100 of 500 images, 10 per class"),
     "own_sampler": (1, "strata"),
     "stored_labels": (0, "int8, all logits"),

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measuring import hardware
-from semdd_lightning.evaluation import paired_difference
+from semdd_lightning.evaluation import paired_difference, read_cells
 
 PAGE = Path("docs/results/selection.md")
 RECORDS = Path("docs/results/selection")
@@ -54,12 +54,11 @@ def record(directories: list[Path]) -> dict[str, Any]:
     for directory in directories:
         versions = json.loads((directory / "versions.json").read_text())
         commands.append(["semdd", *versions["command"][1:]])
-        for cell in json.loads((directory / "cells.json").read_text())["cells"]:
-            result = json.loads((directory / Path(cell["directory"]).name / "result.json").read_text())
-            entry = samplers.setdefault(cell["sampler"], {"top1": {}, "statistics": result["selection"]})
-            entry["top1"][str(cell["seed"])] = cell["top1"]
-            entry["seconds"] = result["seconds"]
-            labels.add(cell["labels"])
+        for cell in read_cells(directory):
+            entry = samplers.setdefault(cell.axes["sampler"], {"top1": {}, "statistics": cell.selection})
+            entry["top1"][str(cell.axes["training_seed"])] = cell.top1
+            entry["seconds"] = cell.seconds
+            labels.add(cell.labels)
     (kind,) = labels  # hard and soft labels never share a table
     return {"labels": kind, "commands": commands, "machine": hardware(), "samplers": samplers}
 

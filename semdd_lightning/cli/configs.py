@@ -12,7 +12,8 @@ import yaml
 from semdd_lightning.errors import ConfigError
 
 BASE = "base"  # the key of a config that names those it goes over
-COMPARE = "compare"  # the key with the axes of a comparison, which a single run does not have
+COMPARE, TUNE = "compare", "tune"  # keys with the axes of a comparison, and the ranges of a search
+OF_MANY = (COMPARE, TUNE)  # what a single run does not have
 
 
 def packaged_configs() -> Path:
@@ -119,7 +120,7 @@ def compose(path: Path) -> dict[str, Any]:
     composed: dict[str, Any] = {}
     for base in bases_of(path):
         composed = overlay(composed, compose(base))
-    for key in (BASE, COMPARE):
+    for key in (BASE, *OF_MANY):
         content.pop(key, None)
     return overlay(composed, content)
 

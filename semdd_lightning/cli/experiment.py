@@ -6,6 +6,7 @@ import torch
 from jsonargparse import Namespace
 
 from semdd_lightning.cli.lightning_messages import quiet_lightning
+from semdd_lightning.cli.run_config import config_files
 from semdd_lightning.cli.run_result import RunResult
 from semdd_lightning.cli.semdd_cli import SemddCLI
 from semdd_lightning.cli.together import is_of_a_dead_rank
@@ -72,6 +73,19 @@ def parsed_experiment(argv: list[str]) -> Namespace:
         ConfigError: if one is refused.
     """
     return _ParserAlone(argv).parsed
+
+
+def saved_config(argv: list[str]) -> str:
+    """A config that says what a command line says, with all defaults.
+
+    Args:
+        argv: the command and its options.
+
+    Raises:
+        ConfigError: if one is refused.
+    """
+    alone = _ParserAlone(argv)
+    return config_files(alone._parser(argv[0]), argv[0], alone.parsed)["config.yaml"]
 
 
 def leave_process_group() -> None:

@@ -25,7 +25,7 @@ from jsonargparse._link_arguments import skip_apply_links  # links would go over
 from lightning.pytorch.cli import LightningArgumentParser
 
 from semdd_lightning.cli.choices_help import ParserWithChoices
-from semdd_lightning.cli.configs import BASE, COMPARE, bases_of, compose, find_config, read_config
+from semdd_lightning.cli.configs import BASE, OF_MANY, bases_of, compose, find_config, read_config
 from semdd_lightning.cli.links import check_links, following, full_name
 from semdd_lightning.cli.options import flatten
 from semdd_lightning.cli.protocol_facts import find_facts
@@ -100,8 +100,8 @@ class ExperimentParser(ParserWithChoices, LightningArgumentParser):  # type: ign
         )
         for base in bases_of(path):
             self.go_over(config, base)
-        compared = own.pop(COMPARE, None) is not None
-        self._merge(config, yaml.safe_dump(own, sort_keys=False) if compared else str(path))
+        of_many = [own.pop(key) for key in OF_MANY if key in own]
+        self._merge(config, yaml.safe_dump(own, sort_keys=False) if of_many else str(path))
         config.pop(BASE)
         for target in following(flat):
             config.pop(full_name(target))

@@ -26,11 +26,13 @@ COMMANDS = {
     "pool": ("pool", "inspect: say which layout an image pool has and what it holds; make: make one"),
     "audit": ("audit", "say whether the folders of a pool hold the classes they are named for"),
     "relabel": ("relabel", "store a teacher's soft labels, so that students learn without it"),
-    "open": ("open_page", "show what a selection chose in the browser"),
+    "open": ("open_page", "show what a selection chose or a comparison found in the browser"),
     "verify": ("verify", "make a finished run's selection again and say whether it is the same"),
     "apply": ("apply", "pick the images of a published selection out of your copy of its pool"),
     "export": ("export", "write a selection for others: Hugging Face data set, WebDataset shards, folders"),
     "compare": ("compare", "train with several samplers and seeds and compare them in one table"),
+    "tune": ("tune", "search parameters of a sampler and of training, out of reach of the test"),
+    "plot": ("plot", "tables and figures of a comparison, again or to another baseline"),
 }
 BAD_INPUT = 2
 REFUSED = 3

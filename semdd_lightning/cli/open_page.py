@@ -1,4 +1,4 @@
-"""``semdd open``: show the page of a selection in the browser."""
+"""``semdd open``: show the page of a selection or a comparison in the browser."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ def run(command: str, argv: list[str]) -> int:
     """Print where the page lies and open it."""
     parser = argparse.ArgumentParser(
         prog="semdd open",
-        description="Show what a selection chose, and why, in the browser: one page that needs no network.",
+        description="Show what a selection chose, and why, or what a comparison found, in the browser: one "
+        "page that needs no network.",
     )
-    parser.add_argument("run", type=Path, help="directory of `semdd select` or `semdd fit`, or its page")
+    parser.add_argument("run", type=Path, help="directory of `semdd select`, `fit` or `compare`, or its page")
     parser.add_argument("--print", action="store_true", help="print where the page lies, and open nothing")
     options = parser.parse_args(argv)
     page = _page(options.run)

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ConfigDict, with_config
 
 from semdd_lightning import __version__
-from semdd_lightning.cli.configs import COMPARE, read_config
+from semdd_lightning.cli.configs import OF_MANY, read_config
 from semdd_lightning.errors import RunError
 from semdd_lightning.records import RECORD, content_key, read_record, write_record
 
@@ -67,7 +67,7 @@ def config_digests(configs: list[Path]) -> dict[str, str]:
 
 
 def _digest(path: Path) -> str:
-    content = {key: value for key, value in read_config(path).items() if key != COMPARE}
+    content = {key: value for key, value in read_config(path).items() if key not in OF_MANY}
     return content_key(json.loads(json.dumps(content, default=str)))  # YAML has dates
 
 

@@ -1,6 +1,47 @@
-"""Many runs side by side: tables of samplers and seeds, and what the differences mean."""
+"""Many runs side by side: their record, and what the differences mean. Pure but for the record."""
 
-from semdd_lightning.evaluation.cells import AXES, Cell, read_cells, write_cells
-from semdd_lightning.evaluation.comparison import comparison_table, paired_difference
+from semdd_lightning.evaluation.cell_table import SLICE, Slice, cell_table, slices
+from semdd_lightning.evaluation.cells import AXES, CELLS, Cell, read_cells, write_cells
+from semdd_lightning.evaluation.correlation import metric_correlations
+from semdd_lightning.evaluation.dd_ranking import (
+    augmentation_robust_score,
+    dd_ranking,
+    label_robust_score,
+)
+from semdd_lightning.evaluation.sampler_table import default_baseline, sampler_table
+from semdd_lightning.evaluation.statistics import (
+    Estimate,
+    estimate,
+    holm,
+    over_seeds,
+    paired_difference,
+    seeds_needed,
+)
+from semdd_lightning.evaluation.transfer import student_agreement
+from semdd_lightning.evaluation.verdicts import verdict
 
-__all__ = ["AXES", "Cell", "comparison_table", "paired_difference", "read_cells", "write_cells"]
+__all__ = [
+    "AXES",
+    "CELLS",
+    "SLICE",
+    "Cell",
+    "Estimate",
+    "Slice",
+    "augmentation_robust_score",
+    "cell_table",
+    "dd_ranking",
+    "default_baseline",
+    "estimate",
+    "holm",
+    "label_robust_score",
+    "metric_correlations",
+    "over_seeds",
+    "paired_difference",
+    "read_cells",
+    "sampler_table",
+    "seeds_needed",
+    "slices",
+    "student_agreement",
+    "verdict",
+    "write_cells",
+]

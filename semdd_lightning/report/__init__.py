@@ -1,7 +1,6 @@
 """Tables and pictures of a finished selection or run."""
 
 from semdd_lightning.report.byte_size import readable_size
-from semdd_lightning.report.comparison import print_comparison
 from semdd_lightning.report.contact_sheet import write_contact_sheet
 from semdd_lightning.report.loggers import log_selection
 from semdd_lightning.report.soft_labels import print_label_table
@@ -14,7 +13,6 @@ from semdd_lightning.report.tables import (
 
 __all__ = [
     "log_selection",
-    "print_comparison",
     "print_label_table",
     "print_run_table",
     "print_selection_table",

@@ -71,7 +71,7 @@ def serve() -> None:
     import semdd_lightning.cli.relabelling
     import semdd_lightning.cli.select
     import semdd_lightning.cli.verify  # noqa: F401 - imported once for all
-    from semdd_lightning.evaluation import comparison_table  # noqa: F401
+    from semdd_lightning.evaluation import sampler_table  # noqa: F401
 
     for line in sys.stdin:
         words, folder, log, opened, signum = json.loads(line)

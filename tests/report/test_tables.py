@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 
 from semdd_lightning.audit.table import print_audit
-from semdd_lightning.report import print_comparison, print_run_table, print_selection_table, statistics_record
+from semdd_lightning.report import print_run_table, print_selection_table, statistics_record
+from semdd_lightning.report.comparison import Comparison, print_report
 from semdd_lightning.report.soft_labels import print_label_table
 from semdd_lightning.report.tables import changes_in_words
+from tests.evaluation.grids import runs
 
 REPORT: dict[str, dict[str, float | None]] = {
     "pool": {"num_images": 60.0, "zero_shot_accuracy": 0.75, "mean_margin": None, "coverage": 1.0},
@@ -56,11 +58,7 @@ def test_a_narrow_terminal_folds_and_cuts_nothing(
 ) -> None:
     monkeypatch.setenv("COLUMNS", columns)
     long = "/a/path/without/any/blank/" + 40 * "x"
-    compared = pd.DataFrame(
-        {"n": [3], "top1_mean": [0.5], "top1_std": [0.01], "top5_mean": [0.9], "labels": ["hard"]}
-        | {"difference": [0.0], "half_width": [0.01]},
-        index=[long],
-    )
+    compared = Comparison(runs({"random": [0.5, 0.6], long: [0.4, 0.3]}))
     folder = {"folder": long, "class": "a", "suspected_class": "b", "verdict": "suspect"}
     numbers = {"agreement": 0.123, "reference_agreement": 0.9, "share": 0.5}
     audited = {"verdict": "warn", "prior_knows_classes": True, "other_order": False, "order": []}
@@ -69,7 +67,7 @@ def test_a_narrow_terminal_folds_and_cuts_nothing(
     print_run_table(run_result(directory=long), [f"semdd verify {long}"])
     print_selection_table("semdd select", {"written to": long}, REPORT, [])
     print_label_table("semdd relabel", {"written to": long}, [(long, 123_456_789)])
-    print_comparison(compared, "random", Path(long))
+    print_report(compared, "random", {})
     print_audit(audited, None, Path(long), [])
     text = capsys.readouterr().out
     assert "…" not in text
@@ -193,54 +191,6 @@ def test_a_selection(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     assert cells(text)["images"] == "/pool: 60 usable"
     assert f"  {long}\n" in text, "a command stays in one piece"
-
-
-def comparison(n: int, half_width: float, top5: float) -> pd.DataFrame:
-    deviation = float("nan") if n == 1 else 0.0123
-    rows = [
-        ("two_stage", "online", n, 0.5, deviation, top5, 0.1, half_width),
-        ("random", "online", n, 0.4, deviation, top5, 0.0, half_width * 0),
-    ]
-    columns = ["sampler", "labels", "n", "top1_mean", "top1_std", "top5_mean", "difference", "half_width"]
-    return pd.DataFrame(rows, columns=columns).set_index("sampler")
-
-
-def test_a_comparison(capsys: pytest.CaptureFixture[str]) -> None:
-    print_comparison(comparison(5, 0.025, 0.8), "random", Path("/runs/compare"))
-    text = capsys.readouterr().out
-    rows = {key: [cell.strip() for cell in value.split("│")] for key, value in cells(text).items()}
-    assert rows["two_stage"] == ["5", "50.00 ± 1.23", "80.00", "+10.00 ± 2.50"]
-    assert rows["random"] == ["5", "40.00 ± 1.23", "80.00", "baseline"]
-    assert "/runs/compare" in text
-    assert "after the last pass (soft, online labels)" in text
-    assert "Few seeds" not in text
-
-
-def test_a_comparison_by_a_peers_protocol(capsys: pytest.CaptureFixture[str]) -> None:
-    measured = {
-        "protocol": "rded",
-        "quirks": ["half_cosine", "best_of_6"],
-        "protocol_changes": [{"option": "data.passes", "protocol": 300, "used": 60}],
-    }
-    print_comparison(comparison(5, 0.025, 0.8), "random", Path("/runs"), measured)
-    text = capsys.readouterr().out
-    assert "Protocol: rded\nHabits of the reference implementation: half_cosine, best_of_6\n" in text
-    assert "Unlike the protocol: data.passes 60, not 300\n" in text
-    print_comparison(comparison(5, 0.025, 0.8), "random", Path("/runs"), {"cut_short": ["max_steps=1"]})
-    text = capsys.readouterr().out
-    assert "Test accuracy of runs that were cut short" in text
-    assert "No full runs: max_steps=1\n" in text
-    none: dict[str, Any] = {"protocol": None, "quirks": [], "protocol_changes": []}
-    print_comparison(comparison(5, 0.025, 0.8), "random", Path("/runs"), none)
-    assert "rotocol" not in capsys.readouterr().out
-
-
-def test_a_comparison_of_one_seed(capsys: pytest.CaptureFixture[str]) -> None:
-    print_comparison(comparison(1, float("nan"), float("nan")), "random", Path("/runs"))
-    text = capsys.readouterr().out
-    rows = {key: [cell.strip() for cell in value.split("│")] for key, value in cells(text).items()}
-    assert rows["two_stage"] == ["1", "50.00", "-", "+10.00 (one seed: no interval)"]
-    assert "Few seeds make wide intervals" in text
 
 
 def test_a_report_as_plain_numbers() -> None:

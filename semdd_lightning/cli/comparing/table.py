@@ -2,82 +2,76 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from itertools import groupby
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
+from semdd_lightning.cli.run_directory import PAGE, from_here
 from semdd_lightning.cli.run_result import read_result
-from semdd_lightning.evaluation import comparison_table
-from semdd_lightning.evaluation.cells import Cell, read_cells
-from semdd_lightning.export import write_csv, write_json
+from semdd_lightning.evaluation import slices
+from semdd_lightning.export import write_csv, write_text
 from semdd_lightning.names import get_logger
-from semdd_lightning.report import print_comparison
+from semdd_lightning.report.comparison import Comparison, print_report, report_files
+from semdd_lightning.report.tables import changes_in_words
 
 logger = get_logger(__name__)
-SLICE = ("pool", "prior", "ipc", "student", "protocol")
-ALIKE = ("protocol", "quirks", "protocol_changes")  # in all cells of a slice
 
 
 def report_comparison(directory: Path) -> None:
-    """Print a table for each slice of the grid, where only sampler and seeds vary, and write them.
+    """Print what a comparison found and write it beside its runs.
 
     Args:
         directory: the comparison's.
     """
-    cells = read_cells(directory)
-    failed = [cell for cell in cells if cell.state == "failed"]
-    slices = _slices([cell for cell in cells if cell.state == "finished"])
-    tables, records = [], []
-    for number, part in enumerate(slices):
-        samplers = list(dict.fromkeys(str(cell.axes["sampler"]) for cell in part))
-        baseline = "random" if "random" in samplers else samplers[-1]
-        table = comparison_table(part, baseline)
-        where = {axis: part[0].axes[axis] for axis in SLICE}
-        result = read_result(directory / part[0].directory)
-        measured: dict[str, Any] = {key: getattr(result, key, None) for key in ALIKE}
-        measured["cut_short"] = sorted({text for cell in part for text in cell.cut_short})
-        records.append({**where, **measured, "samplers": json.loads(table.to_json(orient="index"))})
-        tables.append(table.assign(**where))
-        if len(slices) > 1:
-            words = ", ".join(f"{axis} {value}" for axis, value in where.items())
-            print(f"{number + 1} of {len(slices)}: {words}")
-        print_comparison(table, baseline, directory, measured)
-    if tables:
-        write_csv(directory / "comparison.csv", pd.concat(tables), index=True)
-        write_json(directory / "comparison.json", records[0] if len(records) == 1 else {"tables": records})
-    if failed:
+    write_reports(directory)
+    cells = Comparison.load(directory).cells
+    failed = cells[cells["state"] == "failed"]
+    if len(failed):
         logger.warning(
-            "%d of %d cells failed, as cells.json says, the first by: %s The same command tries them again.",
+            "%d of %d cells failed, the first by: %s The same command tries them again.",
             len(failed),
             len(cells),
-            failed[0].error,
+            failed["error"].iloc[0],
         )
 
 
-def _slices(cells: Sequence[Cell]) -> list[list[Cell]]:
-    """Cells that may stand in one table, for each sampler with the seeds that all samplers have."""
+def write_reports(directory: Path, baseline: str | None = None, out: Path | None = None) -> None:
+    """Print the tables; write them as CSV, Markdown, LaTeX and, with figures, as a page.
 
-    def place(cell: Cell) -> tuple[Any, ...]:
-        return (*(cell.axes[axis] for axis in SLICE), cell.labels or "", bool(cell.cut_short))
+    Args:
+        directory: the comparison's.
+        baseline: the sampler that differences are taken to; by default random, else the last.
+        out: where to, if not to the comparison's directory.
 
-    order = {key: number for number, key in enumerate(dict.fromkeys(map(place, cells)))}
-    ordered = sorted(cells, key=lambda cell: order[place(cell)])
-    found = []
-    for _, group in groupby(ordered, key=place):
-        part = list(group)
-        seeds: dict[object, set[object]] = {}
-        for cell in part:
-            seeds.setdefault(cell.axes["sampler"], set()).add(_seeds(cell))
-        shared = set.intersection(*seeds.values())
-        part = [cell for cell in part if _seeds(cell) in shared]
-        if part:
-            found.append(part)
-    return found
+    Raises:
+        ConfigError: if no cell has the baseline.
+    """
+    comparison, out = Comparison.load(directory), directory if out is None else out
+    of = comparison.baseline(baseline)
+    notes = _protocols(comparison, directory)
+    pages = {
+        run.directory: Path(os.path.relpath(page, out)).as_posix()
+        for run in comparison.runs
+        if (page := directory / run.directory / PAGE).is_file()
+    }
+    print_report(comparison, of, notes)
+    write_csv(out / "comparison.csv", comparison.table(of))
+    for name, text in report_files(comparison, of, notes, pages).items():
+        write_text(out / name, text)
+    logger.info("Tables and figures: %s", from_here(out / PAGE))
 
 
-def _seeds(cell: Cell) -> tuple[str | int, str | int]:
-    return cell.axes["selection_seed"], cell.axes["training_seed"]
+def _protocols(comparison: Comparison, directory: Path) -> Mapping[tuple[Any, ...], Sequence[str]]:
+    """The protocol of each slice, and in what its runs differ from it."""
+    notes = {}
+    for part in slices(comparison.cells):
+        result = read_result(directory / part.counted["directory"].iloc[0])
+        rows = {
+            "Protocol": result.protocol if result else None,
+            "Habits of the reference implementation": ", ".join(result.quirks) if result else "",
+            "Unlike the protocol": changes_in_words(result.protocol_changes) if result else "",
+        }
+        said = [f"{label}: {text}." for label, text in rows.items() if text]
+        notes[tuple(part.place.values())] = said
+    return notes

@@ -1,0 +1,56 @@
+"""``semdd plot``: tables and figures of a comparison, again or to another baseline."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from semdd_lightning.cli.run_directory import from_here
+from semdd_lightning.names import shown
+
+EPILOG = """examples:
+  semdd plot runs/quickstart-compare/TIME
+  semdd plot runs/quickstart-compare/TIME --baseline relevance --out against_relevance --format pdf
+
+The same in Python: Comparison.load(DIR).table(), .summary(), .plot("differences").
+"""
+
+
+def run(command: str, argv: list[str]) -> int:
+    """Print and write tables, and draw figures."""
+    options = _parser().parse_args(argv)
+    from semdd_lightning.atomic import write_atomically
+    from semdd_lightning.cli.comparing.table import write_reports
+    from semdd_lightning.report.comparison import Comparison, saved
+
+    comparison = Comparison.load(options.comparison)
+    kinds = options.kind or comparison.kinds(options.baseline)
+    figures = {kind: comparison.plot(kind, options.baseline) for kind in kinds}  # before anything is written
+    out = options.out or options.comparison
+    write_reports(options.comparison, options.baseline, out)
+    for kind, figure in figures.items():
+        path = out / f"{kind}.{options.format}"
+        write_atomically(path, saved(figure, options.format))
+        print(shown(from_here(path.absolute())))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="semdd plot",
+        description="Tables and figures of a comparison, from its record: nothing is run.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("comparison", type=Path, help="directory of `semdd compare`, finished or not")
+    parser.add_argument(
+        "--kind",
+        nargs="+",
+        help="accuracy, differences, ipc, pool_size or metrics (default: all that there is something for)",
+    )
+    parser.add_argument(
+        "--baseline", help="sampler that differences are taken to (default random, else the grid's last)"
+    )
+    parser.add_argument("--out", type=Path, help="where to write to (default: the comparison's directory)")
+    parser.add_argument("--format", choices=("png", "pdf", "svg"), default="png", help="default png")
+    return parser

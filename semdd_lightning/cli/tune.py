@@ -1,0 +1,164 @@
+"""``semdd tune``: search parameters of a sampler and of training, out of reach of the test split."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from semdd_lightning.cli.choices_help import ParserWithChoices
+from semdd_lightning.cli.configs import find_config, with_bases
+from semdd_lightning.cli.options import parse_value
+from semdd_lightning.cli.ownership import claim_apart
+from semdd_lightning.cli.run_directory import from_here, read_versions, write_versions
+from semdd_lightning.errors import ConfigError, RunError
+from semdd_lightning.names import get_logger
+
+if TYPE_CHECKING:  # of an extra, and torch
+    from optuna import Study
+
+    from semdd_lightning.cli.tuning.search import Search
+
+logger = get_logger(__name__)
+BEST, TRIALS = "best.yaml", "trials.csv"
+FAILED = 1
+SHOWN = 10  # trials in the table
+EPILOG = """examples:
+  semdd tune --config quickstart.yaml --sampler two_stage --trials 20 --out tuned
+  semdd tune --config quickstart.yaml --vary data.sampler.candidate_ratio=[1.0,4.0] data.batch_size=[25,100]
+
+A trial is a run for each seed, judged by its accuracy on data.validation after the last pass. Without such
+images, --held-out images at the end of each class of the pool are put aside, which cannot be chosen then. The
+test split is taken out of the config before anything else: it is for the end, with best.yaml.
+Ranges stand in the section `tune` of a config, {OPTION: [LOW, HIGH]}, or here; further options go to every
+run.
+The same command with its directory as --out goes on where it stopped; more --trials add to those there are.
+"""
+
+
+def run(command: str, argv: list[str]) -> int:
+    """Run trials, write the best of them as a config, and print the table."""
+    options, overrides = _parser().parse_known_args(argv)
+    from semdd_lightning.cli.tuning.search import plan_search
+    from semdd_lightning.cli.tuning.trials import ended, open_study, run_trials
+    from semdd_lightning.data.seeds import check_seed
+
+    seeds = list(dict.fromkeys(options.seeds))
+    for seed in seeds:
+        check_seed("--seeds", seed)
+    configs = [find_config(name) for name in options.config]
+    search = plan_search(configs, overrides, options.sampler, _ranges(options.vary), options.held_out)
+    wanted = None if options.out is None else options.out.expanduser().absolute()
+    again = wanted is not None and _is_search(wanted)
+    root = Path("runs").absolute()
+    with claim_apart(wanted, root, f"{configs[0].stem}-tune", search.images, again=again) as claim:
+        if not _is_search(claim.directory):
+            claim.clear()
+        study = open_study(claim.directory, search, seeds)
+        write_versions(claim.directory, [command, *argv], with_bases(configs))
+        claim.go_on()
+        run_trials(study, search, claim.directory, seeds, options.trials)
+        _report(study, search, claim.directory, seeds)
+    return FAILED if any("error" in trial.user_attrs for trial in ended(study)) else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = ParserWithChoices(
+        prog="semdd tune",
+        description="Search parameters of a sampler and of training by accuracy on validation images.",
+        epilog=EPILOG,
+        allow_abbrev=False,  # what is unknown here goes to the runs
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--config", required=True, action="append", help="config of `semdd fit`; may repeat")
+    parser.add_argument(
+        "--sampler", help="name out of those below, or path of a class (default: the config's)"
+    )
+    parser.add_argument("--trials", type=_positive, default=20, help="how many there are to be (default 20)")
+    parser.add_argument(
+        "--seeds", nargs="+", type=int, default=[0, 1, 2], help="runs of a trial (default 0 1 2)"
+    )
+    parser.add_argument(
+        "--vary",
+        nargs="+",
+        default=[],
+        metavar="OPTION=RANGE",
+        help="[LOW, HIGH], or choices (default: the sampler's own)",
+    )
+    parser.add_argument(
+        "--held-out",
+        type=_positive,
+        default=10,
+        help="images a class to judge by, where the config has no data.validation (default 10)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="new directory, or that of a search to go on with (default runs/CONFIG-tune/TIME)",
+    )
+    return parser
+
+
+def _positive(word: str) -> int:
+    if not word.isdecimal() or int(word) < 1:
+        msg = f"at least 1, not {word}"
+        raise argparse.ArgumentTypeError(msg)
+    return int(word)
+
+
+def _ranges(words: list[str]) -> dict[str, Any]:
+    pairs = [word.partition("=") for word in words]
+    for name, _, value in pairs:
+        if not name or not value:
+            msg = f"Expected --vary OPTION=RANGE, as data.batch_size=[16,64], found {name!r}; correct it."
+            raise ConfigError(msg)
+    return {name.replace(".init_args", ""): parse_value(value) for name, _, value in pairs}
+
+
+def _is_search(directory: Path) -> bool:
+    versions = read_versions(directory)
+    return versions is not None and versions.command[1:2] == ("tune",)
+
+
+def _report(study: Study, search: Search, directory: Path, seeds: list[int]) -> None:
+    """Write the best values as a config, print the table and what comes next."""
+    from rich.console import Console
+
+    from semdd_lightning.cli.experiment import saved_config
+    from semdd_lightning.cli.tuning.trials import METRIC, trial_table
+    from semdd_lightning.export import write_csv, write_text
+    from semdd_lightning.names import command
+    from semdd_lightning.report.tables import FoldingTable, plain, print_next_commands
+    from semdd_lightning.selection import sampler_kind
+
+    table = trial_table(study, search)
+    write_csv(directory / TRIALS, table)
+    printed = FoldingTable(title=plain(f"The best of {len(table)} trials, by accuracy on validation images"))
+    for name in table.columns:
+        printed.add_column(plain("top-1 %" if name == METRIC else name))
+    for row in table.head(SHOWN).to_dict("records"):
+        printed.add_row(*(plain(_cell(name, value)) for name, value in row.items()))
+    console = Console()
+    console.print(printed)
+    if not (table["state"] == "complete").any():
+        error = next(filter(None, table["error"]), "none that said why")
+        msg = f"Expected a trial that finishes, found {error} Correct it, and give another --out."
+        raise RunError(msg)
+    best = study.best_trial
+    head = f"# The best of {len(table)} trials: {100 * study.best_value:.2f} % of validation images.\n"
+    write_text(directory / BEST, head + saved_config(search.options(best.params)))
+    config, sampler = from_here(directory / BEST), sampler_kind(search.sampler["class_path"]).name
+    samplers = dict.fromkeys([sampler, "random"])
+    print_next_commands(
+        console,
+        [
+            command("semdd", "fit", "--config", config),
+            command("semdd", "compare", "--config", config, "--samplers", *samplers, "--seeds", *range(5)),
+        ],
+    )
+
+
+def _cell(name: str, value: object) -> str:
+    if isinstance(value, float):
+        return "-" if value != value else f"{100 * value:.2f}" if name == "val_top1" else f"{value:.4g}"
+    return str(value)

@@ -1,0 +1,155 @@
+"""A comparison as one reads it again: its cells, tables, sentences and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+from pydantic import ConfigDict, with_config
+
+from semdd_lightning import evaluation
+from semdd_lightning.errors import ConfigError, RunError
+from semdd_lightning.evaluation import AXES, Cell, default_baseline, sampler_table
+from semdd_lightning.names import command as shell_command
+from semdd_lightning.records import RECORD, read_record
+from semdd_lightning.report.comparison.figures import draw, drawable
+from semdd_lightning.report.comparison.words import sentences
+
+
+@with_config(RECORD | ConfigDict(extra="ignore"))
+@dataclass(frozen=True)
+class _MadeBy:
+    command: list[str]
+
+
+class Comparison:
+    """What ``semdd compare`` measured: load it, and ask for tables and figures.
+
+    Args:
+        runs: the cells, in the order of the grid.
+        command: what made them, word by word; empty where nobody knows.
+    """
+
+    def __init__(self, runs: Sequence[Cell], command: Sequence[str] = ()) -> None:
+        self.runs = list(runs)
+        self.command = shell_command(*command) if command else None
+        self._tables: dict[str, pd.DataFrame] = {}  # by their baselines
+
+    @classmethod
+    def load(cls, directory: str | Path) -> Comparison:
+        """Read a comparison, finished or not.
+
+        Args:
+            directory: that of ``semdd compare``.
+
+        Raises:
+            RunError: if there is no record of one that can be trusted.
+        """
+        folder = Path(directory)
+        versions = folder / "versions.json"
+        made_by = None
+        if versions.is_file():
+            made_by = read_record(versions, _MadeBy, RunError, "give another directory")
+        return cls(evaluation.read_cells(folder), made_by.command if made_by else ())
+
+    @cached_property
+    def cells(self) -> pd.DataFrame:
+        """One row a cell: axes, state, accuracies, what was chosen, costs."""
+        return evaluation.cell_table(self.runs)
+
+    def where(self, **places: str | float) -> Comparison:
+        """The part of the comparison with these places on its axes.
+
+        Args:
+            places: values by the names of the axes, as ``ipc=10``.
+
+        Raises:
+            ConfigError: if there is no such axis, or no cell there.
+        """
+        unknown = [axis for axis in places if axis not in (*AXES, "labels")]
+        if unknown:
+            msg = f"Expected axes out of {', '.join(AXES)} and labels, found {', '.join(unknown)}."
+            raise ConfigError(msg)
+        found = [
+            run
+            for run in self.runs
+            if all(
+                value == (run.labels if axis == "labels" else run.axes[axis])
+                for axis, value in places.items()
+            )
+        ]
+        if not found:
+            known = {axis: sorted(map(str, set(self.cells[axis]))) for axis in places}
+            msg = f"Expected places of this comparison ({known}), found {places}; correct them."
+            raise ConfigError(msg)
+        part = Comparison(found)
+        part.command = self.command
+        return part
+
+    def table(self, baseline: str | None = None) -> pd.DataFrame:
+        """One row a sampler in each slice: the columns of `sampler_table`.
+
+        Args:
+            baseline: the sampler that differences are taken to; by default random, else the last.
+
+        Raises:
+            ConfigError: if no cell has the baseline.
+        """
+        of = self.baseline(baseline)
+        if of not in self._tables:
+            self._tables[of] = sampler_table(self.cells, of)
+        return self._tables[of].copy()
+
+    def baseline(self, wanted: str | None = None) -> str:
+        """The sampler that differences are taken to."""
+        return default_baseline(self.cells) if wanted is None else wanted
+
+    def summary(self, baseline: str | None = None) -> str:
+        """What the numbers allow to say, a line for each slice.
+
+        Args:
+            baseline: as in `table`.
+        """
+        return "\n".join(sentences(self.table(baseline), self.baseline(baseline)))
+
+    def correlations(self) -> pd.DataFrame:
+        """Spearman's correlation of what describes the chosen images with accuracy, over samplers."""
+        return evaluation.metric_correlations(self.table())
+
+    def transfer(self) -> pd.DataFrame:
+        """Kendall's tau between the accuracies that two students give the samplers."""
+        return evaluation.student_agreement(self.table())
+
+    def dd_ranking(self, *, random: str = "random", real: str = "real", plain: str = "plain") -> pd.DataFrame:
+        """DD-Ranking's scores, or what is missing for them.
+
+        Args:
+            random: the sampler that chooses at random.
+            real: the sampler, by its label, whose runs train on all real images.
+            plain: the protocol, by its label, that augments nothing.
+        """
+        return evaluation.dd_ranking(self.table(), random=random, real=real, plain=plain)
+
+    def kinds(self, baseline: str | None = None) -> list[str]:
+        """The figures that there is something for.
+
+        Args:
+            baseline: as in `table`.
+        """
+        return drawable(self.cells, self.table(baseline), self.baseline(baseline))
+
+    def plot(self, kind: str = "accuracy", baseline: str | None = None) -> Figure:
+        """A figure.
+
+        Args:
+            kind: one of `FIGURES`: accuracy, differences, ipc, pool_size, metrics.
+            baseline: as in `table`.
+
+        Raises:
+            ConfigError: if there is no such kind, or nothing of this kind to draw.
+        """
+        return draw(kind, self.cells, self.table(baseline), self.baseline(baseline), self.command)

@@ -1,0 +1,112 @@
+"""A comparison's tables as Markdown, as LaTeX and on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from semdd_lightning.names import latex, markdown, shown
+from semdd_lightning.report.comparison.report_table import ReportTable
+from semdd_lightning.report.tables import FoldingTable, plain, print_plain, table_of_rows
+
+_COLUMN = 9  # letters that a column of a terminal's table should have, its borders among them
+
+
+def as_markdown(title: str, said: Sequence[str], tables: Sequence[ReportTable], command: str | None) -> str:
+    """Heading, sentences, tables and the command that made them.
+
+    Args:
+        title: heading of all of it.
+        said: what the numbers allow to say.
+        tables: the tables.
+        command: what made the comparison, as a shell takes it; none where nobody knows.
+    """
+    parts = [f"# {markdown(title)}", *map(markdown, said), *map(_markdown_table, tables)]
+    if command is not None:
+        parts.append(f"## Command\n\n    {command}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown_table(table: ReportTable) -> str:
+    lines = []
+    if table.rows:
+        rules = [":--" if place < table.labels else "--:" for place in range(len(table.columns))]
+        lines += [_markdown_row(table.columns), f"|{'|'.join(rules)}|", *map(_markdown_row, table.rows)]
+    parts = [f"## {markdown(table.title)}", "\n".join(lines), *map(markdown, table.notes)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _markdown_row(texts: Sequence[str]) -> str:
+    return f"| {' | '.join(map(markdown, texts))} |"
+
+
+def as_latex(tables: Sequence[ReportTable], command: str | None) -> str:
+    """The tables with the rules of the booktabs package, one ``table`` each, to be taken into a paper.
+
+    Args:
+        tables: the tables.
+        command: what made the comparison, as a shell takes it; none where nobody knows.
+    """
+    head = ["% needs \\usepackage{booktabs}"] + ([] if command is None else [f"% made by: {shown(command)}"])
+    return "\n\n".join(["\n".join(head), *(_latex_table(table) for table in tables if table.rows)]) + "\n"
+
+
+def _latex_table(table: ReportTable) -> str:
+    columns = "l" * table.labels + "r" * (len(table.columns) - table.labels)
+    caption = " ".join(map(latex, (f"{table.title}.", *table.notes)))
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{caption}}}",
+            rf"\begin{{tabular}}{{{columns}}}",
+            r"\toprule",
+            _latex_row(table.columns),
+            r"\midrule",
+            *map(_latex_row, table.rows),
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+        ]
+    )
+
+
+def _latex_row(texts: Sequence[str]) -> str:
+    return rf"{' & '.join(map(latex, texts))} \\"
+
+
+def print_tables(said: Sequence[str], tables: Sequence[ReportTable]) -> None:
+    """Print tables and sentences; names in them act as nothing.
+
+    Args:
+        said: what the numbers allow to say, below the tables.
+        tables: the tables.
+    """
+    console = Console()
+    for table in tables:
+        for printed in _printed(table, console.width):
+            console.print(printed)
+        for text in table.notes:
+            print_plain(console, text)
+    for text in said:
+        print_plain(console, text)
+
+
+def _printed(table: ReportTable, width: int) -> Iterator[Table | Text]:
+    """A table as a terminal has room for it: where columns would be slivers, each row as a list."""
+    if not table.rows:
+        yield plain(f"{table.title}: none")
+    elif width < _COLUMN * len(table.columns):
+        yield plain(table.title, "table.title")
+        for row in table.rows:
+            yield table_of_rows("", dict(zip(table.columns, row, strict=True)))
+    else:
+        whole = FoldingTable(title=plain(table.title, "table.title"))
+        for place, name in enumerate(table.columns):
+            whole.add_column(plain(name), justify="left" if place < table.labels else "right")
+        for row in table.rows:
+            whole.add_row(*map(plain, row))
+        yield whole

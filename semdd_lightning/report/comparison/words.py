@@ -1,0 +1,118 @@
+"""Numbers and places of a comparison in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from semdd_lightning.evaluation import SLICE
+from semdd_lightning.evaluation.verdicts import BETTER, WORSE
+from semdd_lightning.report.comparison.report_table import NOTHING
+from semdd_lightning.report.tables import KINDS
+
+_BARE = ("pool", "student")  # whose names say what they are
+
+
+def labels_in_words(labels: object) -> str:
+    """The kind of labels, as ``hard labels`` or ``soft labels (online)``."""
+    kind, _, how = KINDS.get(str(labels), "unknown").partition(", ")
+    return f"{kind} labels ({how})" if how else f"{kind} labels"
+
+
+def varying(table: pd.DataFrame) -> list[str]:
+    """The axes of a slice on which a table's rows differ; labels, which part tables anyway, are none of them.
+
+    Args:
+        table: as `sampler_table` gives it.
+    """
+    return [axis for axis in SLICE if axis != "labels" and table[axis].nunique() > 1]
+
+
+def place_in_words(place: Mapping[str, Any], axes: Sequence[str]) -> str:
+    """Where a slice stands on some axes, and its labels.
+
+    Examples:
+        >>> place_in_words({"pool": "woof", "ipc": 10, "labels": "hard"}, ["pool", "ipc"])
+        'woof, ipc 10, hard labels'
+    """
+    parts = [str(place[axis]) if axis in _BARE else f"{axis} {place[axis]}" for axis in axes]
+    return ", ".join([*parts, labels_in_words(place["labels"])])
+
+
+def percent(mean: float, plus_minus: float = math.nan) -> str:
+    """An accuracy in percent, with its deviation where there is one.
+
+    Examples:
+        >>> percent(0.5, 0.0123), percent(0.5), percent(float("nan"))
+        ('50.00 ± 1.23', '50.00', '-')
+    """
+    if math.isnan(mean):
+        return NOTHING
+    return f"{100 * mean:.2f}" + ("" if math.isnan(plus_minus) else f" ± {100 * plus_minus:.2f}")
+
+
+def interval(mean: float, half_width: float) -> str:
+    """The ends of an interval in percent.
+
+    Examples:
+        >>> interval(0.5, 0.01)
+        '49.00 to 51.00'
+    """
+    if math.isnan(half_width):
+        return NOTHING
+    return f"{100 * (mean - half_width):.2f} to {100 * (mean + half_width):.2f}"
+
+
+def points(difference: float, half_width: float = math.nan) -> str:
+    """A difference in percentage points, with its sign.
+
+    Examples:
+        >>> points(0.012, 0.004)
+        '+1.20 ± 0.40'
+    """
+    if math.isnan(difference):
+        return NOTHING
+    return f"{100 * difference:+.2f}" + ("" if math.isnan(half_width) else f" ± {100 * half_width:.2f}")
+
+
+def probability(p_value: float) -> str:
+    """A p-value with three digits behind the point.
+
+    Examples:
+        >>> probability(0.0123), probability(0.00001)
+        ('0.012', '<0.001')
+    """
+    if math.isnan(p_value):
+        return NOTHING
+    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number with a fixed count of digits behind the point, or a dash."""
+    return NOTHING if math.isnan(value) else f"{value:,.{digits}f}"
+
+
+def sentences(table: pd.DataFrame, baseline: str) -> list[str]:
+    """What the numbers allow to say, one sentence a slice.
+
+    Args:
+        table: as `sampler_table` gives it.
+        baseline: the sampler that differences were taken to.
+    """
+    axes = varying(table)
+    found = []
+    for place, rows in table.groupby(list(SLICE), sort=False):
+        where = place_in_words(dict(zip(SLICE, place, strict=True)), axes)
+        groups: dict[str, list[str]] = {}
+        for _, row in rows[rows["sampler"] != baseline].iterrows():
+            head, _, tail = row["verdict"].partition("; ")
+            said = ", ".join(part for part in (points(row["difference"]), tail) if part not in ("", NOTHING))
+            groups.setdefault(head, []).append(f"{row['sampler']} ({said})" if said else row["sampler"])
+        order = sorted(groups, key=lambda head: (head != BETTER, head != WORSE))
+        parts = [f"{head}: {', '.join(groups[head])}" for head in order]
+        if parts:
+            found.append(f"Against {baseline} ({where}): {'; '.join(parts)}.")
+    return found

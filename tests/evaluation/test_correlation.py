@@ -1,0 +1,32 @@
+"""Rank correlations of what was chosen with accuracy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from semdd_lightning.evaluation import cell_table, metric_correlations, sampler_table
+from tests.evaluation.grids import cell, grid
+
+
+def test_over_samplers_as_scipy_has_it() -> None:
+    top1, coverage = [0.1, 0.5, 0.3, 0.4], [0.2, 0.9, 0.8, 0.7]
+    cells = [
+        cell(name, 0, accuracy, selection={"selection": {"coverage": covered, "mean_margin": None}})
+        for name, accuracy, covered in zip("abcd", top1, coverage, strict=True)
+    ]
+    found = metric_correlations(sampler_table(cell_table(cells), "a")).set_index("metric")
+    assert found.loc["coverage", "n"] == 4
+    assert found.loc["coverage", "spearman"] == pytest.approx(spearmanr(top1, coverage).statistic)
+    assert found.loc["mean_margin", "n"] == 0
+    assert np.isnan(found.loc["mean_margin", "spearman"])
+
+
+def test_two_samplers_or_a_constant_metric_tell_nothing() -> None:
+    found = metric_correlations(sampler_table(cell_table(grid(2)), "random"))
+    assert set(found["metric"]) == {"coverage", "zero_shot_accuracy"}
+    assert found.loc[found["metric"] == "zero_shot_accuracy", "spearman"].isna().all()
+    assert (found.loc[found["metric"] == "coverage", "spearman"] >= 0.5).all()
+    two = [one for one in grid(2) if one.axes["sampler"] != "relevance"]
+    assert metric_correlations(sampler_table(cell_table(two), "random"))["spearman"].isna().all()
