@@ -67,7 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluation": {"data", "training", "records", "errors"},
     "generation": {
         *("training", "models", "data", "export", "selection", "audit", "prior", "pools", "datasets"),
-        *("classes", *WRITING, "progress", "threads", "errors"),
+        *("classes", *WRITING, "progress", "threads", "names", "errors"),
     },
     "report": {"selection", "pools", "atomic", "names", "progress", "errors"},
     "cli": {"*"},

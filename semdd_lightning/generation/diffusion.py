@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,10 +23,11 @@ from semdd_lightning.generation.generator import Generator, Made, Maker, Task
 from semdd_lightning.generation.pipelines import AS_SHIPPED, OpenPipeline, Precision, open_pipeline
 from semdd_lightning.generation.prompt_check import check_prompts
 from semdd_lightning.generation.seeds import image_seed
+from semdd_lightning.names import get_logger
 from semdd_lightning.prior import OpenClipPrior, Prior
 from semdd_lightning.training.teachers import imagenet_indices
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 _ATTEMPTS = 10  # at an image that the safety checker blackens
 
 

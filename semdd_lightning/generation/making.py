@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -24,6 +23,7 @@ from semdd_lightning.generation.generator import Generator, Made, Maker, Task
 from semdd_lightning.generation.record import NAME, MadeClass, PoolRecord, file_digests, read_pool_record
 from semdd_lightning.generation.seeds import SEED_RULE
 from semdd_lightning.generation.shards import Shard
+from semdd_lightning.names import get_logger
 from semdd_lightning.pools import decode_image
 from semdd_lightning.pools.stated_labels import folder_names
 from semdd_lightning.progress import image_progress
@@ -37,7 +37,7 @@ TEXT = "semdd"
 """Name of the PNG text that says what an image is."""
 
 _LIBRARIES = ("torch", "torchvision", "diffusers", "transformers", "pillow")
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 def with_folders(classes: ClassRegistry) -> ClassRegistry:
