@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -170,6 +169,17 @@ def _is_comparison(directory: Path) -> bool:
     return versions is not None and versions.command[1:2] == ("compare",)
 
 
+def _check_free(out: Path) -> None:
+    """Refuse what is there and no comparison, as who claims it does."""
+    if out.exists() and not out.is_dir():
+        msg = f"Expected {out} to be a directory, found a file; give another --out."
+        raise RunError(msg)
+    taken = out.is_dir() and any(not entry.name.startswith(".") for entry in out.iterdir())
+    if taken and not _is_comparison(out):
+        msg = f"Expected {out} to be new, found it there; nothing was overwritten, give another."
+        raise RunError(msg)
+
+
 def _run_all(runs: Runs, options: argparse.Namespace) -> None:
     from semdd_lightning.cli.comparing.progress import CellsProgress
     from semdd_lightning.cli.comparing.slurm import run_on_slurm
@@ -195,12 +205,9 @@ def _run_some(out: Path, plan: Plan, argv: list[str], options: argparse.Namespac
     if wrong:
         msg = f"Expected --cells from 0 to {len(plan.cells) - 1}, found {wrong[0]}; --dry-run lists them."
         raise ConfigError(msg)
+    _check_free(out)
     if not _is_comparison(out):
-        with suppress(FileExistsError):
-            out.mkdir(parents=True)
-        if any(not entry.name.startswith(".") for entry in out.iterdir()) and not _is_comparison(out):
-            msg = f"Expected {out} to be new, found it there; nothing was overwritten, give another."
-            raise RunError(msg)
+        out.mkdir(parents=True, exist_ok=True)
         write_versions(out, ["compare", *argv], with_bases([find_config(name) for name in options.config]))
     runs = Runs(out, plan)
     runs.join()
@@ -224,6 +231,7 @@ def _show(out: Path, plan: Plan, jobs: int) -> int:
     from semdd_lightning.cli.comparing.runs import Runs
     from semdd_lightning.report.tables import print_plain
 
+    _check_free(out)
     console, runs = Console(), Runs(out, plan)
     for index, cell in enumerate(runs.cells):
         change = runs.changes.get(cell.directory)

@@ -40,7 +40,6 @@ def run(argv: list[str]) -> int:
         raise PoolError(msg)
     if record is None and rounds is not None:
         record = make_best(making, rounds, device)
-        made = sum(of_class.made for of_class in record.classes)
     elif record is None:
         made = making.make(shard)
         record = making.finish()

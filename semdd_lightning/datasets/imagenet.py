@@ -90,7 +90,7 @@ def imagenet_words() -> dict[str, tuple[str, ...]]:
     from timm.data.imagenet_info import ImageNetInfo
 
     found: dict[str, list[str]] = {}
-    info = ImageNetInfo()  # type: ignore[no-untyped-call]
+    info = ImageNetInfo()
     for wnid in imagenet_wnids():
         words: str = info.label_name_to_description(wnid)
         for word in dict.fromkeys(re.findall(r"[^,]+", words.casefold())):

@@ -6,7 +6,8 @@ in any number of processes, and goes on after any end; a record says whether a p
 
 from semdd_lightning.generation.diffusion import Diffusion
 from semdd_lightning.generation.generator import Generator, Made, Maker, Task
-from semdd_lightning.generation.making import PoolMaking, image_facts, with_folders
+from semdd_lightning.generation.image_files import image_facts
+from semdd_lightning.generation.making import PoolMaking, with_folders
 from semdd_lightning.generation.random_images import RandomImages
 from semdd_lightning.generation.rded import Rded
 from semdd_lightning.generation.record import PoolRecord, pool_differences, read_pool_record

@@ -84,7 +84,13 @@ class Diffusion(Generator):
                 raise ConfigError(msg)
 
     def open(self, task: Task, device: torch.device) -> Maker:
-        """Load the pipeline; what the classes are to it is found out first."""
+        """Load the pipeline, and find out what the classes are to it."""
+        if device.type == "cpu" and self.precision == "fp16":
+            msg = (
+                "Expected precision fp32 or bf16 on a CPU, found fp16; give --precision fp32, or "
+                "--device cuda."
+            )
+            raise ConfigError(msg)
         opened = open_pipeline(
             self.model,
             device,

@@ -57,7 +57,7 @@ def load_weights(network: nn.Module, path: Path) -> None:
         state = from_dit_names(state)
         for module in network.modules():
             if hasattr(module, "downscale_freq_shift"):
-                module.downscale_freq_shift = 0
+                setattr(module, "downscale_freq_shift", 0)  # noqa: B010 - modules declare tensors alone
     lacking = set(network.state_dict()) - set(state)
     others = set(state) - set(network.state_dict())
     if lacking or others:
@@ -105,10 +105,10 @@ def _of_block(state: Mapping[str, Tensor], number: int, name: str, value: Tensor
     if layer == "attn.proj":
         value = _scaled(value, state.get(f"{prefix}.attn.gamma2"))
     if layer == "adaLN_modulation.1":
-        parts = list(value.chunk(6))
+        modulation = list(value.chunk(6))
         for factor, gate in _GATES.items():
-            parts[gate] = _scaled(parts[gate], state.get(f"{prefix}.{factor}"))
-        value = torch.cat(parts)
+            modulation[gate] = _scaled(modulation[gate], state.get(f"{prefix}.{factor}"))
+        value = torch.cat(modulation)
     return {f"{target}.{_OF_BLOCK.get(layer, layer)}.{kind}": value}
 
 

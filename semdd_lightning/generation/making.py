@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import PngImagePlugin
 
-from semdd_lightning import __version__
 from semdd_lightning.atomic import remove_stale_files, write_atomically
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.errors import PoolError, RunError
+from semdd_lightning.errors import RunError
 from semdd_lightning.export import describe
-from semdd_lightning.generation.generator import Generator, Made, Maker, Task
-from semdd_lightning.generation.record import NAME, MadeClass, PoolRecord, file_digests, read_pool_record
+from semdd_lightning.generation.generator import Generator, Maker, Task
+from semdd_lightning.generation.image_files import encoded, file_name, is_whole
+from semdd_lightning.generation.record import (
+    NAME,
+    MadeClass,
+    PoolRecord,
+    file_digests,
+    read_pool_record,
+    versions,
+)
 from semdd_lightning.generation.seeds import SEED_RULE
 from semdd_lightning.generation.shards import Shard
-from semdd_lightning.names import get_logger
-from semdd_lightning.pools import decode_image
 from semdd_lightning.pools.stated_labels import folder_names
 from semdd_lightning.progress import image_progress
 from semdd_lightning.records import content_key, read_record, write_record
@@ -33,11 +34,6 @@ WORK = ".making"
 """Folder of a pool that is being made, beside its class folders."""
 
 PLAN = "plan.json"
-TEXT = "semdd"
-"""Name of the PNG text that says what an image is."""
-
-_LIBRARIES = ("torch", "torchvision", "diffusers", "transformers", "pillow")
-logger = get_logger(__name__)
 
 
 def with_folders(classes: ClassRegistry) -> ClassRegistry:
@@ -144,12 +140,14 @@ class PoolMaking:
             root: where the class folders are; the pool itself by default.
         """
         folder = (root or self.directory) / self.task.classes.folders[label]
-        missing = [number for number in numbers if not self._is_there(folder / file_name(number))]
+        side = self.task.image_size
+        missing = [number for number in numbers if not is_whole(folder / file_name(number), side)]
         if missing:
             images = self.maker.make(label, numbers)  # all of them: how many there are may move last bits
             for number, image in zip(numbers, images, strict=True):
                 if number in missing:
-                    write_atomically(folder / file_name(number), self._encoded(label, number, image))
+                    facts = {"class": self.task.classes.folders[label], "number": number, **image.facts}
+                    write_atomically(folder / file_name(number), encoded(image.image, facts))
         return len(missing)
 
     def finish(self) -> PoolRecord | None:
@@ -200,22 +198,6 @@ class PoolMaking:
             for start in range(0, len(numbers), self.maker.batch):
                 yield label, numbers[start : start + self.maker.batch]
 
-    def _is_there(self, path: Path) -> bool:
-        """Whether a file holds the whole image; what a broken disk left is made again."""
-        try:
-            side = self.task.image_size
-            return decode_image(path.read_bytes()).size == (side, side) if side else bool(_decoded(path))
-        except OSError:
-            return False
-
-    def _encoded(self, label: int, number: int, made: Made) -> bytes:
-        text = PngImagePlugin.PngInfo()
-        facts = {"class": self.task.classes.folders[label], "number": number, **made.facts}
-        text.add_itxt(TEXT, json.dumps(facts, sort_keys=True))
-        stream = BytesIO()
-        made.image.save(stream, format="PNG", pnginfo=text)
-        return stream.getvalue()
-
     def _claim(self) -> None:
         """Write the plan, or see that it is the one of those that were here before."""
         plan = self.plan
@@ -241,50 +223,6 @@ class _Begun:
     """What is known of a pool before it is finished."""
 
     plan: dict[str, Any]
-
-
-def file_name(number: int) -> str:
-    """The file of an image, so that names sort as numbers do.
-
-    >>> file_name(7)
-    '00007.png'
-    """
-    return f"{number:05d}.png"
-
-
-def image_facts(path: Path) -> dict[str, Any]:
-    """What a made image says of itself: class, number, seed and what it was made of.
-
-    Args:
-        path: its file.
-
-    Raises:
-        PoolError: if it says nothing.
-    """
-    from PIL import Image
-
-    with Image.open(path) as image:
-        text = image.info.get(TEXT)
-    if text is None:
-        msg = f"Expected an image that `semdd pool make` wrote at {path}, found another; correct the path."
-        raise PoolError(msg)
-    facts: dict[str, Any] = json.loads(text)
-    return facts
-
-
-def versions() -> dict[str, str]:
-    """Versions of what makes images, of those libraries that are installed."""
-    found = {"semdd-lightning": __version__, "python": platform.python_version()}
-    for library in _LIBRARIES:
-        try:
-            found[library] = version(library)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _decoded(path: Path) -> tuple[int, int]:
-    return decode_image(path.read_bytes()).size
 
 
 def _require_free(directory: Path) -> None:

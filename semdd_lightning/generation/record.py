@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import platform
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, with_config
 
+from semdd_lightning import __version__
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.files import is_image_name
 from semdd_lightning.records import RECORD, read_record
 
 NAME = "pool.json"
+_LIBRARIES = ("torch", "torchvision", "diffusers", "transformers", "pillow")
 
 
 @with_config(RECORD)
@@ -114,3 +118,14 @@ def pool_differences(directory: Path, record: PoolRecord) -> list[str]:
         if entry.is_dir() and entry.name not in known and not entry.name.startswith(".")
     )
     return found + [f"{name}: a folder that is not of this pool." for name in others]
+
+
+def versions() -> dict[str, str]:
+    """Versions of what makes images, of those libraries that are installed."""
+    found = {"semdd-lightning": __version__, "python": platform.python_version()}
+    for library in _LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from semdd_lightning.errors import ConfigError
 
 _FORM = re.compile(r"(\d+)/(\d+)")
 
 
-class Shard(NamedTuple):
+@dataclass(frozen=True)
+class Shard:
     """Part `index` (from 0) of `count` parts."""
 
     index: int = 0

@@ -197,6 +197,9 @@ def test_an_array_of_slurm(base: Path) -> None:
         ({"pools": [{"label": "p", "data.ipcs": 3}]}, "ipcs"),
         ({"pools": [{"label": "p", "data.sampler": "random"}]}, "found --data.sampler, which it sets itself"),
         ({"students": [{"label": "s", "width": 3}]}, "Expected a mapping of students"),
+        ({"students": ["nosuch"]}, "Expected a network to be one of conv3"),
+        ({"students": ["conv6"]}, "Expected images of at least 64 px"),
+        ({"priors": ["nosuch"]}, "Expected a model directory"),
         ({"ipc": [*range(1, 401)], "seeds": [*range(300)]}, "at most 100,000 cells, found 120,000"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -170,7 +171,7 @@ def test_commands_of_page_and_configs_are_understood() -> None:
     found = [
         shlex.split(line.strip().partition("     ")[0].replace("...", "--out x"))
         for text in texts
-        for line in text.replace("\\\n", " ").splitlines()
+        for line in re.sub(r"\\\n *", "", text).splitlines()
         if line.strip().startswith("semdd pool make --") and "--help" not in line
     ]
     assert len(found) > 7

@@ -46,8 +46,9 @@ def test_boxes_are_drawn_as_torchvision_draws_them(height: int, width: int) -> N
     assert (ours[:, 0] + ours[:, 2] <= height).all()
     assert (ours[:, 1] + ours[:, 3] <= width).all()
     for column in range(3):
-        quantiles = [np.quantile(boxes[:, column], [0.1, 0.25, 0.5, 0.75, 0.9]) for boxes in (ours, theirs)]
-        np.testing.assert_allclose(*quantiles, atol=1.1)
+        shares = [0.1, 0.25, 0.5, 0.75, 0.9]
+        found, expected = (np.quantile(boxes[:, column], shares) for boxes in (ours, theirs))
+        np.testing.assert_allclose(found, expected, atol=1.1)
 
 
 def test_a_score_is_the_cross_entropy() -> None:

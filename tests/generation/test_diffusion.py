@@ -172,6 +172,7 @@ def test_what_the_checker_blackens_is_made_again() -> None:
         ({"weights": Path("gone.pt")}, NetworkError, "Expected weights in gone.pt"),
         ({"negative_prompt": "blurry"}, ConfigError, "neither negative_prompt nor generated_size"),
         ({"steps": 0}, ConfigError, "Expected steps of at least 1"),
+        ({"precision": "fp16"}, ConfigError, "fp32 or bf16 on a CPU"),
         ({"steps": 3, "scheduler": "pndm"}, ConfigError, "settings that DiTPipeline runs with"),
     ],
 )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -135,6 +136,11 @@ def entries(axis: str, values: Sequence[Any] | None, configs: Sequence[Path]) ->
         _described(axis, value, near) if isinstance(value, dict) else _plain(axis, value, near)
         for value in values
     ]
+    often = Counter(entry.label for entry in found)
+    found = [  # two files of one name go by their paths
+        replace(entry, label=value) if often[entry.label] > 1 and isinstance(value, str) else entry
+        for entry, value in zip(found, values, strict=True)
+    ]
     _check_distinct(axis, [entry.label for entry in found])
     return found
 
@@ -218,8 +224,9 @@ def _sampler_name(word: str) -> str:
 def _find(axis: str, name: str, near: Sequence[Path]) -> Path:
     """A config beside those of the comparison, else as ``--config`` finds it; a pool's also by its stem."""
     names = [name]
-    if axis in CONFIG_FOLDERS and not name.endswith((".yaml", ".yml")):
-        names = [f"{name}.yaml", f"{CONFIG_FOLDERS[axis]}/{name}.yaml".lstrip("/")]
+    if axis in CONFIG_FOLDERS:
+        file = name if name.endswith((".yaml", ".yml")) else f"{name}.yaml"
+        names = [file, f"{CONFIG_FOLDERS[axis]}/{file}".lstrip("/")]
     for folder in near:
         for one in names:
             if (folder / one).is_file():

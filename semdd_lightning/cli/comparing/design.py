@@ -65,6 +65,7 @@ def make_design(
     first = [*as_options(ipc.settings), *ipc_options(ipc.component)]
     settings = settings_of((*files, *ipc.configs), [*options, *first])
     data = settings["data"]["init_args"]
+    check_student(entries["student"].component, data["num_classes"], data["image_size"])
     teacher = str(flatten(settings).get("model.teacher.class_path"))
     labels = {axis: str(entries[axis].label or _found(axis, settings, configs)) for axis in DISTINCT}
     return Design(
@@ -157,7 +158,7 @@ def prior_options(component: object, given: Mapping[str, Any]) -> list[str]:
     before = ((given.get("data") or {}).get("init_args") or {}).get("prior")
     if isinstance(prior, OpenClipPrior) and isinstance(before, dict) and prior_kind(before) is OpenClipPrior:
         named = {name: getattr(prior, name) for name in ("model", "pretrained", "activation")}
-        return list(as_options(named, f"{place}."))
+        return [f"{place}={as_word({**before.get('init_args', before), **named})}"]
     return [f"{place}={as_word(describe(prior))}"]
 
 
@@ -167,6 +168,17 @@ def student_options(component: object, given: Mapping[str, Any]) -> list[str]:
         return []
     hard = str((given.get("model") or {}).get("class_path")).rpartition(".")[2] == "ClassifierModule"
     return [f"--model.init_args.{'network' if hard else 'student'}={as_word(component)}"]
+
+
+def check_student(component: object, num_classes: int, image_size: int) -> None:
+    """Refuse a network by a name that there is not, or that does not take images of this size."""
+    import torch
+
+    from semdd_lightning.models import build_network
+
+    if isinstance(component, str):
+        with torch.device("meta"):
+            build_network(component, num_classes, image_size)
 
 
 def ipc_options(component: object) -> list[str]:

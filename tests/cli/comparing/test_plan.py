@@ -9,8 +9,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semdd_lightning.cli.comparing.axes import read_section
-from semdd_lightning.cli.comparing.design import as_options
+from semdd_lightning.cli.comparing.axes import entries, read_section
+from semdd_lightning.cli.comparing.design import as_options, prior_options
 from semdd_lightning.cli.comparing.plan import Planned, _named, make_plan
 from semdd_lightning.cli.configs import find_config, packaged_configs
 from semdd_lightning.cli.main import main
@@ -95,6 +95,34 @@ def test_a_sampler_keeps_what_the_config_gives_it(workplace: Path) -> None:
     assert not [word for word in one if word.startswith("--data.init_args.sampler")]
     assert "--data.init_args.sampler=random" in other
     assert "--seed_everything=7" in one
+
+
+def test_a_clip_model_keeps_the_prompts_of_the_data_set() -> None:
+    given = {"data": {"init_args": {"prior": {"model": "digits", "prompts": "openai_cifar"}}}}
+    (word,) = prior_options("ViT-B-32-quickgelu:openai", given)
+    name, _, value = word.partition("=")
+    assert name == "--data.init_args.prior"
+    named = {"model": "ViT-B-32-quickgelu", "pretrained": "openai", "activation": None}
+    assert yaml.safe_load(value) == {**named, "prompts": "openai_cifar"}
+    (word,) = prior_options("timm/resnet18", given)
+    assert yaml.safe_load(word.partition("=")[2])["class_path"].endswith("TimmPrior")
+    assert prior_options({"model": "digits"}, given) == ['--data.init_args.prior={"model": "digits"}']
+    assert prior_options(None, given) == []
+
+
+def test_two_configs_of_one_name_go_by_their_paths(workplace: Path) -> None:
+    (workplace / "sub").mkdir()
+    for name in ("one.yaml", "two.yaml", "sub/one.yaml"):
+        (workplace / name).write_text("{}")
+    values = ["one.yaml", "sub/one.yaml", "two", "hard"]
+    found = entries("protocols", values, [workplace / "one.yaml"])
+    assert [entry.label for entry in found] == ["one.yaml", "sub/one.yaml", "two", "hard"]
+    assert [entry.configs for entry in found] == [
+        (workplace / "one.yaml",),
+        (workplace / "sub" / "one.yaml",),
+        (workplace / "two.yaml",),
+        (packaged_configs() / "protocols" / "hard.yaml",),
+    ]
 
 
 def test_options_of_settings_keep_classes_whole() -> None:
