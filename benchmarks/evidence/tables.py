@@ -55,7 +55,7 @@ def record(directories: list[Path]) -> dict[str, Any]:
         versions = json.loads((directory / "versions.json").read_text())
         commands.append(["semdd", *versions["command"][1:]])
         for cell in read_cells(directory):
-            entry = samplers.setdefault(cell.axes["sampler"], {"top1": {}, "statistics": cell.selection})
+            entry = samplers.setdefault(str(cell.axes["sampler"]), {"top1": {}, "statistics": cell.selection})
             entry["top1"][str(cell.axes["training_seed"])] = cell.top1
             entry["seconds"] = cell.seconds
             labels.add(cell.labels)
