@@ -143,8 +143,8 @@ class SemddCLI(LightningCLI):
             self.record.result.inputs = inputs(self.config[self.subcommand].as_dict())
             current().said = f"`semdd resume {shlex.quote(str(from_here(directory)))}` goes on."
         if not goes_on:
-            configs = with_bases(Path(path) for path in named_configs(self.own_config))
-            write_versions(directory, self.argv, configs)
+            given = [Path(path) for path in named_configs(self.own_config)]
+            write_versions(directory, self.argv, with_bases(given))
             for name, text in self._config_files().items():
                 write_text(directory / name, text)
         if protocol is not None:

@@ -86,7 +86,7 @@ class Diffusion(Generator):
     def open(self, task: Task, device: torch.device) -> Maker:
         """Load the pipeline, and find out what the classes are to it."""
         if device.type == "cpu" and self.precision == "fp16":
-            msg = "Expected precision fp32 or bf16 on a CPU, found fp16; give --precision fp32, or --device cuda."
+            msg = "Expected precision fp32 or bf16 on a CPU, found fp16; give --precision fp32 or another device."
             raise ConfigError(msg)
         opened = open_pipeline(
             self.model,

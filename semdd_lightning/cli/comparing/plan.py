@@ -123,9 +123,9 @@ def make_plan(configs: Sequence[Path], section: Section, overrides: Sequence[str
         raise ConfigError(msg)
     _check(axes, section, overrides)
     designs = []
-    for places in product(*(axes[axis] for axis in DISTINCT)):
-        entries_of = dict(zip(DISTINCT, places, strict=True))
-        designs.append(make_design(configs, entries_of, overrides, axes["ipc"][0]))
+    for combination in product(*(axes[axis] for axis in DISTINCT)):
+        chosen = dict(zip(DISTINCT, combination, strict=True))
+        designs.append(make_design(configs, chosen, overrides, axes["ipc"][0]))
     if any(len(axes[axis]) > 1 for axis in ("sampler", "ipc")):
         _check_labels(designs)
     vary = [axis for axis in AXES if axis == "sampler" or len(axes.get(axis, ())) > 1]

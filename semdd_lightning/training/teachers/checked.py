@@ -68,8 +68,7 @@ def checked_teacher(
     if question not in heard:
         accuracy = check_teacher(frozen, images, labels, data.registry, what, policy)
         logger.info("Teacher: %.1f %% top-1 on %d %s", 100 * accuracy, len(labels), what)
-        asked = isinstance(data, PoolDataModule) and policy != "off"
-        heard[question] = accuracy, _ask_about_pool(frozen, data) if asked else None
+        heard[question] = accuracy, None if policy == "off" else _ask_about_pool(frozen, data)
     accuracy, found = heard[question]
     return CheckedTeacher(frozen, {**card, "accuracy": {"top1": accuracy, "on": what}}, found)
 
@@ -97,9 +96,9 @@ def _question(
     return content_key({**card, **asked, "pool": pool, "policy": policy})
 
 
-def _ask_about_pool(teacher: FrozenTeacher, data: PoolDataModule) -> Audit | None:
+def _ask_about_pool(teacher: FrozenTeacher, data: ImageDataModule) -> Audit | None:
     """Let the teacher vote on the pool too; what CLIP says was heard when the images were selected."""
-    if data.selected is None:
+    if not isinstance(data, PoolDataModule) or data.selected is None:
         return None
     pool, embeddings = data.selected.pool, data.selected.embeddings
     audit = audit_classes(
