@@ -158,7 +158,7 @@ def _report(study: Study, search: Search, directory: Path, seeds: list[int]) -> 
     )
 
 
-def _cell(name: str, value: object) -> str:
+def _cell(name: object, value: object) -> str:
     if isinstance(value, float):
         return "-" if value != value else f"{100 * value:.2f}" if name == "val_top1" else f"{value:.4g}"
     return str(value)

@@ -12,6 +12,7 @@ import yaml
 
 from semdd_lightning.cli.main import main
 from semdd_lightning.cli.run_result import RunResult
+from semdd_lightning.cli.tuning import trials
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.export import read_manifest, read_table
 
@@ -76,9 +77,7 @@ def test_a_search_goes_on_where_it_was_stopped(
 
         return run
 
-    from semdd_lightning.cli.tuning import trials
-
-    going = trials.run_experiment
+    going = vars(trials)["run_experiment"]
     monkeypatch.setattr(trials, "run_experiment", stop(going))
     assert main([*words, "--trials=4", "--seeds", "0", "1"]) == 130
     assert len(runs) == 5
@@ -100,9 +99,7 @@ def test_a_search_goes_on_where_it_was_stopped(
 def test_hopeless_trials_are_stopped_and_broken_ones_recorded(
     words: list[str], runs: list[float], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from semdd_lightning.cli.tuning import trials
-
-    going = trials.run_experiment
+    going = vars(trials)["run_experiment"]
 
     def run(argv: list[str]) -> RunResult:
         result = going(argv)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -30,7 +30,7 @@ def cell(sampler: str, seed: int, top1: float | None = None, **changes: Any) -> 
     return Cell(axes, directory, state, labels, top1=top1, **changes)
 
 
-def runs(accuracies: dict[str, Sequence[float]], **changes: Any) -> list[Cell]:  # noqa: ANN401
+def runs(accuracies: Mapping[str, Sequence[float]], **changes: Any) -> list[Cell]:  # noqa: ANN401
     """Finished cells of samplers with accuracies by seed."""
     return [
         cell(sampler, seed, top1, **changes)

@@ -128,7 +128,7 @@ def _description(sampler: str | None, given: str | Mapping[str, Any]) -> dict[st
     """The sampler that was asked for; one that the configs spell out keeps its arguments."""
     from semdd_lightning.selection import sampler_kind
 
-    described = {"class_path": given} if isinstance(given, str) else dict(given)
+    described: dict[str, Any] = {"class_path": given} if isinstance(given, str) else dict(given)
     kind = sampler_kind(str(described["class_path"]) if sampler is None else sampler)
     kept = described.get("init_args") if kind is sampler_kind(str(described["class_path"])) else None
     return {"class_path": f"{kind.__module__}.{kind.__qualname__}", "init_args": dict(kept or {})}

@@ -80,7 +80,7 @@ def dimension(option: str, given: object) -> Dimension:
         fits = _is_number(low) and _is_number(high) and isinstance(log, bool)
         if fits and low < high and (low > 0 or not log):
             return Dimension(option, low=low, high=high, log=log)
-    choices = given.get("choices") if isinstance(given, Mapping) and len(given) == 1 else given
+    choices: Any = given.get("choices") if isinstance(given, Mapping) and len(given) == 1 else given
     plain = isinstance(choices, list) and all(
         isinstance(value, str | int | float | bool | None) for value in choices
     )

@@ -38,7 +38,7 @@ FORMATS = ("png", "pdf", "svg")
 MOST_PANELS = 24
 _WIDTH, _COLUMNS, _LETTERS = 4.4, 3, 75  # of a panel in inches, panels in a row, letters of a line below one
 _NAMES = ("pool", "prior", "student", "protocol")
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.spines.top": False,

@@ -43,7 +43,7 @@ def metrics_of(table: pd.DataFrame) -> list[str]:
     return [name for name in names if name != "num_images" and table[f"{CHOSEN}{name}"].notna().any()]
 
 
-def _names(row: pd.Series, axes: Sequence[str]) -> list[str]:  # type: ignore[type-arg] # of texts and numbers
+def _names(row: pd.Series, axes: Sequence[str]) -> list[str]:
     return [*(str(row[axis]) for axis in axes), str(row["sampler"])]
 
 
@@ -61,8 +61,8 @@ def _chosen(part: pd.DataFrame, axes: Sequence[str], kind: str) -> Iterator[Repo
     rows = []
     for place, of_place in found.groupby(list(SLICE), sort=False):
         where = dict(zip(SLICE, place, strict=True))
-        told = of_place.set_index("metric")
-        values = [f"{number(told.at[m, 'spearman'], 2)} (n = {told.at[m, 'n']})" for m in metrics]
+        told = {one["metric"]: one for one in of_place.to_dict("records")}
+        values = [f"{number(told[name]['spearman'], 2)} (n = {told[name]['n']})" for name in metrics]
         rows.append([*(str(where[axis]) for axis in axes), *values])
     title = f"Spearman's correlation with top-1 over n samplers, {kind}"
     yield ReportTable(title, [*axes, *map(metric_name, metrics)], rows, labels=len(axes))
@@ -77,11 +77,7 @@ def _across(part: pd.DataFrame, axes: Sequence[str], axis: str, title: str) -> I
     values = sorted(values) if axis == "ipc" else values
     rows = []
     for place, of_place in part.groupby([*others, "sampler"], sort=False):
-        by_value = of_place.set_index(axis)
-        known = [value for value in values if value in by_value.index]
-        told = {
-            value: percent(by_value.at[value, "top1_mean"], by_value.at[value, "top1_std"]) for value in known
-        }
+        told = {one[axis]: percent(one["top1_mean"], one["top1_std"]) for one in of_place.to_dict("records")}
         rows.append([*map(str, place), *(told.get(value, NOTHING) for value in values)])
     yield ReportTable(title, [*others, "sampler", *map(str, values)], rows, labels=len(others) + 1)
 

@@ -60,7 +60,7 @@ def _columns(baseline: str) -> list[str]:
     return [f"difference to {baseline}" if name == "difference" else name for name in _COLUMNS]
 
 
-def _row(row: pd.Series) -> list[str]:  # type: ignore[type-arg] # of texts and numbers
+def _row(row: pd.Series) -> list[str]:
     won = "" if math.isnan(row["wins"]) else f"{row['wins']:.0f} : {row['losses']:.0f}"
     return [
         str(row["sampler"]),
@@ -75,12 +75,12 @@ def _row(row: pd.Series) -> list[str]:  # type: ignore[type-arg] # of texts and 
     ]
 
 
-def _verdict(row: pd.Series) -> str:  # type: ignore[type-arg]
+def _verdict(row: pd.Series) -> str:
     some = row["pairs"] not in (0, row["n"]) and not math.isnan(row["pairs"])
     return f"{row['verdict']} ({row['pairs']:.0f} seeds in common)" if some else str(row["verdict"])
 
 
-def _left_out(cell: dict[str, object]) -> str:
+def _left_out(cell: Mapping[Any, Any]) -> str:
     """A run that does not count, and why."""
     seeds = [cell["selection_seed"], cell["training_seed"]]
     seed = f"seed {seeds[0]}" if seeds[0] == seeds[1] else f"seeds {seeds[0]} and {seeds[1]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def hostile() -> dict[str, str]:
     """Files of a comparison whose every name and error is such a text."""
-    axes = {"pool": HOSTILE, "student": HOSTILE, "protocol": HOSTILE, "prior": HOSTILE}
+    axes: dict[str, Any] = {"pool": HOSTILE, "student": HOSTILE, "protocol": HOSTILE, "prior": HOSTILE}
     cells = [
         *runs({HOSTILE: [0.4, 0.5], "random": [0.3, 0.2]}, **axes),
         *runs({"random": [0.4]}),
