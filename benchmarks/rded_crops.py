@@ -142,7 +142,8 @@ def literal_loop(settings: Rded, what: Task, teacher: FrozenTeacher) -> list[Ten
         best = []
         for row in np.flatnonzero(source.labels == label)[: settings.sources]:
             image = TF.to_dtype(TF.pil_to_tensor(source.read(int(row))), torch.float32, scale=True)
-            boxes = draw_boxes(*image.shape[1:], settings.crops, np.random.default_rng(int(row)))
+            _, rows, columns = image.shape
+            boxes = draw_boxes(rows, columns, settings.crops, np.random.default_rng(int(row)))
             crops = torch.stack([TF.resized_crop(image, *box, [side, side]) for box in boxes.tolist()])
             first = (what.side() - side) // 2
             padded = TF.pad(crops, [first, first, what.side() - side - first, what.side() - side - first])

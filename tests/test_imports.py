@@ -67,7 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluation": {"records", "errors"},  # numbers of runs, however these were made
     "generation": {
         *("training", "models", "data", "export", "selection", "audit", "prior", "pools", "datasets"),
-        *("classes", *WRITING, "progress", "threads", "errors"),
+        *("classes", *WRITING, "progress", "threads", "names", "errors"),
     },
     "report": {"evaluation", "selection", "pools", "atomic", "records", "names", "progress", "errors"},
     "cli": {"*"},

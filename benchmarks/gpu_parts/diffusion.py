@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -50,7 +51,7 @@ def measure(*, quick: bool = False) -> Result:
 
 def _pipeline(device: torch.device, quick: bool) -> Any:  # noqa: ANN401 - of a library without types
     try:
-        import diffusers
+        diffusers: Any = import_module("diffusers")
     except ImportError as error:
         msg = "diffusers is not installed: pip install 'semdd-lightning[diffusion]'"
         raise Skipped(msg) from error

@@ -145,8 +145,9 @@ def generator_of(options: Namespace) -> Generator:
     """
     from dataclasses import fields
 
-    kind = _generator_class(options.generator)
-    return kind(**{field.name: options[field.name] for field in fields(kind)})
+    kind: Any = _generator_class(options.generator)  # a dataclass, as all of them are
+    generator: Generator = kind(**{field.name: options[field.name] for field in fields(kind)})
+    return generator
 
 
 def task_of(options: Namespace) -> Task:

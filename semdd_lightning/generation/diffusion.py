@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,10 +23,11 @@ from semdd_lightning.generation.generator import Generator, Made, Maker, Task
 from semdd_lightning.generation.pipelines import AS_SHIPPED, OpenPipeline, Precision, open_pipeline
 from semdd_lightning.generation.prompt_check import check_prompts
 from semdd_lightning.generation.seeds import image_seed
+from semdd_lightning.names import get_logger
 from semdd_lightning.prior import OpenClipPrior, Prior
 from semdd_lightning.training.teachers import imagenet_indices
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 _ATTEMPTS = 10  # at an image that the safety checker blackens
 
 
@@ -86,7 +86,10 @@ class Diffusion(Generator):
     def open(self, task: Task, device: torch.device) -> Maker:
         """Load the pipeline, and find out what the classes are to it."""
         if device.type == "cpu" and self.precision == "fp16":
-            msg = "Expected precision fp32 or bf16 on a CPU, found fp16; give --precision fp32 or another device."
+            msg = (
+                "Expected precision fp32 or bf16 on a CPU, found fp16; give --precision fp32, or "
+                "--device cuda."
+            )
             raise ConfigError(msg)
         opened = open_pipeline(
             self.model,

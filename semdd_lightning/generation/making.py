@@ -202,7 +202,7 @@ class PoolMaking:
         """Write the plan, or see that it is the one of those that were here before."""
         plan = self.plan
         path = self.directory / WORK / PLAN
-        before = self.finished()
+        before: PoolRecord | _Begun | None = self.finished()
         if before is None and path.is_file():
             before = read_record(path, _Begun, RunError, "remove the directory, or give another")
         if before is not None and content_key(before.plan) != content_key(plan):

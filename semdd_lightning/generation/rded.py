@@ -176,9 +176,8 @@ class RealCrops(Maker):
             generators = [
                 np.random.default_rng(image_seed(self._task.seed, folder, paths[row])) for row in of_group
             ]
-            drawn = np.stack(
-                [draw_boxes(*group.shape[2:], self._settings.crops, generator) for generator in generators]
-            )
+            height, width = group.shape[2:]
+            drawn = np.stack([draw_boxes(height, width, self._settings.crops, each) for each in generators])
             found, crops = self._scored(group, drawn, label)
             best = found.argmin(dim=1)
             images = torch.arange(len(group), device=best.device)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmarks import gpu, selection_scale
 from benchmarks.gpu import PARTS, Asked, Part, main, run_parts
@@ -47,7 +48,7 @@ def test_a_part_takes_no_other_along(tmp_path: Path) -> None:
 
 
 def test_no_card_no_figures(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(gpu.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for words, message in (([], "expected a GPU, found none"), (["--quick", "x"], "found x")):
         with pytest.raises(SystemExit) as ended:
             main(words)

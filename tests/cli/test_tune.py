@@ -77,7 +77,7 @@ def test_a_search_goes_on_where_it_was_stopped(
 
         return run
 
-    going = vars(trials)["run_experiment"]
+    going: Callable[[list[str]], RunResult] = vars(trials)["run_experiment"]
     monkeypatch.setattr(trials, "run_experiment", stop(going))
     assert main([*words, "--trials=4", "--seeds", "0", "1"]) == 130
     assert len(runs) == 5
@@ -99,7 +99,7 @@ def test_a_search_goes_on_where_it_was_stopped(
 def test_hopeless_trials_are_stopped_and_broken_ones_recorded(
     words: list[str], runs: list[float], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    going = vars(trials)["run_experiment"]
+    going: Callable[[list[str]], RunResult] = vars(trials)["run_experiment"]
 
     def run(argv: list[str]) -> RunResult:
         result: RunResult = going(argv)

@@ -50,7 +50,8 @@ def literal_loop(settings: Rded, task: Task, network: NormalizedNetwork, label: 
     for row in drawn_rows(task, 1, settings.sources)[label]:
         image = TF.to_dtype(TF.to_image(source.read(int(row))), torch.float32, scale=True)
         seed = image_seed(task.seed, folder, source.listing.paths[int(row)])
-        boxes = draw_boxes(*image.shape[1:], settings.crops, np.random.default_rng(seed))
+        _, rows, columns = image.shape
+        boxes = draw_boxes(rows, columns, settings.crops, np.random.default_rng(seed))
         scored = []
         for top, left, height, width in boxes.tolist():
             side = size // settings.factor
