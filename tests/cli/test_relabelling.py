@@ -111,7 +111,7 @@ def test_fit_from_labels_is_fit_with_the_teacher(
     assert "labels soft, stored: 12 passes, fp32, all logits, " in text
     assert text.count("semdd compare") == 1, "stored labels are those of one selection"
     again = f"--config {stored.relative_to(workplace)}/config.yaml --seed_everything 1 --data.replay_seed 0"
-    assert f"semdd fit {again} semdd verify" in text
+    assert f"semdd fit {again} semdd open" in text
     assert main(["fit", *again.split()]) == 0
     card = torch.load(stored / "last.ckpt", weights_only=True)["semdd"]["teacher"]
     assert card == store.header.teacher

@@ -61,6 +61,7 @@ def test_print_config_has_the_keys_of_an_experiment(capsys: pytest.CaptureFixtur
     parts = ["seed_everything", "trainer", "model", "data", "run", "protocol", "ckpt_path", "weights_only"]
     assert list(config) == parts
     assert set(config["data"]["init_args"]) == {
+        "choices",
         "classifier",
         "audit",
         "augmentation",

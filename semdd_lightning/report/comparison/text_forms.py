@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from semdd_lightning.names import latex, markdown, shown
@@ -95,7 +94,7 @@ def print_tables(said: Sequence[str], tables: Sequence[ReportTable]) -> None:
         print_plain(console, text)
 
 
-def _printed(table: ReportTable, width: int) -> Iterator[Table | Text]:
+def _printed(table: ReportTable, width: int) -> Iterator[FoldingTable | Text]:
     """A table as a terminal has room for it: where columns would be slivers, each row as a list."""
     if not table.rows:
         yield plain(f"{table.title}: none")

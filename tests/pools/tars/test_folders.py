@@ -35,14 +35,15 @@ def test_loose_images_do_not_make_one_class_of_all() -> None:
 
 
 def test_a_fork_has_to_be_settled() -> None:
-    parents = ["pool/ipc1/0", "pool/ipc10/0", "pool/ipc10/1/deep"]
+    parents = ["pool/first/0", "pool/second/0", "pool/second/1/deep"]
     message = (
-        r"found 'pool/ipc1', 'pool/ipc10' with folders .* as x\.tar/pool/ipc10, or 'pool' as `below` .* where"
+        r"found 'pool/first', 'pool/second' with folders .* as x\.tar/pool/second, "
+        r"or 'pool' as `below` .* where"
     )
     with pytest.raises(PoolError, match=message):
         folder_of_classes(parents, None, "x.tar")
-    assert folder_of_classes(parents, "pool/ipc10", "x.tar") == "pool/ipc10"
-    assert folder_of_classes(parents, "./pool//ipc1/", "x.tar") == "pool/ipc1"
+    assert folder_of_classes(parents, "pool/second", "x.tar") == "pool/second"
+    assert folder_of_classes(parents, "./pool//first/", "x.tar") == "pool/first"
     assert folder_of_classes(parents, "pool", "x.tar") == "pool"
     assert folder_of_classes(parents, ".", "x.tar") == ""
 
