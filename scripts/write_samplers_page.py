@@ -29,8 +29,12 @@ POOLS = {
     "digits": "the quickstart's digits",
 }
 """What each pool is, in the order of the tables."""
-STUDENTS = {64: "width 64, 100 passes", 128: "width 128, 300 passes"}
-"""The ConvNet-3 that was trained, by its width."""
+STUDENTS = {
+    "width64": "ConvNet-3, width 64, 100 passes",
+    "width128": "ConvNet-3, width 128, 300 passes",
+    "resnet18": "ResNet-18, 50 passes",
+}
+"""The student that was trained, by the word in a record's name; the first where there is none."""
 SHOWN = ("random", "relevance", "two_stage", "learnable")
 """Samplers of the README's table."""
 
@@ -43,7 +47,7 @@ class Measured:
         pool: its name.
         labels: hard or soft.
         ipc: images per class.
-        width: of the student.
+        student: one of `STUDENTS`.
         seeds: how many.
         top1: by sampler, one number a seed, in percent.
     """
@@ -51,14 +55,14 @@ class Measured:
     pool: str
     labels: str
     ipc: int
-    width: int
+    student: str
     seeds: int
     top1: dict[str, NDArray[np.float64]]
 
     @property
     def place(self) -> str:
         """What was measured, as the head of a column."""
-        return f"{self.pool}, {self.labels}, {self.ipc}, width {self.width}"
+        return f"{self.pool}, {self.labels}, {self.ipc}, {self.student}"
 
     def over(self, sampler: str, other: str) -> str:
         """Paired difference in points, with its 95 % interval."""
@@ -87,7 +91,16 @@ def comparisons() -> list[Measured]:
     """Every comparison that a record holds, pool by pool, hard labels first, the most seeds first."""
     found = [_measured(path) for path in RECORDS.glob("*.json")]
     pools = list(POOLS)
-    return sorted(found, key=lambda one: (pools.index(one.pool), one.labels, one.ipc, one.width, -one.seeds))
+    return sorted(
+        found,
+        key=lambda one: (
+            pools.index(one.pool),
+            one.labels,
+            one.ipc,
+            list(STUDENTS).index(one.student),
+            -one.seeds,
+        ),
+    )
 
 
 def best_table(measured: list[Measured]) -> list[str]:
@@ -100,7 +113,7 @@ def best_table(measured: list[Measured]) -> list[str]:
         best, *others = sorted(one.top1, key=lambda name: -float(one.top1[name].mean()))
         level = ", ".join(f"`{name}`" for name in others if one.level(best, name)) or "none"
         lines.append(
-            f"| {POOLS[one.pool]} | {one.labels} | {one.ipc} | {STUDENTS[one.width]} | {one.seeds} "
+            f"| {POOLS[one.pool]} | {one.labels} | {one.ipc} | {STUDENTS[one.student]} | {one.seeds} "
             f"| `{best}` | {level} | {one.over(best, 'random')} |"
         )
     return lines
@@ -136,7 +149,7 @@ def result_table(measured: list[Measured]) -> list[str]:
         if one.ipc == 10 and one.pool != "digits":
             top1 = [one.top1[name] for name in SHOWN]
             cells = [f"{values.mean():.1f} ± {values.std(ddof=1):.1f}" for values in top1]
-            head = [POOLS[one.pool], one.labels, STUDENTS[one.width]]
+            head = [POOLS[one.pool], one.labels, STUDENTS[one.student]]
             rows.setdefault(one.place, f"| {' | '.join([*head, *cells])} |")
     return [*lines, *rows.values()]
 
@@ -152,14 +165,9 @@ def _measured(path: Path) -> Measured:
         if entry["top1"].keys() >= set(seeds)
     }
     labels = "hard" if record["labels"] == "hard" else "soft"
-    ipc, width = (_number(word, rest) for word in ("ipc", "width"))
-    return Measured(pool, labels, ipc or 10, width or 64, len(seeds), top1)
-
-
-def _number(word: str, name: str) -> int | None:
-    """What stands behind a word in the name of a record."""
-    found = re.search(rf"{word}(\d+)", name)
-    return int(found[1]) if found else None
+    ipc = re.search(r"ipc(\d+)", rest)
+    student = next((word for word in STUDENTS if word in rest), next(iter(STUDENTS)))
+    return Measured(pool, labels, int(ipc[1]) if ipc else 10, student, len(seeds), top1)
 
 
 if __name__ == "__main__":

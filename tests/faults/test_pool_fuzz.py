@@ -37,12 +37,11 @@ SMALL: dict[str, Any] = {
 
 
 @pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    logging.getLogger("semdd_lightning").setLevel(logging.ERROR)
+def _quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    caplog.set_level(logging.ERROR, logger="semdd_lightning")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-    logging.getLogger("semdd_lightning").setLevel(logging.NOTSET)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

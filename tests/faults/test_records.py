@@ -182,9 +182,10 @@ def test_nothing_damaged_is_believed(
     tiny_clip_dir: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(index_cache, "_RECENT_NS", 0)  # images that were made just now are entered too
-    logging.getLogger("semdd_lightning").setLevel(logging.ERROR)
+    caplog.set_level(logging.ERROR, logger="semdd_lightning")
     record = kind(tmp_path, coloured_pool, tiny_clip_dir)
     whole, meant = record.file.read_bytes(), record.read()
     assert meant is not None
