@@ -50,6 +50,7 @@ def run(command: str, argv: list[str]) -> int:
     options.slurm = None if options.slurm is None else slurm_parameters(options.slurm)
     configs = [find_config(name) for name in options.config]
     plan = make_plan(configs, read_section(configs, _axes(options)), overrides)
+    _check_baseline(options.baseline, plan)
     out = None if options.out is None else options.out.expanduser().absolute()
     if options.dry_run:
         return _show(out or Path("runs").absolute() / "new", plan, options.jobs or 1)
@@ -77,7 +78,7 @@ def run(command: str, argv: list[str]) -> int:
             current().said = f"`semdd resume {shlex.quote(str(from_here(claim.directory)))}` goes on."
             raise
         remove_stale_locks(claim.directory)  # of processes that were killed
-        return _report(runs)
+        return _report(runs, options.baseline)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -113,6 +114,9 @@ def _parser() -> argparse.ArgumentParser:
         "--out",
         type=Path,
         help="new directory, or that of a comparison to go on with (default runs/CONFIG-compare/TIME)",
+    )
+    parser.add_argument(
+        "--baseline", help="sampler that differences are taken to (default random, else the grid's last)"
     )
     parser.add_argument(
         "--jobs", type=_positive, help="cells at a time, in processes of their own (default 1)"
@@ -156,6 +160,15 @@ def _axes(options: argparse.Namespace) -> dict[str, Any]:
         for name, words in given.items()
         if words is not None
     }
+
+
+def _check_baseline(wanted: str | None, plan: Plan) -> None:
+    """Refuse, before anything runs, a baseline that no cell will have."""
+    samplers = list(dict.fromkeys(str(cell.axes["sampler"]) for cell in plan.cells))
+    if wanted is not None and wanted not in samplers:
+        known = ", ".join(samplers)
+        msg = f"Expected --baseline out of {known}, found {wanted!r}; correct it, or add it to --samplers."
+        raise ConfigError(msg)
 
 
 def _claim(wanted: Path | None, name: str, plan: Plan) -> Claim:
@@ -216,10 +229,10 @@ def _run_some(out: Path, plan: Plan, argv: list[str], options: argparse.Namespac
     return FAILED if any(runs.cells[index].state == "failed" for index in options.cells) else 0
 
 
-def _report(runs: Runs) -> int:
+def _report(runs: Runs, baseline: str | None) -> int:
     from semdd_lightning.cli.comparing.table import report_comparison
 
-    report_comparison(runs.out)
+    report_comparison(runs.out, baseline)
     return FAILED if runs.left else 0
 
 

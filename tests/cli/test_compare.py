@@ -41,6 +41,7 @@ def test_two_samplers_and_two_seeds(
     )
     words = ["--config=protocol.yaml", "--model.temperature=5"]
     words += ["--samplers", "two_stage", "random", "--seeds", "0", "1", "--out", "table"]
+    words += ["--baseline", "two_stage"]
     assert main(["compare", *small, f"--config={experiment}", *words]) == 0
     text = capsys.readouterr().out
     out = Path("table").absolute()
@@ -68,6 +69,7 @@ def test_two_samplers_and_two_seeds(
     table = pd.read_csv(out / "comparison.csv", index_col="sampler")
     assert table.index.tolist() == ["two_stage", "random"]
     assert table["n"].tolist() == [2, 2]
+    assert table["verdict"]["two_stage"] == "baseline"
     assert table["labels"].tolist() == ["online", "online"]
     assert "Test accuracy: soft labels (online)" in " ".join(text.split())
     for sampler in ("two_stage", "random"):
@@ -115,6 +117,8 @@ def test_bad_input_is_refused_before_anything_is_written(
 ) -> None:
     assert "two_stage" in refused("compare", *small, "--samplers", "random", "twostage")
     assert "packaged are" in refused("compare", "--config=none.yaml", "--samplers", "random")
+    unknown = refused("compare", *small, "--samplers", "random", "two_stage", "--baseline", "k_center")
+    assert "--baseline out of random, two_stage, found 'k_center'" in unknown
     assert list(workplace.iterdir()) == []
 
 

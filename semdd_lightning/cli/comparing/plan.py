@@ -73,13 +73,11 @@ class Plan:
         cells: seed by seed, so that an interrupted comparison is still paired.
         digests: of each config file, what tells whether it is still the same.
         images: where pools and splits lie.
-        baseline: label of the sampler that others are compared with.
     """
 
     cells: list[Planned]
     digests: Mapping[str, str]
     images: list[str]
-    baseline: str
 
     def recipe(self, planned: Planned) -> str:
         """What tells of a run whether it is this cell: its command and what its configs say."""
@@ -132,7 +130,7 @@ def make_plan(configs: Sequence[Path], section: Section, overrides: Sequence[str
     cells = _named(_cells(designs, axes["sampler"], axes["ipc"], section.seed_pairs()), vary)
     files = {path for configs in {cell.configs for cell in cells} for path in with_bases(configs)}
     images = list(dict.fromkeys(folder for design in designs for folder in design.images))
-    return Plan(cells, config_digests(sorted(files)), images, _baseline(cells))
+    return Plan(cells, config_digests(sorted(files)), images)
 
 
 def _check(axes: Mapping[str, Sequence[Entry]], section: Section, overrides: Sequence[str]) -> None:
@@ -239,8 +237,3 @@ def _name(axes: Mapping[str, str | int], vary: Sequence[str]) -> str:
         start = name.encode()[:LONGEST_NAME].decode(errors="ignore")
         name = f"{start}-{content_key(dict(axes))[:8]}"
     return name
-
-
-def _baseline(cells: Sequence[Planned]) -> str:
-    samplers = list(dict.fromkeys(str(cell.axes["sampler"]) for cell in cells))
-    return "random" if "random" in samplers else samplers[-1]

@@ -18,13 +18,14 @@ from semdd_lightning.report.tables import changes_in_words
 logger = get_logger(__name__)
 
 
-def report_comparison(directory: Path) -> None:
+def report_comparison(directory: Path, baseline: str | None = None) -> None:
     """Print what a comparison found and write it beside its runs.
 
     Args:
         directory: the comparison's.
+        baseline: as in `write_reports`.
     """
-    write_reports(directory)
+    write_reports(directory, baseline)
     cells = Comparison.load(directory).cells
     failed = cells[cells["state"] == "failed"]
     if len(failed):
