@@ -38,7 +38,7 @@ SENSES = {
     "pitcher": "a jug or a player",
     "ram": "a sheep or a kind of memory",
     "ray": "a fish or a beam",
-    "rose": "a flower or a past tense",
+    "rose": "a flower or a wine",
     "screw": "a fastener or a propeller",
     "seal": "an animal or a stamp",
     "slot": "a machine or an opening",

@@ -18,6 +18,7 @@ class ReportTable:
         rows: as many texts each as there are columns.
         labels: how many columns, from the left, say what a row is.
         notes: sentences below it.
+        extra: columns that a narrow terminal leaves out first.
     """
 
     title: str
@@ -25,6 +26,7 @@ class ReportTable:
     rows: Sequence[Sequence[str]]
     labels: int = 1
     notes: Sequence[str] = field(default_factory=tuple)
+    extra: Sequence[str] = field(default_factory=tuple)
 
     def trimmed(self) -> ReportTable:
         """The table without the columns that say nothing in any row."""
@@ -33,5 +35,12 @@ class ReportTable:
             for place in range(len(self.columns))
             if place < self.labels or any(row[place] not in ("", NOTHING) for row in self.rows)
         ]
-        rows = [[row[place] for place in said] for row in self.rows]
-        return replace(self, columns=[self.columns[place] for place in said], rows=rows)
+        return self._of(said)
+
+    def shortened(self) -> ReportTable:
+        """The table without its extra columns."""
+        return self._of([place for place, name in enumerate(self.columns) if name not in self.extra])
+
+    def _of(self, places: Sequence[int]) -> ReportTable:
+        rows = [[row[place] for place in places] for row in self.rows]
+        return replace(self, columns=[self.columns[place] for place in places], rows=rows)

@@ -21,6 +21,7 @@ from semdd_lightning.report.comparison.words import (
 )
 
 _COLUMNS = ("sampler", "n", "top-1 %", "95 % interval", "top-5 %", "difference", "p (Holm)", "won", "verdict")
+_EXTRA = ("95 % interval", "top-5 %", "p (Holm)", "won")
 HOW_TO_READ = (
     "Mean ± standard deviation over n seeds; 95 % intervals by Student's t. Differences to {baseline} in "
     "points, paired by seed, with half of their interval; p by the paired t test, corrected by Holm over the "
@@ -49,11 +50,11 @@ def sampler_tables(
         rows = [_row(row) for _, row in by_place[tuple(part.place.values())].iterrows()]
         notes = [f"No full runs: {part.cut_short}."] if part.cut_short else []
         if len(part.left_out):
-            notes.append(f"Not counted: {'; '.join(map(_left_out, part.left_out.to_dict('records')))}.")
+            notes.append(f"Not counted: {_left_out(part.left_out)}.")
         notes += further.get(tuple(part.place.values()), ())
         what = "Test accuracy of runs that were cut short" if part.cut_short else "Test accuracy"
         title = f"{what}: {place_in_words(part.place, axes)}"
-        yield ReportTable(title, _columns(baseline), rows, notes=notes)
+        yield ReportTable(title, _columns(baseline), rows, notes=notes, extra=_EXTRA)
 
 
 def _columns(baseline: str) -> list[str]:
@@ -80,12 +81,18 @@ def _verdict(row: pd.Series) -> str:
     return f"{row['verdict']} ({row['pairs']:.0f} seeds in common)" if some else str(row["verdict"])
 
 
-def _left_out(cell: Mapping[Any, Any]) -> str:
-    """A run that does not count, and why."""
-    seeds = [cell["selection_seed"], cell["training_seed"]]
+def _left_out(runs: pd.DataFrame) -> str:
+    """The runs that do not count, and why."""
+    waiting = int((runs["state"] == "waiting").sum())
+    others = map(_uncounted, runs[runs["state"] != "waiting"].to_dict("records"))
+    return "; ".join([*others, *([f"{waiting} that wait"] if waiting else [])])
+
+
+def _uncounted(run: Mapping[Any, Any]) -> str:
+    seeds = [run["selection_seed"], run["training_seed"]]
     seed = f"seed {seeds[0]}" if seeds[0] == seeds[1] else f"seeds {seeds[0]} and {seeds[1]}"
-    why = f"cut short, {cell['cut_short']}" if cell["state"] == "finished" else str(cell["state"])
-    return f"{cell['sampler']} with {seed} ({why})"
+    why = f"cut short, {run['cut_short']}" if run["state"] == "finished" else str(run["state"])
+    return f"{run['sampler']} with {seed} ({why})"
 
 
 def wins_tables(table: pd.DataFrame, baseline: str) -> Iterator[ReportTable]:
@@ -111,13 +118,12 @@ def wins_tables(table: pd.DataFrame, baseline: str) -> Iterator[ReportTable]:
 
 
 def unfinished_table(cells: pd.DataFrame) -> Iterator[ReportTable]:
-    """The cells that failed or wait, with their errors; no table where all finished."""
-    left = cells[cells["state"] != "finished"]
-    if len(left):
+    """The cells that failed, with their errors, and how many wait; no table where all finished."""
+    failed, waiting = cells[cells["state"] == "failed"], int((cells["state"] == "waiting").sum())
+    if len(failed) or waiting:
         axes = (*SLICE[:-1], "sampler", "selection_seed", "training_seed")
         varied = [axis for axis in axes if cells[axis].nunique() > 1 or axis == "sampler"]
-        rows = [
-            [*(str(row[axis]) for axis in varied), row["state"], row["error"]] for _, row in left.iterrows()
-        ]
-        columns = [*(axis.replace("_", " ") for axis in varied), "state", "error"]
-        yield ReportTable("Runs without a result", columns, rows, labels=len(varied))
+        rows = [[*(str(row[axis]) for axis in varied), row["error"]] for _, row in failed.iterrows()]
+        columns = [*(axis.replace("_", " ") for axis in varied), "error"]
+        notes = [f"{waiting} of {len(cells)} runs wait; the same command goes on."] if waiting else []
+        yield ReportTable("Failed runs", columns, rows, labels=len(varied), notes=notes)

@@ -11,7 +11,7 @@ from semdd_lightning.names import latex, markdown, shown
 from semdd_lightning.report.comparison.report_table import ReportTable
 from semdd_lightning.report.tables import FoldingTable, plain, print_plain, table_of_rows
 
-_COLUMN = 9  # letters that a column of a terminal's table should have, its borders among them
+_ROOMY, _NARROW = 12, 9  # letters of a terminal's table for a column, its borders among them
 
 
 def as_markdown(title: str, said: Sequence[str], tables: Sequence[ReportTable], command: str | None) -> str:
@@ -85,11 +85,16 @@ def print_tables(said: Sequence[str], tables: Sequence[ReportTable]) -> None:
         tables: the tables.
     """
     console = Console()
+    left_out: dict[str, None] = {}  # an ordered set
     for table in tables:
-        for printed in _printed(table, console.width):
+        fits = console.width >= _ROOMY * len(table.columns)
+        left_out |= dict.fromkeys(() if fits else table.extra)
+        for printed in _printed(table if fits else table.shortened(), console.width):
             console.print(printed)
         for text in table.notes:
             print_plain(console, text)
+    if left_out:
+        print_plain(console, f"Wider terminals and the files also show {', '.join(left_out)}.")
     for text in said:
         print_plain(console, text)
 
@@ -98,7 +103,7 @@ def _printed(table: ReportTable, width: int) -> Iterator[FoldingTable | Text]:
     """A table as a terminal has room for it: where columns would be slivers, each row as a list."""
     if not table.rows:
         yield plain(f"{table.title}: none")
-    elif width < _COLUMN * len(table.columns):
+    elif width < _NARROW * len(table.columns):
         yield plain(table.title, "table.title")
         for row in table.rows:
             yield table_of_rows("", dict(zip(table.columns, row, strict=True)))

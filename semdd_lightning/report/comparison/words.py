@@ -23,12 +23,19 @@ def labels_in_words(labels: object) -> str:
 
 
 def varying(table: pd.DataFrame) -> list[str]:
-    """The axes of a slice on which a table's rows differ; labels, which part tables anyway, are none of them.
+    """The axes of a slice that tell a table's rows apart.
+
+    Labels, which part tables anyway, are none of them, nor what follows from the pool, as a prior of its own.
 
     Args:
         table: as `sampler_table` gives it.
     """
-    return [axis for axis in SLICE if axis != "labels" and table[axis].nunique() > 1]
+    pools = table.groupby("pool")
+    return [
+        axis
+        for axis in SLICE
+        if axis != "labels" and (len(pools) if axis == "pool" else pools[axis].nunique().max()) > 1
+    ]
 
 
 def place_in_words(place: Mapping[str, Any], axes: Sequence[str]) -> str:

@@ -138,8 +138,22 @@ def test_all_that_was_measured_is_in_every_form(
     assert "soft labels (online)" in forms["comparison.md"]
 
 
+@pytest.mark.parametrize("width", [40, 80, 120, 250])
+def test_a_terminal_shows_a_row_a_sampler_and_cuts_nothing(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    found = Comparison(runs({"random": (0.1, 0.2), "two_stage_classic": (0.2, 0.1)}))
+    print_report(found, "random", {})
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line for line in lines if line.startswith("│")]
+    assert all(len(line) <= width for line in rows)
+    assert any("two_stage_classic" in line for line in rows)
+    assert any("Wider terminals" in line for line in lines) == (width < 108)
+
+
 def test_a_comparison_without_a_finished_run_has_reports_too(capsys: pytest.CaptureFixture[str]) -> None:
     found = Comparison([cell("random", 0)])
     print_report(found, "random", {})
-    assert "Runs without a result" in capsys.readouterr().out
-    assert "waiting" in report_files(found, "random", {}, {})["comparison.md"]
+    assert "Failed runs" in capsys.readouterr().out
+    assert "1 of 1 runs wait" in report_files(found, "random", {}, {})["comparison.md"]
