@@ -2,7 +2,8 @@
 
 The pool is made of smooth noise whose images have 96 px; a page of so many shows 48. It can be read when its
 script has drawn its groups, and is open when the thumbnails, which stand last in the file, are there as well;
-then the way to the images, a filter and a look at an image are timed. Needs the extra `test` and a `chromium`.
+then the way to the images, a filter and a look at an image are timed.
+Needs the extra `test` and a `chromium`.
 """
 
 from __future__ import annotations
