@@ -97,7 +97,9 @@ def _rows(record: Mapping[str, Any]) -> dict[str, str | Text]:
         rows["CLIP"] = plain(
             "cannot tell these classes apart: that nothing is found proves nothing", "yellow"
         )
-    rows["single images"] = _examples(
+    if all(folder["reference_agreement"] is None for folder in record["folders"]):
+        rows["real images"] = "none were given: with --reference DIR the audit errs less"
+    rows["like another class"] = _examples(
         [f"{i['path']} ({i['class']}): looks like {i['looks_like']}" for i in record["images"]]
     )
     rows["nearly constant"] = _examples(record["near_constant"])

@@ -183,11 +183,9 @@ def _next(options: argparse.Namespace, ipc: int, *, refused: bool) -> list[str]:
     if options.dataset is not None:
         pool += ["--classes", options.dataset]
     prior = [word for one in options.prior for word in ("--prior", one)]
-    again = command("semdd", "audit", *pool, *prior, "--reference", "REAL_IMAGES")
-    commands = [] if options.reference is not None else [again]
     if refused:
-        return [command("semdd", "pool", "inspect", *pool), *commands]
-    return [command("semdd", "select", *pool, "--ipc", ipc, *prior, "--out", "chosen"), *commands]
+        return [command("semdd", "pool", "inspect", *pool)]
+    return [command("semdd", "select", *pool, "--ipc", ipc, *prior, "--out", "chosen")]
 
 
 def _text(path: Path | None) -> str | None:

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from importlib import import_module
 
 from semdd_lightning import __version__
@@ -82,7 +83,9 @@ def main(args: Sequence[str] | None = None) -> int:
         return 0
     command = argv[0]
     if command not in COMMANDS:
-        return _refuse(f"Expected one of {', '.join(COMMANDS)}, found {command!r}; see `semdd --help`.")
+        close = get_close_matches(command, COMMANDS, n=1)
+        advice = f"did you mean `semdd {close[0]}`?" if close else "see `semdd --help`."
+        return _refuse(f"Expected one of {', '.join(COMMANDS)}, found {command!r}; {advice}")
     with shown_messages(warnings_too=args is None), classes_from_here(), stoppable() as stopping:
         try:
             return _run(command, argv[1:])

@@ -36,7 +36,8 @@ def _page(run: Path) -> Path:
     advice = (
         f"give one of the {len(found)} below it, as {found[0].parent}"
         if found
-        else ("give the directory of `semdd select`, or of a `semdd fit` that chose from a pool")
+        else "give the directory of `semdd select` or `compare`, or of a `semdd fit` that chose from a pool, "
+        "or the page that `semdd audit` names"
     )
     msg = f"Expected {PAGE} at {run.absolute()}, found none; {advice}."
     raise RunError(msg)

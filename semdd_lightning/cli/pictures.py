@@ -10,6 +10,7 @@ from semdd_lightning.audit import class_record, stray_classes
 from semdd_lightning.cli.run_directory import PAGE, SHEET, read_versions
 from semdd_lightning.data import PoolSelection
 from semdd_lightning.names import command
+from semdd_lightning.prior import prior_in_words
 from semdd_lightning.report import statistics_record, write_contact_sheet
 from semdd_lightning.report.page import write_page
 
@@ -32,6 +33,7 @@ def write_pictures(directory: Path, selected: PoolSelection) -> None:
         manifest=asdict(selected.manifest),
         made_by=command(*versions.command) if versions else command("semdd", "verify", directory),
         again=command(*_with_choices(versions.command if versions else ("semdd", "select"))),
+        prior=prior_in_words(selected.manifest.prior),
         audit=None if audit is None else class_record(pool, audit),
         resembles=None if audit is None else stray_classes(pool, audit),
     )

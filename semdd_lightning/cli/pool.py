@@ -79,22 +79,23 @@ def _layout_lines() -> str:
 def _next_commands(found: PoolInspection, options: argparse.Namespace) -> list[str]:
     pool = [hub_name(options.path) or options.path, *pool_argv(options)]
     classes = [] if options.classes is None else ["--classes", options.classes]
-    data_set = _data_set(found) if options.classes is None else options.classes
+    data_set = _data_set(found)
+    audited = classes or ([] if data_set is None else ["--dataset", data_set])
     ipc = max(1, min(_SUGGESTED_IPC, min(found.images_per_class) // 2))
     return [
-        command("semdd", "audit", *pool, "--dataset", data_set, "--prior", _PRIOR),
+        command("semdd", "audit", *pool, *audited, "--prior", _PRIOR),
         command("semdd", "select", *pool, *classes, "--ipc", ipc, "--prior", _PRIOR, "--out", "chosen"),
     ]
 
 
-def _data_set(found: PoolInspection) -> str:
-    """The data set whose wnids the class folders are, or the only one of as many classes."""
+def _data_set(found: PoolInspection) -> str | None:
+    """The data set whose wnids the class folders are, or the only one of as many classes; none otherwise."""
     from semdd_lightning.datasets import DATASETS
 
     as_many = [spec for spec in DATASETS.values() if spec.num_classes == len(found.class_folders)]
     same = [spec.name for spec in as_many if set(spec.wnids or ()) == set(found.class_folders)]
     names = same or [spec.name for spec in as_many]
-    return names[0] if same or len(names) == 1 else "DATASET"
+    return names[0] if same or len(names) == 1 else None
 
 
 def _snippet(found: PoolInspection, options: argparse.Namespace) -> str:

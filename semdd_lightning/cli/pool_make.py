@@ -61,7 +61,10 @@ def _say(making: PoolMaking, record: PoolRecord | None, made: int, seconds: floa
     if record is None:
         print(f"This share of {making.directory} is there{rate}; other processes make the rest.")
         return
+    from rich.console import Console
+
     from semdd_lightning.generation.rounds import STRANGE
+    from semdd_lightning.report.tables import print_next_commands
 
     size = sum(
         (making.directory / of_class.folder / name).stat().st_size
@@ -80,8 +83,8 @@ def _say(making: PoolMaking, record: PoolRecord | None, made: int, seconds: floa
             )
         if (of_class.stopped or "").startswith(STRANGE):
             strange.append(f"{of_class.name!r}: {of_class.stopped}")
-    for words in (("verify", making.directory), ("pool", "inspect", making.directory)):
-        print(f"  {command('semdd', *words)}")
+    commands = [("pool", "inspect", making.directory), ("verify", making.directory)]
+    print_next_commands(Console(), [command("semdd", *words) for words in commands])
     if strange:
         found = "; ".join(strange)
         msg = f"Expected every class to show itself, found {found}; change its prompt and make the pool anew."

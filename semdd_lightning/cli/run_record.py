@@ -21,6 +21,7 @@ from semdd_lightning.cli.run_result import RESULT, RunResult
 from semdd_lightning.data import ImageDataModule, PoolDataModule
 from semdd_lightning.errors import RunError
 from semdd_lightning.names import get_logger
+from semdd_lightning.prior import prior_in_words
 from semdd_lightning.records import write_record
 from semdd_lightning.report import log_selection, statistics_record
 from semdd_lightning.selection import sampler_word
@@ -170,6 +171,7 @@ class RunRecord(Callback):
         if selected is None or self.directory is None:
             return
         self.result.sampler, self.result.ipc = sampler_word(type(data.selection_plan.sampler)), data.ipc
+        self.result.prior = prior_in_words(selected.manifest.prior)
         self.result.encoded = selected.embeddings.encoded
         self.result.seconds.update(selected.seconds)
         if not (self.directory / SHEET).exists():  # else this goes on; other images are refused then

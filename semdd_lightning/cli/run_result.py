@@ -29,6 +29,7 @@ class RunResult:
         directory: the run directory.
         overrides: options given beside the configs.
         sampler: short name of the sampler, or the path of its class; none without a selection.
+        prior: the models that scored the pool, in words; none without a selection.
         ipc: images per class.
         passes: whole passes over the chosen images that the student was trained; where an old student is
             evaluated, by its checkpoint.
@@ -64,6 +65,7 @@ class RunResult:
     directory: str | None
     overrides: list[str] = field(default_factory=list)
     sampler: str | None = None
+    prior: str | None = None
     ipc: int | None = None
     passes: int | None = None
     training: dict[str, Any] | None = None

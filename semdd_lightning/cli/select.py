@@ -141,7 +141,8 @@ def _select(
     from semdd_lightning.cli.pictures import write_pictures
     from semdd_lightning.data import select
     from semdd_lightning.devices import pick_device
-    from semdd_lightning.report import print_selection_table, statistics_record
+    from semdd_lightning.prior import prior_in_words
+    from semdd_lightning.report import encoded_words, print_selection_table, statistics_record
 
     device = pick_device(options.device)
     built = described_sampler(settings.sampler)
@@ -166,13 +167,14 @@ def _select(
     rows = {
         "pool": f"{chosen.pool.root}: {len(chosen.pool)} usable images, {len(chosen.pool.excluded)} excluded",
         "sampler": built.name,
+        "prior": prior_in_words(chosen.manifest.prior),
         "images per class": str(settings.ipc),
-        "encoded by CLIP": f"{chosen.embeddings.encoded} images now, the others came from the cache",
+        "encoded by CLIP": encoded_words(chosen.embeddings.encoded),
         "seconds": ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in chosen.seconds.items()),
         "written to": str(out),
     }
     share = command("semdd", "export", out, "--to", "hf", "--out", Path(f"{out}-hf"))
-    next_commands = [command("semdd", "verify", out), command("semdd", "open", out), share]
+    next_commands = [command("semdd", "open", out), command("semdd", "verify", out), share]
     print_selection_table("semdd select", rows, statistics_record(chosen.report()), next_commands)
 
 

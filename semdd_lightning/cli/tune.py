@@ -134,9 +134,11 @@ def _report(study: Study, search: Search, directory: Path, seeds: list[int]) -> 
     table = trial_table(study, search)
     write_csv(directory / TRIALS, table)
     printed = FoldingTable(title=plain(f"The best of {len(table)} trials, by accuracy on validation images"))
-    for name in table.columns:
-        printed.add_column(plain("top-1 %" if name == METRIC else name))
-    for row in table.head(SHOWN).to_dict("records"):
+    shown = table.head(SHOWN).drop(columns=[] if table["error"].any() else "error")
+    for name in shown.columns:
+        short = name.removeprefix("data.").removeprefix("sampler.")
+        printed.add_column(plain("top-1 %" if name == METRIC else short))
+    for row in shown.to_dict("records"):
         printed.add_row(*(plain(_cell(name, value)) for name, value in row.items()))
     console = Console()
     console.print(printed)

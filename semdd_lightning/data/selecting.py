@@ -212,7 +212,7 @@ def _report(
     """Say what was done, and whether the CLIP model and the classifier know these classes at all."""
     scores, classes = selection.scores, selection.num_classes
     logger.info(
-        "%s chose %d of %d images (%d encoded now, the others came from the cache)",
+        "%s chose %d of %d images (%d encoded now, any others came from the cache)",
         sampler.name,
         len(selection),
         len(scores),
@@ -231,7 +231,7 @@ def _report(
                 who,
                 100 * right,
                 100 / classes,
-                "the class names are words and belong to the folders"
+                "the class names are words that it knows and belong to the folders"
                 if who == "CLIP"
                 else "it counts the classes in the pool's order",
             )

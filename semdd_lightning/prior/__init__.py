@@ -4,7 +4,7 @@ from semdd_lightning.prior.cache import SHARD_SIZE
 from semdd_lightning.prior.embedding import PoolEmbeddings, embed_pool
 from semdd_lightning.prior.loaded_clip import LoadedClip
 from semdd_lightning.prior.open_clip_prior import OpenClipPrior
-from semdd_lightning.prior.parsing import AnyPrior, Prior, as_prior, parse_prior, prior_kind
+from semdd_lightning.prior.parsing import AnyPrior, Prior, as_prior, parse_prior, prior_in_words, prior_kind
 from semdd_lightning.prior.preprocessing import Preprocessing
 from semdd_lightning.prior.prompts import PROMPT_SETS, resolve_prompts, text_prototypes
 from semdd_lightning.prior.several import first_clip, join, listed_priors
@@ -26,6 +26,7 @@ __all__ = [
     "join",
     "listed_priors",
     "parse_prior",
+    "prior_in_words",
     "prior_kind",
     "resolve_prompts",
     "text_prototypes",

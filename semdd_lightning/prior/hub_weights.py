@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from huggingface_hub import constants, try_to_load_from_cache
+from huggingface_hub import constants, model_info, try_to_load_from_cache
 from open_clip.constants import HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME
 from open_clip.pretrained import download_pretrained
 
 from semdd_lightning.errors import PriorError
 
 URL_CACHE = Path("~/.cache/clip")
+_PATIENCE = 10  # seconds
 
 
 def find_or_fetch_weights(model: str, tag: str, config: Mapping[str, Any]) -> Path:
@@ -30,17 +31,21 @@ def find_or_fetch_weights(model: str, tag: str, config: Mapping[str, Any]) -> Pa
     cached = find_cached_weights(config)
     if cached is not None:
         return cached
+    repository, _ = _hub_names(config)
     try:
+        if repository:  # asked once: without a network, a download would be tried for a minute
+            model_info(repository, timeout=_PATIENCE)
         return Path(download_pretrained(dict(config)))
     except Exception as error:  # whatever a client, a proxy or a full disk comes up with
-        repository, names = _hub_names(config)
-        where = f"{' or '.join(names)} of the repository {repository}" if repository else config.get("url")
+        advice = (
+            f"`hf download {repository} --local-dir my_clip`, and take that folder as the prior: it needs no "
+            "network (in a config: model: my_clip, pretrained: null)"
+            if repository
+            else f"fetch {config.get('url')}, and take {model}:FILE as the prior, with its activation stated"
+        )
         msg = (
             f"Expected the weights {tag!r} of {model!r} in the local cache or on the network, found neither "
-            f"({type(error).__name__}: {_first_line(error)}); fetch {where} on a machine with network "
-            "access, and place it with the repository's open_clip_config.json in one folder: that folder is "
-            f"then the model (pretrained left out). A weights file alone works as {model}:FILE "
-            "with activation stated."
+            f"({type(error).__name__}: {_first_line(error)}); where there is a network, {advice}."
         )
         raise PriorError(msg) from error
 

@@ -16,7 +16,7 @@ from semdd_lightning.prior.cache import FORMAT
 from semdd_lightning.prior.loaded_clip import LoadedClip
 from semdd_lightning.prior.loading import load_clip
 from semdd_lightning.prior.prompts import prompt_names, resolve_prompts, text_prototypes
-from semdd_lightning.prior.sources import ModelSource, check_source, local_directory, resolve_source
+from semdd_lightning.prior.sources import DIGITS, ModelSource, check_source, local_directory, resolve_source
 
 _PRECISIONS = ("fp32", "bf16", "fp16")
 
@@ -72,7 +72,7 @@ class OpenClipPrior:
     def absolute(self) -> OpenClipPrior:
         """The same prior with local paths that hold from any working directory, as manifests need it."""
         folder = local_directory(self.model)
-        if folder is not None and self.model != "digits":
+        if folder is not None and self.model != DIGITS:
             return replace(self, model=str(folder.absolute()))
         weights = Path(self.pretrained or "").expanduser()
         return replace(self, pretrained=str(weights.absolute())) if weights.is_file() else self

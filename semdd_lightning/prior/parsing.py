@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from semdd_lightning.errors import PriorError
 from semdd_lightning.prior.named_models import Activation
 from semdd_lightning.prior.open_clip_prior import OpenClipPrior
+from semdd_lightning.prior.sources import DIGITS
 from semdd_lightning.prior.timm_prior import TimmPrior
 
 Prior = OpenClipPrior | TimmPrior
@@ -26,6 +27,26 @@ def prior_kind(description: Mapping[str, Any]) -> type[OpenClipPrior] | type[Tim
     if path is None:
         return TimmPrior if "name" in description else OpenClipPrior
     return TimmPrior if str(path).rpartition(".")[2] == TimmPrior.__name__ else OpenClipPrior
+
+
+def prior_in_words(described: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
+    """What a command line calls the priors of a manifest or config, for people to read.
+
+    >>> prior_in_words({"model": "ViT-B-32-quickgelu", "pretrained": "openai"})
+    'ViT-B-32-quickgelu:openai'
+
+    Args:
+        described: One description as `prior_kind` takes it, or several.
+    """
+    if not isinstance(described, Mapping):
+        return " and ".join(map(prior_in_words, described))
+    arguments = described.get("init_args", described)
+    if prior_kind(described) is TimmPrior:
+        words = [f"timm/{arguments['name']}", arguments.get("weights")]
+    else:
+        words = [arguments["model"], arguments.get("pretrained")]
+    known = " (the package's own, which knows digits only)" if words[0] == DIGITS else ""
+    return ":".join(str(word) for word in words if word is not None) + known
 
 
 def as_prior(prior: object) -> Prior:
@@ -58,7 +79,7 @@ def parse_prior(text: str) -> Prior:
     >>> parse_prior("ViT-B-32:laion2b_s34b_b79k").pretrained
     'laion2b_s34b_b79k'
     """
-    if text == "digits" or text.startswith("local-dir:") or Path(text).expanduser().is_dir():
+    if text == DIGITS or text.startswith("local-dir:") or Path(text).expanduser().is_dir():
         prior: Prior = OpenClipPrior(text)
     elif text.startswith("timm/"):
         name, _, file = text.removeprefix("timm/").partition(":")

@@ -146,6 +146,6 @@ def warn_of_equal_prototypes(names: Sequence[str], prototypes: Tensor) -> None:
         more = f" and {len(pairs) - 5} pairs more" if len(pairs) > 5 else ""
         warn(
             f"Equal text prototypes of different classes: {shown}{more}; the prior cannot tell them apart. "
-            "Give them names of their own with class_names.",
+            "Give them names of their own with class_names, or take a prior that knows these words.",
             stacklevel=3,
         )

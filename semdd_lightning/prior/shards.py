@@ -98,7 +98,7 @@ def complete_shards(
         CacheError: If another process stalls, or as `encode_shards`.
     """
     total, encoded, last_news = shards.count(missing), 0, time.monotonic()
-    _log.info("Encoding %d of %d images in %d shards.", total, len(pool), len(missing))
+    _log.info("Encoding %d of %d images.", total, len(pool))
     worth_it = total > _WORTH_A_BAR or len(missing) > 1
     with image_progress("Encoding images", total, show=show and worth_it) as advance:
         while missing:

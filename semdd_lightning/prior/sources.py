@@ -27,6 +27,7 @@ WEIGHTS_NAMES = (  # in open_clip's own order of preference
     "open_clip_pytorch_model.safetensors",
     "open_clip_pytorch_model.bin",
 )
+DIGITS = "digits"
 DIGITS_FOLDER = Path(__file__).parents[1] / "assets" / "digits_clip"
 _TOKENIZER_NAMES = ("tokenizer.json", "tokenizer_config.json")
 _LOCAL_PREFIX = "local-dir:"
@@ -120,7 +121,7 @@ def check_source(model: str, pretrained: str | None, activation: Activation | No
 
 def local_directory(model: str) -> Path | None:
     """The directory that `model` names, if it names one."""
-    if model == "digits":
+    if model == DIGITS:
         return DIGITS_FOLDER
     if model.startswith(_LOCAL_PREFIX):
         return Path(model.removeprefix(_LOCAL_PREFIX)).expanduser()

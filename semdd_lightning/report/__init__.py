@@ -5,6 +5,7 @@ from semdd_lightning.report.contact_sheet import write_contact_sheet
 from semdd_lightning.report.loggers import log_selection
 from semdd_lightning.report.soft_labels import print_label_table
 from semdd_lightning.report.tables import (
+    encoded_words,
     print_run_table,
     print_selection_table,
     statistics_record,
@@ -12,6 +13,7 @@ from semdd_lightning.report.tables import (
 )
 
 __all__ = [
+    "encoded_words",
     "log_selection",
     "print_label_table",
     "print_run_table",

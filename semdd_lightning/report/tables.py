@@ -130,6 +130,15 @@ def statistics_record(report: pd.DataFrame) -> dict[str, dict[str, float | None]
     }
 
 
+def encoded_words(count: int) -> str:
+    """How many images CLIP looked at in this command.
+
+    Args:
+        count: of them.
+    """
+    return f"{count} images now, any others came from the cache"
+
+
 def changes_in_words(changes: Sequence[Mapping[str, Any]]) -> str:
     """What was changed of a protocol, in one line; a result holds all of it.
 
@@ -175,6 +184,7 @@ def _audit(audit: Mapping[str, Any]) -> str:
 def _run_rows(result: Mapping[str, Any]) -> dict[str, str]:
     named = {
         "sampler": "sampler",
+        "prior": "prior",
         "images per class": "ipc",
         "student": "student",
         "passes": "passes",
@@ -195,7 +205,7 @@ def _run_rows(result: Mapping[str, Any]) -> dict[str, str]:
     if result.get("audit") and result["audit"]["verdict"] != "pass":
         rows["classes of the pool"] = _audit(result["audit"])
     if result["encoded"] is not None:
-        rows["encoded by CLIP"] = f"{result['encoded']} images now, the others came from the cache"
+        rows["encoded by CLIP"] = encoded_words(result["encoded"])
     if result["seconds"]:
         times = (f"{stage} {seconds:.1f}" for stage, seconds in result["seconds"].items())
         rows["seconds"] = ", ".join(times)

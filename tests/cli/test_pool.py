@@ -98,7 +98,7 @@ def test_the_data_set_is_guessed_by_wnids(workplace: Path, capsys: pytest.Captur
         write(workplace / "pool" / wnid / "1.png", c, 0)
     assert "semdd audit pool --dataset imagewoof " in inspect(capsys, "pool")
     MAKERS["npz"](workplace / "arrays")
-    assert "semdd audit arrays/distilled.npz --dataset DATASET " in inspect(capsys, "arrays/distilled.npz")
+    assert "semdd audit arrays/distilled.npz --prior " in inspect(capsys, "arrays/distilled.npz")
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_several_priors_are_cached_apart_and_verified(
     assert main([*words, priors[1], "--out=other"]) == 0
     capsys.readouterr()
     assert main([*words, *priors, "--out=both"]) == 0
-    assert "0 images now, the others came from the cache" in capsys.readouterr().out
+    assert "0 images now, any others came from the cache" in capsys.readouterr().out
     one, other, both = (read_manifest(Path(out)) for out in ("one", "other", "both"))
     assert both.embeddings_key == f"{one.embeddings_key}+{other.embeddings_key}"
     assert both.prior == (one.prior, other.prior)

@@ -179,10 +179,24 @@ def test_uncached_tag_without_network_says_what_to_fetch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # no retries
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("semdd_lightning.prior.hub_weights.URL_CACHE", tmp_path / "clip")
-    message = r"open_clip_model\.safetensors or .* repository timm/vit_base_patch32_clip_224\.openai"
+    message = r"`hf download timm/vit_base_patch32_clip_224\.openai --local-dir my_clip`"
     with pytest.raises(PriorError, match=message):
+        OpenClipPrior("ViT-B-32-quickgelu", "openai").load()
+
+
+def test_without_a_network_a_download_is_not_tried_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(repository: str, *, timeout: float) -> None:
+        raise ConnectionError(f"no way to {repository} within {timeout:.0f} s")
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("semdd_lightning.prior.hub_weights.URL_CACHE", tmp_path / "clip")
+    monkeypatch.setattr("semdd_lightning.prior.hub_weights.model_info", unreachable)
+    monkeypatch.setattr("semdd_lightning.prior.hub_weights.download_pretrained", pytest.fail)
+    with pytest.raises(PriorError, match=r"ConnectionError: no way to timm/vit_base.* within 10 s"):
         OpenClipPrior("ViT-B-32-quickgelu", "openai").load()
 
 

@@ -153,7 +153,7 @@ def test_a_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert rows["validation top-5"] == "50.00% after pass 2 of 3 on 7 images"
     assert "no full run" not in rows
     assert rows["training loss"] == "0.0123"
-    assert rows["encoded by CLIP"] == "60 images now, the others came from the cache"
+    assert rows["encoded by CLIP"] == "60 images now, any others came from the cache"
     assert rows["seconds"] == "embed 1.2, train 4.6"
     assert rows["run directory"] == "/runs/quickstart/now"
     assert rows["coverage"].split() == ["1.0000", "│", "0.8125"]

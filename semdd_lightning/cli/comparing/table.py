@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from semdd_lightning.cli.run_directory import PAGE, from_here
 from semdd_lightning.cli.run_result import read_result
 from semdd_lightning.evaluation import slices
 from semdd_lightning.export import write_csv, write_text
-from semdd_lightning.names import get_logger
+from semdd_lightning.names import command, get_logger
 from semdd_lightning.report.comparison import Comparison, print_report, report_files
-from semdd_lightning.report.tables import changes_in_words
+from semdd_lightning.report.tables import changes_in_words, print_next_commands
 
 logger = get_logger(__name__)
 
@@ -61,6 +63,7 @@ def write_reports(directory: Path, baseline: str | None = None, out: Path | None
     for name, text in report_files(comparison, of, notes, pages).items():
         write_text(out / name, text)
     logger.info("Tables and figures: %s", from_here(out / PAGE))
+    print_next_commands(Console(), [command("semdd", "open", from_here(out))])
 
 
 def _protocols(comparison: Comparison, directory: Path) -> Mapping[tuple[Any, ...], Sequence[str]]:

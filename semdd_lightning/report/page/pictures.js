@@ -30,7 +30,11 @@ function picture(i) { // its size is a matter of the style sheet
   made.setAttribute("aria-label", images.picture[i] < 0 ? "no picture" : images.path[i]);
   if (images.picture[i] >= 0) {
     const place = images.picture[i] % capacity;
-    made.style.backgroundImage = `url(${sheetAddress(Math.floor(images.picture[i] / capacity))})`;
+    const show = () => {
+      made.style.backgroundImage = `url(${sheetAddress(Math.floor(images.picture[i] / capacity))})`;
+    };
+    // The sheets stand last in the file, so that a large page can be read while they arrive.
+    document.readyState === "loading" ? addEventListener("DOMContentLoaded", show, { once: true }) : show();
     made.style.setProperty("--columns", columns);
     made.style.setProperty("--column", place % columns);
     made.style.setProperty("--line", Math.floor(place / columns));

@@ -130,7 +130,8 @@ function cardOf(event) {
   return event.target.closest?.("[data-image]");
 }
 
-for (const kind of ["pointerover", "focusin", "click"])
+// Not pointerover, which also comes when images scroll below a pointer that rests.
+for (const kind of ["pointermove", "focusin", "click"])
   byId("groups").addEventListener(kind, (event) => {
     const button = cardOf(event);
     if (button && current !== +button.dataset.image) look(+button.dataset.image);

@@ -36,6 +36,7 @@ def write_page(
     manifest: Mapping[str, Any],
     made_by: str,
     again: str,
+    prior: str | None = None,
     audit: Mapping[str, Any] | None = None,
     resembles: Mapping[str, int] | None = None,
 ) -> Path:
@@ -50,6 +51,7 @@ def write_page(
         manifest: entries of the selection's manifest.
         made_by: command that makes the selection again.
         again: command that selects by the choices that the page writes.
+        prior: the models that scored the pool, in words.
         audit: what the pool's classes look like, as `class_record` returns it; none where nobody looked.
         resembles: class that the audit takes single images for, by path.
 
@@ -70,6 +72,7 @@ def write_page(
         "cells": cells(images),
         "choices": earlier_choices(images, decided),
     }
+    scored = f"Scored by {shown(prior)}. " if prior else ""
     title = f"{shown(pool.root.name)}: {manifest['ipc']} images a class by {shown(manifest['sampler_name'])}"
     method = (
         f"The two principal components of the embeddings of these {len(usable):,} images, which hold "
@@ -79,7 +82,7 @@ def write_page(
     scores = {key: name for key, name in numbers.items() if key in (*score_columns(table), "quality")}
     parts = {
         "title": escape(title),
-        "limits": escape(what_is_shown(images, table)),
+        "limits": escape(scored + what_is_shown(images, table)),
         "bought": statistics_table(report),
         "audit": suspects_section(audit),
         "histograms": histograms(table, scores),

@@ -28,6 +28,7 @@ FILES = (
     'a,"b"\n\\n\'.png',
 )
 MADE_BY = "semdd select '<pool>' --ipc 3"
+PRIOR = "<prior>:tag"
 AGAIN = "semdd select '<pool>' --ipc 3 --choices choices.csv"
 FOLDER_RECORDS = [
     {
@@ -100,6 +101,7 @@ def select_hostile(
         },
         made_by=MADE_BY,
         again=AGAIN,
+        prior=PRIOR,
         audit={"verdict": "warn", "prior_knows_classes": True, "folders": FOLDER_RECORDS},
         resembles={table["path"][5]: 2},
     )

@@ -19,7 +19,7 @@ from semdd_lightning.names import shown
 from semdd_lightning.pools import decode_image
 from semdd_lightning.report.page.parts import script_json
 from semdd_lightning.selection import score_columns
-from tests.report.page.selected import AGAIN, MADE_BY, Selected, select_hostile
+from tests.report.page.selected import AGAIN, MADE_BY, PRIOR, Selected, select_hostile
 
 
 class Elements(HTMLParser):
@@ -50,11 +50,12 @@ def test_no_name_becomes_markup(selected: Selected) -> None:
     page = Elements(selected.text)
     kinds = [attributes.get("type") for tag, attributes in page.tags if tag == "script"]
     sheets = kinds.count("text/plain")
-    assert kinds == ["application/json", *["text/plain"] * sheets, None], "the scripts of the page, no more"
+    assert kinds == ["application/json", None, *["text/plain"] * sheets], "the scripts of the page, no more"
     assert not [tag for tag, _ in page.tags if tag == "img"]
     assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
     assert not re.search("[\x00-\x08\x0b-\x1f\u202e]", selected.text), "control characters are escaped"
     assert any(MADE_BY in text for text in page.texts)
+    assert any(PRIOR in text for text in page.texts)
     assert any(AGAIN in text for text in page.texts)
     assert {"<i>odd", "<b>other"} <= set(page.texts), "the audit's suspects, and what they resemble"
     assert "left out" not in selected.text
@@ -69,7 +70,10 @@ def test_the_file_is_self_contained(selected: Selected) -> None:
         for name in ("src", "href", "action", "data", "poster")
         if name in attributes
     ]
-    assert references == ["data:,", "#images"]
+    parts = [str(address) for address in references[1:]]
+    places = {f"#{attributes.get('id')}" for _, attributes in page.tags}
+    assert references[0] == "data:,"
+    assert set(parts) < places, "links to parts of the page, and to nothing else"
     policy = [attributes["content"] for _, attributes in page.tags if "http-equiv" in attributes]
     assert len(policy) == 1
     assert str(policy[0]).startswith("default-src 'none'")
