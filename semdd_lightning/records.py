@@ -113,6 +113,8 @@ def checked(content: Any, schema: type[Schema]) -> Schema:  # noqa: ANN401 - any
 
 def in_words(problem: Exception) -> str:
     """A problem in one line; of several that pydantic found, the first."""
+    if isinstance(problem, OSError) and problem.strerror:
+        return problem.strerror
     if not isinstance(problem, ValidationError):
         return str(problem) or type(problem).__name__
     found = problem.errors(include_url=False, include_context=False, include_input=False)
