@@ -210,7 +210,6 @@ def _run_some(out: Path, plan: Plan, argv: list[str], options: argparse.Namespac
         raise ConfigError(msg)
     _check_free(out, plan)
     if not _is_comparison(out):
-        out.mkdir(parents=True, exist_ok=True)
         write_versions(out, ["compare", *argv], with_bases([find_config(name) for name in options.config]))
     runs = Runs(out, plan)
     runs.join()
