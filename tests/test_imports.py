@@ -69,7 +69,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("training", "models", "data", "export", "selection", "audit", "prior", "pools", "datasets"),
         *("classes", *WRITING, "progress", "threads", "names", "errors"),
     },
-    "report": {"evaluation", "selection", "pools", "atomic", "records", "names", "progress", "errors"},
+    "report": {
+        *("evaluation", "selection", "pools", "given", "atomic", "records", "names", "progress", "errors"),
+    },
     "cli": {"*"},
     "__main__": {"cli"},
     "__init__": set(),

@@ -16,6 +16,7 @@ from semdd_lightning.cli.stopping import current
 from semdd_lightning.errors import ConfigError, RunError
 from semdd_lightning.locks import remove_stale_locks
 from semdd_lightning.names import get_logger
+from semdd_lightning.pools.apart import require_apart
 
 if TYPE_CHECKING:  # torch, which the help can be printed without
     from semdd_lightning.cli.comparing.plan import Plan
@@ -182,8 +183,10 @@ def _is_comparison(directory: Path) -> bool:
     return versions is not None and versions.command[1:2] == ("compare",)
 
 
-def _check_free(out: Path) -> None:
-    """Refuse what is there and no comparison, as who claims it does."""
+def _check_free(out: Path, plan: Plan) -> None:
+    """Refuse what is there and no comparison, or where images lie, as who claims it does."""
+    for place in plan.images:
+        require_apart(out, place)
     if out.exists() and not out.is_dir():
         msg = f"Expected {out} to be a directory, found a file; give another --out."
         raise RunError(msg)
@@ -218,9 +221,8 @@ def _run_some(out: Path, plan: Plan, argv: list[str], options: argparse.Namespac
     if wrong:
         msg = f"Expected --cells from 0 to {len(plan.cells) - 1}, found {wrong[0]}; --dry-run lists them."
         raise ConfigError(msg)
-    _check_free(out)
+    _check_free(out, plan)
     if not _is_comparison(out):
-        out.mkdir(parents=True, exist_ok=True)
         write_versions(out, ["compare", *argv], with_bases([find_config(name) for name in options.config]))
     runs = Runs(out, plan)
     runs.join()
@@ -244,7 +246,7 @@ def _show(out: Path, plan: Plan, jobs: int) -> int:
     from semdd_lightning.cli.comparing.runs import Runs
     from semdd_lightning.report.tables import print_plain
 
-    _check_free(out)
+    _check_free(out, plan)
     console, runs = Console(), Runs(out, plan)
     for index, cell in enumerate(runs.cells):
         change = runs.changes.get(cell.directory)

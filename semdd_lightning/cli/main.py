@@ -14,6 +14,7 @@ from semdd_lightning import __version__
 from semdd_lightning.cli.mendable import mendable
 from semdd_lightning.cli.messages import shown_messages
 from semdd_lightning.cli.stopping import current, stoppable
+from semdd_lightning.cli.variables import check_variables
 from semdd_lightning.errors import AuditError, DiskError
 from semdd_lightning.names import shown_message
 
@@ -113,7 +114,10 @@ def classes_from_here() -> Iterator[None]:
 
 def _run(command: str, argv: list[str]) -> int:
     try:
-        status: int = import_module(f"semdd_lightning.cli.{COMMANDS[command][0]}").run(command, argv)
+        module = COMMANDS[command][0]
+        if module != "experiment":  # which alone reads variables as options
+            check_variables(command, (), os.environ)
+        status: int = import_module(f"semdd_lightning.cli.{module}").run(command, argv)
         sys.stdout.flush()  # what cannot be written shall be said here, not by a dying interpreter
     except BrokenPipeError:  # whoever read this has read enough
         _drop_output()

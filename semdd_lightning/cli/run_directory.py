@@ -15,6 +15,7 @@ from pydantic import ConfigDict, with_config
 
 from semdd_lightning import __version__
 from semdd_lightning.cli.configs import OF_MANY, read_config
+from semdd_lightning.cli.variables import OF_TRAINING
 from semdd_lightning.errors import RunError
 from semdd_lightning.records import RECORD, content_key, read_record, write_record
 
@@ -34,7 +35,7 @@ def write_versions(directory: Path, argv: list[str], configs: list[Path] | None 
     Args:
         directory: where to.
         argv: the command without the program's name.
-        configs: config files whose contents are to be recognised again.
+        configs: config files whose contents are to be recognised again, with the variables beside them.
     """
     content = {"command": ["semdd", *argv], "working_directory": str(Path.cwd()), **environment()}
     if configs is not None:
@@ -62,8 +63,12 @@ def read_versions(directory: Path) -> Versions | None:
 
 
 def config_digests(configs: list[Path]) -> dict[str, str]:
-    """What tells of each config file whether it still says the same of a run, whatever it compares."""
-    return {str(path): _digest(path) for path in configs}
+    """What tells of each config file whether it still says the same of a run, whatever it compares.
+
+    Variables that give a training options stand beside them with their values: they are read as a config is.
+    """
+    variables = {name: value for name, value in os.environ.items() if name.startswith(OF_TRAINING)}
+    return {**{str(path): _digest(path) for path in configs}, **variables}
 
 
 def _digest(path: Path) -> str:

@@ -27,7 +27,7 @@ from semdd_lightning.cli.links import full_name
 from semdd_lightning.cli.made_with import image_folders, inputs
 from semdd_lightning.cli.metrics_file import MetricsFile
 from semdd_lightning.cli.ownership import claim_apart
-from semdd_lightning.cli.parser_messages import check_variables, refusal
+from semdd_lightning.cli.parser_messages import refusal
 from semdd_lightning.cli.predictions import PredictionWriter
 from semdd_lightning.cli.progress_lines import ProgressBar, ProgressLines
 from semdd_lightning.cli.protocol_changes import changes_of
@@ -45,6 +45,7 @@ from semdd_lightning.cli.run_directory import from_here, write_versions
 from semdd_lightning.cli.run_record import RunRecord
 from semdd_lightning.cli.stopping import current
 from semdd_lightning.cli.together import EndTogether, is_first_process
+from semdd_lightning.cli.variables import check_variables
 from semdd_lightning.data import ImageDataModule
 from semdd_lightning.data.seeds import check_seed
 from semdd_lightning.export import write_text

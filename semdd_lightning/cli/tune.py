@@ -40,7 +40,7 @@ def run(command: str, argv: list[str]) -> int:
     """Run trials, write the best of them as a config, and print the table."""
     options, overrides = _parser().parse_known_args(argv)
     from semdd_lightning.cli.tuning.search import plan_search
-    from semdd_lightning.cli.tuning.trials import ended, open_study, run_trials
+    from semdd_lightning.cli.tuning.trials import ended, open_study, readable, run_trials
     from semdd_lightning.data.seeds import check_seed
 
     seeds = list(dict.fromkeys(options.seeds))
@@ -57,9 +57,10 @@ def run(command: str, argv: list[str]) -> int:
         study = open_study(claim.directory, search, seeds)
         write_versions(claim.directory, [command, *argv], with_bases(configs))
         claim.go_on()
-        run_trials(study, search, claim.directory, seeds, options.trials)
-        _report(study, search, claim.directory, seeds)
-    return FAILED if any("error" in trial.user_attrs for trial in ended(study)) else 0
+        with readable(claim.directory):
+            run_trials(study, search, claim.directory, seeds, options.trials)
+            _report(study, search, claim.directory, seeds)
+            return FAILED if any("error" in trial.user_attrs for trial in ended(study)) else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -143,8 +144,8 @@ def _report(study: Study, search: Search, directory: Path, seeds: list[int]) -> 
     console = Console()
     console.print(printed)
     if not (table["state"] == "complete").any():
-        error = next(filter(None, table["error"]), "none that said why")
-        msg = f"Expected a trial that finishes, found {error} Correct it, and give another --out."
+        error = next(filter(None, table["error"]), "nobody knows why.")
+        msg = f"Expected a trial that finishes, found none: {error} Correct that, and give another --out."
         raise RunError(msg)
     best = study.best_trial
     head = f"# The best of {len(table)} trials: {100 * study.best_value:.2f} % of validation images.\n"

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, with_config
+from pydantic import ConfigDict, Field, with_config
 
 from semdd_lightning.errors import RunError
 from semdd_lightning.records import RECORD, read_record, write_record
@@ -16,6 +16,10 @@ from semdd_lightning.records import RECORD, read_record, write_record
 CELLS = "cells.json"
 AXES = ("pool", "prior", "sampler", "ipc", "student", "protocol", "selection_seed", "training_seed")
 _NUMBERS = ("ipc", "selection_seed", "training_seed")
+_LARGEST = 2**53  # whole numbers that a table holds exactly
+Share = Annotated[float, Field(ge=0, le=1)]
+Amount = Annotated[float, Field(ge=0, le=_LARGEST)]
+Count = Annotated[int, Field(ge=0, le=_LARGEST)]
 
 
 @with_config(RECORD | ConfigDict(extra="ignore"))  # another version may say more
@@ -46,19 +50,19 @@ class Cell:
     state: Literal["finished", "failed", "waiting"] = "waiting"
     labels: Literal["hard", "online", "static", "stored"] | None = None
     error: str | None = None
-    top1: float | None = None
-    top5: float | None = None
+    top1: Share | None = None
+    top5: Share | None = None
     cut_short: list[str] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
-    wall_seconds: float | None = None
-    label_bytes: int | None = None
-    peak_memory_bytes: int | None = None
+    seconds: dict[str, Amount] = field(default_factory=dict)
+    wall_seconds: Amount | None = None
+    label_bytes: Count | None = None
+    peak_memory_bytes: Count | None = None
     selection: dict[str, dict[str, float | None]] = field(default_factory=dict)
-    num_images_pool: int | None = None
+    num_images_pool: Count | None = None
     command: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        wrong = [name for name in AXES if not isinstance(self.axes.get(name), _kind(name))]
+        wrong = [name for name in AXES if not _is_place(name, self.axes.get(name))]
         if wrong or len(self.axes) > len(AXES):
             msg = f"Expected a place on each of {', '.join(AXES)}, found {self.axes}; make the cell again."
             raise RunError(msg)
@@ -94,6 +98,9 @@ def read_cells(directory: Path) -> list[Cell]:
     advice = "give the directory of a comparison, or give its command again, which writes it anew"
     cells = read_record(directory / CELLS, _Cells, RunError, advice).cells
     places = Counter(tuple(cell.axes[name] for name in AXES) for cell in cells)
+    if not cells:
+        msg = f"Expected cells in {directory / CELLS}, found none; {advice}."
+        raise RunError(msg)
     if len(places) < len(cells):
         ((twice, _),) = places.most_common(1)
         msg = f"Expected every cell once in {directory / CELLS}, found {twice} twice; {advice}."
@@ -107,5 +114,7 @@ class _Cells:
     cells: list[Cell]
 
 
-def _kind(axis: str) -> type:
-    return int if axis in _NUMBERS else str
+def _is_place(axis: str, value: object) -> bool:
+    if axis not in _NUMBERS:
+        return isinstance(value, str)
+    return isinstance(value, int) and not isinstance(value, bool) and (axis == "ipc") <= value <= _LARGEST

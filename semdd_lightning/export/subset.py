@@ -20,6 +20,7 @@ from semdd_lightning.export.files import new_directory
 from semdd_lightning.export.manifest import FILE_NAME, Manifest, read_manifest
 from semdd_lightning.pools import Pool
 from semdd_lightning.pools.listing import ImageSource
+from semdd_lightning.pools.tables.file_names import relative_name
 from semdd_lightning.records import write_record
 
 if TYPE_CHECKING:  # torch, which manifests and versions can be written without
@@ -170,9 +171,19 @@ def exported_paths(registry: ClassRegistry, paths: Sequence[str], labels: Sequen
         registry: the classes with their folders in the pool.
         paths: path of each image in the pool.
         labels: class index of each.
+
+    Raises:
+        RunError: if a path or a folder leads out of the export, as a stranger's manifest may have it.
     """
     folders = list(zip(registry.folders, export_folders(registry), strict=True))
-    return [exported_path(path, *folders[label]) for path, label in zip(paths, labels, strict=True)]
+    try:
+        return [
+            relative_name(exported_path(path, *folders[label]))
+            for path, label in zip(paths, labels, strict=True)
+        ]
+    except ValueError as error:
+        msg = f"{error}; correct the class list, and do not trust a manifest of somebody else that says so."
+        raise RunError(msg) from error
 
 
 def write_images(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import with_config
 
 from semdd_lightning.atomic import remove_stale_files, write_atomically
 from semdd_lightning.classes import ClassRegistry
@@ -28,7 +29,7 @@ from semdd_lightning.generation.seeds import SEED_RULE
 from semdd_lightning.generation.shards import Shard
 from semdd_lightning.pools.stated_labels import folder_names
 from semdd_lightning.progress import image_progress
-from semdd_lightning.records import content_key, read_record, write_record
+from semdd_lightning.records import RECORD, content_key, read_record, write_record
 
 WORK = ".making"
 """Folder of a pool that is being made, beside its class folders."""
@@ -218,6 +219,7 @@ class PoolMaking:
             remove_stale_files(self.directory / folder)
 
 
+@with_config(RECORD)
 @dataclass(frozen=True)
 class _Begun:
     """What is known of a pool before it is finished."""

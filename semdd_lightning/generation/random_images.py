@@ -36,15 +36,15 @@ class _Centres(Maker):
     batch = 64
 
     def __init__(self, task: Task, rows: list[NDArray[np.int64]]) -> None:
-        self._task, self._rows = task, rows
+        self._task, self._rows, self._side = task, rows, task.side()
         self.facts = {"source": source_facts(task.real_images())}
 
     def make(self, label: int, numbers: Sequence[int]) -> list[Made]:
-        source, side = self._task.real_images(), self._task.side()
+        source = self._task.real_images()
         made = []
         for number in numbers:
             row = int(self._rows[label][number])
-            image = TF.to_pil_image(square(source.read(row), side))
+            image = TF.to_pil_image(square(source.read(row), self._side))
             made.append(Made(image, {"from": source.listing.paths[row]}))
         return made
 

@@ -6,7 +6,7 @@ import hashlib
 import platform
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, with_config
@@ -62,6 +62,14 @@ class PoolRecord:
     classes: tuple[MadeClass, ...]
     versions: dict[str, str]
     format: Literal[1] = 1
+
+    def __post_init__(self) -> None:
+        folders = [of_class.folder for of_class in self.classes]
+        plain = all(PurePath(folder).parts == (folder,) and "\0" not in folder for folder in folders)
+        said = isinstance(self.plan.get("generator"), str) and isinstance(self.plan.get("seed"), int)
+        if not folders or len(set(folders)) < len(folders) or not plain or ".." in folders or not said:
+            msg = f"Expected a folder for each class, and what made them, found {folders[:3]} by {self.plan}."
+            raise PoolError(msg)
 
     def __len__(self) -> int:
         return sum(len(of_class.files) for of_class in self.classes)

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from pydantic import Field, with_config
 
 from semdd_lightning.atomic import remove_stale_files, write_atomically
 from semdd_lightning.audit import AUTOMATIC, audit_classes
@@ -24,9 +25,10 @@ from semdd_lightning.generation.record import PoolRecord, file_digests
 from semdd_lightning.pools import ClassFolders
 from semdd_lightning.prior import Prior
 from semdd_lightning.progress import image_progress
-from semdd_lightning.records import read_record, write_record
+from semdd_lightning.records import RECORD, read_record, write_record
 
 _STATE = "rounds.json"
+ADVICE = "remove the directory, or give another"
 NO_NEW = "a round brought no new candidate"
 STRANGE = "its images look like"
 CEILING = "the ceiling was reached"
@@ -51,11 +53,12 @@ class Rounds:
         return {"keep": self.keep, "round": self.size, "prior": self.prior.identity()}
 
 
+@with_config(RECORD)
 @dataclass
 class _State:
     """For each class by its folder: images made so far, and why no more are made; empty while they are."""
 
-    made: dict[str, int]
+    made: dict[str, Annotated[int, Field(ge=0)]]
     stopped: dict[str, str]
 
 
@@ -153,4 +156,8 @@ def _read_state(directory: Path, folders: tuple[str, ...]) -> _State:
     path = directory / WORK / _STATE
     if not path.is_file():
         return _State(dict.fromkeys(folders, 0), dict.fromkeys(folders, ""))
-    return read_record(path, _State, RunError, "remove the directory, or give another")
+    state = read_record(path, _State, RunError, ADVICE)
+    if not set(state.made) == set(state.stopped) == set(folders):
+        msg = f"Expected the classes of the plan in {path}, found others; {ADVICE}."
+        raise RunError(msg)
+    return state

@@ -78,7 +78,7 @@ def table_of_rows(title: str, rows: Mapping[str, str | Text]) -> FoldingTable:
     table.add_column(style="bold")
     table.add_column()
     for label, value in rows.items():
-        table.add_row(label, value if isinstance(value, Text) else plain(value))
+        table.add_row(plain(label), value if isinstance(value, Text) else plain(value))
     return table
 
 

@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
+import math
+
 from semdd_lightning.errors import SelectionError
+
+_LARGEST = 2**53  # of whole numbers that are told apart as floating point
+
+
+def is_number(value: object, at_least: float) -> bool:
+    """Whether something is a finite number of at least a size; a truth value is none.
+
+    Args:
+        value: What a user gave.
+        at_least: The smallest that makes sense.
+
+    >>> is_number(2, 1), is_number("2", 1), is_number(float("inf"), 1), is_number(10**99, 1)
+    (True, False, False, False)
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= at_least:
+        return False
+    return value <= _LARGEST if isinstance(value, int) else math.isfinite(value)
 
 
 def check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection.blocks import DEFAULT_CHUNK, similarity_blocks
+from semdd_lightning.selection.checks import is_number
 from semdd_lightning.selection.picks import ClassPool
 from semdd_lightning.selection.quality_sampler import FilteringSampler
 
@@ -85,9 +85,7 @@ class KernelSampler(FilteringSampler):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.bandwidth is not None and not (
-            math.isfinite(self.bandwidth) and self.bandwidth >= SMALLEST_BANDWIDTH
-        ):
+        if self.bandwidth is not None and not is_number(self.bandwidth, SMALLEST_BANDWIDTH):
             msg = (
                 f"Expected bandwidth to be finite and at least {SMALLEST_BANDWIDTH}, found "
                 f"{self.bandwidth}; leave it out to take it from the distances in each class."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
@@ -10,7 +9,7 @@ from typing import get_args
 from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
-from semdd_lightning.selection.checks import check_choice, check_share
+from semdd_lightning.selection.checks import check_choice, check_share, is_number
 from semdd_lightning.selection.normalization import Normalization, normalize
 from semdd_lightning.selection.prototypes import PrototypeSource
 from semdd_lightning.selection.scores import (
@@ -60,14 +59,15 @@ class QualityRule:
         check_choice("separability_mode", self.separability_mode, get_args(SeparabilityMode))
         check_choice("normalization", self.normalization, get_args(Normalization))
         check_choice("prototypes", self.prototypes, get_args(PrototypeSource))
-        if self.refined_share == 0 or not (math.isfinite(self.text_weight) and self.text_weight >= 0):
+        if self.refined_share == 0 or not is_number(self.text_weight, 0):
             msg = (
                 f"Expected refined_share > 0 and text_weight finite and >= 0, found {self.refined_share} and "
                 f"{self.text_weight}; 0.5 and 0 are the defaults."
             )
             raise SelectionError(msg)
-        weights = list((self.scores or {"": 1.0}).values())
-        if not all(math.isfinite(w) and w >= 0 for w in weights) or sum(weights) == 0:
+        weights = {"": 1.0} if self.scores is None else self.scores
+        given = list(weights.values()) if isinstance(weights, Mapping) else []
+        if not all(is_number(weight, 0) for weight in given) or not any(given):
             msg = (
                 f"Expected scores to have weights >= 0, one of them above, found {self.scores}; give each "
                 "score that counts a positive weight."

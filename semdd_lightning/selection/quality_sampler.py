@@ -10,11 +10,11 @@ from typing import Literal
 from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
-from semdd_lightning.selection.checks import require_several_classes
+from semdd_lightning.selection.checks import is_number, require_several_classes
 from semdd_lightning.selection.decimals import ceil_of_product
 from semdd_lightning.selection.picks import ClassPool, Picks
 from semdd_lightning.selection.quality import QualityRule
-from semdd_lightning.selection.sampler import Sampler
+from semdd_lightning.selection.sampler import Sampler, whole_number
 from semdd_lightning.selection.ties import ranking
 
 
@@ -63,18 +63,14 @@ class FilteringSampler(QualitySampler):
     def __post_init__(self) -> None:
         super().__post_init__()
         ratio = self.candidate_ratio
-        if ratio != "auto" and not (_is_number(ratio) and math.isfinite(ratio) and ratio >= 1):
+        if ratio != "auto" and not is_number(ratio, 1):
             msg = (
                 f"Expected candidate_ratio to be auto, or finite and at least 1, found {ratio!r}; "
                 "1 keeps exactly the images of highest quality."
             )
             raise SelectionError(msg)
-        if self.candidates_per_class is not None and self.candidates_per_class < 1:
-            msg = (
-                f"Expected candidates_per_class to be at least 1, found {self.candidates_per_class}; "
-                "choose a count of at least ipc, or leave it out."
-            )
-            raise SelectionError(msg)
+        if self.candidates_per_class is not None:
+            whole_number("candidates_per_class", self.candidates_per_class, at_least=1)
 
     def check(self, num_classes: int, ipc: int) -> None:
         """Check that there are candidates enough.
@@ -193,7 +189,3 @@ def semantic_filter(quality: Tensor, kept: int) -> tuple[Tensor, Tensor]:
     """
     order = ranking(quality)
     return order[:kept].sort().values, order
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

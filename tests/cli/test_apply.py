@@ -127,4 +127,15 @@ def test_what_is_refused(chosen: Path, digits: Path, refused: Callable[..., str]
     assert "its digest does not fit" in refused("apply", "changed.json", str(digits), "--out=out")
     edit(digests=["0" * 64])
     assert "a digest of each image" in refused("apply", "old.json", str(digits), "--out=out")
+    manifest = read_manifest(chosen)
+    for changes in (
+        {"paths": ("../../../outside.png", *manifest.paths[1:])},
+        {"paths": ("a\0b.png", *manifest.paths[1:])},
+        {"class_folders": ("../../outside", *manifest.class_folders[1:])},
+    ):  # a stranger's manifest writes nothing outside of --out
+        edit(**changes)
+        assert "Expected a file name inside the folder" in refused(
+            "apply", "old.json", str(digits), "--out=out"
+        )
+    assert [*Path().absolute().parent.rglob("*outside*")] == []
     assert not Path("out").exists()

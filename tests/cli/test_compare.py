@@ -214,6 +214,11 @@ def test_an_interrupted_comparison_goes_on(
     assert (out / "random-seed0.unfinished.2").is_dir()
 
     assert "nothing was overwritten" in refused(*words, "--data.ipc=3")
+    with (
+        pytest.MonkeyPatch.context() as variables
+    ):  # which go below configs, and would be no part of a command
+        variables.setenv("SEMDD_FIT__TRAINER__MAX_STEPS", "1")
+        assert "variable (SEMDD_FIT__...); nothing was overwritten" in refused(*words)
     experiment.write_text(experiment.read_text() + "# a comment changes nothing\n")
     assert main(words) == 0
     assert (out / "two_stage-seed0" / "result.json").stat().st_mtime_ns == kept

@@ -144,7 +144,9 @@ def test_a_failed_cell_is_recorded_and_tried_again(base: Path, capsys: pytest.Ca
     assert len(times("grid")) == 2
 
 
-def test_single_cells_and_several_at_a_time(base: Path, workplace: Path) -> None:
+def test_single_cells_and_several_at_a_time(
+    base: Path, workplace: Path, digits: Path, refused: Callable[..., str]
+) -> None:
     """A process that the system kills takes its cell with it, and no other."""
     (workplace / "dying.py").write_text(DYING)
     config = comparison(base, samplers=["random", "dying.Dying"], ipc=[1, 2], seeds=[0])
@@ -158,6 +160,9 @@ def test_single_cells_and_several_at_a_time(base: Path, workplace: Path) -> None
     assert cells[1].error == "The process that ran it ended with signal SIGKILL."
     assert times("grid") | first == times("grid")
     assert not [*Path("grid").glob(".*")]
+    pool = ["--data.pool=ClassFolders", f"--data.pool.path={digits}"]
+    for how in (["--cells", "0"], ["--dry-run"]):
+        assert "outside of the images" in refused(*words[:-1], *pool, f"--out={digits}/grid", *how)
 
 
 def test_an_array_of_slurm(base: Path) -> None:
@@ -197,6 +202,11 @@ def test_an_array_of_slurm(base: Path) -> None:
         ({"pools": [{"label": "p", "config": 3}]}, "Expected `config` of 'p' in pools to name configs"),
         ({"pools": [{"label": "p", "data.ipcs": 3}]}, "ipcs"),
         ({"pools": [{"label": "p", "data.sampler": "random"}]}, "found --data.sampler, which it sets itself"),
+        ({"samplers": [{"label": "s", "data.ipc": 3}]}, "found --data.ipc, which it sets itself"),
+        ({"ipc": [{"label": 5, "data": {"ipc": 3}}]}, "found --data.ipc, which it sets itself"),
+        ({"pools": [{"label": "p", "data": {"init_args": {"ipc": 3}}}], "ipc": [1]}, "which it sets itself"),
+        ({"ipc": [10**30]}, "Expected a place on each of pool"),
+        ({"ipc": [True]}, "Input should be a valid integer"),
         ({"students": [{"label": "s", "width": 3}]}, "Expected a mapping of students"),
         ({"students": ["nosuch"]}, "Expected a network to be one of conv3"),
         ({"students": ["conv6"]}, "Expected images of at least 64 px"),

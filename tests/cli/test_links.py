@@ -132,3 +132,5 @@ def test_a_variable_that_nothing_reads_is_refused(
     monkeypatch.setenv("SEMDD_TEST__DATA__IPC", "3")
     monkeypatch.setenv("SEMDD_FIT__DATA__IPC", "3")
     assert "found SEMDD_FIT__DATA__IPC, which nothing would read; give --data.ipc" in refused("fit", *small)
+    monkeypatch.setenv("SEMDD_SELECT__IPC", "3")
+    assert "found SEMDD_SELECT__IPC, which nothing would read; give --ipc." in refused("select", "pool")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,8 @@ import pytest
 
 from semdd_lightning.cli.main import main
 from semdd_lightning.evaluation import write_cells
+from semdd_lightning.export import read_manifest
+from semdd_lightning.records import write_record
 from tests.evaluation.grids import cell, runs
 
 REPORTS = {"comparison.csv", "comparison.md", "comparison.tex", "report.html"}
@@ -24,6 +27,22 @@ def compared(workplace: Path) -> Path:
     (folder / cells[0].directory).mkdir()
     (folder / cells[0].directory / "report.html").touch()
     return folder
+
+
+@pytest.mark.parametrize(
+    ("out", "found"),
+    [("another", "cells.json"), ("chosen", "versions.json"), ("pool/cat", "outside of the images")],
+)
+def test_nothing_is_drawn_over_other_results_or_into_a_pool(
+    out: str, found: str, compared: Path, chosen: Path, refused: Callable[..., str]
+) -> None:
+    write_cells(Path("another"), runs({"random": [0.4]}))
+    manifest = replace(read_manifest(chosen), pool_root=str(Path("pool").absolute()))
+    run = compared / "digits-clip-10-conv3-hard-random-0-0"
+    write_record(run / "manifest.json", asdict(manifest))
+    Path("pool/cat").mkdir(parents=True)
+    assert found in refused("plot", "compared", "--out", out)
+    assert list(Path("pool/cat").iterdir()) == []
 
 
 def test_all_that_there_is_something_for(compared: Path, capsys: pytest.CaptureFixture[str]) -> None:

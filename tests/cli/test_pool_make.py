@@ -17,6 +17,7 @@ from semdd_lightning.cli.pool_make_options import EPILOG, parse_options
 from semdd_lightning.datasets import find_dataset
 from semdd_lightning.generation import GENERATORS, image_facts, read_pool_record
 from semdd_lightning.pools.any_pool import AnyPool
+from semdd_lightning.records import write_record
 
 RANDOM = ("pool", "make", "--generator", "random")
 DIGITS = (*RANDOM, "--dataset", "digits", "--images-per-class", "3")
@@ -112,6 +113,27 @@ def test_what_cannot_be_made_is_refused(
     (workplace / "odd.yaml").write_text("colour: red\n")
     assert message in refused("pool", "make", *words)
     assert not (workplace / "x").exists()
+
+
+def test_what_was_refused_claims_nothing(refused: Callable[..., str], digits: Path) -> None:
+    words = [*RANDOM, "--source", str(digits), "--images-per-class", "1", "--out", "made"]
+    assert "Expected --size, found none" in refused(*words)
+    assert main([*words, "--size", "8"]) == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"folder": "../elsewhere"}, {"folder": "a\0b"}, {"folder": ""}, {"folder": ".."}, "twice", "plan"],
+)
+def test_an_impossible_record_of_a_pool_is_refused(
+    change: dict[str, str] | str, refused: Callable[..., str], workplace: Path
+) -> None:
+    made = {"name": "cat", "folder": "cat", "wnid": None, "made_with": {}, "files": {}, "made": 0}
+    plan = {"generator": "random", "seed": 0} if change != "plan" else {}
+    classes = [made, made] if change == "twice" else [made | (change if isinstance(change, dict) else {})]
+    content = {"plan": plan, "seed_rule": "r", "classes": classes, "versions": {}, "format": 1}
+    write_record(workplace / "pool.json", content)
+    assert "Expected pool.json to be whole and of its form" in refused("verify", ".")
 
 
 def test_the_help_lists_generators_and_their_options(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,44 @@ def test_real_trials_never_touch_the_test_split(words: list[str], capsys: pytest
     assert best["sampler"]["init_args"]["candidate_ratio"] == ratio
     assert best["test"]["init_args"]["path"] == "/nowhere/at/all", "the test is for the end"
     assert (best["pool"]["init_args"]["held_out"], best["validation"]) == (0, None)
+
+
+def test_a_search_is_what_its_runs_found(words: list[str], refused: Callable[..., str]) -> None:
+    words = [*words, "--trials=1", "--seeds=0", "--held-out=4"]
+    assert main(words) == 0
+    store = Path("tuned/study.db")
+    whole = store.read_bytes()
+    for change, found in (
+        ("update trial_values set value = 0.5", "to say what its runs found, found 0.5 for trial0000"),
+        ("update trial_params set param_value = 2", "found trial0000-seed0: another command, or damage"),
+    ):
+        with closing(sqlite3.connect(store)) as database:
+            database.execute(change)
+            database.commit()
+        assert found in refused(*words)
+        store.write_bytes(whole)
+    for damage in (b"nothing of the kind", whole[:5000] + bytes(4000) + whole[9000:]):
+        store.write_bytes(damage)
+        assert "Expected to read and write the search in" in refused(*words)
+    store.unlink()
+    made = Path("tuned/trial0000-seed0/result.json").stat().st_mtime_ns
+    assert main(words) == 0, "as the message says: the finished run is read"
+    assert Path("tuned/trial0000-seed0/result.json").stat().st_mtime_ns == made
+    with pytest.MonkeyPatch.context() as variables:
+        variables.setenv("SEMDD_FIT__TRAINER__MAX_STEPS", "1")
+        assert "to be new or of this very search" in refused(*words)
+
+
+def test_a_trial_that_was_cut_short_is_no_trial(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, refused: Callable[..., str]
+) -> None:
+    cut = RunResult("fit", [], None, metrics={"val_top1": 0.9}, cut_short=["validated on 1 of 9 images"])
+    monkeypatch.setattr(trials, "run_experiment", lambda argv: cut)
+    message = refused(*words, "--trials=2", "--seeds", "0")
+    assert (
+        "found none: Expected a whole training and its validation to judge by, found validated on" in message
+    )
+    assert not Path("tuned/best.yaml").exists()
 
 
 def test_a_search_goes_on_where_it_was_stopped(

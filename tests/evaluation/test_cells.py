@@ -23,7 +23,7 @@ WAITING = Cell({**AXES, "ipc": 50}, "c", command=["semdd", "fit"])
 
 
 def test_cells_are_read_in_their_order(tmp_path: Path) -> None:
-    for cells in ([FINISHED, FAILED, WAITING], [WAITING, FINISHED], []):
+    for cells in ([FINISHED, FAILED, WAITING], [WAITING, FINISHED]):
         write_cells(tmp_path, cells)
         assert read_cells(tmp_path) == cells
 
@@ -34,6 +34,10 @@ def test_cells_are_read_in_their_order(tmp_path: Path) -> None:
         ({"ipc": "10"}, "Expected a place on each of pool"),
         ({"colour": "red"}, "Expected a place on each of pool"),
         ({"sampler": 3}, "Expected a place on each of pool"),
+        ({"ipc": 0}, "Expected a place on each of pool"),
+        ({"ipc": 10**30}, "Expected a place on each of pool"),
+        ({"training_seed": -1}, "Expected a place on each of pool"),
+        ({"training_seed": True}, "Expected a place on each of pool"),
     ],
 )
 def test_a_cell_has_a_place_on_every_axis(change: dict[str, Any], found: str) -> None:
@@ -57,14 +61,19 @@ def test_records_that_cannot_be_trusted_are_refused(tmp_path: Path) -> None:
     write_cells(tmp_path, [FINISHED, FINISHED])
     with pytest.raises(RunError, match=r"Expected every cell once .* found .*'woof'.* twice"):
         read_cells(tmp_path)
+    write_cells(tmp_path, [])
+    with pytest.raises(RunError, match=r"Expected cells in .* found none"):
+        read_cells(tmp_path)
     write_cells(tmp_path, [FINISHED])
     file = tmp_path / "cells.json"
     content = json.loads(file.read_text())
     del content["sha256"]
-    content["cells"][0]["top1"] = "high"
-    file.write_text(json.dumps({**content, "sha256": content_key(content)}))
-    with pytest.raises(RunError, match=r"cells\.0\.top1: Input should be a valid number"):
-        read_cells(tmp_path)
-    file.write_text(file.read_text().replace("high", "low"))
+    impossible = [("top1", "high"), ("top1", 7.5), ("top1", -0.1), ("top5", 1.01), ("wall_seconds", -1.0)]
+    for name, value in [*impossible, ("wall_seconds", 1e300), ("label_bytes", -1), ("label_bytes", 10**40)]:
+        changed = {"cells": [{**content["cells"][0], name: value}]}
+        file.write_text(json.dumps({**changed, "sha256": content_key(changed)}))
+        with pytest.raises(RunError, match=rf"cells\.0\.{name}: Input should be"):
+            read_cells(tmp_path)
+    file.write_text(file.read_text().replace("10000", "20000"))
     with pytest.raises(RunError, match="its digest does not fit"):
         read_cells(tmp_path)

@@ -24,8 +24,10 @@ from safetensors import safe_open
 
 from semdd_lightning.cli.last_checkpoint import LastCheckpoint
 from semdd_lightning.cli.main import main
+from semdd_lightning.evaluation import write_cells
 from semdd_lightning.pools.digits import GeneratedDigits
 from tests.cli.conftest import SMALL
+from tests.evaluation.grids import runs
 from tests.faults.forking import Server
 
 LONG = os.environ.get("SEMDD_LONG") == "1"
@@ -57,6 +59,14 @@ SIGNALLED = {  # command -> its words, and part of the path whose opening brings
     "relabel": (COMMANDS["relabel"], "passes-"),
     "compare": (COMMANDS["compare"], "result.json"),
     "fit": (COMMANDS["fit"], "last.ckpt"),
+}
+MAKE = ("--generator=random", "--source=../here/pool", "--images-per-class=3", "--size=8")
+KILLED = {  # command -> its words, and part of the path whose opening ends it
+    "parquet": (["export", "../here/out", "--to=hf", "--out=out"], "classes.csv"),
+    "tars": (["export", "../here/out", "--to=webdataset", "--out=out"], "_info.json"),
+    "apply": (["apply", "../here/out", "../here/pool", "--out=out"], "chosen.csv"),
+    "make": (["pool", "make", *MAKE, "--out=out"], "/.00002.png"),
+    "plot": (["plot", "../here/compared", "--kind=accuracy", "--out=out"], "comparison.md"),
 }
 ENDINGS = [(name, signum) for name in SIGNALLED for signum in (signal.SIGTERM, signal.SIGINT)]
 USUAL_ENDINGS = [("audit", signal.SIGTERM), ("predict", signal.SIGINT), ("inspect", signal.SIGINT)]
@@ -124,6 +134,32 @@ def test_a_signal_ends_every_command_with_one_sentence(
     assert said.count(word) == 1, said
     assert "Traceback" not in said
     require_whole_files(folder)
+
+
+@pytest.mark.parametrize("name", KILLED)
+def test_a_command_of_one_step_is_done_or_not_begun(name: str, server: Server, made: Path) -> None:
+    words, opened = KILLED[name]
+    whole, folder = made.parent / f"whole {name}", made.parent / name
+    run(server, words, whole)
+    folder.mkdir()
+    server.start(words, folder, folder / "log", opened, signal.SIGKILL)
+    assert server.wait() == -signal.SIGKILL, (folder / "log").read_text()
+    require_whole_files(folder)
+    run(server, words, folder)
+    assert contents(folder) == contents(whole) != {}
+    assert [*folder.rglob(".*.tmp")] == [], "nothing is left of the dead"
+
+
+@pytest.fixture(scope="module")
+def made(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a pool, a selection of it, and a comparison that nobody ran."""
+    folder = tmp_path_factory.mktemp("made") / "here"
+    generated = GeneratedDigits(images_per_class=12, root=folder)
+    generated.prepare()
+    generated.folder.rename(folder / "pool")
+    run(server, [word.replace("..", ".") for word in COMMANDS["select"]], folder)
+    write_cells(folder / "compared", runs({"random": [0.4, 0.5], "two_stage": [0.5, 0.7]}))
+    return folder
 
 
 @pytest.fixture(scope="module")

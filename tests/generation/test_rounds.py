@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from semdd_lightning.errors import RunError
 from semdd_lightning.generation import (
     Generator,
     Made,
@@ -28,6 +29,7 @@ from semdd_lightning.generation.making import WORK
 from semdd_lightning.generation.rounds import CEILING, NO_NEW
 from semdd_lightning.pools import ClassFolders
 from semdd_lightning.prior import LoadedClip, OpenClipPrior
+from semdd_lightning.records import write_record
 from tests.conftest import COLOURS
 
 CPU = torch.device("cpu")
@@ -124,6 +126,12 @@ def test_a_class_stops_when_nothing_better_comes(
             assert not (tmp_path / "killed" / "pool.json").exists()
     records = [(tmp_path / name / "pool.json").read_bytes() for name in ("pool", "killed")]
     assert records[0] == records[1]
+    made = {"red": 4, "green": 4, "blue": 4}
+    for damaged in ({**made, "red": -4}, {"red": 4}, {**made, "grey": 4}):
+        folder = tmp_path / f"damaged{len(damaged)}{min(damaged.values())}"
+        write_record(folder / WORK / "rounds.json", {"made": damaged, "stopped": dict.fromkeys(damaged, "")})
+        with pytest.raises(RunError, match=r"rounds\.json.*remove the directory"):
+            make(folder, prior, Colours(), make_task(12))
 
 
 def test_a_class_that_shows_another_is_stopped_after_a_round(

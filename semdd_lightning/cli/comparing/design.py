@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -109,10 +110,10 @@ def composed(configs: Sequence[Path], options: Sequence[str]) -> dict[str, Any]:
     content: dict[str, Any] = {}
     for path in configs:
         content = overlay(content, compose(path))
-    for option in options:
-        name, _, value = option.partition("=")
+    for option, after in pairwise([*options, ""]):
+        name, equals, value = option.partition("=")
         if name in ("--model", "--model.class_path"):
-            content = overlay(content, {"model": {"class_path": value}})
+            content = overlay(content, {"model": {"class_path": value if equals else after}})
     return content
 
 

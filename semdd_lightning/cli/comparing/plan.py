@@ -21,6 +21,7 @@ from semdd_lightning.cli.comparing.design import (
 )
 from semdd_lightning.cli.configs import with_bases
 from semdd_lightning.cli.run_directory import config_digests
+from semdd_lightning.cli.variables import OF_TRAINING
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.evaluation.cells import AXES
 from semdd_lightning.records import content_key
@@ -71,7 +72,7 @@ class Plan:
 
     Attributes:
         cells: seed by seed, so that an interrupted comparison is still paired.
-        digests: of each config file, what tells whether it is still the same.
+        digests: of each config file, what tells whether it is still the same, and the variables.
         images: where pools and splits lie.
     """
 
@@ -81,8 +82,10 @@ class Plan:
 
     def recipe(self, planned: Planned) -> str:
         """What tells of a run whether it is this cell: its command and what its configs say."""
-        files = with_bases(planned.configs)
-        return recipe(planned.argv, {str(path): self.digests[str(path)] for path in files})
+        files = {str(path) for path in with_bases(planned.configs)}
+        others = {name for name in self.digests if name not in files and not name.startswith(OF_TRAINING)}
+        own = {name: self.digests[name] for name in self.digests.keys() - others}
+        return recipe(planned.argv, own)
 
 
 def recipe(argv: Sequence[str], digests: Mapping[str, str]) -> str:
@@ -135,22 +138,23 @@ def make_plan(configs: Sequence[Path], section: Section, overrides: Sequence[str
 
 def _check(axes: Mapping[str, Sequence[Entry]], section: Section, overrides: Sequence[str]) -> None:
     check_overrides(overrides, SET_HERE)
-    names = {
-        form.format(option): f"--{axis}"
-        for axis, options in SET_BY_AXIS.items()
-        if getattr(section, axis) is not None
-        for option in options
-        for form in ("--{}", _full("--{}", option))
-    }
+    given = [axis for axis in SET_BY_AXIS if getattr(section, axis) is not None]
+    names, ipc = _set_by(given), _set_by(["ipc"])  # of a cell, whose ipc comes after its sampler
     check_overrides(overrides, names)
-    for places in axes.values():
+    for axis, places in axes.items():
+        also = {**names, **ipc} if axis in ("sampler", "ipc") else names
         for entry in places:
-            check_overrides(list(as_options(entry.settings)), SET_HERE)
+            check_overrides(list(as_options(entry.settings)), SET_HERE | also)
 
 
-def _full(form: str, option: str) -> str:
-    part, _, rest = option.partition(".")
-    return form.replace("{}", f"{part}.init_args.{rest}")
+def _set_by(axes: Sequence[str]) -> dict[str, str]:
+    """Options that axes set, short and in full, and which axis that is."""
+    return {
+        form: f"--{axis}"
+        for axis in axes
+        for option in SET_BY_AXIS[axis]
+        for form in (f"--{option}", f"--{option.replace('.', '.init_args.', 1)}")
+    }
 
 
 def _check_labels(designs: Sequence[Design]) -> None:

@@ -16,6 +16,7 @@ from semdd_lightning.cli.ownership import is_unfinished
 from semdd_lightning.cli.run_directory import VERSIONS, read_versions
 from semdd_lightning.cli.run_result import RunResult, read_result
 from semdd_lightning.cli.stopping import current
+from semdd_lightning.cli.variables import OF_TRAINING
 from semdd_lightning.errors import ConfigError, RunError
 from semdd_lightning.evaluation.cells import CELLS, Cell, read_cells, write_cells
 from semdd_lightning.locks import Lock
@@ -215,5 +216,5 @@ def _set_aside(directory: Path, what: str, why: str = "") -> None:
 def _of_another(out: Path, name: str) -> RunError:
     return RunError(
         f"Expected {out} to be new or of this comparison, found that {name} in it was made by another "
-        "command or config; nothing was overwritten, give another --out."
+        f"command, config or variable ({OF_TRAINING}...); nothing was overwritten, give another --out."
     )

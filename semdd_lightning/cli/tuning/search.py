@@ -52,11 +52,15 @@ class Search:
     images: tuple[str, ...]
 
     @property
+    def digests(self) -> dict[str, str]:
+        """What tells whether its configs, and the variables beside them, still say the same."""
+        return config_digests(with_bases(self.configs))
+
+    @property
     def key(self) -> str:
         """What tells another search from this one."""
-        files = config_digests(with_bases(self.configs))
         space = [[each.option, each.choices, each.low, each.high, each.log] for each in self.dimensions]
-        return content_key([files, self.overrides, self.judged, self.sampler, space])
+        return content_key([self.digests, self.overrides, self.judged, self.sampler, space])
 
     def command(self, values: Mapping[str, Any], seed: int, directory: Path) -> list[str]:
         """The run of some values and a seed, as words after ``semdd``."""

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, with_config
 from semdd_lightning import evaluation
 from semdd_lightning.errors import ConfigError, RunError
 from semdd_lightning.evaluation import AXES, Cell, default_baseline, sampler_table
+from semdd_lightning.given import given_path, require_word
 from semdd_lightning.names import command as shell_command
 from semdd_lightning.records import RECORD, read_record
 from semdd_lightning.report.comparison.figures import draw, drawable
@@ -49,7 +50,7 @@ class Comparison:
         Raises:
             RunError: if there is no record of one that can be trusted.
         """
-        folder = Path(directory)
+        folder = given_path("the directory of a comparison", directory)
         versions = folder / "versions.json"
         made_by = None
         if versions.is_file():
@@ -106,7 +107,10 @@ class Comparison:
 
     def baseline(self, wanted: str | None = None) -> str:
         """The sampler that differences are taken to."""
-        return default_baseline(self.cells) if wanted is None else wanted
+        if wanted is None:
+            return default_baseline(self.cells)
+        require_word("a baseline", wanted, list(self.cells["sampler"].drop_duplicates()))
+        return wanted
 
     def summary(self, baseline: str | None = None) -> str:
         """What the numbers allow to say, a line for each slice.

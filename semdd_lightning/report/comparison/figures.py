@@ -63,7 +63,7 @@ def draw(kind: str, cells: pd.DataFrame, table: pd.DataFrame, baseline: str, com
     Raises:
         ConfigError: if there is no such kind, or nothing of this kind to draw.
     """
-    if kind not in FIGURES:
+    if kind not in tuple(FIGURES):  # whatever was given
         msg = f"Expected a figure out of {', '.join(FIGURES)}, found {kind!r}; correct the name."
         raise ConfigError(msg)
     panels = list(_panels(kind, _seen(cells), _seen(table), shown(baseline)))

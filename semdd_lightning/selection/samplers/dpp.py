@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
+from semdd_lightning.selection.checks import is_number
 from semdd_lightning.selection.kernel import KernelSampler, kernel, unit_rows
 from semdd_lightning.selection.picks import ClassPool
 from semdd_lightning.selection.ties import first_best
@@ -84,7 +84,7 @@ class Dpp(KernelSampler):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (math.isfinite(self.quality_weight) and self.quality_weight >= 0):
+        if not is_number(self.quality_weight, 0):
             msg = (
                 f"Expected quality_weight to be finite and at least 0, found {self.quality_weight}; "
                 "0 looks at dissimilarity alone."

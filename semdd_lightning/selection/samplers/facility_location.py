@@ -8,10 +8,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection.kernel import unit_rows
 from semdd_lightning.selection.picks import ClassPool, Picks
-from semdd_lightning.selection.sampler import Sampler
+from semdd_lightning.selection.sampler import Sampler, whole_number
 from semdd_lightning.selection.samplers.greedy_cover import greedy_cover
 from semdd_lightning.selection.scratch import Scratch
 
@@ -77,9 +76,7 @@ class FacilityLocation(Sampler):
     block: int = 2048
 
     def __post_init__(self) -> None:
-        if self.block < 1:
-            msg = f"Expected block to be at least 1 row, found {self.block}; pass a positive number."
-            raise SelectionError(msg)
+        whole_number("block", self.block, at_least=1)
 
     def pick(self, pool: ClassPool, ipc: int, seed: int) -> Picks:
         """Pick representatives of one class.

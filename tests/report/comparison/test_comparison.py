@@ -39,6 +39,13 @@ def test_it_is_read_from_its_directory(tmp_path: Path) -> None:
     assert found.dd_ranking()["lrs"].isna().all()
     with pytest.raises(RunError, match=r"cells.json to be whole .* found .*No such file"):
         Comparison.load(tmp_path / "none")
+    for wrong in (None, 3, []):
+        with pytest.raises(ConfigError, match="Expected the directory of a comparison to be a path"):
+            Comparison.load(wrong)  # type: ignore[arg-type]
+        with pytest.raises(ConfigError, match=r"Expected a figure out of accuracy, .* found"):
+            found.plot(wrong)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"Expected a baseline to be .*, found \[\]"):
+        found.table([])  # type: ignore[arg-type]
 
 
 def test_its_table_is_the_callers_to_change() -> None:

@@ -97,5 +97,5 @@ def test_herding_follows_the_mean_better_than_chance(make_pool: MakePool) -> Non
 
 
 def test_block_is_positive() -> None:
-    with pytest.raises(SelectionError, match="block to be at least 1 row, found 0"):
+    with pytest.raises(SelectionError, match="block to be at least 1, found 0"):
         FacilityLocation(block=0)
