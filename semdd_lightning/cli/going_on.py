@@ -72,7 +72,7 @@ def resume_argv(directory: Path) -> list[str]:
         msg = f"Expected an unfinished run in {directory}, found {found}; there is nothing to go on with."
         raise RunError(msg)
     began = command_of(directory)
-    if began[:1] == ["compare"]:
+    if began[:1] in (["compare"], ["tune"]):
         return [*began, f"--out={directory}"]
     if began[:1] != ["fit"] or not (directory / "config.yaml").is_file():
         again = f"`{shlex.join(['semdd', *began])}`" if began else "the command that began it"

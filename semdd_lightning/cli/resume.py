@@ -15,16 +15,16 @@ EPILOG = """example:
 
 What was trained is not trained again: the run goes on from its last.ckpt, in its own directory, and ends with
 the numbers that it would have had undisturbed, on one device to the last bit. A comparison of `semdd compare`
-goes on with its first unfinished run. The same command as before does this too, if it names the directory
-(--run.directory, --out); a finished run is left alone.
+and a search of `semdd tune` go on with their first unfinished run. The same command as before does this too,
+if it names the directory (--run.directory, --out); a finished run is left alone.
 """
 
 
 def run(command: str, argv: list[str]) -> int:
-    """Go on with one run; exit status as of `semdd fit` or `semdd compare`."""
+    """Go on with one run; exit status as of the command that began it."""
     parser = argparse.ArgumentParser(
         prog="semdd resume",
-        description="Go on with an interrupted `semdd fit` or `semdd compare`.",
+        description="Go on with an interrupted `semdd fit`, `semdd compare` or `semdd tune`.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -36,7 +36,7 @@ def run(command: str, argv: list[str]) -> int:
     os.environ[_STARTED_IN] = started_in  # for processes that Lightning starts with this command line
     try:
         enter_working_directory(directory)
-        module = "compare" if name == "compare" else "experiment"
+        module = "experiment" if name == "fit" else name
         status: int = import_module(f"semdd_lightning.cli.{module}").run(name, rest)
     finally:
         del os.environ[_STARTED_IN]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from semdd_lightning.cli.configs import find_config, with_bases
 from semdd_lightning.cli.options import parse_value
 from semdd_lightning.cli.ownership import claim_apart
 from semdd_lightning.cli.run_directory import from_here, read_versions, write_versions
+from semdd_lightning.cli.stopping import current
 from semdd_lightning.errors import ConfigError, RunError
 from semdd_lightning.names import get_logger
 
@@ -58,7 +60,11 @@ def run(command: str, argv: list[str]) -> int:
         write_versions(claim.directory, [command, *argv], with_bases(configs))
         claim.go_on()
         with readable(claim.directory):
-            run_trials(study, search, claim.directory, seeds, options.trials)
+            try:
+                run_trials(study, search, claim.directory, seeds, options.trials)
+            except BaseException:
+                current().said = f"`semdd resume {shlex.quote(str(from_here(claim.directory)))}` goes on."
+                raise
             _report(study, search, claim.directory, seeds)
             return FAILED if any("error" in trial.user_attrs for trial in ended(study)) else 0
 

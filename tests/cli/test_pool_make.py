@@ -128,9 +128,17 @@ def test_what_was_refused_claims_nothing(refused: Callable[..., str], digits: Pa
 def test_an_impossible_record_of_a_pool_is_refused(
     change: dict[str, str] | str, refused: Callable[..., str], workplace: Path
 ) -> None:
-    made = {"name": "cat", "folder": "cat", "wnid": None, "made_with": {}, "files": {}, "made": 0}
+    made: dict[str, object] = {
+        "name": "cat",
+        "folder": "cat",
+        "wnid": None,
+        "made_with": {},
+        "files": {},
+        "made": 0,
+    }
     plan = {"generator": "random", "seed": 0} if change != "plan" else {}
-    classes = [made, made] if change == "twice" else [made | (change if isinstance(change, dict) else {})]
+    changed = {**made, **change} if isinstance(change, dict) else made
+    classes = [made, made] if change == "twice" else [changed]
     content = {"plan": plan, "seed_rule": "r", "classes": classes, "versions": {}, "format": 1}
     write_record(workplace / "pool.json", content)
     assert "Expected pool.json to be whole and of its form" in refused("verify", ".")

@@ -106,7 +106,11 @@ def test_a_trial_that_was_cut_short_is_no_trial(
 
 
 def test_a_search_goes_on_where_it_was_stopped(
-    words: list[str], runs: list[float], monkeypatch: pytest.MonkeyPatch, refused: Callable[..., str]
+    words: list[str],
+    runs: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+    refused: Callable[..., str],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def stop(step: Any) -> Any:  # noqa: ANN401 - a function
         def run(argv: list[str]) -> RunResult:
@@ -121,8 +125,9 @@ def test_a_search_goes_on_where_it_was_stopped(
     monkeypatch.setattr(trials, "run_experiment", stop(going))
     assert main([*words, "--trials=4", "--seeds", "0", "1"]) == 130
     assert len(runs) == 5
+    assert "`semdd resume tuned` goes on." in capsys.readouterr().err
     monkeypatch.setattr(trials, "run_experiment", going)
-    assert main([*words, "--trials=4", "--seeds", "0", "1"]) == 0
+    assert main(["resume", "tuned"]) == 0
     assert runs[5:7] == [runs[4]] * 2, "the trial that was cut off begins again with its values"
     table = pd.read_csv("tuned/trials.csv")
     assert sorted(table["trial"]) == [f"trial000{number}" for number in (0, 1, 2, 4)], "in its own directory"

@@ -90,11 +90,12 @@ def readable(directory: Path, *failures: type[Exception]) -> Iterator[None]:
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
 
+    refusals: tuple[type[Exception], ...] = (StorageInternalError, SQLAlchemyError, *failures)
     try:
         yield
     except SemddError:
         raise
-    except (StorageInternalError, SQLAlchemyError, *failures) as error:
+    except refusals as error:
         found = str(error.__cause__ or error).partition("\n")[0]
         msg = (
             f"Expected to read and write the search in {directory / STORE}, found {found}; "
