@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -187,8 +188,12 @@ def _blame(manifest: Manifest, now: Manifest) -> str:
 def _other_files(directory: Path, manifest: Manifest, pool: Pool | None) -> list[str]:
     """Exported files that are gone, or do not hold what was chosen, by its digest or else by the pool."""
     from semdd_lightning.export import exported_images
+    from semdd_lightning.export.sharing import FORMS
     from semdd_lightning.pools.strings import Strings
 
+    packed = (form.data_files for name, form in FORMS.items() if name != "folders")
+    if any(any(directory.glob(pattern)) for pattern in packed):
+        return _other_packed(directory, manifest)
     places = (Strings() if pool is None else pool.paths).positions(Strings(manifest.paths))
     found = []
     for i, (path, file) in enumerate(exported_images(directory, manifest)):
@@ -201,6 +206,21 @@ def _other_files(directory: Path, manifest: Manifest, pool: Pool | None) -> list
         if digest not in (None, _digest(file.read_bytes())):
             found.append(f"Exported image {file} is not the pool's {path} any more.")
     return found
+
+
+def _other_packed(directory: Path, manifest: Manifest) -> list[str]:
+    """What is other about images in Parquet files or tars, which have no files of their own."""
+    from semdd_lightning.pools import AnyPool
+
+    try:
+        pool = AnyPool(directory).read()
+        there = Counter(_digest(pool.read(row)) for row in range(len(pool)))
+    except (PoolError, OSError) as error:
+        return [f"The exported images cannot be read: {error}"]
+    chosen = Counter(manifest.digests or ())
+    gone, new = (chosen - there).total(), (there - chosen).total()
+    found = [f"{gone} of {len(manifest.paths)} chosen images are missing or changed in {directory}."]
+    return [*(found if gone else []), *([f"{new} images of {directory} were not chosen."] if new else [])]
 
 
 def _digest(content: bytes) -> str:

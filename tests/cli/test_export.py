@@ -56,6 +56,15 @@ def test_our_own_readers_read_it_back(form: str, chosen: Path) -> None:
     assert read_manifest(out) == manifest
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_verify_knows_every_form(form: str, chosen: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = export(chosen, form)
+    assert main(["verify", str(out)]) == 0
+    next(file for file in sorted(out.rglob("*")) if file.suffix in (".parquet", ".tar", ".png")).unlink()
+    assert main(["verify", str(out)]) == 1
+    assert "missing" in (error := capsys.readouterr().err) or "cannot be read" in error
+
+
 def test_a_run_of_fit(finished: Path) -> None:
     out = export(finished, "hf")
     assert digests(out) == set(read_manifest(finished).digests or ())
