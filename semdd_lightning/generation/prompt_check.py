@@ -22,7 +22,7 @@ SENSES = {
     "crane": "a bird or a machine",
     "kite": "a bird or a toy",
     "nail": "of metal or of a finger",
-    # further names of classes with senses of other kinds in WordNet 3.0
+    # further names with senses of other kinds in common English
     "bass": "a fish or an instrument",
     "bat": "an animal or a club",
     "bow": "a weapon, a knot or a ship's front",
