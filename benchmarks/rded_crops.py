@@ -15,8 +15,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import os
-import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -24,7 +22,6 @@ from pathlib import Path
 from statistics import median
 from types import ModuleType
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -210,18 +207,11 @@ class _Denormalized(nn.Module):
 
 @contextlib.contextmanager
 def _synthesis(checkout: Path) -> Iterator[list[ModuleType]]:
-    """Two modules of its code, whose import parses a command line and makes folders."""
-    place, here = tempfile.TemporaryDirectory(), Path.cwd()
-    with place, warnings.catch_warnings(), patch.object(sys, "argv", ["main.py"]):
+    """Two modules of its code, which prints and warns a lot."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
-        os.chdir(place.name)
-        try:
-            code = rded_code(checkout.resolve() if checkout.is_absolute() else here / checkout, *_MODULES)
-            with contextlib.redirect_stdout(io.StringIO()), code as modules:
-                os.chdir(here)
-                yield modules
-        finally:
-            os.chdir(here)
+        with rded_code(checkout, *_MODULES) as modules:
+            yield modules
 
 
 def _measure_as(options: argparse.Namespace) -> Result:

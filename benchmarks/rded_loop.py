@@ -14,6 +14,7 @@ import contextlib
 import io
 import math
 import sys
+import tempfile
 import warnings
 from collections.abc import Iterator
 from importlib import import_module
@@ -105,6 +106,10 @@ def rded_code(checkout: Path, *names: str) -> Iterator[list[ModuleType]]:
     for loaded in [name for name in sys.modules if name.partition(".")[0] in tops]:
         del sys.modules[loaded]  # of another checkout
     without_a_gpu = contextlib.nullcontext() if gpu else patch.object(torch.Tensor, "cuda", lambda x: x)
-    with patch.object(sys, "path", [str(checkout), *sys.path]), without_a_gpu, warnings.catch_warnings():
+    places = patch.object(sys, "path", [str(checkout.resolve()), *sys.path])
+    alone = patch.object(sys, "argv", ["main.py"])  # parsed by its `argument`, which also makes folders
+    with places, alone, without_a_gpu, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "This DataLoader will create")
-        yield [import_module(name) for name in names]
+        with tempfile.TemporaryDirectory() as aside, contextlib.chdir(aside):
+            modules = [import_module(name) for name in names]
+        yield modules
