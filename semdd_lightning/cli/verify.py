@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -186,30 +187,36 @@ def _blame(manifest: Manifest, now: Manifest) -> str:
 
 
 def _other_files(directory: Path, manifest: Manifest, pool: Pool | None) -> list[str]:
-    """Exported files that are gone, or do not hold what was chosen, by its digest or else by the pool."""
+    """Exported images that are gone, or are not what was chosen, by its digest or else by the pool."""
     from semdd_lightning.export import exported_images
     from semdd_lightning.export.sharing import FORMS
-    from semdd_lightning.pools.strings import Strings
 
-    packed = (form.data_files for name, form in FORMS.items() if name != "folders")
-    if any(any(directory.glob(pattern)) for pattern in packed):
-        return _other_packed(directory, manifest)
-    places = (Strings() if pool is None else pool.paths).positions(Strings(manifest.paths))
+    digests = _digests(manifest, pool)
+    if any(any(directory.glob(form.data_files)) for form in FORMS.values() if form.packed):
+        return _other_packed(directory, digests)
     found = []
-    for i, (path, file) in enumerate(exported_images(directory, manifest)):
+    for digest, (path, file) in zip(digests, exported_images(directory, manifest), strict=True):
         if not file.is_file():
             found.append(f"Exported image {file} is missing.")
-            continue
-        digest = None if manifest.digests is None else manifest.digests[i]
-        if digest is None and pool is not None and places[i] >= 0:
-            digest = _digest(pool.read(int(places[i])))
-        if digest not in (None, _digest(file.read_bytes())):
+        elif digest not in (None, _digest(file.read_bytes())):
             found.append(f"Exported image {file} is not the pool's {path} any more.")
     return found
 
 
-def _other_packed(directory: Path, manifest: Manifest) -> list[str]:
-    """What is other about images in Parquet files or tars, which have no files of their own."""
+def _digests(manifest: Manifest, pool: Pool | None) -> list[str | None]:
+    """Of each chosen image; none of one that neither an older manifest nor a pool tells of."""
+    from semdd_lightning.pools.strings import Strings
+
+    if manifest.digests is not None:
+        return list(manifest.digests)
+    if pool is None:
+        return [None] * len(manifest.paths)
+    places = pool.paths.positions(Strings(manifest.paths)).tolist()
+    return [_digest(pool.read(place)) if place >= 0 else None for place in places]
+
+
+def _other_packed(directory: Path, digests: Sequence[str | None]) -> list[str]:
+    """The same of images in Parquet files or tars, which have no files of their own."""
     from semdd_lightning.pools import AnyPool
 
     try:
@@ -217,10 +224,14 @@ def _other_packed(directory: Path, manifest: Manifest) -> list[str]:
         there = Counter(_digest(pool.read(row)) for row in range(len(pool)))
     except (PoolError, OSError) as error:
         return [f"The exported images cannot be read: {error}"]
-    chosen = Counter(manifest.digests or ())
-    gone, new = (chosen - there).total(), (there - chosen).total()
-    found = [f"{gone} of {len(manifest.paths)} chosen images are missing or changed in {directory}."]
-    return [*(found if gone else []), *([f"{new} images of {directory} were not chosen."] if new else [])]
+    known = Counter(digest for digest in digests if digest is not None)
+    gone = (known - there).total()
+    others = (there - known).total() - digests.count(None)
+    found = [f"{gone} of {len(digests)} chosen images are missing or changed in {directory}."]
+    return [
+        *(found if gone else []),
+        *([f"{others} images of {directory} were not chosen."] if others > 0 else []),
+    ]
 
 
 def _digest(content: bytes) -> str:

@@ -117,4 +117,5 @@ class _Cells:
 def _is_place(axis: str, value: object) -> bool:
     if axis not in _NUMBERS:
         return isinstance(value, str)
-    return isinstance(value, int) and not isinstance(value, bool) and (axis == "ipc") <= value <= _LARGEST
+    least = 1 if axis == "ipc" else 0
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= _LARGEST

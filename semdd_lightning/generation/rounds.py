@@ -28,7 +28,7 @@ from semdd_lightning.progress import image_progress
 from semdd_lightning.records import RECORD, read_record, write_record
 
 _STATE = "rounds.json"
-ADVICE = "remove the directory, or give another"
+_ADVICE = "remove the directory, or give another"
 NO_NEW = "a round brought no new candidate"
 STRANGE = "its images look like"
 CEILING = "the ceiling was reached"
@@ -156,8 +156,8 @@ def _read_state(directory: Path, folders: tuple[str, ...]) -> _State:
     path = directory / WORK / _STATE
     if not path.is_file():
         return _State(dict.fromkeys(folders, 0), dict.fromkeys(folders, ""))
-    state = read_record(path, _State, RunError, ADVICE)
+    state = read_record(path, _State, RunError, _ADVICE)
     if not set(state.made) == set(state.stopped) == set(folders):
-        msg = f"Expected the classes of the plan in {path}, found others; {ADVICE}."
+        msg = f"Expected the classes of the plan in {path}, found others; {_ADVICE}."
         raise RunError(msg)
     return state

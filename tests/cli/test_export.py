@@ -19,6 +19,7 @@ from PIL import Image
 
 from semdd_lightning.cli.main import main
 from semdd_lightning.export import read_manifest, read_table
+from semdd_lightning.export.manifest import FILE_NAME
 from semdd_lightning.export.sharing import FORMS
 from semdd_lightning.pools import AnyPool
 from semdd_lightning.pools.digits import DIGIT_NAMES
@@ -63,6 +64,23 @@ def test_verify_knows_every_form(form: str, chosen: Path, capsys: pytest.Capture
     next(file for file in sorted(out.rglob("*")) if file.suffix in (".parquet", ".tar", ".png")).unlink()
     assert main(["verify", str(out)]) == 1
     assert "missing" in (error := capsys.readouterr().err) or "cannot be read" in error
+
+
+@pytest.mark.parametrize("form", [name for name, form in FORMS.items() if form.packed])
+def test_verify_tells_other_images_from_the_chosen(
+    form: str, chosen: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = export(chosen, form).joinpath(FILE_NAME).read_bytes()
+    shutil.rmtree(f"shared-{form}")
+    words = ["--config=quickstart.yaml", "--ipc=2", "--sampler=k_center", "--out=other"]
+    assert main(["select", *words]) == 0
+    out = export(Path("other"), form)
+    assert main(["verify", str(out)]) == 0
+    (out / FILE_NAME).write_bytes(manifest)
+    assert main(["verify", str(out)]) == 1
+    error = capsys.readouterr().err
+    assert "of 20 chosen images are missing or changed" in error
+    assert "were not chosen" in error
 
 
 def test_a_run_of_fit(finished: Path) -> None:

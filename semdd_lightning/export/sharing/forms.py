@@ -32,6 +32,7 @@ class Form:
         data_files: pattern of the files that hold them, as a card has it.
         class_folders: what each class is called there, in class order.
         load: code that opens them, from the place and the number of files.
+        packed: whether many images share a file.
     """
 
     meaning: str
@@ -39,6 +40,7 @@ class Form:
     data_files: str
     class_folders: Callable[[ChosenImages], tuple[str, ...]]
     load: Callable[[str, int], str]
+    packed: bool = True
 
 
 def _load_tars(place: str, files: int) -> str:
@@ -74,6 +76,7 @@ FORMS = {
         lambda place, _: (
             f"from torchvision.datasets import ImageFolder\n\nimages = ImageFolder({f'{place}/{IMAGES}'!r})"
         ),
+        packed=False,
     ),
 }
 """By what `semdd export --to` calls it."""
