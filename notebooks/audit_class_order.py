@@ -60,7 +60,7 @@ print(*(f"folder {number} holds {name}" for number, name in enumerate(by_alphabe
 # %%
 pool = ClassFolders(place / "pool", classes=place / "classes.txt")
 try:
-    select(pool, prior, ipc=10)
+    select(pool, prior, ipc=10, sampler="two_stage")
 except AuditError as refused:
     print(refused)
 
@@ -84,7 +84,7 @@ def show_looks(chosen: PoolSelection, title: str) -> None:
 
 
 logging.getLogger("semdd_lightning").setLevel(logging.ERROR)  # the same message again
-wrong = select(pool, prior, ipc=10, audit="warn")
+wrong = select(pool, prior, ipc=10, sampler="two_stage", audit="warn")
 show_looks(wrong, "as the class list says")
 
 # %% [markdown]
@@ -96,7 +96,9 @@ show_looks(wrong, "as the class list says")
 # %%
 rows = [f"{name},{by_alphabet.index(name)}" for name in DIGIT_NAMES]
 (place / "classes.csv").write_text("\n".join(["name,folder", *rows]))
-right = select(ClassFolders(place / "pool", classes=place / "classes.csv"), prior, ipc=10)
+right = select(
+    ClassFolders(place / "pool", classes=place / "classes.csv"), prior, ipc=10, sampler="two_stage"
+)
 show_looks(right, "as the mended list says")
 
 # %% [markdown]

@@ -47,7 +47,7 @@ RUN = os.environ.get("SEMDD_RUN")  # or write the directory here
 if RUN is None:
     digits = GeneratedDigits()
     digits.prepare()
-    chosen = select(digits, OpenClipPrior("digits"), ipc=10)
+    chosen = select(digits, OpenClipPrior("digits"), ipc=10, sampler="two_stage")
     RUN = chosen.export(Path(tempfile.mkdtemp()) / "chosen")
 
 run = Path(RUN)

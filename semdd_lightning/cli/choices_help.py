@@ -15,10 +15,11 @@ class ParserWithChoices(argparse.ArgumentParser):
 
 def choices() -> str:
     """Samplers and scores of this package and of installed ones, each with its meaning."""
-    from semdd_lightning.selection import sampler_meanings, score_meanings
+    from semdd_lightning.selection import DEFAULT_SAMPLER, sampler_meanings, score_meanings
 
     samplers, scores = sampler_meanings(), score_meanings()
     width = max(map(len, (*samplers, *scores)))
+    samplers[DEFAULT_SAMPLER] += " (default)"
     lines = ["samplers:", *(f"  {name:<{width}}  {meaning}" for name, meaning in samplers.items()), ""]
     lines += ["scores, for the scores of a sampler that chooses by quality:"]
     lines += [f"  {name:<{width}}  {meaning}" for name, meaning in scores.items()]

@@ -143,6 +143,8 @@ def next_commands(result: RunResult) -> list[str]:
         return [command("semdd", "fit", *configs, *seeds), *verify]
     if not result.leaves_choice:
         return verify
-    rival = "random" if result.sampler != "random" else "two_stage"
+    from semdd_lightning.selection import DEFAULT_SAMPLER  # torch, which a table of results needs not
+
+    rival = "random" if result.sampler != "random" else DEFAULT_SAMPLER
     samplers = ["--samplers", result.sampler, rival, "--seeds", 0, 1, 2]
     return [command("semdd", "compare", *configs, *samplers), *verify]

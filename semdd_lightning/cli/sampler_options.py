@@ -13,7 +13,6 @@ if TYPE_CHECKING:  # torch, which is not needed to refuse bad options
     from semdd_lightning.selection import Sampler
 
 PREFIX = "--sampler."
-DEFAULT_SAMPLER = "two_stage"
 
 
 def split_sampler_argv(argv: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
@@ -53,6 +52,8 @@ def sampler_description(
 ) -> str | dict[str, Any]:
     """A short name or class path, or ``class_path`` and ``init_args`` where there are parameters.
 
+    Where none is named there is no ``class_path``: `described_sampler` knows the default one.
+
     Args:
         word: what ``--sampler`` gives: a name, a path, or ``class_path`` and ``init_args`` in YAML or JSON.
         parameters: what ``--sampler.PARAMETER`` gives, over those of the word or the config.
@@ -61,7 +62,9 @@ def sampler_description(
     Raises:
         ConfigError: if the word is no such mapping, though it begins as one.
     """
-    given = (of_config or DEFAULT_SAMPLER) if word is None else word
+    given = of_config if word is None else word
+    if given is None:
+        return {"init_args": parameters}
     if isinstance(given, str) and given.lstrip().startswith("{"):
         given = parse_value(given)
     if isinstance(given, dict) and not (
@@ -90,11 +93,11 @@ def described_sampler(description: str | dict[str, Any]) -> Sampler:
         ConfigError: if it has no such parameters, or they are of another type.
     """
     from semdd_lightning.export import build_component
-    from semdd_lightning.selection import build_sampler, sampler_kind
+    from semdd_lightning.selection import DEFAULT_SAMPLER, build_sampler, sampler_kind
 
     if isinstance(description, str):
         return build_sampler(description)
-    kind = sampler_kind(description["class_path"])
+    kind = sampler_kind(description.get("class_path", DEFAULT_SAMPLER))
     parameters = description.get("init_args") or {}
     known = [field.name for field in fields(kind) if field.init]  # type: ignore[arg-type]
     for name in parameters:

@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--sampler",
-        help="one of those below (default two_stage), the path of a class, or class_path and init_args as "
+        help="one of those below, the path of a class, or class_path and init_args as "
         "JSON; --sampler.PARAMETER VALUE sets one of its parameters (docs/method.md)",
     )
     parser.add_argument(

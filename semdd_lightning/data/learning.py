@@ -18,11 +18,14 @@ from semdd_lightning.data.storage import decode_all, square
 from semdd_lightning.errors import CacheError
 from semdd_lightning.locks import Lock
 from semdd_lightning.models import ConvNet, NormalizedNetwork
+from semdd_lightning.names import get_logger
 from semdd_lightning.pools import Pool
 from semdd_lightning.pools.labelled_images import LabelledImages
 from semdd_lightning.prior.cache import FORMAT, CachedTensor, describe_folder
 from semdd_lightning.progress import image_progress
 from semdd_lightning.records import content_key
+
+logger = get_logger(__name__)
 
 _LONGEST_WAIT = 24 * 3600.0  # seconds, for another process that learns
 _VIEW = Augmentation(pad_crop=4, horizontal_flip=0.5, mix="none")  # moved and mirrored, as for CIFAR
@@ -128,6 +131,12 @@ def _learn(images: Pool, plan: LearningPlan, device: torch.device, *, show: bool
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, plan.learning_rate, total_steps=steps + 1)
     total = torch.zeros(len(images), device=device)
     description, visits = "Learning from the pool", plan.passes * len(images)
+    if show:
+        logger.info(
+            "A small student learns from %d images for %d passes, once; the sampler two_stage does without",
+            len(images),
+            plan.passes,
+        )
     with image_progress(description, visits, after=2, show=show) as advance, torch.enable_grad():
         for number, rows, views in _views(pixels, plan):
             log_posteriors = _step(student, optimizer, views, labels[rows])

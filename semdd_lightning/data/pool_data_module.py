@@ -24,7 +24,7 @@ from semdd_lightning.given import given_path
 from semdd_lightning.pools import ImageSet, ResolvedImages, as_image_set
 from semdd_lightning.pools.labelled_images import LabelledImages
 from semdd_lightning.prior import OpenClipPrior, TimmPrior, first_clip, listed_priors
-from semdd_lightning.selection import Sampler, build_sampler, whole_number
+from semdd_lightning.selection import DEFAULT_SAMPLER, Sampler, build_sampler, whole_number
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -57,7 +57,7 @@ class PoolDataModule(ImageDataModule):
     pool: ImageSet
     prior: OpenClipPrior | TimmPrior | list[OpenClipPrior | TimmPrior]
     ipc: int
-    sampler: str | Sampler = "two_stage"
+    sampler: str | Sampler = DEFAULT_SAMPLER
     selection_seed: int = 0
     batch_size: int = 100
     passes: int = 300

@@ -26,7 +26,14 @@ from semdd_lightning.names import get_logger
 from semdd_lightning.pools import ImageSet, Pool, ResolvedImages, as_image_set, require_images_per_class
 from semdd_lightning.prior import AnyPrior, PoolEmbeddings, first_clip, listed_priors
 from semdd_lightning.progress import image_progress
-from semdd_lightning.selection import ClassifierOutputs, Sampler, Selection, build_sampler, whole_number
+from semdd_lightning.selection import (
+    DEFAULT_SAMPLER,
+    ClassifierOutputs,
+    Sampler,
+    Selection,
+    build_sampler,
+    whole_number,
+)
 
 logger = get_logger(__name__)
 
@@ -35,7 +42,7 @@ def select(
     pool: ImageSet | ResolvedImages | Path | str,
     prior: AnyPrior | Sequence[AnyPrior],
     ipc: int,
-    sampler: str | Sampler = "two_stage",
+    sampler: str | Sampler = DEFAULT_SAMPLER,
     seed: int = 0,
     *,
     reference: ImageSet | ResolvedImages | Path | str | None = None,
@@ -53,7 +60,8 @@ def select(
             or several, whose scores are averaged once they are comparable within a class; each embeds the
             pool for itself.
         ipc: images per class.
-        sampler: a sampler or the short name of one with its defaults.
+        sampler: a sampler or the short name of one with its defaults. The default one trains a small student
+            on the pool first, once; `two_stage` does without.
         seed: selection seed, used by samplers that draw.
         reference: real images of the same classes, for samplers and scores that compare with these; the audit
             looks at them too.
@@ -148,16 +156,16 @@ def carry_out(
             said = classify(images)
             if real is not None:
                 real = replace(real, classifier=classify(real.images).outputs)
-    learned = None
-    if "learning" in plan.needs:
-        with watch.measure("learn"):
-            learned = learn_pool(images, device=device, cache_dir=cache_dir, show=rank == 0)
     found = None
     if plan.audit != "off":
         with watch.measure("audit"):
             compared = None if real is None else (real.images, real.embeddings)
             found = audit_classes(images, embeddings, compared, at_most=AUTOMATIC)
             apply_policy(images, found, plan.audit)
+    learned = None
+    if "learning" in plan.needs:  # the longest of all: whatever refuses the pool has looked at it before
+        with watch.measure("learn"):
+            learned = learn_pool(images, device=device, cache_dir=cache_dir, show=rank == 0)
     with watch.measure("select"):
         outputs = None if said is None else said.outputs
         seen = sampler_embeddings(

@@ -106,7 +106,8 @@ def _choose(making: PoolMaking, rounds: Rounds, work: Path, device: torch.device
     wnids = classes.wnids or ("",) * len(classes)
     names = tuple(f"{wnid} {name}".strip() for wnid, name in zip(wnids, classes.names, strict=True))
     pool = ClassFolders(work, class_names=names)
-    return select(pool, rounds.prior, rounds.keep, device=device, audit="off")
+    sampler = "two_stage"  # trains nothing, as this is done again after each round
+    return select(pool, rounds.prior, rounds.keep, sampler, device=device, audit="off")
 
 
 def _candidates(chosen: PoolSelection) -> dict[str, set[int]]:

@@ -15,6 +15,7 @@ from semdd_lightning.selection.quality_sampler import (
 )
 from semdd_lightning.selection.sampler import Sampler, whole_number
 from semdd_lightning.selection.samplers import (
+    DEFAULT_SAMPLER,
     SAMPLERS,
     CaO2,
     Coverage,
@@ -71,6 +72,7 @@ from semdd_lightning.selection.statistics import (
 from semdd_lightning.selection.table import score_columns
 
 __all__ = [
+    "DEFAULT_SAMPLER",
     "METRICS",
     "SAMPLERS",
     "SCORES",

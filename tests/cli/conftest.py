@@ -104,7 +104,14 @@ def selected(digits: Path, shared_cache: Path, tmp_path_factory: pytest.TempPath
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("SEMDD_CACHE", str(shared_cache))
         classes = write_classes(folder)
-        words = ["select", str(digits), "--ipc=2", "--prior=digits", f"--classes={classes}"]
+        words = [
+            "select",
+            str(digits),
+            "--ipc=2",
+            "--sampler=two_stage",
+            "--prior=digits",
+            f"--classes={classes}",
+        ]
         assert main([*words, f"--out={folder / 'chosen'}"]) == 0
     return folder / "chosen"
 

@@ -15,7 +15,7 @@ from semdd_lightning.cli.main import main
 from semdd_lightning.errors import ChoicesError, TooFewImagesError
 from semdd_lightning.export import Choices, read_manifest, read_selection, read_table
 
-WORDS = ("select", "pool", "--ipc=2", "--prior=digits")
+WORDS = ("select", "pool", "--ipc=2", "--sampler=two_stage", "--prior=digits")
 
 
 @pytest.fixture

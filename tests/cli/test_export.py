@@ -144,7 +144,15 @@ def test_the_card_says_where_it_comes_from(chosen: Path, digits: Path) -> None:
 def test_images_decided_by_hand(chosen: Path, digits: Path) -> None:
     paths = read_manifest(chosen).paths
     Path("choices.csv").write_text(f"path,choice\n{paths[0]},strike\n{paths[3]},pin\n")
-    words = ["select", str(digits), "--ipc=2", "--prior=digits", "--choices=choices.csv", "--out=decided"]
+    words = [
+        "select",
+        str(digits),
+        "--ipc=2",
+        "--sampler=two_stage",
+        "--prior=digits",
+        "--choices=choices.csv",
+        "--out=decided",
+    ]
     assert main([*words, "--audit=off"]) == 0
     out = export(Path("decided"), "hf")
     assert "| images decided by hand | 1 struck out, 1 pinned |" in (out / "README.md").read_text()
@@ -161,7 +169,15 @@ def test_names_from_outside_stay_text(workplace: Path) -> None:
         for number in range(3):
             pixels = generator.integers(0, 256, (8, 8, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(pool / name / f"{number}.v1.png")
-    words = ["select", str(pool), "--ipc=1", "--prior=digits", "--audit=off", "--out=chosen"]
+    words = [
+        "select",
+        str(pool),
+        "--ipc=1",
+        "--sampler=two_stage",
+        "--prior=digits",
+        "--audit=off",
+        "--out=chosen",
+    ]
     assert main(words) == 0
     for form in FORMS:
         out = export(Path("chosen"), form)

@@ -189,7 +189,21 @@ def test_the_best_of_rounds_are_kept(workplace: Path, capsys: pytest.CaptureFixt
     assert " made, 4 kept; " in said
     assert main(["verify", "best"]) == 0
     assert (
-        main(["select", "best", "--classes", "digits", "--ipc", "2", "--prior", "digits", "--out", "two"])
+        main(
+            [
+                "select",
+                "best",
+                "--classes",
+                "digits",
+                "--ipc",
+                "2",
+                "--sampler=two_stage",
+                "--prior",
+                "digits",
+                "--out",
+                "two",
+            ]
+        )
         == 0
     )
 

@@ -10,7 +10,7 @@ import pytest
 
 from semdd_lightning.cli.sampler_options import described_sampler, sampler_description, split_sampler_argv
 from semdd_lightning.errors import ConfigError, SelectionError
-from semdd_lightning.selection import Random, TwoStage
+from semdd_lightning.selection import Learnable, Random, TwoStage
 
 POSTERIOR = ["--sampler.scores.posterior", "1"]
 SPELLED_OUT = {"class_path": "TwoStage", "init_args": {"candidate_ratio": 4, "diversity_weight": 0.1}}
@@ -25,10 +25,10 @@ def built(*words: str, of_config: Any = None) -> object:  # noqa: ANN401 - what 
 @pytest.mark.parametrize(
     ("words", "of_config", "expected"),
     [
-        ([], None, TwoStage()),
+        ([], None, Learnable()),
         ([], "random", Random()),
         ([], SPELLED_OUT, TwoStage(candidate_ratio=4.0, diversity_weight=0.1)),
-        (["--sampler.diversity_weight", "0.3"], None, TwoStage(diversity_weight=0.3)),
+        (["--sampler.diversity_weight", "0.3"], None, Learnable(diversity_weight=0.3)),
         (["--sampler.diversity_weight=3e-1"], "two_stage", TwoStage(diversity_weight=0.3)),
         (
             ["--sampler.diversity_weight", "auto"],
@@ -77,7 +77,7 @@ def test_what_is_asked_for_is_built(words: list[str], of_config: Any, expected: 
         (["--sampler", "{class_path: TwoStage"], "a sampler as a name, or as class_path and init_args"),
         (["--sampler", "{class_path: TwoStage, ratio: 3}"], "a sampler as a name, or as class_path"),
         (["--sampler", ""], "a sampler as a name"),
-        (["--sampler", "twostage"], "a sampler out of two_stage"),
+        (["--sampler", "twostage"], "a sampler out of learnable"),
         (["--sampler.scores.nonsense", "1"], "a score out of class_relevance"),
     ],
 )

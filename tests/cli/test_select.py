@@ -20,7 +20,7 @@ DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight"
 
 
 def select(*words: str | Path) -> Path:
-    assert main(["select", *map(str, words), "--prior=digits", "--out=chosen"]) == 0
+    assert main(["select", "--sampler=two_stage", *map(str, words), "--prior=digits", "--out=chosen"]) == 0
     return Path("chosen")
 
 
@@ -179,7 +179,7 @@ def test_an_existing_directory_is_not_touched(
 
 def test_without_out_each_selection_has_its_own_directory(digits: Path, workplace: Path) -> None:
     for _ in range(2):
-        assert main(["select", str(digits), "--ipc=2", "--prior=digits"]) == 0
+        assert main(["select", str(digits), "--ipc=2", "--prior=digits", "--sampler=two_stage"]) == 0
     found = list((workplace / "selections" / digits.name).iterdir())
     assert len(found) == 2
     assert all(len(read_manifest(directory).paths) == 20 for directory in found)

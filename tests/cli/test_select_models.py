@@ -21,7 +21,7 @@ from semdd_lightning.training.checkpoint_card import checkpoint_card
 
 
 def select(*words: str | Path) -> Path:
-    assert main(["select", *map(str, words), "--prior=digits", "--out=chosen"]) == 0
+    assert main(["select", "--sampler=two_stage", *map(str, words), "--prior=digits", "--out=chosen"]) == 0
     return Path("chosen")
 
 
@@ -80,7 +80,7 @@ def test_a_classifier_that_is_none_is_refused(
 def test_several_priors_are_cached_apart_and_verified(
     digits: Path, classes: Path, tiny_clip_dir: Path, workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["select", str(digits), "--ipc=2", f"--classes={classes}", "--audit=off"]
+    words = ["select", str(digits), "--ipc=2", "--sampler=two_stage", f"--classes={classes}", "--audit=off"]
     priors = ["--prior=digits", f"--prior={tiny_clip_dir}"]
     assert main([*words, priors[0], "--out=one"]) == 0
     assert main([*words, priors[1], "--out=other"]) == 0

@@ -26,7 +26,7 @@ def pool(digits: Path, workplace: Path) -> Path:
 
 @pytest.fixture
 def chosen(pool: Path, workplace: Path) -> Path:
-    assert main(["select", "pool", "--ipc=2", "--prior=digits", "--out=chosen"]) == 0
+    assert main(["select", "pool", "--ipc=2", "--sampler=two_stage", "--prior=digits", "--out=chosen"]) == 0
     return workplace / "chosen"
 
 
@@ -51,7 +51,7 @@ def test_a_prior_in_a_folder_is_found_from_anywhere(
     pool: Path, tiny_clip_dir: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     shutil.copytree(tiny_clip_dir, workplace / "clip")
-    assert main(["select", "pool", "--ipc=2", "--prior=clip", "--out=chosen"]) == 0
+    assert main(["select", "pool", "--ipc=2", "--sampler=two_stage", "--prior=clip", "--out=chosen"]) == 0
     monkeypatch.chdir(tmp_path)
     assert main(["verify", str(workplace / "chosen")]) == 0
 
@@ -91,7 +91,20 @@ def test_exported_images_are_missing_or_altered(chosen: Path, capsys: pytest.Cap
 def test_a_pool_whose_images_are_no_files(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     images, labels = digits_split("train")
     np.savez(workplace / "digits.npz", images=images[:200].transpose(0, 3, 1, 2), labels=labels[:200])
-    assert main(["select", "digits.npz", "--ipc=2", "--prior=digits", "--audit=off", "--out=chosen"]) == 0
+    assert (
+        main(
+            [
+                "select",
+                "digits.npz",
+                "--ipc=2",
+                "--sampler=two_stage",
+                "--prior=digits",
+                "--audit=off",
+                "--out=chosen",
+            ]
+        )
+        == 0
+    )
     assert main(["verify", "chosen"]) == 0
     files = sorted((workplace / "chosen/images").glob("*/*.png"))
     assert [file.parent.name for file in files] == [str(i) for i in range(10) for _ in range(2)]

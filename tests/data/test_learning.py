@@ -115,7 +115,7 @@ def test_a_selection_is_told_and_can_be_verified(
     coloured_pool: Path, tiny_clip_dir: Path, tmp_path: Path
 ) -> None:
     reader, prior = ClassFolders(coloured_pool), OpenClipPrior(str(tiny_clip_dir))
-    selected = select(reader, prior, 2, "learnable", device="cpu")
+    selected = select(reader, prior, 2, device="cpu")
     learned = learn_pool(selected.pool)
     table = selected.selection.scores
     np.testing.assert_array_equal(table["learnability"].to_numpy(), learned.log_posteriors.numpy())
@@ -125,7 +125,7 @@ def test_a_selection_is_told_and_can_be_verified(
     directory = selected.export(tmp_path / "subset")
     assert read_manifest(directory) == selected.manifest
     assert verify(directory).differences == []
-    alone = select(reader, prior, 2, device="cpu").manifest
+    alone = select(reader, prior, 2, "two_stage", device="cpu").manifest
     assert alone.learning_key is None
     assert alone.embeddings_digest != selected.manifest.embeddings_digest
 
@@ -134,7 +134,9 @@ def test_embeddings_without_it_are_refused_by_name(coloured_pool: Path, tiny_cli
     from semdd_lightning.export.pool_selection import sampler_embeddings
     from semdd_lightning.selection import build_sampler
 
-    selected = select(ClassFolders(coloured_pool), OpenClipPrior(str(tiny_clip_dir)), 2, device="cpu")
+    selected = select(
+        ClassFolders(coloured_pool), OpenClipPrior(str(tiny_clip_dir)), 2, "two_stage", device="cpu"
+    )
     seen = sampler_embeddings(selected.pool, selected.embeddings)
     with pytest.raises(SelectionError, match="Expected what a student learned from the pool for learnable"):
         build_sampler("learnable").select(seen, 2)

@@ -22,7 +22,8 @@ PLAIN = Augmentation(horizontal_flip=0.0, mix="none")
 
 
 def _data(pool: Path, clip: Path, ipc: int = 2, num_classes: int = 3, **options: Any) -> PoolDataModule:  # noqa: ANN401
-    options = {"passes": 2, "passes_per_epoch": 1, "augmentation": PLAIN, **options}
+    plain: dict[str, Any] = {"sampler": "two_stage", "augmentation": PLAIN}
+    options = {"passes": 2, "passes_per_epoch": 1, **plain, **options}
     return PoolDataModule(
         pool=ClassFolders(pool),
         prior=OpenClipPrior(str(clip)),

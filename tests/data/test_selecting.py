@@ -67,7 +67,7 @@ def test_an_export_into_the_pool_is_refused(coloured_pool: Path, tiny_clip_dir: 
 
 def test_selecting_is_indexing_embedding_and_sampling(coloured_pool: Path, tiny_clip_dir: Path) -> None:
     reader, prior = ClassFolders(coloured_pool), OpenClipPrior(str(tiny_clip_dir))
-    selected = select(reader, prior, 2, device="cpu")
+    selected = select(reader, prior, 2, "two_stage", device="cpu")
     pool = reader.read()
     embedded = embed_pool(pool, prior, device="cpu", progress=False)
     expected = TwoStage().select(
@@ -87,7 +87,9 @@ def test_selecting_is_indexing_embedding_and_sampling(coloured_pool: Path, tiny_
 def test_a_manifest_makes_the_selection_again(
     coloured_pool: Path, tiny_clip_dir: Path, tmp_path: Path
 ) -> None:
-    selected = select(ClassFolders(coloured_pool), OpenClipPrior(str(tiny_clip_dir)), 2, device="cpu")
+    selected = select(
+        ClassFolders(coloured_pool), OpenClipPrior(str(tiny_clip_dir)), 2, "two_stage", device="cpu"
+    )
     manifest = read_manifest(selected.export(tmp_path / "subset"))
     assert manifest == selected.manifest
     again = select(
@@ -104,7 +106,9 @@ def test_a_manifest_makes_the_selection_again(
 
 
 def test_an_export_overwrites_nothing(coloured_pool: Path, tiny_clip_dir: Path, tmp_path: Path) -> None:
-    selected = select(ClassFolders(coloured_pool), OpenClipPrior(str(tiny_clip_dir)), 1, device="cpu")
+    selected = select(
+        ClassFolders(coloured_pool), OpenClipPrior(str(tiny_clip_dir)), 1, "two_stage", device="cpu"
+    )
     selected.export(tmp_path / "subset")
     with pytest.raises(RunError, match=re.escape(str(tmp_path / "subset"))):
         selected.export(tmp_path / "subset")
@@ -129,7 +133,9 @@ def test_a_stopwatch_adds_up_even_when_a_stage_fails() -> None:
 def test_the_report_is_that_of_the_selection_and_is_made_once(
     coloured_pool: Path, tiny_clip_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    selected = select(ClassFolders(coloured_pool), OpenClipPrior(str(tiny_clip_dir)), 2, device="cpu")
+    selected = select(
+        ClassFolders(coloured_pool), OpenClipPrior(str(tiny_clip_dir)), 2, "two_stage", device="cpu"
+    )
     calls: list[str] = []
     for name in ("class_report", "selection_table"):
         real = getattr(pool_selection, name)
@@ -279,7 +285,9 @@ def test_a_model_that_does_not_know_the_classes_is_said(
     digits = GeneratedDigits(images_per_class=4, root=tmp_path)
     digits.prepare()
     names = (*DIGIT_NAMES[1:], DIGIT_NAMES[0]) if shuffled else DIGIT_NAMES
-    select(ClassFolders(digits.folder, class_names=names), OpenClipPrior("digits"), 2, audit="warn")
+    select(
+        ClassFolders(digits.folder, class_names=names), OpenClipPrior("digits"), 2, "two_stage", audit="warn"
+    )
     assert ("of the pool into their classes (chance: 10.0 %)" in heard.text) == shuffled
 
 
@@ -289,5 +297,5 @@ def test_files_that_cannot_be_chosen_are_said(
     pool = tmp_path / "pool"
     shutil.copytree(coloured_pool, pool)
     (pool / "blue" / "a_broken.png").write_bytes(b"<html>")
-    select(ClassFolders(pool), OpenClipPrior(str(tiny_clip_dir)), 2)
+    select(ClassFolders(pool), OpenClipPrior(str(tiny_clip_dir)), 2, "two_stage")
     assert "1 image files cannot be chosen, the first of them blue/a_broken.png (unreadable: " in heard.text

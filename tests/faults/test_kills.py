@@ -36,7 +36,15 @@ TIMES = {MINUTE: 5}
 TRAINING = [word for word in SMALL if "passes" not in word]
 TRAINING += ["--data.passes=40", "--data.passes_per_epoch=10"]
 COMMANDS = {
-    "select": ["select", "../pool", "--prior=digits", "--audit=off", "--ipc=2", "--out=out"],
+    "select": [
+        "select",
+        "../pool",
+        "--prior=digits",
+        "--audit=off",
+        "--ipc=2",
+        "--sampler=two_stage",
+        "--out=out",
+    ],
     "relabel": ["relabel", *TRAINING, "--out=out"],
     "fit": ["fit", *TRAINING, "--run.directory=out"],
     "compare": ["compare", *TRAINING, "--samplers", "two_stage", "random", "--seeds", "0", "--out=out"],

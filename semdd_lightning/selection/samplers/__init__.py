@@ -13,6 +13,7 @@ from semdd_lightning.selection.samplers.quality import Quality
 from semdd_lightning.selection.samplers.random import Random, random_positions
 from semdd_lightning.selection.samplers.reference_herding import ReferenceHerding, reference_herding
 from semdd_lightning.selection.samplers.registry import (
+    DEFAULT_SAMPLER,
     SAMPLERS,
     build_sampler,
     sampler_kind,
@@ -27,6 +28,7 @@ from semdd_lightning.selection.samplers.typical_clusters import TypicalClusters
 from semdd_lightning.selection.samplers.typicality import MostTypical
 
 __all__ = [
+    "DEFAULT_SAMPLER",
     "SAMPLERS",
     "CaO2",
     "Coverage",

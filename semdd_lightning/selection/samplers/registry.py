@@ -27,9 +27,9 @@ GROUP = "semdd_lightning.samplers"
 SAMPLERS: dict[str, type[Sampler]] = {
     sampler.name: sampler
     for sampler in (
+        Learnable,
         TwoStage,
         TwoStageClassic,
-        Learnable,
         Random,
         FilteredRandom,
         Relevance,
@@ -48,6 +48,9 @@ SAMPLERS: dict[str, type[Sampler]] = {
     )
 }
 """Samplers of this package by name, in the order in which help and documentation show them."""
+
+DEFAULT_SAMPLER = Learnable.name
+"""The sampler where none is named. Students learn best from its choice: docs/results/selection.md."""
 
 
 def sampler_names() -> list[str]:
