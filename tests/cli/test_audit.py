@@ -166,7 +166,7 @@ def test_training_and_selecting_are_refused_and_the_flag_goes_on_anyway(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "160")  # a table of whole lines
     pool = make_pool(tmp_path / "pool", generated, PERMUTED)
-    select = ["select", str(pool), "--classes", "digits", "--ipc", "2", "--prior", "digits"]
+    select = ["select", str(pool), "--classes=digits", "--ipc=2", "--prior=digits", "--sampler=two_stage"]
     assert main([*select, "--out", str(tmp_path / "chosen")]) == 3
     assert "name,folder" in capfd.readouterr().err
     assert not (tmp_path / "chosen").exists()

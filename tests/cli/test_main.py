@@ -61,7 +61,7 @@ def test_help_lists_samplers_and_scores(command: str, capsys: pytest.CaptureFixt
         main([command, "--help"])
     text = capsys.readouterr().out
     for name, kind in (SAMPLERS | SCORES).items():
-        assert re.search(rf"^  {name} +{re.escape(kind.meaning)}$", text, re.MULTILINE)
+        assert re.search(rf"^  {name} +{re.escape(kind.meaning)}( \(default\))?$", text, re.MULTILINE)
 
 
 def test_unknown_command_lists_the_known(refused: Callable[..., str]) -> None:

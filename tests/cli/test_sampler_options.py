@@ -51,11 +51,11 @@ def built(*words: str, of_config: Any = None) -> object:  # noqa: ANN401 - what 
             TwoStage(text_weight=1.0),
         ),
         (["--sampler", "semdd_lightning.selection.TwoStage"], None, TwoStage()),
-        (["--sampler.scores", "{typicality: 1}"], None, TwoStage(scores={"typicality": 1.0})),
+        (["--sampler.scores", "{typicality: 1}"], None, Learnable(scores={"typicality": 1.0})),
         (
             ["--sampler.scores.semdd_lightning.selection.scores.Typicality=2", *POSTERIOR],
             None,
-            TwoStage(scores={"semdd_lightning.selection.scores.Typicality": 2.0, "posterior": 1.0}),
+            Learnable(scores={"semdd_lightning.selection.scores.Typicality": 2.0, "posterior": 1.0}),
         ),
     ],
 )
@@ -66,10 +66,10 @@ def test_what_is_asked_for_is_built(words: list[str], of_config: Any, expected: 
 @pytest.mark.parametrize(
     ("words", "found"),
     [
-        (["--sampler.ratio", "3"], "parameters of the sampler two_stage .*candidate_ratio.*, found ratio"),
+        (["--sampler.ratio", "3"], "parameters of the sampler learnable .*candidate_ratio.*, found ratio"),
         (["--sampler", "random", "--sampler.seed", "3"], r"sampler random \(it has none\), found seed"),
         (["--sampler.diversity_weight", "3"], r"^Expected diversity_weight to be in \[0, 1\], found 3"),
-        (["--sampler.diversity_weight", "lots"], "values that the sampler two_stage takes, .*'lots'"),
+        (["--sampler.diversity_weight", "lots"], "values that the sampler learnable takes, .*'lots'"),
         (["--sampler.diversity_weight"], "--sampler.diversity_weight to be .* with a value, found none"),
         (["--sampler.diversity_weight", "--ipc"], "with a value, found none"),
         (["--sampler.=3"], "to be --sampler.PARAMETER with a value"),

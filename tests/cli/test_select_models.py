@@ -96,7 +96,9 @@ def test_several_priors_are_cached_apart_and_verified(
     pool = {"class_path": "ClassFolders", "init_args": {"path": str(digits), "classes": str(classes)}}
     given = [{"model": "digits"}, {"model": str(tiny_clip_dir)}]
     (workplace / "two.yaml").write_text(
-        json.dumps({"data": {"init_args": {"pool": pool, "prior": given, "audit": "off"}}})
+        json.dumps(
+            {"data": {"init_args": {"pool": pool, "prior": given, "audit": "off", "sampler": "two_stage"}}}
+        )
     )
     assert main(["select", "--config=two.yaml", "--ipc=2", "--out=by-config"]) == 0
     assert read_manifest(Path("by-config")).paths == both.paths

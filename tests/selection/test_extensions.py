@@ -149,7 +149,7 @@ def test_installed_samplers_are_listed_and_built(tmp_path: Path) -> None:
     for broken in ("lost", "leaving"):
         assert meanings[broken].startswith(f"cannot be used: Expected '{broken}' to be the path of a sampler")
     assert type(build_sampler("first")).__name__ == "First"
-    with pytest.raises(SelectionError, match=r"out of two_stage, .*, first, leaving, lost, found 'last'"):
+    with pytest.raises(SelectionError, match=r"out of learnable, .*, first, leaving, lost, found 'last'"):
         build_sampler("last")
     assert all(score_meanings().values())
 

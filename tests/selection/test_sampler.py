@@ -134,5 +134,5 @@ def test_names_lead_to_samplers() -> None:
         assert dataclasses.is_dataclass(sampler)
         assert build_sampler(sampler) is sampler
         assert build_sampler(name) == sampler
-    with pytest.raises(SelectionError, match=r"a sampler out of two_stage, .*, found 'best'; choose"):
+    with pytest.raises(SelectionError, match=r"a sampler out of learnable, .*, found 'best'; choose"):
         build_sampler("best")
