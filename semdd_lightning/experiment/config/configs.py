@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+import semdd_lightning
 from semdd_lightning.errors import ConfigError
 
 BASE = "base"  # the key of a config that names those it goes over
@@ -18,8 +19,9 @@ OF_MANY = (COMPARE, TUNE)  # what a single run does not have
 
 def packaged_configs() -> Path:
     """The folder of configs: inside the package in a wheel, beside it in a checkout."""
-    inside = Path(__file__).parents[1] / "configs"
-    return inside if inside.is_dir() else Path(__file__).parents[2] / "configs"
+    package = Path(semdd_lightning.__file__).parent
+    inside = package / "configs"
+    return inside if inside.is_dir() else package.parent / "configs"
 
 
 def find_config(name: str) -> Path:
