@@ -11,7 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from benchmarks.measuring import now
 from benchmarks.training_task import TrainingTask
-from semdd_lightning.cli.semdd_cli import SemddCLI
+from semdd_lightning.experiment.semdd_cli import SemddCLI
 
 
 def our_seconds(task: TrainingTask) -> float:

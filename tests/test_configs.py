@@ -14,10 +14,10 @@ import torchvision
 import yaml
 from PIL import Image
 
-from semdd_lightning.cli.configs import compose, packaged_configs
-from semdd_lightning.cli.experiment import run_experiment
-from semdd_lightning.cli.run_result import RunResult
 from semdd_lightning.datasets import DATASETS, DatasetSpec, find_dataset
+from semdd_lightning.experiment.config.configs import compose, packaged_configs
+from semdd_lightning.experiment.experiment import run_experiment
+from semdd_lightning.experiment.run.result import RunResult
 from semdd_lightning.models import build_network
 from semdd_lightning.selection import DEFAULT_SAMPLER
 

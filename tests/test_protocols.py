@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from scripts.write_protocols_page import experiment
-from semdd_lightning.cli.configs import compose, overlay, packaged_configs, read_config
-from semdd_lightning.cli.options import flatten
-from semdd_lightning.cli.protocols import read_protocol
 from semdd_lightning.data import Augmentation
 from semdd_lightning.errors import ConfigError
+from semdd_lightning.experiment.config.configs import compose, overlay, packaged_configs, read_config
+from semdd_lightning.experiment.config.options import flatten
+from semdd_lightning.experiment.config.protocols import read_protocol
 from semdd_lightning.models import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD
 from semdd_lightning.training.best_of_evaluations import evaluated_after
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scripts import write_recipes_page as script
-from semdd_lightning.cli.configs import packaged_configs
+from semdd_lightning.experiment.config.configs import packaged_configs
 
 
 def test_the_page_is_that_of_the_record() -> None:

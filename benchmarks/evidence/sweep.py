@@ -18,7 +18,7 @@ from typing import Any
 
 import pandas as pd
 
-from semdd_lightning.cli.experiment import run_experiment
+from semdd_lightning.experiment.experiment import run_experiment
 from semdd_lightning.selection import sampler_kind
 
 HERE = Path(__file__).parent

@@ -1,16 +1,9 @@
-"""``semdd fit | validate | test | predict``: one experiment from its command line to its table."""
+"""``semdd fit | validate | test | predict``: one experiment, and its table."""
 
 from __future__ import annotations
 
-import torch
-from jsonargparse import Namespace
-
-from semdd_lightning.cli.lightning_messages import quiet_lightning
-from semdd_lightning.cli.run_config import config_files
-from semdd_lightning.cli.run_result import RunResult
-from semdd_lightning.cli.semdd_cli import SemddCLI
-from semdd_lightning.cli.together import is_of_a_dead_rank
-from semdd_lightning.errors import ConfigError, RunError
+from semdd_lightning.experiment.experiment import run_experiment
+from semdd_lightning.experiment.run.together import leave_process_group
 
 
 def run(command: str, argv: list[str]) -> int:
@@ -19,76 +12,3 @@ def run(command: str, argv: list[str]) -> int:
     experiment.print_table()
     leave_process_group()
     return 0
-
-
-def run_experiment(argv: list[str]) -> RunResult:
-    """One experiment from its command line: what ``fit`` does, and ``compare`` once a cell.
-
-    Raises:
-        ConfigError: if the config does not describe the student of the checkpoint, or asks Lightning for
-            what it cannot give here.
-    """
-    try:
-        with quiet_lightning():
-            cli = SemddCLI(argv)
-    except RuntimeError as error:
-        if is_of_a_dead_rank(error):
-            msg = (
-                "Expected all processes of this run to stay, found that one of them ended without a word "
-                f"({error}); see whether the system killed it for its memory."
-            )
-            raise RunError(msg) from error
-        if "loading state_dict" not in str(error):
-            raise
-        msg = (
-            f"Expected a checkpoint of the student that the config describes, found another ({error}); "
-            "give the config.yaml of the run that wrote it."
-        )
-        raise ConfigError(msg) from error
-    return cli.record.result
-
-
-class _ParserAlone(SemddCLI):
-    """Parses, and neither builds nor runs anything."""
-
-    def _set_seed(self) -> None:
-        """No seed, for nothing is drawn."""
-
-    def before_instantiate_classes(self) -> None:
-        """No directory."""
-
-    def instantiate_classes(self) -> None:
-        """No parts, which would have to be run."""
-        self.parsed: Namespace = self.config[self.subcommand]
-        self.subcommand = None
-
-
-def parsed_experiment(argv: list[str]) -> Namespace:
-    """All settings of an experiment, as the parser has them.
-
-    Args:
-        argv: the command and its options.
-
-    Raises:
-        ConfigError: if one is refused.
-    """
-    return _ParserAlone(argv).parsed
-
-
-def saved_config(argv: list[str]) -> str:
-    """A config that says what a command line says, with all defaults.
-
-    Args:
-        argv: the command and its options.
-
-    Raises:
-        ConfigError: if one is refused.
-    """
-    alone = _ParserAlone(argv)
-    return config_files(alone._parser(argv[0]), argv[0], alone.parsed)["config.yaml"]
-
-
-def leave_process_group() -> None:
-    """As Lightning does for NCCL alone: gloo threads that outlive the interpreter now and then abort it."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()

@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
 
 from semdd_lightning import __version__
-from semdd_lightning.cli.mendable import mendable
-from semdd_lightning.cli.messages import shown_messages
-from semdd_lightning.cli.stopping import current, stoppable
-from semdd_lightning.cli.variables import check_variables
 from semdd_lightning.errors import AuditError, DiskError
+from semdd_lightning.experiment.config.options import check_variables
+from semdd_lightning.experiment.process import classes_from_here, mendable, shown_messages
+from semdd_lightning.experiment.run.stopping import current, stoppable
 from semdd_lightning.names import shown_message
 
 COMMANDS = {
@@ -97,19 +95,6 @@ def main(args: Sequence[str] | None = None) -> int:
                 raise
         print(stopping.message, end="", file=sys.stderr)
         return stopping.status
-
-
-@contextmanager
-def classes_from_here() -> Iterator[None]:
-    """Let a config name classes of one's own in the working directory; what is installed comes first."""
-    new = "" not in sys.path
-    if new:
-        sys.path.append("")
-    try:
-        yield
-    finally:
-        if new and "" in sys.path:
-            sys.path.remove("")
 
 
 def _run(command: str, argv: list[str]) -> int:

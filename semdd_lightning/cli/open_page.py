@@ -6,8 +6,8 @@ import argparse
 import webbrowser
 from pathlib import Path
 
-from semdd_lightning.cli.run_directory import PAGE
 from semdd_lightning.errors import RunError
+from semdd_lightning.experiment.run.directory import PAGE
 from semdd_lightning.names import shown
 
 

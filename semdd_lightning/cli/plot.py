@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semdd_lightning.cli.run_directory import VERSIONS, from_here
 from semdd_lightning.errors import RunError
+from semdd_lightning.experiment.run.directory import VERSIONS, from_here
 from semdd_lightning.export import read_manifest
 from semdd_lightning.names import shown
 from semdd_lightning.pools.apart import require_outside
@@ -29,8 +29,8 @@ def run(command: str, argv: list[str]) -> int:
     """Print and write tables, and draw figures."""
     options = _parser().parse_args(argv)
     from semdd_lightning.atomic import write_atomically
-    from semdd_lightning.cli.comparing.table import write_reports
     from semdd_lightning.report.comparison import Comparison, saved
+    from semdd_lightning.studies.comparing.table import write_reports
 
     comparison = Comparison.load(options.comparison)
     kinds = options.kind or comparison.kinds(options.baseline)

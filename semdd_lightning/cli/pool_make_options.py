@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semdd_lightning.cli.configs import find_config, read_config, with_bases
-from semdd_lightning.cli.parser_messages import refusal
 from semdd_lightning.errors import ConfigError
+from semdd_lightning.experiment.config.configs import find_config, read_config, with_bases
+from semdd_lightning.experiment.config.links import refusal
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace

@@ -11,16 +11,15 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import LightningCLI
 from torch import Tensor
 
-from semdd_lightning.cli.experiment import leave_process_group
 from semdd_lightning.cli.label_tables import label_format, print_costs, print_store
-from semdd_lightning.cli.lightning_messages import quiet_lightning
-from semdd_lightning.cli.ownership import claim_apart
 from semdd_lightning.cli.relabel_options import RelabelOptions
-from semdd_lightning.cli.run_directory import environment
-from semdd_lightning.cli.semdd_cli import SemddCLI
-from semdd_lightning.cli.together import is_first_process
 from semdd_lightning.data import ImageDataModule, PoolDataModule
 from semdd_lightning.errors import ConfigError, LabelError
+from semdd_lightning.experiment.experiment import quiet_lightning
+from semdd_lightning.experiment.run.directory import environment
+from semdd_lightning.experiment.run.ownership import claim_apart
+from semdd_lightning.experiment.run.together import is_first_process, leave_process_group
+from semdd_lightning.experiment.semdd_cli import SemddCLI
 from semdd_lightning.names import get_logger
 from semdd_lightning.training import DistillationModule, StaticLabels, Teacher
 from semdd_lightning.training.soft_labels import (

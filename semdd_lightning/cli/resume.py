@@ -7,7 +7,7 @@ import os
 from importlib import import_module
 from pathlib import Path
 
-from semdd_lightning.cli.going_on import enter_working_directory, resume_argv
+from semdd_lightning.experiment.run.going_on import enter_working_directory, resume_argv
 
 _STARTED_IN = "SEMDD_STARTED_IN"
 EPILOG = """example:

@@ -6,13 +6,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semdd_lightning.cli.choices_help import ParserWithChoices
-from semdd_lightning.cli.ownership import Claim, claim_apart
 from semdd_lightning.cli.pool_options import add_pool_options
 from semdd_lightning.cli.priors import build_priors
-from semdd_lightning.cli.run_directory import write_versions
-from semdd_lightning.cli.sampler_options import described_sampler, split_sampler_argv
 from semdd_lightning.cli.select_settings import SelectSettings, select_settings
+from semdd_lightning.experiment.config.help import ParserWithChoices
+from semdd_lightning.experiment.config.sampler_options import described_sampler, split_sampler_argv
+from semdd_lightning.experiment.run.directory import write_versions
+from semdd_lightning.experiment.run.ownership import Claim, claim_apart
 from semdd_lightning.names import command
 from semdd_lightning.pools import DiskPool, ImageSet, ResolvedImages
 
@@ -138,9 +138,9 @@ def _select(
     claim: Claim,
     argv: list[str],
 ) -> None:
-    from semdd_lightning.cli.pictures import write_pictures
     from semdd_lightning.data import select
     from semdd_lightning.devices import pick_device
+    from semdd_lightning.experiment.run.pictures import write_pictures
     from semdd_lightning.prior import prior_in_words
     from semdd_lightning.report import encoded_words, print_selection_table, statistics_record
 

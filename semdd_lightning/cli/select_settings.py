@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semdd_lightning.cli.configs import find_config, read_data_arguments
 from semdd_lightning.cli.pool_options import pool_argv, pool_of
-from semdd_lightning.cli.sampler_options import sampler_description
 from semdd_lightning.errors import ConfigError
+from semdd_lightning.experiment.config.configs import find_config, read_data_arguments
+from semdd_lightning.experiment.config.sampler_options import sampler_description
 from semdd_lightning.export import Choices, read_choices
 from semdd_lightning.pools import AnyPool, ClassFolders, DiskPool
 

@@ -7,19 +7,19 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semdd_lightning.cli.choices_help import ParserWithChoices
-from semdd_lightning.cli.configs import find_config, with_bases
-from semdd_lightning.cli.options import parse_value
-from semdd_lightning.cli.ownership import claim_apart
-from semdd_lightning.cli.run_directory import from_here, read_versions, write_versions
-from semdd_lightning.cli.stopping import current
 from semdd_lightning.errors import ConfigError, RunError
+from semdd_lightning.experiment.config.configs import find_config, with_bases
+from semdd_lightning.experiment.config.help import ParserWithChoices
+from semdd_lightning.experiment.config.options import parse_value
+from semdd_lightning.experiment.run.directory import from_here, read_versions, write_versions
+from semdd_lightning.experiment.run.ownership import claim_apart
+from semdd_lightning.experiment.run.stopping import current
 from semdd_lightning.names import get_logger
 
 if TYPE_CHECKING:  # of an extra, and torch
     from optuna import Study
 
-    from semdd_lightning.cli.tuning.search import Search
+    from semdd_lightning.studies.tuning.search import Search
 
 logger = get_logger(__name__)
 BEST, TRIALS = "best.yaml", "trials.csv"
@@ -41,9 +41,9 @@ The same command with its directory as --out goes on where it stopped; more --tr
 def run(command: str, argv: list[str]) -> int:
     """Run trials, write the best of them as a config, and print the table."""
     options, overrides = _parser().parse_known_args(argv)
-    from semdd_lightning.cli.tuning.search import plan_search
-    from semdd_lightning.cli.tuning.trials import ended, open_study, readable, run_trials
     from semdd_lightning.data.seeds import check_seed
+    from semdd_lightning.studies.tuning.search import plan_search
+    from semdd_lightning.studies.tuning.trials import ended, open_study, readable, run_trials
 
     seeds = list(dict.fromkeys(options.seeds))
     for seed in seeds:
@@ -131,12 +131,12 @@ def _report(study: Study, search: Search, directory: Path, seeds: list[int]) -> 
     """Write the best values as a config, print the table and what comes next."""
     from rich.console import Console
 
-    from semdd_lightning.cli.experiment import saved_config
-    from semdd_lightning.cli.tuning.trials import METRIC, trial_table
+    from semdd_lightning.experiment.experiment import saved_config
     from semdd_lightning.export import write_csv, write_text
     from semdd_lightning.names import command
     from semdd_lightning.report.tables import FoldingTable, plain, print_next_commands
     from semdd_lightning.selection import sampler_kind
+    from semdd_lightning.studies.tuning.trials import METRIC, trial_table
 
     table = trial_table(study, search)
     write_csv(directory / TRIALS, table)

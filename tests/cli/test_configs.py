@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from semdd_lightning.cli.configs import (
+from semdd_lightning.errors import ConfigError
+from semdd_lightning.experiment.config.configs import (
     bases_of,
     compose,
     config_name,
@@ -16,7 +17,6 @@ from semdd_lightning.cli.configs import (
     read_data_arguments,
     split_configs,
 )
-from semdd_lightning.errors import ConfigError
 
 
 def test_packaged_configs_hold_the_quickstart() -> None:

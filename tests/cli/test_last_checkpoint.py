@@ -11,8 +11,8 @@ import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from semdd_lightning.cli.last_checkpoint import LastCheckpoint
 from semdd_lightning.data import FolderImages, ImageDataModule
+from semdd_lightning.experiment.run.last_checkpoint import LastCheckpoint
 from semdd_lightning.models import ConvNet
 from semdd_lightning.training import ClassifierModule
 
@@ -43,7 +43,7 @@ def test_it_is_written_when_it_is_time_and_at_the_end(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("semdd_lightning.cli.last_checkpoint.SHARE", 1e9)  # whatever one costs
+    monkeypatch.setattr("semdd_lightning.experiment.run.last_checkpoint.SHARE", 1e9)  # whatever one costs
     seen = Written(tmp_path / "last.ckpt")
     callbacks = [seen, LastCheckpoint(tmp_path, seconds)]
     trainer = make_trainer(4, callbacks=callbacks, enable_checkpointing=True)
@@ -60,7 +60,7 @@ def test_time_counts_from_the_checkpoint_before(
     callbacks = [seen, LastCheckpoint(tmp_path, 30.0)]
     trainer = make_trainer(6, callbacks=callbacks, enable_checkpointing=True)
     clock = SimpleNamespace(monotonic=lambda: 20.0 * trainer.current_epoch)
-    monkeypatch.setattr("semdd_lightning.cli.last_checkpoint.time", clock)
+    monkeypatch.setattr("semdd_lightning.experiment.run.last_checkpoint.time", clock)
     trainer.fit(_module(), datamodule=_data(coloured_pool, passes=6))
     assert seen.steps == [None, None, 4, 4, 10, 10], "at the first step after it is time"
 

@@ -5,8 +5,8 @@ import logging
 import pytest
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from semdd_lightning.cli.lightning_messages import quiet_lightning
 from semdd_lightning.errors import ConfigError
+from semdd_lightning.experiment.experiment import quiet_lightning
 
 
 def test_tips_are_not_shown() -> None:

@@ -12,11 +12,10 @@ import pytest
 import yaml
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 
-from semdd_lightning.cli.experiment_parser import ExperimentParser
-from semdd_lightning.cli.links import LINKS
-from semdd_lightning.cli.parser_messages import refusal
-from semdd_lightning.cli.semdd_cli import SemddCLI
 from semdd_lightning.errors import ConfigError
+from semdd_lightning.experiment.config.links import LINKS, refusal
+from semdd_lightning.experiment.config.parser import ExperimentParser
+from semdd_lightning.experiment.semdd_cli import SemddCLI
 
 GIVEN = {  # what follows, and another value of it
     "model.num_classes": 7,

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from semdd_lightning.cli.made_with import image_folders, inputs, made_otherwise
-from semdd_lightning.cli.run_directory import environment
-from semdd_lightning.cli.run_result import RunResult
+from semdd_lightning.experiment.run.directory import environment
+from semdd_lightning.experiment.run.made_with import image_folders, inputs, made_otherwise
+from semdd_lightning.experiment.run.result import RunResult
 
 
 @pytest.fixture

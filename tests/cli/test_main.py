@@ -13,9 +13,9 @@ from collections.abc import Callable
 import pytest
 
 from semdd_lightning import __version__
-from semdd_lightning.cli.configs import packaged_configs
 from semdd_lightning.cli.main import COMMANDS, main
 from semdd_lightning.errors import PoolError
+from semdd_lightning.experiment.config.configs import packaged_configs
 from semdd_lightning.selection import SAMPLERS, SCORES
 
 

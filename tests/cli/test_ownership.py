@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from semdd_lightning.cli.ownership import MARK, Claim, claim_new, is_unfinished
 from semdd_lightning.errors import RunError
+from semdd_lightning.experiment.run.ownership import MARK, Claim, claim_new, is_unfinished
 
 
 def test_what_a_dead_process_claimed_is_taken_over(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from benchmarks.training_task import TrainingTask
-from semdd_lightning.cli.configs import packaged_configs
 from semdd_lightning.cli.main import main
 from semdd_lightning.cli.pool_make_options import EPILOG, parse_options
 from semdd_lightning.datasets import find_dataset
+from semdd_lightning.experiment.config.configs import packaged_configs
 from semdd_lightning.generation import GENERATORS, image_facts, read_pool_record
 from semdd_lightning.pools.any_pool import AnyPool
 from semdd_lightning.records import write_record

@@ -11,13 +11,13 @@ import pytest
 import torch
 import yaml
 
-from semdd_lightning.cli.configs import compose, packaged_configs, read_config
-from semdd_lightning.cli.experiment import parsed_experiment
 from semdd_lightning.cli.main import main
-from semdd_lightning.cli.options import flatten, same
-from semdd_lightning.cli.protocol_facts import find_facts, matches
-from semdd_lightning.cli.protocols import Protocol, read_protocol, settle
 from semdd_lightning.errors import ConfigError
+from semdd_lightning.experiment.config.configs import compose, packaged_configs, read_config
+from semdd_lightning.experiment.config.options import flatten, same
+from semdd_lightning.experiment.config.protocol_facts import find_facts, matches
+from semdd_lightning.experiment.config.protocols import Protocol, read_protocol, settle
+from semdd_lightning.experiment.experiment import parsed_experiment
 from semdd_lightning.training.soft_labels import LabelFormat, StoreHeader
 
 DATA = """

@@ -13,7 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from semdd_lightning.cli.main import main
-from semdd_lightning.cli.ownership import MARK
+from semdd_lightning.experiment.run.ownership import MARK
 from tests.cli.run_files import read
 
 LONGER = ("--data.passes=12", "--data.passes_per_epoch=6")

@@ -8,8 +8,12 @@ from typing import Any
 
 import pytest
 
-from semdd_lightning.cli.sampler_options import described_sampler, sampler_description, split_sampler_argv
 from semdd_lightning.errors import ConfigError, SelectionError
+from semdd_lightning.experiment.config.sampler_options import (
+    described_sampler,
+    sampler_description,
+    split_sampler_argv,
+)
 from semdd_lightning.selection import Learnable, Random, TwoStage
 
 POSTERIOR = ["--sampler.scores.posterior", "1"]

@@ -242,7 +242,7 @@ def test_a_failing_test_loses_no_training(
 def test_the_first_process_of_a_further_node_makes_no_directory(
     variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from semdd_lightning.cli.together import is_first_process
+    from semdd_lightning.experiment.run.together import is_first_process
 
     monkeypatch.delenv("NODE_RANK", raising=False)
     monkeypatch.delenv("GROUP_RANK", raising=False)

@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from semdd_lightning.cli.main import main
-from semdd_lightning.cli.run_result import RunResult
-from semdd_lightning.cli.tuning import trials
 from semdd_lightning.errors import ConfigError
+from semdd_lightning.experiment.run.result import RunResult
 from semdd_lightning.export import read_manifest, read_table
+from semdd_lightning.studies.tuning import trials
 
 pytest.importorskip("optuna")
 NOWHERE = {"class_path": "ClassFolders", "init_args": {"path": "/nowhere/at/all"}}
@@ -42,7 +42,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         made.append(ratio)
         return RunResult("fit", [], None, metrics={"val_top1": ratio / 10})
 
-    monkeypatch.setattr("semdd_lightning.cli.tuning.trials.run_experiment", run)
+    monkeypatch.setattr("semdd_lightning.studies.tuning.trials.run_experiment", run)
     return made
 
 

@@ -66,7 +66,6 @@ def serve() -> None:
 
     import semdd_lightning.cli.audit
     import semdd_lightning.cli.compare
-    import semdd_lightning.cli.experiment
     import semdd_lightning.cli.pool
     import semdd_lightning.cli.relabelling
     import semdd_lightning.cli.select

@@ -14,8 +14,8 @@ import pytest
 
 import semdd_lightning
 from semdd_lightning.cli.main import main
-from semdd_lightning.cli.ownership import is_unfinished
 from semdd_lightning.errors import SemddError
+from semdd_lightning.experiment.run.ownership import is_unfinished
 from semdd_lightning.export import read_manifest, read_table
 
 

@@ -22,9 +22,9 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 
-from semdd_lightning.cli.last_checkpoint import LastCheckpoint
 from semdd_lightning.cli.main import main
 from semdd_lightning.evaluation import write_cells
+from semdd_lightning.experiment.run.last_checkpoint import LastCheckpoint
 from semdd_lightning.pools.digits import GeneratedDigits
 from tests.cli.conftest import SMALL
 from tests.evaluation.grids import runs

@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from semdd_lightning.cli.run_directory import read_versions, write_versions
-from semdd_lightning.cli.run_result import RunResult, read_result
 from semdd_lightning.data import select
 from semdd_lightning.errors import SemddError
+from semdd_lightning.experiment.run.directory import read_versions, write_versions
+from semdd_lightning.experiment.run.result import RunResult, read_result
 from semdd_lightning.export import exported_images, read_manifest, read_table
 from semdd_lightning.models import ConvNet, NormalizedNetwork
 from semdd_lightning.pools import ClassFolders, index_cache

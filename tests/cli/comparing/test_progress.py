@@ -11,10 +11,9 @@ from typing import Any, cast
 import pytest
 from rich.console import Console
 
-from semdd_lightning.cli.comparing.estimate import estimate_in_words, seconds_left
-from semdd_lightning.cli.comparing.progress import CellsProgress
-from semdd_lightning.cli.comparing.runs import Runs
 from semdd_lightning.evaluation import Cell
+from semdd_lightning.studies.comparing.progress import CellsProgress, estimate_in_words, seconds_left
+from semdd_lightning.studies.comparing.runs import Runs
 
 AXES: dict[str, str | int] = {
     **{"pool": "p", "prior": "c", "sampler": "random", "ipc": 1, "student": "s", "protocol": "hard"},

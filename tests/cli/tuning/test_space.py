@@ -6,9 +6,9 @@ from dataclasses import fields
 
 import pytest
 
-from semdd_lightning.cli.tuning.space import SPACES, Dimension, dimension
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.selection import SAMPLERS
+from semdd_lightning.studies.tuning.space import SPACES, Dimension, dimension
 
 
 @pytest.mark.parametrize("name", SPACES)

@@ -1,0 +1,1 @@
+"""One experiment: from its command line to a run's directory with its result."""

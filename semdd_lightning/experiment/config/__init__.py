@@ -1,0 +1,1 @@
+"""From argv and configs to the settings of an experiment."""

@@ -1,0 +1,111 @@
+"""Settings that follow from others: whoever gives one is told what stands for it, and nothing is dropped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from semdd_lightning.data.pass_counts import epochs_of
+from semdd_lightning.errors import ConfigError
+from semdd_lightning.experiment.config.configs import compose
+from semdd_lightning.experiment.config.options import flatten, parse_value
+
+
+@dataclass(frozen=True)
+class Link:
+    """A setting that is computed from others.
+
+    Args:
+        sources: what it follows from, by flat names; the first is the one to give.
+        compute: from their values.
+    """
+
+    sources: tuple[str, ...]
+    compute: Callable[..., Any]
+
+    def gives(self, value: object, options: Mapping[str, Any]) -> bool:
+        """Whether the value is what follows from these options, where they hold all that it follows from."""
+        try:
+            return bool(value == self.compute(*(options[source] for source in self.sources)))
+        except (KeyError, TypeError, ValueError):
+            return False
+
+
+LINKS = {
+    "model.num_classes": Link(("data.num_classes",), int),
+    "model.image_size": Link(("data.image_size",), int),
+    "data.augmentation_seed": Link(("seed_everything",), int),
+    "trainer.max_epochs": Link(("data.passes", "data.passes_per_epoch"), epochs_of),
+    "trainer.default_root_dir": Link(("run.root",), lambda _: None),  # each run has a directory of its own
+}
+
+
+def full_name(option: str) -> str:
+    """A flat name as the parser has it.
+
+    Examples:
+        >>> full_name("data.passes"), full_name("trainer.max_epochs")
+        ('data.init_args.passes', 'trainer.max_epochs')
+    """
+    part, dot, rest = option.partition(".")
+    return f"{part}.init_args.{rest}" if part in ("data", "model") else f"{part}{dot}{rest}"
+
+
+def check_links(stated: Mapping[str, Any], config: Mapping[str, Any], configs: Sequence[Path]) -> None:
+    """Refuse a value of a setting that follows from others, unless it is the one that follows.
+
+    Args:
+        stated: flat options that somebody gave.
+        config: the same with all defaults.
+        configs: files that some of them come from.
+
+    Raises:
+        ConfigError: naming what to give in its place.
+    """
+    for target, link in LINKS.items():
+        value = stated.get(target)
+        if value is not None and not link.gives(value, config):
+            files = [path for path in configs if flatten(compose(path)).get(target) == value]
+            raise refused(target, value, f" in {files[-1]}" if files else "")
+
+
+def refused(target: str, value: object, giver: str = "") -> ConfigError:
+    """That a setting which follows from others has a value of its own."""
+    sources = LINKS[target].sources
+    return ConfigError(
+        f"Expected {target} to follow from {' and '.join(sources)}, found {value!r} for it{giver}; "
+        f"give --{sources[0]} in its place."
+    )
+
+
+def following(content: Mapping[str, Any]) -> list[str]:
+    """What a config states beside all that it follows from, as a saved one does; options may go over it.
+
+    Args:
+        content: flat options of the config.
+    """
+    return [
+        target for target, link in LINKS.items() if target in content and link.gives(content[target], content)
+    ]
+
+
+NOISE = ("Does not validate", "Subtypes:", "Errors:", "- Expected a <class 'NoneType'>", "Given value")
+_OF_A_LINK = re.compile(r"argument .* --> (?P<target>[\w.]+): invalid .* value: (?P<value>.*)")
+
+
+def refusal(command: str, message: str) -> ConfigError:
+    r"""The parser's message as one sentence, without what it tried in vain.
+
+    Examples:
+        >>> str(refusal("fit", "Key 'data':\n  Errors:\n    - 'x' is not accepted\n  Given value: 1"))
+        "Expected options as `semdd fit --help` has them, found: Key 'data': 'x' is not accepted"
+    """
+    linked = _OF_A_LINK.match(message)
+    if linked is not None and linked["target"] in LINKS:
+        return refused(linked["target"], parse_value(linked["value"].strip("'")), f" in --{linked['target']}")
+    lines = [line.strip() for line in message.splitlines()]
+    told = " ".join(line.removeprefix("- ") for line in lines if not line.startswith(NOISE))
+    return ConfigError(f"Expected options as `semdd {command} --help` has them, found: {told}")

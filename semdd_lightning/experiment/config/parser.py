@@ -1,0 +1,179 @@
+"""The parser of an experiment: jsonargparse's, for configs that go over others and protocols with rules.
+
+jsonargparse merges: defaults, variables, then configs and options in their order, later ones over earlier
+ones. A config's bases and what a protocol's rules give are merged where that config stands, by the same
+means. Rules depend on what the whole command line says: it is parsed once to know that, and again with what
+they give.
+"""
+
+from __future__ import annotations
+
+import os
+from argparse import SUPPRESS
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import (  # type: ignore[attr-defined] # it exports the action by a star
+    ActionConfigFile,
+    Namespace,
+)
+from jsonargparse._link_arguments import skip_apply_links  # links would go over what somebody stated
+from lightning.pytorch.cli import LightningArgumentParser
+
+from semdd_lightning.errors import ConfigError
+from semdd_lightning.experiment.config.configs import (
+    BASE,
+    OF_MANY,
+    bases_of,
+    compose,
+    find_config,
+    read_config,
+)
+from semdd_lightning.experiment.config.help import ParserWithChoices
+from semdd_lightning.experiment.config.links import check_links, following, full_name
+from semdd_lightning.experiment.config.options import flatten
+from semdd_lightning.experiment.config.protocol_facts import find_facts
+from semdd_lightning.experiment.config.protocols import Settled, kept_student, read_protocol, settle
+
+
+class ExperimentParser(ParserWithChoices, LightningArgumentParser):  # type: ignore[misc] # both have format_help
+    """Lightning's parser, which settles protocols and refuses what follows from other settings."""
+
+    facts: dict[str, Any] | None = (
+        None  # of the experiment, for its protocol's rules; none in the first parse
+    )
+    last: Path | None = None  # the last config with a protocol so far
+    holder: Path | None = None  # the last of all
+    settled: Settled | None = None  # what became of its protocol
+
+    def add_config_arguments(self) -> None:
+        """Let the parser take configs by name."""
+        self.add_argument("-c", "--config", action=_Config, help="Name or path of a config; may be repeated.")
+        self.add_argument(f"--{BASE}", type=str | list[str], default=SUPPRESS, help=SUPPRESS)
+
+    def parse_args(  # type: ignore[override] # of ``semdd``, which hands on, and of a command
+        self,
+        args: Sequence[str] | None = None,
+        namespace: Namespace | None = None,
+        **kwargs: Any,  # noqa: ANN401 - as jsonargparse has it
+    ) -> Namespace:
+        """Parse an experiment.
+
+        Raises:
+            ConfigError: if a config is refused, a protocol lacks a value, or what follows from others is
+                another value.
+        """
+        if getattr(self, "subcommand", None) is None:
+            return super().parse_args(args, namespace, **kwargs)
+        argv = list(args or ())
+        bare = {**kwargs, "defaults": False}
+        with skip_apply_links():
+            stated = self._parse(argv, namespace, bare, None)
+            self.holder = self.last
+            if self.holder is not None:
+                stated = self._parse(argv, namespace, bare, find_facts(flatten(stated.as_dict())))
+            config = self._parse(argv, namespace, kwargs, self.facts)
+        given = flatten(stated.as_dict())
+        if BASE in given:
+            msg = f"Expected {BASE} in a config alone, found it among the options; give --config for it."
+            raise ConfigError(msg)
+        if self.settled is not None:
+            self.settled.check(given)
+        files = [Path(str(path)) for path in stated.get("config") or []]
+        check_links(given, flatten(config.as_dict()), files)
+        return config
+
+    def _parse(
+        self,
+        argv: Sequence[str],
+        namespace: Namespace | None,
+        how: dict[str, Any],
+        facts: dict[str, Any] | None,
+    ) -> Namespace:
+        self.facts, self.last, self.settled = facts, None, None
+        parsed: Namespace = super().parse_args(argv, namespace, **how)
+        return parsed
+
+    def go_over(self, config: Namespace, path: Path) -> None:
+        """Merge a config over what was said before: its bases, itself, and what its protocol's rules give."""
+        own, content = read_config(path), compose(path)
+        flat = flatten(content)
+        student = (
+            config.get(full_name("model.student")) if own.get("protocol") and kept_student(flat) else None
+        )
+        for base in bases_of(path):
+            self.go_over(config, base)
+        of_many = [own.pop(key) for key in OF_MANY if key in own]
+        self._merge(config, yaml.safe_dump(own, sort_keys=False) if of_many else str(path))
+        config.pop(BASE)
+        for target in following(flat):
+            config.pop(full_name(target))
+        if student is not None:
+            config[full_name("model.network")] = student
+        if own.get("protocol"):
+            self._settle(config, content, path)
+        elif self.last is not None and "class_path" in (own.get("data") or ()):
+            msg = (
+                f"Expected the data set's config before the protocol of {self.last.name}, found {path.name} "
+                "behind it, which would go over it; give --config for the data set first."
+            )
+            raise ConfigError(msg)
+
+    def _settle(self, config: Namespace, content: dict[str, Any], path: Path) -> None:
+        self.last, protocol = path, read_protocol(content, path)
+        if self.facts is not None and path == self.holder:
+            self.settled = settled = settle(protocol, flatten(content), self.facts)
+            given = Namespace({"protocol": asdict(settled.protocol)})  # type: ignore[no-untyped-call]
+            for option, value in settled.given.items():
+                given[_place(config, option)] = value
+            self._merge(config, yaml.safe_dump(given.as_dict(), sort_keys=False))
+            for option in settled.needed:
+                config.pop(_place(config, option))
+
+    def _merge(self, config: Namespace, named: str) -> None:
+        """As ``--config`` does it, with a path or a text."""
+        ActionConfigFile.apply_config(self, config, "config", named)
+        config["config"].pop()
+
+
+@contextmanager
+def config_of_the_environment(command: str) -> Iterator[list[str]]:
+    """The config that a variable names, as an option: jsonargparse takes it by path alone, without bases.
+
+    Args:
+        command: fit, validate, test or predict.
+    """
+    variable = f"SEMDD_{command.upper()}__CONFIG"
+    named = os.environ.pop(variable, None)
+    try:
+        yield [] if named is None else [f"--config={named}"]
+    finally:
+        if named is not None:
+            os.environ[variable] = named
+
+
+class _Config(ActionConfigFile):
+    """``--config`` with a name or path, of a config that may have bases and rules."""
+
+    def __call__(  # type: ignore[override] # jsonargparse's classes in the place of argparse's
+        self, parser: ExperimentParser, cfg: Namespace, values: str, option_string: str | None = None
+    ) -> None:
+        path = find_config(values)
+        parser.go_over(cfg, path)
+        cfg[self.dest] = [*(cfg.get(self.dest) or []), str(path)]
+
+
+def _place(config: Namespace, option: str) -> str:
+    """A flat name as the parser has it, by the classes that the config names."""
+    names: list[str] = []
+    node: Any = config
+    for name in option.split("."):
+        if isinstance(node, Namespace) and ("class_path" in node or "init_args" in node):
+            names, node = [*names, "init_args"], node.get("init_args")
+        names.append(name)
+        node = node.get(name) if isinstance(node, Namespace) else None
+    return ".".join(names)

@@ -1,0 +1,189 @@
+"""Evaluation protocols: what of a config depends on ipc, classes, image size, student and teacher.
+
+A protocol is a config that goes over a data set's: ``--config cifar10.yaml --config protocols/rded.yaml``.
+Its section ``protocol`` holds rules. What they give stands in that config's place: later configs and options
+go over it, and the saved config shows it. `ExperimentParser` asks here what that is.
+
+The saved config keeps the protocol beside these values. Used again for another ipc, student or mixing, it is
+resolved anew; what was changed by hand stays changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from semdd_lightning.errors import ConfigError
+from semdd_lightning.experiment.config.options import flatten, same
+from semdd_lightning.experiment.config.protocol_facts import FACTS, matches
+from semdd_lightning.names import get_logger
+
+logger = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Options that hold where something is known of an experiment.
+
+    Args:
+        when: what must hold: ipc, num_classes and image_size as a number, a list of numbers or a range
+            such as ``2-10`` or ``501-``; student, teacher and mix as a name, a list or a
+            pattern such as ``*conv3``.
+        give: options and their values, as ``data.passes: 2000``.
+    """
+
+    when: dict  # type: ignore[type-arg]  # bare: with types, jsonargparse makes -64 of "-64"
+    give: dict  # type: ignore[type-arg]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """An evaluation protocol, of a reference implementation.
+
+    Args:
+        name: what a result says that it was measured by.
+        source: that implementation's public code.
+        made_for: what that code covers, any one of these; each as a rule's ``when``. Empty: anything.
+        needs: options without a default, which a rule, a later config or an option has to give.
+        rules: what depends on ipc, classes, image size, student, teacher and mixing; later rules go over
+            earlier ones.
+        recipe: the protocol's own options before any rule; filled in from the rest of its config.
+        resolved_for: the facts that the rules were resolved for; filled in.
+    """
+
+    name: str
+    source: str = ""
+    made_for: list[dict] = field(default_factory=list)  # type: ignore[type-arg]
+    needs: list[str] = field(default_factory=list)
+    rules: list[Rule] = field(default_factory=list)
+    recipe: dict = field(default_factory=dict)  # type: ignore[type-arg]
+    resolved_for: dict | None = None  # type: ignore[type-arg]
+
+    def gives(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """All options of the protocol for these facts.
+
+        Examples:
+            >>> rules = [Rule({"ipc": "1-9"}, {"data.batch_size": 10})]
+            >>> Protocol("p", rules=rules, recipe={"data.batch_size": 100}).gives({"ipc": 5})
+            {'data.batch_size': 10}
+        """
+        given = dict(self.recipe)
+        for rule in self.rules:
+            if all(fact in facts and matches(facts[fact], wanted) for fact, wanted in rule.when.items()):
+                given |= rule.give
+        return given
+
+    def before(self) -> dict[str, Any]:
+        """What its config holds by itself: the recipe, or what the rules made of it when it was saved."""
+        return dict(self.recipe) if self.resolved_for is None else self.gives(self.resolved_for)
+
+    def covers(self, facts: Mapping[str, Any]) -> bool:
+        """Whether the reference implementation covers such an experiment, as far as is known.
+
+        Examples:
+            >>> [Protocol("p", made_for=[{"ipc": [1, 10]}]).covers({"ipc": ipc}) for ipc in (10, 20)]
+            [True, False]
+        """
+        return not self.made_for or any(
+            all(fact not in facts or matches(facts[fact], wanted) for fact, wanted in part.items())
+            for part in self.made_for
+        )
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What becomes of a protocol's config for the facts of one experiment.
+
+    Args:
+        protocol: the protocol, resolved for these facts.
+        given: flat options that go over its config.
+        needed: flat options that nothing of its config gives, and that whatever goes over it has to.
+    """
+
+    protocol: Protocol
+    given: dict[str, Any]
+    needed: list[str]
+
+    def check(self, stated: Mapping[str, Any]) -> None:
+        """Refuse an experiment without what is needed: it cannot be guessed, nor kept from another ipc.
+
+        Args:
+            stated: flat options of the experiment that somebody gave.
+
+        Raises:
+            ConfigError: naming the option.
+        """
+        for option in self.needed:
+            if option not in stated:
+                msg = (
+                    f"Expected a value of {option} from the protocol {self.protocol.name}, found none for "
+                    f"{_in_words(self.protocol.resolved_for or {})}: its source ({self.protocol.source}) has "
+                    f"no default there; give --{option} behind its --config."
+                )
+                raise ConfigError(msg)
+
+
+def settle(protocol: Protocol, content: Mapping[str, Any], facts: Mapping[str, Any]) -> Settled:
+    """What the protocol gives for these facts unlike its config, and what it leaves to be given.
+
+    A config that was saved holds what the rules gave for other facts, perhaps changed by hand, which stays.
+
+    Args:
+        protocol: as the config has it.
+        content: flat options of the config.
+        facts: what is known of the experiment.
+    """
+    before, gives = protocol.before(), protocol.gives(facts)
+    untouched = {name for name in before if name in content and same(name, before[name], content[name])}
+    anew = {
+        name: value
+        for name, value in gives.items()
+        if name not in before or (name in untouched and value != before[name])
+    }
+    by_hand = content.keys() - untouched
+    needed = [name for name in [*protocol.needs, *before] if name not in gives and name not in by_hand]
+    if anew and protocol.resolved_for is not None:
+        logger.info("%s gives %s for %s, unlike its config", protocol.name, anew, _in_words(facts))
+    return Settled(replace(protocol, resolved_for=dict(facts)), anew, needed)
+
+
+def kept_student(content: Mapping[str, Any]) -> bool:
+    """Whether a protocol's config trains on hard labels and names no network: the student stays.
+
+    Args:
+        content: flat options of the config.
+    """
+    kind = str(content.get("model.class_path")).rpartition(".")[2]
+    return kind == "ClassifierModule" and not any(option.startswith("model.network") for option in content)
+
+
+def read_protocol(content: Mapping[str, Any], path: Path) -> Protocol:
+    """The protocol that a config holds; its recipe is the rest of the config, unless it was saved with it.
+
+    Raises:
+        ConfigError: if its section is malformed.
+    """
+    try:
+        section = dict(content["protocol"])
+        rules = [Rule(**rule) for rule in section.pop("rules", None) or []]
+        protocol = Protocol(**section, rules=rules)
+        asked = [*(rule.when for rule in rules), *protocol.made_for]
+        unknown = sorted({fact for facts in asked for fact in facts} - set(FACTS))
+    except (TypeError, ValueError) as error:
+        msg = (
+            "Expected a protocol of name, source, made_for, needs and rules (when, give) in "
+            f"{path}, found: {error}."
+        )
+        raise ConfigError(msg) from error
+    if unknown:
+        msg = f"Expected rules about {', '.join(FACTS)} in {path}, found {', '.join(unknown)}; correct them."
+        raise ConfigError(msg)
+    if protocol.resolved_for is not None:
+        return protocol
+    return replace(protocol, recipe=flatten({key: content[key] for key in content if key != "protocol"}))
+
+
+def _in_words(facts: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {facts[name]}" for name in FACTS if name in facts)

@@ -1,0 +1,122 @@
+"""The sampler that ``semdd select`` is asked for: ``--sampler NAME --sampler.PARAMETER VALUE``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from semdd_lightning.errors import ConfigError, RunError, SemddError
+from semdd_lightning.experiment.config.options import parse_value
+
+if TYPE_CHECKING:  # torch, which is not needed to refuse bad options
+    from semdd_lightning.selection import Sampler
+
+PREFIX = "--sampler."
+
+
+def split_sampler_argv(argv: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
+    """The command line without what gives a sampler's parameters, and these parameters.
+
+    Raises:
+        ConfigError: if one has no name or no value.
+
+    Examples:
+        >>> split_sampler_argv(["pool", "--sampler.candidate_ratio", "4", "--sampler.scores.typicality=1"])
+        (['pool'], {'candidate_ratio': 4, 'scores': {'typicality': 1}})
+    """
+    rest: list[str] = []
+    parameters: dict[str, Any] = {}
+    queue = iter(argv)
+    for word in queue:
+        if not word.startswith(PREFIX):
+            rest.append(word)
+            continue
+        option, equals, text = word.partition("=")
+        if not equals:
+            text = next(queue, "--")
+        name, _, inside = option.removeprefix(PREFIX).removeprefix("init_args.").partition(".")
+        if not name or text.startswith("--"):
+            msg = f"Expected {option} to be --sampler.PARAMETER with a value, found none; give both."
+            raise ConfigError(msg)
+        if inside:
+            known = parameters.get(name)
+            parameters[name] = {**(known if isinstance(known, dict) else {}), inside: parse_value(text)}
+        else:
+            parameters[name] = parse_value(text)
+    return rest, parameters
+
+
+def sampler_description(
+    word: str | None, parameters: dict[str, Any], of_config: str | dict[str, Any] | None
+) -> str | dict[str, Any]:
+    """A short name or class path, or ``class_path`` and ``init_args`` where there are parameters.
+
+    Where none is named there is no ``class_path``: `described_sampler` knows the default one.
+
+    Args:
+        word: what ``--sampler`` gives: a name, a path, or ``class_path`` and ``init_args`` in YAML or JSON.
+        parameters: what ``--sampler.PARAMETER`` gives, over those of the word or the config.
+        of_config: the sampler of a config, which a word replaces.
+
+    Raises:
+        ConfigError: if the word is no such mapping, though it begins as one.
+    """
+    given = of_config if word is None else word
+    if given is None:
+        return {"init_args": parameters}
+    if isinstance(given, str) and given.lstrip().startswith("{"):
+        given = parse_value(given)
+    if isinstance(given, dict) and not (
+        isinstance(given.get("class_path"), str)
+        and isinstance(given.get("init_args") or {}, dict)
+        and given.keys() <= {"class_path", "init_args"}
+    ):
+        given = str(given)
+    if isinstance(given, str) and (not given or "{" in given):
+        msg = (
+            f"Expected a sampler as a name, or as class_path and init_args, found {given!r}; for example "
+            '--sampler \'{"class_path": "TwoStage", "init_args": {"candidate_ratio": 4}}\'.'
+        )
+        raise ConfigError(msg)
+    if not parameters:
+        return given
+    described: dict[str, Any] = {"class_path": given} if isinstance(given, str) else given
+    return {**described, "init_args": {**(described.get("init_args") or {}), **parameters}}
+
+
+def described_sampler(description: str | dict[str, Any]) -> Sampler:
+    """The sampler of a `sampler_description`.
+
+    Raises:
+        SelectionError: if there is no such sampler, or it refuses its parameters.
+        ConfigError: if it has no such parameters, or they are of another type.
+    """
+    from semdd_lightning.export import build_component
+    from semdd_lightning.selection import DEFAULT_SAMPLER, build_sampler, sampler_kind
+
+    if isinstance(description, str):
+        return build_sampler(description)
+    kind = sampler_kind(description.get("class_path", DEFAULT_SAMPLER))
+    parameters = description.get("init_args") or {}
+    known = [field.name for field in fields(kind) if field.init]  # type: ignore[arg-type]
+    for name in parameters:
+        if name not in known:
+            msg = (
+                f"Expected parameters of the sampler {kind.name} ({', '.join(known) or 'it has none'}), "
+                f"found {name}; correct the name."
+            )
+            raise ConfigError(msg)
+    try:
+        return build_component(parameters, kind)
+    except RunError as error:
+        cause: BaseException | None = error
+        while cause is not None and (cause is error or not isinstance(cause, SemddError)):
+            cause = cause.__cause__
+        if cause is not None:
+            raise cause from None
+        msg = (
+            f"Expected values that the sampler {kind.name} takes, found {parameters}; correct what is said "
+            f"here: {error.__cause__}"
+        )
+        raise ConfigError(msg) from error

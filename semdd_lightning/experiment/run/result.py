@@ -1,0 +1,150 @@
+"""What a run found, as its ``result.json`` holds it, and what one would do next with it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, with_config
+
+from semdd_lightning.errors import RunError
+from semdd_lightning.experiment.run.directory import PAGE, from_here
+from semdd_lightning.names import command, get_logger
+from semdd_lightning.records import RECORD, read_record
+from semdd_lightning.report import print_run_table
+
+logger = get_logger(__name__)
+RESULT = "result.json"
+
+
+@with_config(RECORD | ConfigDict(extra="ignore"))  # another version may say more
+@dataclass
+class RunResult:
+    """What a run found, as ``result.json`` holds it.
+
+    Attributes:
+        command: fit, validate, test or predict.
+        configs: names of the config files.
+        directory: the run directory.
+        overrides: options given beside the configs.
+        sampler: short name of the sampler, or the path of its class; none without a selection.
+        prior: the models that scored the pool, in words; none without a selection.
+        ipc: images per class.
+        passes: whole passes over the chosen images that the student was trained; where an old student is
+            evaluated, by its checkpoint.
+        training: steps and passes, done and planned, and what ended it, as `TrainingDone` has them; none
+            where nobody knows.
+        cut_short: what makes this no full run, one sentence each: training that ended early, splits that
+            were not seen whole. Empty where all was done.
+        student: short name or class of the student.
+        protocol: name of the evaluation protocol; none without one.
+        protocol_changes: its options that have another value here (``option``, ``protocol``, ``used``).
+        quirks: switches that are on only to match a reference implementation.
+        teacher: card of the teacher (its data, recipe, accuracy, hash); none without one.
+        labels: what the student learnt from: ``kind`` (hard, online, static or stored), of stored ones also
+            ``static``, ``format``, ``passes`` and ``bytes``; none without training.
+        replay_seed: seed that the stored labels were drawn with; none where a teacher labelled.
+        best: the highest of several tests, as some papers report it, and all of them by pass; the headline is
+            ``test_top1``.
+        metrics: accuracies in [0, 1], as ``test_top1``; none of a trial, ``fast_dev_run``.
+        evaluated: images that each split's accuracy was measured on.
+        measured: when that was, in words, as ``after the last pass``.
+        encoded: images encoded by CLIP in this run, by rank 0; the others came from the cache.
+        selection: statistics of pool, candidates, selection and a random subset of the same size.
+        audit: what the pool's classes looked like; none where that was not looked at.
+        inputs: state of every file and folder that the config names, by its path.
+        seconds: time each stage took.
+        peak_memory_bytes: largest memory that training and evaluation had at a time, on the GPU if there was
+            one, else of the process; none where the system does not say.
+        environment: versions and hardware.
+    """
+
+    command: str
+    configs: list[str]
+    directory: str | None
+    overrides: list[str] = field(default_factory=list)
+    sampler: str | None = None
+    prior: str | None = None
+    ipc: int | None = None
+    passes: int | None = None
+    training: dict[str, Any] | None = None
+    cut_short: list[str] = field(default_factory=list)
+    student: str | None = None
+    protocol: str | None = None
+    protocol_changes: list[dict[str, Any]] = field(default_factory=list)
+    quirks: list[str] = field(default_factory=list)
+    teacher: dict[str, Any] | None = None
+    labels: dict[str, Any] | None = None
+    replay_seed: int | None = None
+    best: dict[str, Any] | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    evaluated: dict[str, int] = field(default_factory=dict)
+    measured: dict[str, str] = field(default_factory=dict)
+    encoded: int | None = None
+    selection: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    audit: dict[str, Any] | None = None
+    inputs: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    peak_memory_bytes: int | None = None
+    environment: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        wrong = {
+            name: value for name, value in self.metrics.items() if "_top" in name and not 0 <= value <= 1
+        }
+        if wrong:
+            msg = f"Expected accuracies in [0, 1], found {wrong}; run it again."
+            raise RunError(msg)
+
+    @property
+    def leaves_choice(self) -> bool:
+        """Whether the pool holds more images than were chosen: else every sampler chooses the same."""
+        images = [self.selection.get(subset, {}).get("num_images") for subset in ("pool", "selection")]
+        return images[0] is None or images[0] != images[1]
+
+    def print_table(self) -> None:
+        """Print the table and the next command to try; nothing on ranks that keep no record."""
+        if self.directory is not None:
+            shown = {**asdict(self), "directory": str(from_here(Path(self.directory)))}
+            print_run_table(shown, next_commands(self))
+
+
+def read_result(directory: Path) -> RunResult | None:
+    """The result of a run; none where there is none that can be trusted, and a warning says why."""
+    file = directory / RESULT
+    if not file.is_file():
+        return None
+    try:
+        return read_record(file, RunResult, RunError, "the run has to be made again")
+    except RunError as error:
+        logger.warning("%s", error)
+        return None
+
+
+def next_commands(result: RunResult) -> list[str]:
+    """What one would do next with this run."""
+    if result.command != "fit" or result.directory is None:
+        return []
+    directory = from_here(Path(result.directory))
+    names = [str(directory / "config.yaml")] if result.overrides else result.configs
+    configs = [word for name in names for word in ("--config", Path(name))]
+    if result.sampler is None:
+        checkpoint = directory / "last.ckpt"
+        return (
+            [f"use it as a teacher: CheckpointTeacher with path {command(checkpoint)}"]
+            if checkpoint.exists()
+            else []
+        )
+    look = [command("semdd", "open", directory)] if (directory / PAGE).exists() else []
+    verify = [*look, command("semdd", "verify", directory)]
+    if (seed := result.replay_seed) is not None:  # stored labels are those of one selection alone
+        seeds = ["--seed_everything", seed + 1, "--data.replay_seed", seed]
+        return [command("semdd", "fit", *configs, *seeds), *verify]
+    if not result.leaves_choice:
+        return verify
+    from semdd_lightning.selection import DEFAULT_SAMPLER  # torch, which a table of results needs not
+
+    rival = "random" if result.sampler != "random" else DEFAULT_SAMPLER
+    samplers = ["--samplers", result.sampler, rival, "--seeds", 0, 1, 2]
+    return [command("semdd", "compare", *configs, *samplers), *verify]

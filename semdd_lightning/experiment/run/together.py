@@ -1,0 +1,152 @@
+"""Several processes of one run end together: what one fails with, all say, and none waits for the dead."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import torch.distributed as dist
+from lightning.fabric.strategies.launchers.subprocess_script import _ChildProcessObserver
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_only
+from torch._C._distributed_c10d import TCPStore
+
+from semdd_lightning.errors import AuditError, SemddError
+from semdd_lightning.experiment.run.stopping import Stopped
+
+_FAILED, _SEEN = "semdd/failed", "semdd/seen"
+_POLL_S = 0.5
+_LINGER_S = 5.0  # for the others to see it, where this process keeps the store
+
+
+class EndTogether(Callback):
+    """Tells the other ranks of a failure, and ends this one when another failed.
+
+    A rank that fails alone leaves the others in a collective, where they wait until a time-out or end with an
+    error that says nothing. So each looks, beside its work, at a key of the store that they met in.
+    """
+
+    def __init__(self) -> None:
+        self._store: Any = None
+        self._over = threading.Event()
+
+    def watch(self, trainer: Trainer) -> None:
+        """Begin, where there are others; they meet later."""
+        if trainer.world_size > 1:
+            threading.Thread(target=self._watch, name="semdd-ranks", daemon=True).start()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Tell the others, before anything is torn down."""
+        self.tell(exception)
+
+    def tell(self, error: BaseException) -> None:
+        """Tell the others why this process ends; ends it with another's error where that came first."""
+        if self._store is None or self._over.is_set():
+            return
+        if is_of_a_dead_rank(error):  # which may be about to tell, and then ends this process
+            time.sleep(2 * _POLL_S)
+        self._over.set()
+        own = json.dumps({"rank": dist.get_rank(), "status": _status(error), "error": _said(error)})
+        try:
+            first = self._store.compare_set(_FAILED, "", own).decode()
+            if first != own:
+                _end(first)
+            until = time.monotonic() + _LINGER_S
+            while self._store.add(_SEEN, 0) < dist.get_world_size() - 1 and time.monotonic() < until:
+                time.sleep(_POLL_S / 5)
+        except RuntimeError:  # the store went with the process that kept it
+            return
+
+    def part(self, trainer: Trainer) -> None:
+        """The run is over, and its processes may end one by one."""
+        trainer.strategy.barrier("the run is over")
+        self._over.set()
+
+    def _watch(self) -> None:
+        while not self._over.wait(_POLL_S):
+            self._replace_observer()
+            if not dist.is_initialized():
+                continue
+            try:
+                self._store = self._store or _own_store()
+                if self._store.check([_FAILED]) and not self._over.is_set():
+                    self._store.add(_SEEN, 1)
+                    _end(self._store.get(_FAILED).decode())
+            except RuntimeError:
+                if not self._over.wait(_LINGER_S):
+                    _end(json.dumps({"rank": 0, "status": 1, "error": "it ended without a word"}))
+
+    def _replace_observer(self) -> None:
+        """Where Lightning started the others, it kills this process without a word when one of them dies."""
+        for thread in threading.enumerate():
+            if isinstance(thread, _ChildProcessObserver):
+                thread._terminate_all = partial(self._child_died, thread._child_processes)  # type: ignore[method-assign]
+
+    def _child_died(self, children: Sequence[subprocess.Popen[bytes]]) -> None:
+        if self._over.wait(_LINGER_S):  # it may have told why, and that is on its way to the terminal
+            return
+        for child in children:
+            child.kill()
+        rank, code = next((i, child.returncode) for i, child in enumerate(children, 1) if child.returncode)
+        why = f"signal {-code} ended it" if code < 0 else f"it ended with status {code}"
+        said = f"{why}; see whether the system killed it for its memory."
+        _end(json.dumps({"rank": rank, "status": 2, "error": said}))
+
+
+def is_first_process() -> bool:
+    """Whether this is the one process of all nodes that makes the run's directory.
+
+    Where Lightning starts the processes, each node's first believes to be rank 0 until the trainer tells it.
+    """
+    ranks = [getattr(rank_zero_only, "rank", 0), os.environ.get("NODE_RANK"), os.environ.get("GROUP_RANK")]
+    return all(rank in (None, "", 0, "0") for rank in ranks)
+
+
+def is_of_a_dead_rank(error: BaseException) -> bool:
+    """Whether a collective failed because another process is gone."""
+    return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error))
+
+
+def _own_store() -> Any:  # noqa: ANN401 - torch types no stores
+    """A connection of our own: one that waits for a key keeps others from asking."""
+    store: Any = dist.distributed_c10d._get_default_store()
+    while hasattr(store, "underlying_store"):
+        store = store.underlying_store
+    if not isinstance(store, TCPStore):
+        return store
+    return TCPStore(
+        store.host, store.port, is_master=False, wait_for_workers=False, timeout=timedelta(seconds=_LINGER_S)
+    )
+
+
+def _end(failure: str) -> None:
+    """End this process at once, whatever it waits for: files are whole or absent at every moment."""
+    told = json.loads(failure)
+    line = f"Rank {told['rank']} failed, so this process ends, too: {told['error']}\n"
+    sys.stdout.flush()
+    os.write(2, line.encode())
+    os._exit(told["status"])
+
+
+def _status(error: BaseException) -> int:
+    if isinstance(error, Stopped):
+        return 128 + error.signum
+    return 3 if isinstance(error, AuditError) else 2 if isinstance(error, SemddError) else 1
+
+
+def _said(error: BaseException) -> str:
+    return str(error) if isinstance(error, SemddError) else f"{type(error).__name__}: {error}"
+
+
+def leave_process_group() -> None:
+    """As Lightning does for NCCL alone: gloo threads that outlive the interpreter now and then abort it."""
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()

@@ -1,0 +1,220 @@
+"""The runs of a grid's cells: which there are already, and one more."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import chain, count
+from pathlib import Path
+
+from semdd_lightning.errors import ConfigError, RunError
+from semdd_lightning.evaluation.cells import CELLS, Cell, read_cells, write_cells
+from semdd_lightning.experiment.config.options import OF_TRAINING
+from semdd_lightning.experiment.experiment import run_experiment
+from semdd_lightning.experiment.process import error_in_words
+from semdd_lightning.experiment.run.directory import VERSIONS, read_versions
+from semdd_lightning.experiment.run.made_with import made_otherwise
+from semdd_lightning.experiment.run.ownership import is_unfinished
+from semdd_lightning.experiment.run.result import RunResult, read_result
+from semdd_lightning.experiment.run.stopping import current
+from semdd_lightning.locks import Lock
+from semdd_lightning.names import get_logger
+from semdd_lightning.studies.comparing.plan import Plan, Planned, recipe
+
+logger = get_logger(__name__)
+WAIT_S = 60.0  # for whoever writes the record right now
+
+
+class Runs:
+    """The cells of a plan in the directory of a comparison.
+
+    Args:
+        out: the directory.
+        plan: the grid.
+
+    Attributes:
+        cells: what is known of each, in the order of the grid.
+        changes: of finished runs that have to be made again, how they were made unlike here, by their names.
+
+    Raises:
+        RunError: if a finished run of another comparison is in the way.
+    """
+
+    def __init__(self, out: Path, plan: Plan) -> None:
+        self.out, self.plan = out, plan
+        self.changes: dict[str, str] = {}
+        there, states = _runs_in(out), dict[str, str | None]()
+        before = {tuple(cell.axes.values()): cell for cell in _recorded(out)}
+        self.cells = [self._look(planned, there, before, states) for planned in plan.cells]
+
+    def _look(
+        self,
+        planned: Planned,
+        there: Mapping[str, str],
+        before: Mapping[tuple[str | int, ...], Cell],
+        states: dict[str, str | None],
+    ) -> Cell:
+        """What there is of a cell: a run that is finished, an error that was recorded, or nothing."""
+        name = there.get(self.plan.recipe(planned))
+        cell = Cell(dict(planned.axes), name or planned.name)
+        cell.command.extend(["semdd", *planned.command(self.out / cell.directory)])
+        recorded = before.get(tuple(planned.axes.values()))
+        known = recorded is not None and recorded.command == cell.command
+        result = read_result(self.out / cell.directory)
+        if result is not None and name is None:
+            raise _of_another(self.out, cell.directory)
+        if result is not None and "test_top1" in result.metrics:
+            change = made_otherwise(self.out / cell.directory, result, states)
+            if change is None:
+                return replace(
+                    finished(cell, result), wall_seconds=recorded.wall_seconds if recorded and known else None
+                )
+            self.changes[cell.directory] = change
+        return recorded if recorded is not None and known and recorded.state == "failed" else cell
+
+    @property
+    def left(self) -> list[int]:
+        """Places of the cells that are not finished."""
+        return [index for index, cell in enumerate(self.cells) if cell.state != "finished"]
+
+    def write(self) -> None:
+        """Write the record of all cells; what failed before waits now."""
+        for index in self.left:
+            self.cells[index] = replace(self.cells[index], state="waiting", error=None)
+        with _record_lock(self.out):
+            write_cells(self.out, self.cells)
+
+    def join(self) -> None:
+        """Write the record unless another process did for this very grid."""
+        with _record_lock(self.out):
+            if [cell.axes for cell in _recorded(self.out)] != [cell.axes for cell in self.cells]:
+                write_cells(self.out, self.cells)
+
+    def keep(self, index: int, cell: Cell) -> None:
+        """Write what became of one cell, beside what other processes wrote of others."""
+        self.cells[index] = cell
+        with _record_lock(self.out):
+            cells = read_cells(self.out)
+            cells[index] = cell
+            write_cells(self.out, cells)
+
+    def read(self) -> None:
+        """Learn what other processes wrote."""
+        self.cells = read_cells(self.out)
+
+    def run(self, index: int) -> Cell | None:
+        """Run a cell, unless another process does so right now; none then."""
+        planned, cell = self.plan.cells[index], self.cells[index]
+        directory = self.out / cell.directory
+        lock = Lock(self.out / f".{cell.directory}.lock")
+        if not lock.take():
+            logger.info("%s runs it right now: %s", lock.holder, cell.directory)
+            return None
+        with lock:
+            change = self.changes.pop(cell.directory, None)
+            if change is not None:
+                _set_aside(directory, "older", f": {change}")
+            elif not is_unfinished(directory) or self._is_of_another(planned, directory):
+                _set_aside(directory, "unfinished")  # else its training goes on
+            self.keep(index, _run(planned, replace(cell, state="waiting", error=None), directory))
+        return self.cells[index]
+
+    def _is_of_another(self, planned: Planned, directory: Path) -> bool:
+        found = _recipe_in(directory)
+        return found is not None and found != self.plan.recipe(planned)
+
+
+def finished(cell: Cell, result: RunResult) -> Cell:
+    """A cell with what its run found."""
+    labels = result.labels or {}
+    images = result.selection.get("pool", {}).get("num_images")
+    return replace(
+        cell,
+        state="finished",
+        error=None,
+        labels=labels.get("kind"),
+        top1=result.metrics["test_top1"],
+        top5=result.metrics.get("test_top5"),
+        cut_short=result.cut_short,
+        seconds=result.seconds,
+        label_bytes=labels.get("bytes"),
+        peak_memory_bytes=result.peak_memory_bytes,
+        selection=result.selection,
+        num_images_pool=None if images is None else int(images),
+    )
+
+
+def _run(planned: Planned, cell: Cell, directory: Path) -> Cell:
+    began = time.monotonic()
+    try:
+        result = run_experiment(planned.command(directory))
+        if "test_top1" not in result.metrics:
+            found = "; ".join(result.cut_short) or "none"
+            msg = f"Expected a test to compare by, found {found}; give data.test an image set, and test it."
+            raise ConfigError(msg)
+    except Exception as error:
+        if current().received is not None:
+            raise
+        logger.debug("%s failed", cell.directory, exc_info=True)
+        return replace(cell, state="failed", error=error_in_words(error))
+    return replace(finished(cell, result), wall_seconds=time.monotonic() - began)
+
+
+def _runs_in(out: Path) -> dict[str, str]:
+    """Name of the directory of each run, by its recipe; those that were set aside have other names now."""
+    files = sorted(out.glob(f"*/{VERSIONS}"))
+    found = {_recipe_in(file.parent): file.parent.name for file in files}
+    return {key: name for key, name in found.items() if key is not None}
+
+
+def _recipe_in(directory: Path) -> str | None:
+    try:
+        versions = read_versions(directory)
+    except RunError as error:
+        logger.warning("%s", error)
+        return None
+    if versions is None or versions.configs is None:
+        return None
+    begun = [word for word in versions.command if word.startswith("--run.directory=")]
+    if [Path(word).name for word in begun] != [directory.name]:
+        return None
+    return recipe(versions.command[1:], versions.configs)
+
+
+def _recorded(out: Path) -> list[Cell]:
+    """The cells of a comparison that was here before; a record that cannot be read is written anew."""
+    if not (out / CELLS).is_file():
+        return []
+    try:
+        return read_cells(out)
+    except RunError as error:
+        logger.warning("%s", error)
+        return []
+
+
+def _record_lock(out: Path) -> Lock:
+    lock = Lock(out / f".{CELLS}.lock")
+    if not lock.wait(WAIT_S):
+        msg = f"Expected to write {out / CELLS}, found that {lock.holder} does; give the command again."
+        raise RunError(msg)
+    return lock
+
+
+def _set_aside(directory: Path, what: str, why: str = "") -> None:
+    """Keep an unfinished or older run under another name."""
+    if not directory.exists():
+        return
+    name = f"{directory.name}.{what}"
+    taken = {path.name for path in directory.parent.iterdir()}
+    names = chain([name], (f"{name}.{number}" for number in count(1)))
+    aside = next(free for free in names if free not in taken)
+    directory.rename(directory.with_name(aside))
+    logger.warning("An %s run is kept as %s and run anew%s.", what, directory.with_name(aside), why)
+
+
+def _of_another(out: Path, name: str) -> RunError:
+    return RunError(
+        f"Expected {out} to be new or of this comparison, found that {name} in it was made by another "
+        f"command, config or variable ({OF_TRAINING}...); nothing was overwritten, give another --out."
+    )
