@@ -9,7 +9,6 @@ from typing import Any
 
 import yaml
 
-import semdd_lightning
 from semdd_lightning.errors import ConfigError
 
 BASE = "base"  # the key of a config that names those it goes over
@@ -19,7 +18,7 @@ OF_MANY = (COMPARE, TUNE)  # what a single run does not have
 
 def packaged_configs() -> Path:
     """The folder of configs: inside the package in a wheel, beside it in a checkout."""
-    package = Path(semdd_lightning.__file__).parent
+    package = Path(__file__).parents[2]
     inside = package / "configs"
     return inside if inside.is_dir() else package.parent / "configs"
 
