@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from semdd_lightning.cli.relabel_options import RelabelOptions
 from semdd_lightning.errors import ConfigError
+from semdd_lightning.experiment.relabel_options import RelabelOptions
 
 EPILOG = """examples:
   semdd relabel --config cifar10.yaml --out labels/cifar10
@@ -33,7 +33,7 @@ def run(command: str, argv: list[str]) -> int:
         raise ConfigError(msg)
     out = None if given.dry_run else given.out.expanduser().absolute()
     options = RelabelOptions(out, given.precision, given.top_k, given.static, others)
-    from semdd_lightning.cli.relabelling import relabel
+    from semdd_lightning.experiment.relabelling import relabel
 
     relabel(options)
     return 0

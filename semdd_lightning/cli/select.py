@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semdd_lightning.cli.pool_options import add_pool_options
-from semdd_lightning.cli.priors import build_priors
 from semdd_lightning.cli.select_settings import SelectSettings, select_settings
 from semdd_lightning.experiment.config.help import ParserWithChoices
 from semdd_lightning.experiment.config.sampler_options import described_sampler, split_sampler_argv
@@ -139,6 +138,7 @@ def _select(
     argv: list[str],
 ) -> None:
     from semdd_lightning.data import select
+    from semdd_lightning.data.priors import build_priors
     from semdd_lightning.devices import pick_device
     from semdd_lightning.experiment.run.pictures import write_pictures
     from semdd_lightning.prior import prior_in_words

@@ -8,6 +8,7 @@ from semdd_lightning.data.image_data_module import ImageDataModule
 from semdd_lightning.data.image_sets import FolderImages, PoolImages, UnlabelledImages
 from semdd_lightning.data.pool_data_module import PoolDataModule
 from semdd_lightning.data.selecting import select
+from semdd_lightning.data.verification import Verdict, verify
 from semdd_lightning.export.pool_selection import PoolSelection
 from semdd_lightning.pools import ImageSet
 
@@ -26,5 +27,7 @@ __all__ = [
     "PoolSelection",
     "TrainingImages",
     "UnlabelledImages",
+    "Verdict",
     "select",
+    "verify",
 ]

@@ -119,6 +119,12 @@ def learn_pool(
 
 def _learn(images: Pool, plan: LearningPlan, device: torch.device, *, show: bool) -> Tensor:
     """Mean log posteriors (N,), float32 on the CPU."""
+    if show:
+        logger.info(
+            "A small student learns from %d images for %d passes, once; the sampler two_stage does without",
+            len(images),
+            plan.passes,
+        )
     labelled = LabelledImages(images.listing(), images.registry)
     pixels = decode_all(labelled, lambda image: square(image, plan.image_size)).to(device)
     labels = torch.from_numpy(images.labels).to(device)
@@ -131,13 +137,10 @@ def _learn(images: Pool, plan: LearningPlan, device: torch.device, *, show: bool
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, plan.learning_rate, total_steps=steps + 1)
     total = torch.zeros(len(images), device=device)
     description, visits = "Learning from the pool", plan.passes * len(images)
-    if show:
-        logger.info(
-            "A small student learns from %d images for %d passes, once; the sampler two_stage does without",
-            len(images),
-            plan.passes,
-        )
-    with image_progress(description, visits, after=2, show=show) as advance, torch.enable_grad():
+    alike = torch.backends.cudnn.flags(
+        deterministic=True, benchmark=False
+    )  # the same GPU learns the same again
+    with alike, image_progress(description, visits, after=2, show=show) as advance, torch.enable_grad():
         for number, rows, views in _views(pixels, plan):
             log_posteriors = _step(student, optimizer, views, labels[rows])
             schedule.step()

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-_IMPORTED = ["semdd_lightning.experiment.experiment", "semdd_lightning.cli.relabelling", "open_clip"]
+_IMPORTED = ["semdd_lightning.experiment.experiment", "semdd_lightning.experiment.relabelling", "open_clip"]
 _RUN = """
 import os, sys
 for stream, name in ((1, "stdout"), (2, "stderr")):

@@ -11,8 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from semdd_lightning.cli.verify import verify
-from semdd_lightning.data import learning, select
+from semdd_lightning.data import learning, select, verify
 from semdd_lightning.data.learning import LearningPlan, learn_pool
 from semdd_lightning.errors import SelectionError
 from semdd_lightning.export.manifest import read_manifest

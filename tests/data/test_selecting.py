@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 import torch
 
-from semdd_lightning.cli.priors import build_priors
 from semdd_lightning.data import select
+from semdd_lightning.data.priors import build_priors
 from semdd_lightning.data.stopwatch import Stopwatch
 from semdd_lightning.errors import (
     ClassListError,

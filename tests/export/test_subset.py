@@ -13,8 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from semdd_lightning.cli.verify import verify
-from semdd_lightning.data import PoolSelection, select
+from semdd_lightning.data import PoolSelection, select, verify
 from semdd_lightning.errors import DiskError, RunError
 from semdd_lightning.export import (
     exported_images,

@@ -64,12 +64,6 @@ def serve() -> None:
     """Fork for each line of stdin."""
     import sklearn.datasets  # noqa: F401
 
-    import semdd_lightning.cli.audit
-    import semdd_lightning.cli.compare
-    import semdd_lightning.cli.pool
-    import semdd_lightning.cli.relabelling
-    import semdd_lightning.cli.select
-    import semdd_lightning.cli.verify  # noqa: F401 - imported once for all
     from semdd_lightning.evaluation import sampler_table  # noqa: F401
 
     for line in sys.stdin:

@@ -11,11 +11,11 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import LightningCLI
 from torch import Tensor
 
-from semdd_lightning.cli.label_tables import label_format, print_costs, print_store
-from semdd_lightning.cli.relabel_options import RelabelOptions
 from semdd_lightning.data import ImageDataModule, PoolDataModule
 from semdd_lightning.errors import ConfigError, LabelError
 from semdd_lightning.experiment.experiment import quiet_lightning
+from semdd_lightning.experiment.label_tables import label_format, print_costs, print_store
+from semdd_lightning.experiment.relabel_options import RelabelOptions
 from semdd_lightning.experiment.run.directory import environment
 from semdd_lightning.experiment.run.ownership import claim_apart
 from semdd_lightning.experiment.run.together import is_first_process, leave_process_group

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 
-from semdd_lightning.cli.relabel_options import RelabelOptions
 from semdd_lightning.data import ImageDataModule, PoolDataModule, PoolSelection
+from semdd_lightning.experiment.relabel_options import RelabelOptions
 from semdd_lightning.experiment.run.directory import from_here
 from semdd_lightning.names import command
 from semdd_lightning.pools.files import find_images

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:  # torch, which is not needed to refuse bad options
-    from semdd_lightning.prior import Prior
+from semdd_lightning.export import build_component
+from semdd_lightning.prior import Prior, parse_prior, prior_kind
 
 
 def build_priors(given: Mapping[str, Any] | Sequence[str | Mapping[str, Any]]) -> list[Prior]:
@@ -19,9 +19,6 @@ def build_priors(given: Mapping[str, Any] | Sequence[str | Mapping[str, Any]]) -
         PriorError: if a word names no prior.
         RunError: if a description does not fit.
     """
-    from semdd_lightning.export import build_component
-    from semdd_lightning.prior import parse_prior, prior_kind
-
     priors: list[Prior] = []
     for one in [given] if isinstance(given, Mapping) else given:
         if isinstance(one, str):
