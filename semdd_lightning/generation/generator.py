@@ -12,7 +12,7 @@ from PIL import Image
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import ConfigError
-from semdd_lightning.pools.labelled_images import LabelledImages
+from semdd_lightning.pools.listing import LabelledImages
 from semdd_lightning.prior import Prior
 
 

@@ -14,8 +14,7 @@ from semdd_lightning.datasets import find_classes, is_dataset_name, with_imagene
 from semdd_lightning.errors import ClassListError, DataError, PoolError
 from semdd_lightning.given import given_path
 from semdd_lightning.pools.index import index_images
-from semdd_lightning.pools.labelled_images import LabelledImages
-from semdd_lightning.pools.listing import Listing
+from semdd_lightning.pools.listing import LabelledImages, Listing
 from semdd_lightning.pools.pool import Pool
 
 Found = tuple[ClassRegistry, Callable[[], Listing]]

@@ -11,14 +11,11 @@ from numpy.typing import NDArray
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.image_set import DiskPool, Found
-from semdd_lightning.pools.listing import ImageSource
-from semdd_lightning.pools.stamps import file_stamp
-from semdd_lightning.pools.stated_images import Located, StatedImages
-from semdd_lightning.pools.tars.counts import require_counts, stated_class_names
+from semdd_lightning.pools.listing import ImageSource, file_stamp
+from semdd_lightning.pools.row_listings import Located, StatedImages
 from semdd_lightning.pools.tars.index import TarLayout, index_shards
-from semdd_lightning.pools.tars.labels import LabelKind
-from semdd_lightning.pools.tars.members import FLAWS
-from semdd_lightning.pools.tars.shards import find_shards, inside_tar
+from semdd_lightning.pools.tars.members import FLAWS, LabelKind
+from semdd_lightning.pools.tars.shards import find_shards, inside_tar, require_counts, stated_class_names
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.classes.folders import choose_by_wnid
@@ -13,8 +16,8 @@ from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.class_folders import require_folder, require_images
 from semdd_lightning.pools.files import list_files
 from semdd_lightning.pools.image_set import DiskPool, Found
-from semdd_lightning.pools.labelled_files import list_labelled_files
-from semdd_lightning.pools.listing import Listing
+from semdd_lightning.pools.listing import FileSource, Listing, file_stamp
+from semdd_lightning.pools.strings import Strings
 
 
 @dataclass(frozen=True)
@@ -81,3 +84,23 @@ class WnidFiles(DiskPool):
             msg = f"Expected the folder {self.split} in {folder.parent}, found none; correct path or split."
             raise PoolError(msg)
         return folder
+
+
+def list_labelled_files(root: Path, labels: Mapping[str, int]) -> Listing:
+    """The listed files, in path order; one that is not there is a problem of its row.
+
+    Args:
+        root: Folder that holds them.
+        labels: Class index of each file, by its path below `root`.
+    """
+    files = sorted(labels)
+    stamps = np.zeros((len(files), 3), dtype=np.int64)
+    problems = {}
+    for row, file in enumerate(files):
+        if (root / file).is_file():
+            stamps[row] = file_stamp(root / file)
+        else:
+            problems[row] = "unreadable: not a regular file"
+    paths = Strings(files)
+    classes = np.array([labels[file] for file in files], dtype=np.int64)
+    return Listing(root, paths, classes, stamps, FileSource(root, paths), problems)

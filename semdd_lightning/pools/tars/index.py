@@ -21,13 +21,8 @@ from semdd_lightning.pools.stated_labels import (
     read_as_folders,
 )
 from semdd_lightning.pools.strings import Strings
-from semdd_lightning.pools.tars.labels import LabelFinder, LabelKind
-from semdd_lightning.pools.tars.members import TarMembers, read_members
-from semdd_lightning.pools.tars.rows import (
-    rows_by_folder,
-    rows_by_label,
-    sample_keys,
-)
+from semdd_lightning.pools.tars.folders import TarRows, rows_by_folder
+from semdd_lightning.pools.tars.members import NO_IMAGE, LabelFinder, LabelKind, TarMembers, read_members
 from semdd_lightning.pools.tars.shards import shard_name
 from semdd_lightning.progress import image_progress
 
@@ -104,7 +99,7 @@ def index_shards(
     else:
         _refuse_several_splits(members, root)
         rows = [
-            rows_by_label(shard, shard_name(root, shard), of_shard, kind, layout.image)
+            _rows_by_label(shard, shard_name(root, shard), of_shard, kind, layout.image)
             for shard, of_shard in zip(shards, members, strict=True)
         ]
     texts = Strings.concatenated([of_shard.labels for of_shard in rows])
@@ -133,7 +128,7 @@ def _labels_found(members: Sequence[TarMembers]) -> LabelKind:
         for of_shard in members:
             keys, texts = of_shard.labels.get(kind, (Strings(), Strings()))
             telling = keys.column.filter(pc.not_equal(texts.column, ""))
-            if (sample_keys(of_shard.images).positions(Strings(telling)) >= 0).any():
+            if (_sample_keys(of_shard.images).positions(Strings(telling)) >= 0).any():
                 return kind
     return "folder"
 
@@ -179,3 +174,67 @@ def _refuse_equal_paths(shards: Sequence[Path], paths: Strings, counts: Sequence
             "a shard, or remove one of them."
         )
         raise PoolError(msg)
+
+
+def _rows_by_label(
+    shard: Path, name: str, members: TarMembers, kind: LabelKind, image: str | None
+) -> TarRows:
+    """The samples of a shard, whose images' names begin with `name`; those with a label alone come last."""
+    rows = np.arange(len(members.images))
+    if image is not None:
+        ends = pc.match_substring_regex(members.images.column, rf"(?i)^(.*/)?[^/.]+\.\Q{image}\E$")
+        rows = np.flatnonzero(_mask(ends))
+    images = members.images.take(rows)
+    keys = _sample_keys(images)
+    _refuse_several_images(shard, images, keys)
+    label_keys, texts = members.labels.get(kind, (Strings(), Strings()))
+    said = np.flatnonzero(_mask(pc.not_equal(texts.column, "")))
+    label_keys, texts = label_keys.take(said), texts.take(said)
+    label_of = label_keys.positions(keys)
+    _refuse_missing_labels(shard, images, label_of, kind)
+    alone = np.flatnonzero(keys.positions(label_keys) < 0)
+    names = Strings.concatenated([images, Strings.joined(label_keys.take(alone), f".{kind}")])
+    nothing = np.zeros(len(alone), dtype=np.int64)
+    return TarRows(
+        Strings.joined(f"{name}-", names),
+        Strings.concatenated([texts.take(label_of), texts.take(alone)]),
+        np.append(members.offsets[rows], nothing),
+        np.append(members.sizes[rows], nothing),
+        np.append(members.flaws[rows], (nothing + NO_IMAGE).astype(np.int8)),
+    )
+
+
+def _refuse_several_images(shard: Path, images: Strings, keys: Strings) -> None:
+    several = keys.repeated()
+    if several:
+        start = f"{several[0]}."
+        found = [name for name in images if name.startswith(start)][:3]
+        msg = (
+            f"Expected one image in every sample of {shard}, found {' and '.join(found)}; name the ending of "
+            f"the one to take, as `image: {found[0].removeprefix(start)}` (--reader image=ENDING)."
+        )
+        raise PoolError(msg)
+
+
+def _refuse_missing_labels(shard: Path, images: Strings, label_of: NDArray[np.int64], kind: str) -> None:
+    missing = np.flatnonzero(label_of < 0)
+    if len(missing):
+        msg = (
+            f"Expected a .{kind} member with a class beside every image of {shard}, found none for "
+            f"{len(missing)} of {len(images)}, as {images[int(missing[0])]!r}; complete the samples, or say "
+            "where the class stands (--reader labels=..., --reader label_key=...)."
+        )
+        raise PoolError(msg)
+
+
+def _mask(column: pa.Array) -> NDArray[np.bool_]:
+    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def _sample_keys(names: Strings) -> Strings:
+    """What the members of a sample share: their names up to the first dot after the last slash.
+
+    >>> _sample_keys(Strings(["a.v1/0.left.png", "0"]))
+    Strings('a.v1/0', '0')
+    """
+    return Strings(pc.replace_substring_regex(names.column, r"\.[^/]*$", ""))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from semdd_lightning.pools.labelled_files import list_labelled_files
+from semdd_lightning.pools.wnid_files import list_labelled_files
 
 
 def test_files_in_path_order_with_their_stamps(tmp_path: Path) -> None:
