@@ -6,6 +6,7 @@ import os
 import re
 from array import array
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from stat import S_ISREG
 
@@ -69,6 +70,23 @@ def leads_back(entry: Path, root: Path) -> bool:
         return root.resolve().is_relative_to(entry.resolve())
     except (OSError, RuntimeError):  # a circle of links
         return False
+
+
+@contextmanager
+def listable(folder: Path) -> Iterator[None]:
+    """Say of a folder that it cannot be listed, where its names are asked for.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        PoolError: If the system refuses to give them.
+    """
+    try:
+        yield
+    except OSError as error:
+        msg = f"Expected to list {folder}, found: {error.strerror}; check its permissions."
+        raise PoolError(msg) from error
 
 
 def find_images(folder: Path) -> Iterator[Path]:
@@ -164,7 +182,7 @@ class _Rows:
 
 def _image_entries(folder: Path, seen: set[tuple[int, int]], root: Path) -> Iterator[os.DirEntry[str]]:
     """Entries with names of images at any depth; `seen` and `root` end links to folders above."""
-    try:
+    with listable(folder):
         here = folder.stat()
         if (here.st_dev, here.st_ino) in seen:
             return
@@ -181,9 +199,6 @@ def _image_entries(folder: Path, seen: set[tuple[int, int]], root: Path) -> Iter
                         inner.append(entry.name)
                 elif is_image_name(entry.name):
                     yield entry
-    except OSError as error:
-        msg = f"Expected to list {folder}, found: {error.strerror}; check its permissions."
-        raise PoolError(msg) from error
     # Sorted, so that of two links to one folder it is always the same one that counts.
     for name in sorted(inner):
         yield from _image_entries(folder / name, seen, root)

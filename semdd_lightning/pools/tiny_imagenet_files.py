@@ -10,7 +10,7 @@ from semdd_lightning.classes.registry import is_wnid, some_of
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.class_folders import class_folder_names
 from semdd_lightning.pools.files import is_image_name, relative_name
-from semdd_lightning.pools.wnid_files import WnidFiles
+from semdd_lightning.pools.imagenet_files import WnidFiles
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import pickle
 import shutil
 import tarfile
@@ -12,7 +13,12 @@ import torch
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.datasets import imagenet_names
 from semdd_lightning.errors import ClassListError, PoolError
-from semdd_lightning.pools.imagenet_files import ImageNetFiles, devkit_file, validation_wnids
+from semdd_lightning.pools.imagenet_files import (
+    ImageNetFiles,
+    devkit_file,
+    list_labelled_files,
+    validation_wnids,
+)
 from tests.layout_makers import MAKERS, PER_CLASS, WNIDS, shown_classes, write
 from tests.pools.pickle_makers import Touch
 
@@ -169,3 +175,22 @@ def test_contents_that_are_no_labels(root: Path) -> None:
     truth.unlink()
     with pytest.raises(PoolError, match="No such file"):
         validation_wnids(root / NAME)
+
+
+def test_files_in_path_order_with_their_stamps(tmp_path: Path) -> None:
+    (tmp_path / "b.png").write_bytes(b"22")
+    (tmp_path / "a.png").write_bytes(b"333")
+    listing = list_labelled_files(tmp_path, {"b.png": 4, "a.png": 7})
+    assert list(listing.paths) == ["a.png", "b.png"]
+    assert listing.labels.tolist() == [7, 4]
+    assert listing.stamps[:, 0].tolist() == [3, 2]
+    assert listing.stamps[0, 1] == (tmp_path / "a.png").stat().st_mtime_ns
+    assert listing.problems == {}
+    assert [listing.source.read(row) for row in range(2)] == [b"333", b"22"]
+
+
+def test_what_is_no_file_is_a_problem(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")  # reading it would never end
+    (tmp_path / "folder.png").mkdir()
+    listing = list_labelled_files(tmp_path, dict.fromkeys(("pipe.png", "folder.png", "gone.png"), 0))
+    assert listing.problems == dict.fromkeys(range(3), "unreadable: not a regular file")

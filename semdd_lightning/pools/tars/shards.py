@@ -11,6 +11,7 @@ from pathlib import Path
 
 from semdd_lightning.classes.registry import SHOWN, some_of
 from semdd_lightning.errors import PoolError
+from semdd_lightning.pools.files import listable
 from semdd_lightning.pools.splits import split_of
 
 _RANGE_OR_LIST = re.compile(r"\{(?:([0-9]+)\.\.([0-9]+)|([^{}]*,[^{}]*))\}")
@@ -106,11 +107,8 @@ def _counted(first: str, last: str) -> list[str]:
 
 
 def _shards_in(folder: Path) -> tuple[Path, ...]:
-    try:
+    with listable(folder):
         names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
-    except OSError as error:
-        msg = f"Expected to list {folder}, found: {error.strerror}; check its permissions."
-        raise PoolError(msg) from error
     shards = [name for name in names if name.lower().endswith(".tar")]
     stems = {name.lower().removesuffix(".tar") for name in shards}
     for name in names:
