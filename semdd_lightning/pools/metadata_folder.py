@@ -27,7 +27,9 @@ from semdd_lightning.pools.strings import Strings
 from semdd_lightning.pools.table_columns import class_names, label_column
 from semdd_lightning.progress import image_progress
 
-_METADATA_NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
+METADATA_NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
+"""What the table of an image folder is called."""
+
 _FILE_NAME = "file_name"
 _NOT_PLAIN = r"(^|/)\.{0,2}(/|$)|[\\:\x00]"  # an empty part, one of dots, or what is read otherwise
 _LONGEST_LINE = 64 * 2**20  # bytes; a row must fit into a block
@@ -121,9 +123,9 @@ def _find_metadata(root: Path, split: str | None) -> Path:
 
     Tables in folders that are no splits are somebody's notes on a class (DGS writes such), not this layout.
     """
-    tables = [root / name for name in _METADATA_NAMES if (root / name).is_file()]
+    tables = [root / name for name in METADATA_NAMES if (root / name).is_file()]
     if not tables:
-        found = sorted(table for name in _METADATA_NAMES for table in root.glob(f"*/{name}"))
+        found = sorted(table for name in METADATA_NAMES for table in root.glob(f"*/{name}"))
         folders = {table.parent.name for table in found}
         splits = sorted(name for name in folders if name == split or folder_split(name))
         if not splits:
@@ -236,7 +238,7 @@ def _require_file_names(content: pa.Table, table: Path) -> None:
 
 
 def _no_table(root: Path, folders: list[str]) -> str:
-    found = f"no {' or '.join(_METADATA_NAMES)}; correct the path"
+    found = f"no {' or '.join(METADATA_NAMES)}; correct the path"
     if folders:
         found = (
             f"some in {some_of(folders)}, which are no splits; read class folders as ClassFolders, or give "

@@ -23,24 +23,8 @@ from semdd_lightning.pools.stated_labels import (
 from semdd_lightning.pools.strings import Strings
 from semdd_lightning.pools.tars.folders import TarRows, rows_by_folder
 from semdd_lightning.pools.tars.members import NO_IMAGE, LabelFinder, LabelKind, TarMembers, read_members
-from semdd_lightning.pools.tars.shards import shard_name
+from semdd_lightning.pools.tars.shards import shard_name, stated_class_names
 from semdd_lightning.progress import image_progress
-
-
-class TarLayout(NamedTuple):
-    """How to read shards.
-
-    Args:
-        labels: Where the class of an image stands; none stands for what is there.
-        label_key: Key of the class in ``.json`` members; none stands for a usual one.
-        image: Ending of the member that is the image; none stands for the only one.
-        below: Folder inside the tar that holds the class folders; none stands for the only one.
-    """
-
-    labels: LabelKind | None = None
-    label_key: str | None = None
-    image: str | None = None
-    below: str | None = None
 
 
 class TarIndex(NamedTuple):
@@ -64,20 +48,27 @@ class TarIndex(NamedTuple):
 
 
 def index_shards(
-    root: Path, shards: Sequence[Path], layout: TarLayout, class_names: tuple[str, ...] | None = None
+    root: Path,
+    shards: Sequence[Path],
+    labels: LabelKind | None,
+    label_key: str | None,
+    image: str | None,
+    below: str | None,
 ) -> TarIndex:
     """Go through all shards once and give every image its class and its path.
 
     Args:
         root: Folder or file that the shards are named relative to.
         shards: The shards.
-        layout: How to read them.
-        class_names: What class indices mean, where that is known.
+        labels: Where the class of an image stands; none stands for what is there.
+        label_key: Key of the class in ``.json`` members; none stands for a usual one.
+        image: Ending of the member that is the image; none stands for the only one.
+        below: Folder inside the tar that holds the class folders; none stands for the only one.
 
     Raises:
         PoolError: If a shard is malformed, or an image has no class or the same path as another.
     """
-    finder = LabelFinder(layout.labels, layout.label_key)
+    finder = LabelFinder(labels, label_key)
     members = []
     with image_progress("Listing tars", None, after=1.0, keep=False) as advance:
         for shard in shards:
@@ -90,35 +81,34 @@ def index_shards(
             "the path, or unpack what it holds."
         )
         raise PoolError(msg)
-    kind = layout.labels or _labels_found(members)
-    if kind == "folder" and layout.labels is None:
+    kind = labels or _labels_found(members)
+    if kind == "folder" and labels is None:
         for of_shard in members:
             _refuse_dots(of_shard, root)
     if kind == "folder":
-        rows = rows_by_folder(root, members, layout.below)
+        rows = rows_by_folder(root, members, below)
     else:
         _refuse_several_splits(members, root)
         rows = [
-            _rows_by_label(shard, shard_name(root, shard), of_shard, kind, layout.image)
+            _rows_by_label(shard, shard_name(root, shard), of_shard, kind, image)
             for shard, of_shard in zip(shards, members, strict=True)
         ]
     texts = Strings.concatenated([of_shard.labels for of_shard in rows])
     if kind == "folder":
-        labels = labels_from_column(pa.chunked_array([texts.column]), f"the folders of {root}")
-        read_as_folders(labels.names, None, labels.place)
+        stated = labels_from_column(pa.chunked_array([texts.column]), f"the folders of {root}")
+        read_as_folders(stated.names, None, stated.place)
     else:
-        labels = labels_from_column(
-            numbers_or_texts(pa.chunked_array([texts.column])), f"the .{kind} members of {root}", class_names
-        )
+        numbers, place = numbers_or_texts(pa.chunked_array([texts.column])), f"the .{kind} members of {root}"
+        stated = labels_from_column(numbers, place, stated_class_names(shards))
     names = Strings.concatenated([of_shard.names for of_shard in rows])
-    paths = Strings.joined(Strings(folder_names(labels.names)).take(labels.codes), "/", names)
+    paths = Strings.joined(Strings(folder_names(stated.names)).take(stated.codes), "/", names)
     counts = tuple(len(of_shard.names) for of_shard in rows)
     _refuse_equal_paths(shards, paths, counts)
     offsets, sizes, flaws = (
         np.concatenate(columns)
         for columns in zip(*((r.offsets, r.sizes, r.flaws) for r in rows), strict=True)
     )
-    return TarIndex(counts, labels, names, offsets, sizes, flaws)
+    return TarIndex(counts, stated, names, offsets, sizes, flaws)
 
 
 def _labels_found(members: Sequence[TarMembers]) -> LabelKind:
