@@ -107,7 +107,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
 }
 FRAMEWORKS_AND_FILES = {"lightning", "pytorch_lightning", "open_clip", "torchvision", "pathlib", "os", "io"}
-PURE = ["selection", *(f"audit.{module}" for module in ("votes", "profiles", "order", "contents", "verdict"))]
+PURE = ["selection", *(f"audit.{module}" for module in ("votes", "order", "contents", "verdict"))]
 TORCH_FREE = [
     "",
     ".cli.main",

@@ -6,9 +6,8 @@ CLIP and teacher, what follows from the verdict, and how it is told: in words, a
 
 from semdd_lightning.audit.auditing import AUTOMATIC, TeacherLogits, audit_classes
 from semdd_lightning.audit.contents import FolderContents, folder_contents
-from semdd_lightning.audit.messages import describe_refusal
 from semdd_lightning.audit.order import ClassOrder, explain_order, explain_order_by_reference
-from semdd_lightning.audit.policy import AuditPolicy, apply_policy, check_policy
+from semdd_lightning.audit.policy import AuditPolicy, apply_policy, check_policy, describe_refusal
 from semdd_lightning.audit.record import audit_outcome, audit_record, class_record, stray_classes
 from semdd_lightning.audit.verdict import MOST_SUSPECTS, Audit, judge
 from semdd_lightning.audit.votes import Votes, even_sample, vote, vote_by_class_means, vote_by_prototypes

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.special import rel_entr
 
-from semdd_lightning.audit.profiles import log_profiles, profile_noise
+from semdd_lightning.audit.contents import log_profiles, profile_noise
 from semdd_lightning.audit.votes import Votes
 
 STAYING_BONUS = 1.25  # belief in another class must exceed that in the own by a quarter to be looked at

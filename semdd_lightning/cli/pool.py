@@ -10,7 +10,7 @@ from typing import Any
 from semdd_lightning.cli.pool_options import add_pool_options, pool_argv, pool_of, reader_settings
 from semdd_lightning.export import check_output_file
 from semdd_lightning.names import command
-from semdd_lightning.pools.hub import hub_name
+from semdd_lightning.pools.any_pool import hub_name
 from semdd_lightning.pools.inspection import PoolInspection, inspect_pool
 from semdd_lightning.pools.layouts import LAYOUTS
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from semdd_lightning.classes import ClassRegistry
     from semdd_lightning.generation import Generator, Task
-    from semdd_lightning.pools.labelled_images import LabelledImages
+    from semdd_lightning.pools.listing import LabelledImages
 
 COMMAND = "pool make"
 _ROUNDS = 10  # at most, where no ceiling is given

@@ -15,7 +15,7 @@ from semdd_lightning.pools import CifarFiles, ImageNetFiles, ImageSet, TinyImage
 from semdd_lightning.pools.digits import digits_split
 from semdd_lightning.pools.image_set import Found
 from semdd_lightning.pools.listing import Listing
-from semdd_lightning.pools.pixel_arrays import list_array
+from semdd_lightning.pools.row_listings import list_array
 
 
 @dataclass(frozen=True)

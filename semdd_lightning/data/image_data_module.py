@@ -27,7 +27,7 @@ from semdd_lightning.data.trainer_facts import batches_done, device_of, local_ra
 from semdd_lightning.errors import ClassListError, ConfigError
 from semdd_lightning.names import get_logger
 from semdd_lightning.pools import ImageSet, ResolvedImages
-from semdd_lightning.pools.labelled_images import LabelledImages
+from semdd_lightning.pools.listing import LabelledImages
 
 logger = get_logger(__name__)
 

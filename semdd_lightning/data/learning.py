@@ -20,7 +20,7 @@ from semdd_lightning.locks import Lock
 from semdd_lightning.models import ConvNet, NormalizedNetwork
 from semdd_lightning.names import get_logger
 from semdd_lightning.pools import Pool
-from semdd_lightning.pools.labelled_images import LabelledImages
+from semdd_lightning.pools.listing import LabelledImages
 from semdd_lightning.prior.cache import FORMAT, CachedTensor, describe_folder
 from semdd_lightning.progress import image_progress
 from semdd_lightning.records import content_key

@@ -22,7 +22,7 @@ from semdd_lightning.export import read_choices
 from semdd_lightning.export.pool_selection import PoolSelection
 from semdd_lightning.given import given_path
 from semdd_lightning.pools import ImageSet, ResolvedImages, as_image_set
-from semdd_lightning.pools.labelled_images import LabelledImages
+from semdd_lightning.pools.listing import LabelledImages
 from semdd_lightning.prior import OpenClipPrior, TimmPrior, first_clip, listed_priors
 from semdd_lightning.selection import DEFAULT_SAMPLER, Sampler, build_sampler, whole_number
 

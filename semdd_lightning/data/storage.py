@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
-from semdd_lightning.pools.labelled_images import LabelledImages
+from semdd_lightning.pools.listing import LabelledImages
 
 Storage = Literal["device", "host", "disk"]
 Decode = Callable[[Image.Image], Tensor]

@@ -2,7 +2,6 @@
 
 from semdd_lightning.datasets.imagenet import imagenet_names, imagenet_words, with_imagenet_names
 from semdd_lightning.datasets.registry import (
-    DATASETS,
     dataset_of,
     dataset_table,
     find_classes,
@@ -10,6 +9,7 @@ from semdd_lightning.datasets.registry import (
     is_dataset_name,
 )
 from semdd_lightning.datasets.spec import Archive, DatasetSpec, EvaluationTransform, Normalization, Split
+from semdd_lightning.datasets.specs import DATASETS
 
 __all__ = [
     "DATASETS",

@@ -7,38 +7,8 @@ from pathlib import Path
 
 from semdd_lightning.classes import ClassRegistry, read_class_list
 from semdd_lightning.datasets.spec import DatasetSpec
-from semdd_lightning.datasets.specs import (
-    CIFAR10,
-    CIFAR100,
-    DIGITS,
-    IMAGEIDC,
-    IMAGENET1K,
-    IMAGENET100,
-    IMAGENETTE,
-    IMAGENETTE_FASTAI,
-    IMAGEWOOF,
-    IMAGEWOOF_FASTAI,
-    TINY_IMAGENET,
-)
+from semdd_lightning.datasets.specs import DATASETS
 from semdd_lightning.errors import ClassListError, ConfigError
-
-DATASETS: dict[str, DatasetSpec] = {
-    spec.name: spec
-    for spec in (
-        CIFAR10,
-        CIFAR100,
-        TINY_IMAGENET,
-        IMAGENETTE,
-        IMAGENETTE_FASTAI,
-        IMAGEWOOF,
-        IMAGEWOOF_FASTAI,
-        IMAGEIDC,
-        IMAGENET100,
-        IMAGENET1K,
-        DIGITS,
-    )
-}
-"""Every standard data set by its name in configs."""
 
 
 def find_dataset(name: str) -> DatasetSpec:

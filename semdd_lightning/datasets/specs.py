@@ -203,3 +203,21 @@ DIGITS = DatasetSpec(
     sources=("E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998",),
     class_list="digits",
 )
+
+DATASETS: dict[str, DatasetSpec] = {
+    spec.name: spec
+    for spec in (
+        CIFAR10,
+        CIFAR100,
+        TINY_IMAGENET,
+        IMAGENETTE,
+        IMAGENETTE_FASTAI,
+        IMAGEWOOF,
+        IMAGEWOOF_FASTAI,
+        IMAGEIDC,
+        IMAGENET100,
+        IMAGENET1K,
+        DIGITS,
+    )
+}
+"""Every standard data set by its name in configs."""

@@ -19,8 +19,8 @@ from semdd_lightning.export.csv_files import write_csv
 from semdd_lightning.export.files import new_directory
 from semdd_lightning.export.manifest import FILE_NAME, Manifest, read_manifest
 from semdd_lightning.pools import Pool
+from semdd_lightning.pools.files import relative_name
 from semdd_lightning.pools.listing import ImageSource
-from semdd_lightning.pools.tables.file_names import relative_name
 from semdd_lightning.records import write_record
 
 if TYPE_CHECKING:  # torch, which manifests and versions can be written without

@@ -6,11 +6,10 @@ in any number of processes, and goes on after any end; a record says whether a p
 
 from semdd_lightning.generation.diffusion import Diffusion
 from semdd_lightning.generation.generator import Generator, Made, Maker, Task
-from semdd_lightning.generation.image_files import image_facts
 from semdd_lightning.generation.making import PoolMaking, with_folders
 from semdd_lightning.generation.random_images import RandomImages
 from semdd_lightning.generation.rded import Rded
-from semdd_lightning.generation.record import PoolRecord, pool_differences, read_pool_record
+from semdd_lightning.generation.record import PoolRecord, image_facts, pool_differences, read_pool_record
 from semdd_lightning.generation.registry import GENERATORS, find_generator
 from semdd_lightning.generation.rounds import Rounds, make_best
 from semdd_lightning.generation.shards import Shard, find_shard

@@ -1,15 +1,25 @@
-"""The prompts of each class: out of templates and names, or out of a file that says whose they are."""
+"""The prompts of each class, out of templates and names or out of a file, and whether they ask for it."""
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
 from semdd_lightning.classes import ClassRegistry, plain_name
-from semdd_lightning.errors import ConfigError
+from semdd_lightning.errors import AuditError, ConfigError
+from semdd_lightning.generation.generator import Task
+from semdd_lightning.generation.prompt_check import check_prompts
+from semdd_lightning.names import get_logger
+from semdd_lightning.prior import OpenClipPrior, Prior
 from semdd_lightning.prior.prompts import PROMPT_SETS, prompt_names, resolve_prompts
 
 _FILES = (".txt", ".csv")
+logger = get_logger(__name__)
 
 
 def class_prompts(prompts: str | tuple[str, ...], classes: ClassRegistry) -> list[tuple[str, ...]]:
@@ -34,6 +44,28 @@ def class_prompts(prompts: str | tuple[str, ...], classes: ClassRegistry) -> lis
     templates = resolve_prompts((str(prompts),) if alone else prompts)
     names = prompt_names(classes)
     return [tuple(template.replace("{}", name) for template in templates) for name in names]
+
+
+def require_own_classes(prompts: Sequence[tuple[str, ...]], task: Task, policy: str) -> None:
+    """Say what is wrong with prompts.
+
+    Args:
+        prompts: of each class.
+        task: what is to be made, with the CLIP model that looks at them.
+        policy: `refuse`, or `warn` to go on anyway.
+
+    Raises:
+        AuditError: if they ask for other classes, and nothing else was asked for.
+    """
+    found = check_prompts(prompts, task.classes, *_cosines(prompts, task.classes, task.prior))
+    for sentence in found.warned:
+        logger.warning("%s", sentence)
+    if not found.refused:
+        return
+    msg = f"Expected prompts that ask for their classes, found: {' '.join(found.refused)}"
+    if policy == "refuse":
+        raise AuditError(f"{msg} Correct them; `prompt_check: warn` goes on anyway.")
+    logger.warning("%s Going on all the same, as asked.", msg)
 
 
 def _of_file(path: Path, classes: ClassRegistry) -> list[tuple[str, ...]]:
@@ -83,3 +115,16 @@ def _class_of(text: str, path: Path, classes: ClassRegistry) -> int:
         msg = f"Expected wnids or names of classes in {path}, found {text!r}, which is {what}; correct it."
         raise ConfigError(msg)
     return same[0]
+
+
+def _cosines(
+    prompts: Sequence[tuple[str, ...]], classes: ClassRegistry, prior: Prior | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | tuple[None, None]:
+    """CLIP's cosines of each class's prompts with the names, and with the prompts, of all classes."""
+    if not isinstance(prior, OpenClipPrior):
+        return None, None
+    clip = prior.load()
+    asked = torch.stack([clip.encode_texts(of_class).mean(dim=0) for of_class in prompts])
+    asked = torch.nn.functional.normalize(asked.double(), dim=1)
+    named = prior.prototypes(clip, classes).double()
+    return (asked @ named.T).numpy(), (asked @ asked.T).numpy()

@@ -9,22 +9,16 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torchvision.transforms.v2 import functional as TF
 
-from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data.storage import square
-from semdd_lightning.errors import AuditError, ConfigError, NetworkError
-from semdd_lightning.generation.class_prompts import class_prompts
-from semdd_lightning.generation.generator import Generator, Made, Maker, Task
+from semdd_lightning.errors import ConfigError, NetworkError
+from semdd_lightning.generation.class_prompts import class_prompts, require_own_classes
+from semdd_lightning.generation.generator import Generator, Made, Maker, Task, image_seed
 from semdd_lightning.generation.pipelines import AS_SHIPPED, OpenPipeline, Precision, open_pipeline
-from semdd_lightning.generation.prompt_check import check_prompts
-from semdd_lightning.generation.seeds import image_seed
 from semdd_lightning.names import get_logger
-from semdd_lightning.prior import OpenClipPrior, Prior
 from semdd_lightning.training.teachers import imagenet_indices
 
 logger = get_logger(__name__)
@@ -216,7 +210,7 @@ class ByPrompt(DiffusionMaker):
         super().__init__(settings, task, opened)
         self.prompts = class_prompts(settings.prompts, task.classes)
         if settings.prompt_check != "off":
-            _check(self.prompts, task, settings.prompt_check)
+            require_own_classes(self.prompts, task, settings.prompt_check)
 
     def of_class(self, label: int) -> dict[str, Any]:
         """Prompts of the class."""
@@ -233,33 +227,3 @@ class ByPrompt(DiffusionMaker):
         if self._settings.generated_size is not None:
             arguments |= dict.fromkeys(("height", "width"), self._settings.generated_size)
         return arguments
-
-
-def _check(prompts: Sequence[tuple[str, ...]], task: Task, policy: str) -> None:
-    """Say what is wrong with prompts.
-
-    Raises:
-        AuditError: if they ask for other classes, and nothing else was asked for.
-    """
-    found = check_prompts(prompts, task.classes, *_cosines(prompts, task.classes, task.prior))
-    for sentence in found.warned:
-        logger.warning("%s", sentence)
-    if not found.refused:
-        return
-    msg = f"Expected prompts that ask for their classes, found: {' '.join(found.refused)}"
-    if policy == "refuse":
-        raise AuditError(f"{msg} Correct them; `prompt_check: warn` goes on anyway.")
-    logger.warning("%s Going on all the same, as asked.", msg)
-
-
-def _cosines(
-    prompts: Sequence[tuple[str, ...]], classes: ClassRegistry, prior: Prior | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]] | tuple[None, None]:
-    """CLIP's cosines of each class's prompts with the names, and with the prompts, of all classes."""
-    if not isinstance(prior, OpenClipPrior):
-        return None, None
-    clip = prior.load()
-    asked = torch.stack([clip.encode_texts(of_class).mean(dim=0) for of_class in prompts])
-    asked = torch.nn.functional.normalize(asked.double(), dim=1)
-    named = prior.prototypes(clip, classes).double()
-    return (asked @ named.T).numpy(), (asked @ asked.T).numpy()

@@ -1,7 +1,8 @@
-"""What every generator of pools offers: a description, and a maker of images once it is opened."""
+"""What every generator of pools offers: a description, a maker of images once it is opened, and its seeds."""
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +13,10 @@ from PIL import Image
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import ConfigError
-from semdd_lightning.pools.labelled_images import LabelledImages
+from semdd_lightning.pools.listing import LabelledImages
 from semdd_lightning.prior import Prior
+
+SEED_RULE = "first 63 bits of SHA-256 of 'SEED/FOLDER/NUMBER': an image's seed knows no batch and no rank"
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,3 +124,17 @@ class Generator(ABC):
         Raises:
             SemddError: if it cannot be made.
         """
+
+
+def image_seed(seed: int, *parts: object) -> int:
+    """The seed of an image, or of whatever else is drawn for a class.
+
+    Args:
+        seed: the pool's seed.
+        parts: folder of the class, and the number of the image or what is drawn.
+
+    >>> image_seed(0, "tench", 1) == image_seed(0, "tench", 1) != image_seed(0, "tench", 11)
+    True
+    """
+    text = "/".join(map(str, (seed, *parts)))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1

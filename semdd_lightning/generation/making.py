@@ -15,17 +15,18 @@ from semdd_lightning.atomic import remove_stale_files, write_atomically
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import RunError
 from semdd_lightning.export import describe
-from semdd_lightning.generation.generator import Generator, Maker, Task
-from semdd_lightning.generation.image_files import encoded, file_name, is_whole
+from semdd_lightning.generation.generator import SEED_RULE, Generator, Maker, Task
 from semdd_lightning.generation.record import (
     NAME,
     MadeClass,
     PoolRecord,
+    encoded,
     file_digests,
+    file_name,
+    is_whole,
     read_pool_record,
     versions,
 )
-from semdd_lightning.generation.seeds import SEED_RULE
 from semdd_lightning.generation.shards import Shard
 from semdd_lightning.pools.stated_labels import folder_names
 from semdd_lightning.progress import image_progress

@@ -14,9 +14,8 @@ from torchvision.transforms.v2 import functional as TF
 
 from semdd_lightning.data.storage import square
 from semdd_lightning.errors import TooFewImagesError
-from semdd_lightning.generation.generator import Generator, Made, Maker, Task
-from semdd_lightning.generation.seeds import image_seed
-from semdd_lightning.pools.labelled_images import LabelledImages
+from semdd_lightning.generation.generator import Generator, Made, Maker, Task, image_seed
+from semdd_lightning.pools.listing import LabelledImages
 
 
 @dataclass(frozen=True)

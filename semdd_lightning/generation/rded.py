@@ -24,9 +24,8 @@ from semdd_lightning.generation.crops import (
     resize_crops,
     stitch,
 )
-from semdd_lightning.generation.generator import Generator, Made, Maker, Task
+from semdd_lightning.generation.generator import Generator, Made, Maker, Task, image_seed
 from semdd_lightning.generation.random_images import drawn_rows, source_facts
-from semdd_lightning.generation.seeds import image_seed
 from semdd_lightning.models import IMAGENET_MEAN, NormalizedNetwork
 from semdd_lightning.threads import map_ahead
 from semdd_lightning.training.history import weights_digest

@@ -1,22 +1,29 @@
-"""A made pool's record, ``pool.json``: how it was made and what it holds, so that it can be checked."""
+"""What a made pool says of itself: its record ``pool.json``, and in each PNG what that image was made of."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from io import BytesIO
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 
+from PIL import Image, PngImagePlugin
 from pydantic import Field, with_config
 
 from semdd_lightning import __version__
 from semdd_lightning.errors import PoolError
+from semdd_lightning.pools import decode_image
 from semdd_lightning.pools.files import is_image_name
 from semdd_lightning.records import RECORD, read_record
 
 NAME = "pool.json"
+TEXT = "semdd"
+"""Name of the PNG text that says what an image is."""
 _LIBRARIES = ("torch", "torchvision", "diffusers", "transformers", "pillow")
 
 
@@ -137,3 +144,58 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def file_name(number: int) -> str:
+    """The file of an image, so that names sort as numbers do.
+
+    >>> file_name(7)
+    '00007.png'
+    """
+    return f"{number:05d}.png"
+
+
+def encoded(image: Image.Image, facts: Mapping[str, Any]) -> bytes:
+    """The whole file of an image.
+
+    Args:
+        image: the image.
+        facts: class, number, seed and what it was made of, in plain values.
+    """
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt(TEXT, json.dumps(facts, sort_keys=True))
+    stream = BytesIO()
+    image.save(stream, format="PNG", pnginfo=text)
+    return stream.getvalue()
+
+
+def is_whole(path: Path, side: int | None) -> bool:
+    """Whether a file is there and holds a whole image; what a broken disk left is made again.
+
+    Args:
+        path: the file.
+        side: pixels a side that it must have; none takes any.
+    """
+    try:
+        size = decode_image(path.read_bytes()).size
+    except OSError:
+        return False
+    return side is None or size == (side, side)
+
+
+def image_facts(path: Path) -> dict[str, Any]:
+    """What a made image says of itself: class, number, seed and what it was made of.
+
+    Args:
+        path: its file.
+
+    Raises:
+        PoolError: if it says nothing.
+    """
+    with Image.open(path) as image:
+        text = image.info.get(TEXT)
+    if text is None:
+        msg = f"Expected an image that `semdd pool make` wrote at {path}, found another; correct the path."
+        raise PoolError(msg)
+    facts: dict[str, Any] = json.loads(text)
+    return facts

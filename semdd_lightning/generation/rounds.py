@@ -19,9 +19,8 @@ from semdd_lightning.audit import AUTOMATIC, audit_classes
 from semdd_lightning.data import select
 from semdd_lightning.errors import RunError
 from semdd_lightning.export.pool_selection import PoolSelection
-from semdd_lightning.generation.image_files import file_name
 from semdd_lightning.generation.making import WORK, PoolMaking
-from semdd_lightning.generation.record import PoolRecord, file_digests
+from semdd_lightning.generation.record import PoolRecord, file_digests, file_name
 from semdd_lightning.pools import ClassFolders
 from semdd_lightning.prior import Prior
 from semdd_lightning.progress import image_progress

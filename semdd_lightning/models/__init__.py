@@ -18,10 +18,15 @@ from semdd_lightning.models.normalized import (
     IMAGENET_STD,
     NormalizedNetwork,
 )
-from semdd_lightning.models.registry import NETWORKS, NetworkFactory, build_network, register_network
+from semdd_lightning.models.registry import (
+    NETWORKS,
+    NetworkFactory,
+    build_network,
+    register_network,
+    short_name,
+)
 from semdd_lightning.models.resnet_ap import ResNetAP
 from semdd_lightning.models.resnet_cifar import ResNet18Modified, ResNetModified
-from semdd_lightning.models.short_names import short_name
 
 __all__ = [
     "CIFAR_MEAN",

@@ -1,10 +1,11 @@
-"""Short names of networks, and the one factory over ours, torchvision and timm."""
+"""Short names of networks: a factory over ours, torchvision and timm, and a config's spelling undone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TypeAlias
+from inspect import Parameter, signature
+from typing import Any, TypeAlias
 
 from torch import nn
 
@@ -28,6 +29,7 @@ NETWORKS: dict[str, NetworkFactory] = {
     "resnetap10": ResNetAP,
 }
 """Short name to factory; `register_network` adds to it."""
+OTHER_SPELLINGS = {"resnet18_modified": partial(ResNetModified, depth=18)}
 
 
 def build_network(network: str | NetworkFactory, num_classes: int, image_size: int) -> nn.Module:
@@ -86,3 +88,37 @@ def _find_factory(name: str) -> NetworkFactory:
     short = ", ".join(NETWORKS)
     what = f"a network to be one of {short}, a torchvision name, torchvision/<name> or timm/<name>"
     raise NetworkError(unknown_name(what, name, [*NETWORKS, *torchvision_names()]))
+
+
+def short_name(name: str, arguments: Mapping[str, Any]) -> str:
+    """What a network is called in the field.
+
+    Args:
+        name: a short name, ``torchvision/NAME``, ``timm/NAME``, or a class.
+        arguments: what the class is given; those that are left out have its defaults.
+
+    Returns:
+        A name of `NETWORKS`, torchvision or timm; a class that has none as it was given.
+
+    Examples:
+        >>> short_name("torchvision/resnet18", {}), short_name("semdd_lightning.models.ConvNet", {"depth": 4})
+        ('resnet18', 'conv4')
+        >>> short_name("TorchvisionNetwork", {"name": "vgg11"}), short_name("ConvNet", {"width": 64})
+        ('vgg11', 'ConvNet')
+    """
+    class_name = name.rpartition(".")[2]
+    if class_name in ("TorchvisionNetwork", "TimmNetwork"):
+        instance = arguments.get("norm") == "instance"
+        return f"{arguments.get('name', 'resnet18')}{'_instance' if instance else ''}"
+    for short, factory in [*NETWORKS.items(), *OTHER_SPELLINGS.items()]:
+        network: Any = factory.func if isinstance(factory, partial) else factory
+        own = factory.keywords if isinstance(factory, partial) else {}
+        if network.__name__ == class_name and _filled(network, own) == _filled(network, arguments):
+            return short
+    return name.rpartition("/")[2]
+
+
+def _filled(network: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401 - a class or function
+    """The arguments with the defaults of those that are left out."""
+    parameters = signature(network).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not Parameter.empty} | dict(arguments)

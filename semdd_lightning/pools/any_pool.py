@@ -1,7 +1,8 @@
-"""A pool of any layout: recognised by its names, or by the name that is given."""
+"""A pool of any layout, here or on the Hugging Face hub: recognised by its names, or named."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -12,11 +13,11 @@ from pydantic import TypeAdapter, ValidationError
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import PoolError
 from semdd_lightning.names import get_logger
-from semdd_lightning.pools.hub import hub_name, local_path
 from semdd_lightning.pools.image_set import DiskPool, Found, ImageSet
 from semdd_lightning.pools.layouts import AUTO
 from semdd_lightning.pools.sniffing import FoundLayout, sniff
 
+_HUB_NAME = re.compile(r"hf:/{1,2}(?P<repository>[\w.-]+/[\w.-]+)(@(?P<revision>[\w.-]+))?(/(?P<below>.*))?")
 _log = get_logger(__name__)
 
 
@@ -45,7 +46,7 @@ class AnyPool(DiskPool):
 
     def prepare(self) -> None:
         """Fetch a data set of the hub that is not on this machine yet."""
-        local_path(self.path)
+        _local_path(self.path)
 
     def found(self) -> FoundLayout:
         """The layout, where it begins, and by what it was recognised.
@@ -53,7 +54,7 @@ class AnyPool(DiskPool):
         Raises:
             PoolError: If nothing is there, or no layout fits.
         """
-        return sniff(local_path(self.path), self.layout)
+        return sniff(_local_path(self.path), self.layout)
 
     def reader(self, found: FoundLayout | None = None) -> DiskPool:
         """The set of the layout that was found.
@@ -141,3 +142,45 @@ def _named(kind: object) -> tuple[str, ...]:
     """The names that a setting is limited to, if any."""
     literals = [kind, *get_args(kind)]
     return next((get_args(one) for one in literals if get_origin(one) is Literal), ())
+
+
+def hub_name(path: Path | str) -> str | None:
+    """The name of a data set on the hub, where a path is one.
+
+    >>> hub_name(Path("hf://user/birds@v1/data")), hub_name("hf/user/birds")
+    ('hf://user/birds@v1/data', None)
+
+    Args:
+        path: ``hf://user/name``, with ``@revision`` or a folder below; `Path` may have taken a slash away.
+    """
+    match = _HUB_NAME.fullmatch(str(path))
+    return None if match is None else f"hf://{str(path).removeprefix('hf:').lstrip('/')}"
+
+
+def _local_path(path: Path | str) -> Path:
+    """Where a pool lies on this machine; a data set of the hub is fetched if it is not there yet."""
+    match = _HUB_NAME.fullmatch(str(path))
+    if match is None:
+        return Path(path)
+    folder = _snapshot(match["repository"], match["revision"])
+    return folder / match["below"] if match["below"] else folder
+
+
+def _snapshot(repository: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        try:
+            return Path(
+                snapshot_download(repository, repo_type="dataset", revision=revision, local_files_only=True)
+            )
+        except LocalEntryNotFoundError:
+            return Path(snapshot_download(repository, repo_type="dataset", revision=revision))
+    except Exception as error:  # the hub's client lets errors of its own and of its transport through
+        msg = (
+            f"Expected the data set {repository} in the Hugging Face hub's cache or on the hub, found: "
+            f"{str(error).splitlines()[0]}; correct the name, log in where it needs that (hf auth login), or "
+            f"fetch it where there is a network: hf download {repository} --repo-type dataset."
+        )
+        raise PoolError(msg) from error

@@ -15,9 +15,8 @@ from semdd_lightning.classes import ClassRegistry, resolve_classes
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.class_folders import require_folder
 from semdd_lightning.pools.image_set import DiskPool, Found
-from semdd_lightning.pools.listing import Listing
-from semdd_lightning.pools.pixel_arrays import list_array
-from semdd_lightning.pools.stamps import file_stamp
+from semdd_lightning.pools.listing import Listing, file_stamp
+from semdd_lightning.pools.row_listings import list_array
 
 # The file of class names tells the two apart; the key is where the names stand in it.
 _META = {"batches.meta": ("CIFAR10", "label_names"), "meta": ("CIFAR100", "fine_label_names")}

@@ -16,6 +16,7 @@ from semdd_lightning.pools.files import (
     is_pool_folder,
     leads_back,
     list_files,
+    listable,
     printable,
 )
 from semdd_lightning.pools.image_set import DiskPool, Found
@@ -73,11 +74,8 @@ def class_folder_names(root: Path) -> list[str]:
     Raises:
         PoolError: If there are none, or one has a name that is not UTF-8.
     """
-    try:
+    with listable(root):
         entries = [entry for entry in root.iterdir() if is_pool_folder(entry.name)]
-    except OSError as error:
-        msg = f"Expected to list {root}, found: {error.strerror}; check its permissions."
-        raise PoolError(msg) from error
     if not entries:
         msg = f"Expected {root} to hold class folders, found an empty folder; correct the path."
         raise PoolError(msg)

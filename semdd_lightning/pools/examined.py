@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from semdd_lightning.pools.images import contrast, decode_image
 from semdd_lightning.pools.listing import ImageSource, Listing
-from semdd_lightning.pools.perceptual_hash import perceptual_hash
+from semdd_lightning.pools.perceptual_hashes import perceptual_hash
 from semdd_lightning.pools.pool import ImageTraits
 from semdd_lightning.pools.strings import Strings
 from semdd_lightning.threads import map_ahead

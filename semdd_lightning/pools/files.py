@@ -1,11 +1,13 @@
-"""Which files of a folder are images, judged by name alone, and a listing of them in one pass."""
+"""Image files below a folder: which they are, what they may be called, and a listing of them in one pass."""
 
 from __future__ import annotations
 
 import os
+import re
 from array import array
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from stat import S_ISREG
 
 import numpy as np
@@ -70,6 +72,23 @@ def leads_back(entry: Path, root: Path) -> bool:
         return False
 
 
+@contextmanager
+def listable(folder: Path) -> Iterator[None]:
+    """Say of a folder that it cannot be listed, where its names are asked for.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        PoolError: If the system refuses to give them.
+    """
+    try:
+        yield
+    except OSError as error:
+        msg = f"Expected to list {folder}, found: {error.strerror}; check its permissions."
+        raise PoolError(msg) from error
+
+
 def find_images(folder: Path) -> Iterator[Path]:
     """Image files at any depth below a folder, links followed, hidden folders skipped, in no set order.
 
@@ -113,6 +132,22 @@ def printable(path: str) -> str:
     return path if path.isascii() else path.encode("utf-8", "backslashreplace").decode()
 
 
+def stamp_or_problem(file: Path | os.DirEntry[str]) -> tuple[tuple[int, int, int], str | None]:
+    """The stamp of a file, as a `Listing` has it, or zeros and why it cannot be read.
+
+    Args:
+        file: The file, or what `os.scandir` gave.
+    """
+    try:
+        stat = file.stat()
+    except OSError as error:
+        link = os.path.islink(file)  # noqa: PTH114 - a dangling link, or a circle; never raises
+        return (0, 0, 0), f"unreadable: {'not a regular file' if link else error.strerror}"
+    if not S_ISREG(stat.st_mode):  # a pipe would block the read for ever
+        return (0, 0, 0), "unreadable: not a regular file"
+    return (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns), None
+
+
 class _Rows:
     """Files as they are found, in columns but for the last few."""
 
@@ -124,20 +159,12 @@ class _Rows:
     def add(self, path: str, label: int, entry: os.DirEntry[str]) -> None:
         """Add a file with its stamp, or with the reason why it cannot be read."""
         shown = printable(path)
-        problem = "file name is not UTF-8" if shown != path else None
-        size = mtime = ctime = 0
-        try:
-            stat = entry.stat()
-        except OSError as error:  # a dangling link, or a circle of links
-            problem = problem or ("not a regular file" if entry.is_symlink() else error.strerror)
-        else:
-            if S_ISREG(stat.st_mode):
-                size, mtime, ctime = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
-            else:  # a pipe would block the read for ever
-                problem = problem or "not a regular file"
+        stamp, problem = stamp_or_problem(entry)
+        if shown != path:
+            problem = "unreadable: file name is not UTF-8"
         if problem is not None:
-            self._problems[len(self._numbers) // 4] = f"unreadable: {problem}"
-        self._numbers.extend((label, size, mtime, ctime))
+            self._problems[len(self._numbers) // 4] = problem
+        self._numbers.extend((label, *stamp))
         self._paths.append(shown)
 
     def listing(self, root: Path) -> Listing:
@@ -155,7 +182,7 @@ class _Rows:
 
 def _image_entries(folder: Path, seen: set[tuple[int, int]], root: Path) -> Iterator[os.DirEntry[str]]:
     """Entries with names of images at any depth; `seen` and `root` end links to folders above."""
-    try:
+    with listable(folder):
         here = folder.stat()
         if (here.st_dev, here.st_ino) in seen:
             return
@@ -172,9 +199,31 @@ def _image_entries(folder: Path, seen: set[tuple[int, int]], root: Path) -> Iter
                         inner.append(entry.name)
                 elif is_image_name(entry.name):
                     yield entry
-    except OSError as error:
-        msg = f"Expected to list {folder}, found: {error.strerror}; check its permissions."
-        raise PoolError(msg) from error
     # Sorted, so that of two links to one folder it is always the same one that counts.
     for name in sorted(inner):
         yield from _image_entries(folder / name, seen, root)
+
+
+def relative_name(text: str) -> str:
+    """A file's name in posix form, without ``.`` and doubled slashes.
+
+    >>> relative_name("./cats//1.png")
+    'cats/1.png'
+
+    Args:
+        text: The name as the table has it.
+
+    Raises:
+        ValueError: If it is empty, holds a NUL, is absolute, or climbs out of the folder, on any system.
+    """
+    windows = PureWindowsPath(text)
+    if (
+        not text
+        or "\0" in text
+        or text.startswith(("/", "\\"))
+        or windows.drive
+        or ".." in re.split(r"[/\\]", text)
+    ):
+        msg = f"Expected a file name inside the folder, found {text!r}"
+        raise ValueError(msg)
+    return PurePosixPath(text).as_posix()

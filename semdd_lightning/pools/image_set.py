@@ -14,8 +14,7 @@ from semdd_lightning.datasets import find_classes, is_dataset_name, with_imagene
 from semdd_lightning.errors import ClassListError, DataError, PoolError
 from semdd_lightning.given import given_path
 from semdd_lightning.pools.index import index_images
-from semdd_lightning.pools.labelled_images import LabelledImages
-from semdd_lightning.pools.listing import Listing
+from semdd_lightning.pools.listing import LabelledImages, Listing
 from semdd_lightning.pools.pool import Pool
 
 Found = tuple[ClassRegistry, Callable[[], Listing]]
@@ -68,28 +67,15 @@ class ImageSet(ABC):
         return ResolvedImages(self, classes, lambda: self._asked_part(list_images()))
 
     def check(self) -> None:
-        """Find out cheaply, without decoding an image, whether the set can be read.
-
-        Raises:
-            PoolError: If it is missing, empty or malformed.
-            ClassListError: If its folders or labels and the class list do not fit together.
-        """
+        """Find out cheaply, without decoding an image, whether the set can be read; raises as `resolve`."""
         self.resolve()
 
     def registry(self, default: ClassRegistry | None = None) -> ClassRegistry:
-        """The classes in their order, with ImageNet's names where they are named by wnid alone.
-
-        Args:
-            default: Classes to read the set by where it has no class list of its own.
-        """
+        """The classes in their order, as `ResolvedImages.registry` gives them."""
         return self.resolve(default).registry
 
     def listing(self, default: ClassRegistry | None = None) -> Listing:
-        """Every image with its class, undecoded.
-
-        Args:
-            default: Classes to read the set by where it has no class list of its own.
-        """
+        """Every image with its class, undecoded, as `ResolvedImages.listing` gives it."""
         return self.resolve(default).listing
 
     def read(self, cache_dir: Path | None = None) -> Pool:

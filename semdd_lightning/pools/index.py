@@ -14,10 +14,9 @@ from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import PoolError
 from semdd_lightning.names import warn
 from semdd_lightning.pools.examined import USABLE, Examined, examine
-from semdd_lightning.pools.excluded import ExcludedImages
 from semdd_lightning.pools.index_cache import IndexCache
 from semdd_lightning.pools.listing import Listing
-from semdd_lightning.pools.pool import NEAR_CONSTANT, Pool, pool_fingerprint
+from semdd_lightning.pools.pool import NEAR_CONSTANT, ExcludedImages, Pool, pool_fingerprint
 from semdd_lightning.pools.strings import Strings
 from semdd_lightning.progress import image_progress
 

@@ -11,8 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from semdd_lightning.pools.any_pool import AnyPool
-from semdd_lightning.pools.hub import hub_name
+from semdd_lightning.pools.any_pool import AnyPool, hub_name
 from semdd_lightning.pools.index import index_images
 from semdd_lightning.pools.listing import Listing
 from semdd_lightning.pools.pool import NEAR_CONSTANT, Pool

@@ -42,25 +42,24 @@ class Layout:
 
     Args:
         name: What configs and the command line call it.
-        also: Other names of the same layout.
         written_by: The methods and tools that write it.
         pattern: Paths below the pool's root, with ``{...}`` for what varies.
         reader: The class that reads it.
         recogniser: Says in words what of the layout is seen at a path, or nothing.
+        also: Other names of the same layout.
     """
 
     name: str
-    also: tuple[str, ...]
     written_by: str
     pattern: str
     reader: type[DiskPool]
     recogniser: Recogniser
+    also: tuple[str, ...] = ()
 
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(
         "subset",
-        (),
         "semdd select, semdd fit",
         "images/{class}/{image} beside manifest.json",
         ClassFolders,
@@ -68,7 +67,6 @@ LAYOUTS: tuple[Layout, ...] = (
     ),
     Layout(
         "cifar",
-        (),
         "CIFAR-10 and CIFAR-100, python version",
         "cifar-10-batches-py/data_batch_{1..5}, cifar-100-python/train",
         CifarFiles,
@@ -76,7 +74,6 @@ LAYOUTS: tuple[Layout, ...] = (
     ),
     Layout(
         "tiny_imagenet",
-        (),
         "Tiny-ImageNet",
         "train/{wnid}/images/{wnid}_{i}.JPEG, val/images/val_{i}.JPEG, val/val_annotations.txt",
         TinyImageNetFiles,
@@ -84,7 +81,6 @@ LAYOUTS: tuple[Layout, ...] = (
     ),
     Layout(
         "imagenet",
-        (),
         "ImageNet (ILSVRC 2012); fast.ai's ImageNette and ImageWoof",
         "train/{wnid}/{wnid}_{i}.JPEG, val/ILSVRC2012_val_{i:08d}.JPEG or val/{wnid}/...",
         ImageNetFiles,
@@ -92,23 +88,22 @@ LAYOUTS: tuple[Layout, ...] = (
     ),
     Layout(
         "dc",
-        ("dsa", "dm"),
         "DC, DSA, DM",
         "res_{method}_{data}_{model}_{ipc}ipc.pt",
         TensorFile,
         file_named(r"res_.+_\d+ipc\.pt", "named as the results of DC, DSA and DM"),
+        also=("dsa", "dm"),
     ),
     Layout(
         "mtt",
-        ("datm",),
         "MTT, DATM",
         "images_{step}.pt beside labels_{step}.pt",
         TensorFile,
         file_named(r"images_.+\.pt", "named as the images of MTT and DATM"),
+        also=("datm",),
     ),
     Layout(
         "tensors",
-        (),
         "anything that saves with torch",
         "{name}.pt, {name}.pth",
         TensorFile,
@@ -116,15 +111,14 @@ LAYOUTS: tuple[Layout, ...] = (
     ),
     Layout(
         "npz",
-        ("npy",),
         "anything that saves with NumPy",
         "{name}.npz, {name}.npy",
         TensorFile,
         file_named(r".+\.np[zy]", "a file of arrays"),
+        also=("npy",),
     ),
     Layout(
         "huggingface_folder",
-        (),
         "Hugging Face image folders with metadata",
         "{split}/{name}.png beside metadata.jsonl or metadata.csv",
         MetadataFolder,
@@ -132,7 +126,6 @@ LAYOUTS: tuple[Layout, ...] = (
     ),
     Layout(
         "parquet",
-        (),
         "Hugging Face data sets",
         "data/{split}-{i:05d}-of-{n:05d}.parquet",
         ParquetImages,
@@ -140,7 +133,6 @@ LAYOUTS: tuple[Layout, ...] = (
     ),
     Layout(
         "webdataset",
-        (),
         "WebDataset, img2dataset",
         "{name}-{i:06d}.tar with {key}.jpg and {key}.cls or {key}.json",
         TarShards,
@@ -148,7 +140,6 @@ LAYOUTS: tuple[Layout, ...] = (
     ),
     Layout(
         "tar",
-        (),
         "tar of class folders",
         "{name}.tar with {class}/{image}",
         TarShards,
@@ -156,7 +147,6 @@ LAYOUTS: tuple[Layout, ...] = (
     ),
     Layout(
         "mgd3",
-        (),
         "MGD3",
         "dataset_{k}/{wnid}/{i}.png",
         MergedFolders,
@@ -164,7 +154,6 @@ LAYOUTS: tuple[Layout, ...] = (
     ),
     Layout(
         "merged_folders",
-        (),
         "several pools side by side, as D4M's budgets",
         "ipc{k}/{class}/{image}",
         MergedFolders,
@@ -172,7 +161,6 @@ LAYOUTS: tuple[Layout, ...] = (
     ),
     Layout(
         "coda",
-        (),
         "CoDA",
         "generated_images/{wnid}/{i}.png",
         ClassFolders,
@@ -180,7 +168,6 @@ LAYOUTS: tuple[Layout, ...] = (
     ),
     Layout(
         "dgs",
-        (),
         "DGS",
         "{wnid}/{i}.png beside selected.jsonl or metadata.jsonl",
         ClassFolders,
@@ -188,7 +175,6 @@ LAYOUTS: tuple[Layout, ...] = (
     ),
     Layout(
         "rded",
-        (),
         "RDED",
         "syn_data/{c:05d}/class{c:05d}_id{i:05d}.jpg",
         ClassFolders,
@@ -196,15 +182,14 @@ LAYOUTS: tuple[Layout, ...] = (
     ),
     Layout(
         "sre2l",
-        ("cda", "edc"),
         "SRe2L, CDA, EDC",
         "new{c:03d}/class{c:03d}_id{i:03d}.jpg",
         ClassFolders,
         class_folders_named(r"new\d{3,}", r"class\d{3,}_id\d{3,}\.\w+"),
+        also=("cda", "edc"),
     ),
     Layout(
         "d4m",
-        (),
         "D4M",
         "{c}/{c}-image{i}{j}.png",
         ClassFolders,
@@ -212,15 +197,14 @@ LAYOUTS: tuple[Layout, ...] = (
     ),
     Layout(
         "dit",
-        ("minimax",),
         "DiT, Minimax",
         "{wnid}/{i}.png",
         ClassFolders,
         class_folders_named(r"n\d{8}", r"\d+\.png"),
+        also=("minimax",),
     ),
     Layout(
         "class_folders",
-        (),
         "everything else with a folder a class",
         "{class}/{image}",
         ClassFolders,

@@ -1,31 +1,38 @@
-"""Folders of images with a table of their classes: the Hugging Face hub's image folder."""
+"""Folders of images with a table of their classes, one row an image: the Hugging Face hub's image folder."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from stat import S_ISREG
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.json
 from numpy.typing import NDArray
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.classes.registry import some_of
 from semdd_lightning.errors import PoolError
 from semdd_lightning.names import get_logger
-from semdd_lightning.pools.files import find_images, printable
+from semdd_lightning.pools.files import find_images, printable, relative_name, stamp_or_problem
 from semdd_lightning.pools.image_set import DiskPool, Found
 from semdd_lightning.pools.listing import FileSource
-from semdd_lightning.pools.splits import rows_of_split
-from semdd_lightning.pools.stated_images import Located, StatedImages
+from semdd_lightning.pools.parquet_shards import arrow_file, read_parquet
+from semdd_lightning.pools.row_listings import Located, StatedImages
+from semdd_lightning.pools.splits import folder_split, rows_of_split
 from semdd_lightning.pools.stated_labels import labels_from_column, numbers_or_texts
 from semdd_lightning.pools.strings import Strings
-from semdd_lightning.pools.tables.columns import class_names, label_column
-from semdd_lightning.pools.tables.metadata import file_names, find_metadata, read_metadata
+from semdd_lightning.pools.table_columns import class_names, label_column
 from semdd_lightning.progress import image_progress
 
+METADATA_NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
+"""What the table of an image folder is called."""
+
+_FILE_NAME = "file_name"
+_NOT_PLAIN = r"(^|/)\.{0,2}(/|$)|[\\:\x00]"  # an empty part, one of dots, or what is read otherwise
+_LONGEST_LINE = 64 * 2**20  # bytes; a row must fit into a block
 _log = get_logger(__name__)
 
 
@@ -49,10 +56,13 @@ class MetadataFolder(DiskPool):
 
     def find(self, default: ClassRegistry | None = None) -> Found:
         """The labels of a sound table; without a class list the classes are those that occur."""
-        root = self._root()
-        file = find_metadata(root, self.split)
-        content = read_metadata(file)
-        listed = file_names(content, file)
+        root = self._existing()
+        if not root.is_dir():
+            msg = f"Expected {root} to be a folder of images with a table, found a file; give the folder."
+            raise PoolError(msg)
+        file = _find_metadata(root, self.split)
+        content = _read_metadata(file)
+        listed = _file_names(content, file)
         if file.parent != root:
             listed = Strings.joined(f"{file.parent.name}/", listed)
         kept = _rows_of_split(listed, self.split, file)
@@ -73,13 +83,6 @@ class MetadataFolder(DiskPool):
 
         return StatedImages(root, stated, files, f"images of {file}", locate).found(self._class_list(default))
 
-    def _root(self) -> Path:
-        root = self._existing()
-        if not root.is_dir():
-            msg = f"Expected {root} to be a folder of images with a table, found a file; give the folder."
-            raise PoolError(msg)
-        return root
-
 
 def _rows_of_split(files: Strings, split: str | None, table: Path) -> NDArray[np.int64]:
     """The files of a split by their folders; their own names tell nothing of it."""
@@ -94,17 +97,9 @@ def _look_at(root: Path, files: Strings) -> tuple[NDArray[np.int64], dict[int, s
     problems = {}
     with image_progress("Listing images", len(files), after=1.0, keep=False) as advance:
         for row, name in enumerate(files):
-            file = root / name
-            try:
-                stat = file.stat()
-            except OSError as error:
-                there = os.path.islink(file)  # noqa: PTH114 - a dangling link, or a circle; never raises
-                problems[row] = f"unreadable: {'not a regular file' if there else error.strerror}"
-            else:
-                if S_ISREG(stat.st_mode):
-                    stamps[row] = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
-                else:
-                    problems[row] = "unreadable: not a regular file"
+            stamps[row], problem = stamp_or_problem(root / name)
+            if problem is not None:
+                problems[row] = problem
             advance(1)
     return stamps, problems
 
@@ -121,3 +116,132 @@ def _warn_of_unlisted(root: Path, table: Path, listed: Strings) -> None:
             table.name,
             some_of(sorted(unlisted)),
         )
+
+
+def _find_metadata(root: Path, split: str | None) -> Path:
+    """The one table of an image folder, or of one of its splits.
+
+    Tables in folders that are no splits are somebody's notes on a class (DGS writes such), not this layout.
+    """
+    tables = [root / name for name in METADATA_NAMES if (root / name).is_file()]
+    if not tables:
+        found = sorted(table for name in METADATA_NAMES for table in root.glob(f"*/{name}"))
+        folders = {table.parent.name for table in found}
+        splits = sorted(name for name in folders if name == split or folder_split(name))
+        if not splits:
+            raise PoolError(_no_table(root, sorted(folders)))
+        kept = rows_of_split([f"{name}/" for name in splits], split, root)
+        tables = [table for table in found if table.parent.name in {splits[row] for row in kept}]
+    if len(tables) > 1:
+        names = some_of([table.relative_to(root).as_posix() for table in tables])
+        msg = f"Expected one table of images in {root}, found {names}; remove those that do not count."
+        raise PoolError(msg)
+    return tables[0]
+
+
+def _read_metadata(table: Path) -> pa.Table:
+    """All columns of a table that has file names."""
+    try:
+        if table.suffix == ".parquet":
+            content = read_parquet(table)
+        else:
+            _refuse_other_bytes(table)
+            content = _read_csv(table) if table.suffix == ".csv" else _read_json_lines(table)
+        content.validate(full=True)
+    except (pa.ArrowException, OSError) as error:
+        msg = f"Expected {table} to be a table of images, found: {error}; correct the file."
+        raise PoolError(msg) from error
+    _require_file_names(content, table)
+    return content
+
+
+def _file_names(content: pa.Table, table: Path) -> Strings:
+    """The files that a table lists, relative to its folder, each once and none outside of it."""
+    names = Strings(content.column(_FILE_NAME))
+    if pc.any(pc.match_substring_regex(names.column, pattern=_NOT_PLAIN)).as_py():
+        try:
+            names = Strings(relative_name(name) for name in names)
+        except ValueError as error:
+            msg = f"{error} in {table}; correct it."
+            raise PoolError(msg) from error
+    repeated = names.repeated()
+    if repeated:
+        msg = f"Expected every file once in {table}, found {some_of(repeated)} again; remove the repetition."
+        raise PoolError(msg)
+    return names
+
+
+def _read_csv(table: Path) -> pa.Table:
+    """Every cell as the text that it is: a reader that guesses would take 01 for 1 and 1e3 for 1000."""
+    options = {
+        "read_options": pyarrow.csv.ReadOptions(block_size=_LONGEST_LINE),
+        "parse_options": pyarrow.csv.ParseOptions(newlines_in_values=True),
+    }
+    with pyarrow.csv.open_csv(arrow_file(table), **options) as stream:
+        names = stream.schema.names
+    types = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()))
+    return pyarrow.csv.read_csv(arrow_file(table), convert_options=types, **options)
+
+
+def _read_json_lines(table: Path) -> pa.Table:
+    """Numbers as numbers and texts as texts, those that look like dates too."""
+    texts = {_FILE_NAME: pa.string()}
+    for _ in range(2):
+        content = pyarrow.json.read_json(
+            arrow_file(table),
+            read_options=pyarrow.json.ReadOptions(block_size=_LONGEST_LINE),
+            parse_options=pyarrow.json.ParseOptions(explicit_schema=pa.schema(list(texts.items()))),
+        )
+        dates = [field.name for field in content.schema if pa.types.is_timestamp(field.type)]
+        if not dates:
+            break
+        texts |= dict.fromkeys(dates, pa.string())
+    return content
+
+
+def _refuse_other_bytes(table: Path) -> None:
+    """Say where a table is not UTF-8, which the readers find out late or not at all."""
+    with table.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                msg = (
+                    f"Expected {table} to be a table of images, found: bytes that are not UTF-8 in line "
+                    f"{number} ({error.reason}); correct the file, saving it as UTF-8."
+                )
+                raise PoolError(msg) from error
+
+
+def _require_file_names(content: pa.Table, table: Path) -> None:
+    count = content.schema.names.count(_FILE_NAME)
+    if count == 1 and not len(content):
+        msg = f"Expected a row for each image in {table}, found none below its header; complete it."
+        raise PoolError(msg)
+    if count != 1 or content.column(_FILE_NAME).null_count == len(content):
+        others = [name for name in content.schema.names if name != _FILE_NAME]
+        msg = (
+            f"Expected a column {_FILE_NAME} in {table}, found {'it twice' if count > 1 else 'none'} beside "
+            f"the columns {some_of(others)}; give this name to the column of the image files."
+        )
+        raise PoolError(msg)
+    names = content.column(_FILE_NAME)
+    if not (pa.types.is_string(names.type) or pa.types.is_large_string(names.type)):
+        msg = f"Expected texts as {_FILE_NAME} in {table}, found {names.type}; write the names as texts."
+        raise PoolError(msg)
+    if names.null_count:
+        msg = (
+            f"Expected a {_FILE_NAME} in every row of {table}, found {names.null_count} of {len(names)} rows "
+            "without; complete them."
+        )
+        raise PoolError(msg)
+
+
+def _no_table(root: Path, folders: list[str]) -> str:
+    found = f"no {' or '.join(METADATA_NAMES)}; correct the path"
+    if folders:
+        found = (
+            f"some in {some_of(folders)}, which are no splits; read class folders as ClassFolders, or give "
+            "the folder of one table"
+        )
+    return f"Expected a table of images in {root} or its split folders, found {found}."

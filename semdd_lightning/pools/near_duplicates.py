@@ -8,23 +8,37 @@ image of a candidate pair is then decoded once, and the distance of the thumbnai
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import os
 from functools import partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from PIL import Image
 
 from semdd_lightning.errors import PoolError
-from semdd_lightning.pools.close_hashes import Pairs, close_pairs
 from semdd_lightning.pools.images import decode_image
-from semdd_lightning.pools.perceptual_hash import MIRRORED
-from semdd_lightning.pools.picture_distance import SIDE, largest_distance, picture_distance, thumbnail
+from semdd_lightning.pools.perceptual_hashes import MIRRORED, Pairs, close_pairs
 from semdd_lightning.pools.pool import NEAR_CONSTANT, Pool
 from semdd_lightning.progress import image_progress
+from semdd_lightning.threads import map_ahead
 
+SIDE = 16
+"""Pixels of a thumbnail's side."""
+
+MAX_DISTANCE = 0.2
+"""`picture_distance` up to which two pictures of `FULL_AREA` pixels or more are one.
+
+Of CIFAR-10's test images, 99.8 % are found by it after JPEG of quality 50, and none of the training images
+is taken for one of another class (`benchmarks/duplicate_rates.py`).
+"""
+
+FULL_AREA = 32 * 32
+"""Pixels below which a picture has so few details that more of them must agree."""
+
+_RIM = 2  # pixels of the thumbnail
 _PAIRS = 2_048  # compared at a time
-_IMAGES = 1_024  # given to the threads at a time
+_AHEAD = 1_024  # thumbnails that threads make in advance
 
 
 def near_duplicates(pool: Pool) -> pd.DataFrame:
@@ -80,28 +94,11 @@ def leaked_images(pool: Pool, test: Pool) -> pd.DataFrame:
     return _table(closest.drop_duplicates(["first", "second"]), pool, test)
 
 
-def _matches(
-    first: NDArray[np.int64],
-    second: NDArray[np.int64],
-    distance: NDArray[np.float64] | float,
-    mirrored: NDArray[np.bool_] | bool,
-    identical: bool,
-) -> pd.DataFrame:
-    """Pairs of images, a row a pair."""
-    count = len(first)
-    return pd.DataFrame(
-        {
-            "first": first,
-            "second": second,
-            "distance": np.broadcast_to(np.asarray(distance, np.float64), count),
-            "mirrored": np.broadcast_to(np.asarray(mirrored, np.bool_), count),
-            "identical": np.full(count, identical),
-        }
-    )
-
-
 def _identical(first: NDArray[np.int64], second: NDArray[np.int64]) -> pd.DataFrame:
-    return _matches(first, second, distance=0.0, mirrored=False, identical=True)
+    """Pairs of images of the same bytes, a row a pair."""
+    return pd.DataFrame(
+        {"first": first, "second": second, "distance": 0.0, "mirrored": False, "identical": True}
+    )
 
 
 def _closest(matches: pd.DataFrame, side: str) -> pd.DataFrame:
@@ -151,7 +148,8 @@ def _alike(pool: Pool, test: Pool | None = None) -> pd.DataFrame:
         distance[block] = picture_distance(seen, thumbnails[at_second[block]])
     areas = np.maximum(_areas(pool)[first], _areas(pool if test is None else test)[second])
     near = distance <= largest_distance(areas)
-    return _matches(first[near], second[near], distance[near], mirrored[near], identical=False)
+    pairs = {"first": first, "second": second, "distance": distance, "mirrored": mirrored}
+    return pd.DataFrame({name: column[near] for name, column in pairs.items()} | {"identical": False})
 
 
 def _candidates(pool: Pool, test: Pool | None, flipped: int) -> Pairs:
@@ -177,13 +175,12 @@ def _areas(pool: Pool) -> NDArray[np.int64]:
 def _thumbnails(images: NDArray[np.int64], pool: Pool, test: Pool | None) -> NDArray[np.uint8]:
     """Thumbnails of images, those of the test set numbered after the pool's, shape ``(n, S, S, 3)``."""
     thumbnails = np.empty((len(images), SIDE, SIDE, 3), dtype=np.uint8)
-    progress = image_progress("Comparing look-alikes", len(images), after=1.0, keep=False)
-    with ThreadPoolExecutor() as threads, progress as advance:  # PIL releases the GIL
-        for start in range(0, len(images), _IMAGES):
-            made = threads.map(partial(_thumbnail, pool, test), images[start : start + _IMAGES])
-            for row, pixels in enumerate(made, start):
-                thumbnails[row] = pixels
-            advance(len(images[start : start + _IMAGES]))
+    workers = min(32, (os.cpu_count() or 1) + 4)  # PIL releases the GIL
+    made = map_ahead(partial(_thumbnail, pool, test), images, workers=workers, ahead=_AHEAD)
+    with image_progress("Comparing look-alikes", len(images), after=1.0, keep=False) as advance:
+        for row, pixels in enumerate(made):
+            thumbnails[row] = pixels
+            advance(1)
     return thumbnails
 
 
@@ -197,3 +194,64 @@ def _thumbnail(pool: Pool, test: Pool | None, image: int) -> NDArray[np.uint8]:
             "bring it back, or start again without it."
         )
         raise PoolError(msg) from error
+
+
+def thumbnail(image: Image.Image) -> NDArray[np.uint8]:
+    """An RGB picture of any size and shape, squeezed to 16 x 16 pixels, shape ``(16, 16, 3)``."""
+    return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+
+
+def picture_distance(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """How unlike pictures are, pair by pair, whatever their brightness and contrast.
+
+    One less the smallest of four correlations: of the steps between neighbouring pixels and of the signed
+    square roots of these steps, each in the whole picture and in its inner three quarters. The steps alone
+    would take two pictures for one that share a strong edge, as a horizon; their roots alone, two that share
+    a soft shade, as a dark border; the whole alone, two that share a frame.
+
+    >>> one, other = np.random.default_rng(0).integers(0, 200, (2, 1, 16, 16, 3), dtype=np.uint8)
+    >>> picture_distance(one, one // 2 + 50).round(1), picture_distance(one, other).round(1)
+    (array([0.]), array([1.]))
+
+    Args:
+        first: Thumbnails, shape ``(K, 16, 16, 3)``.
+        second: The thumbnails to compare them with, same shape.
+
+    Returns:
+        Shape ``(K,)``: 0 for the same picture, about 1 for any two, at most 2; at least 1 where one has one
+        colour, at least inside.
+    """
+    smallest = np.ones(len(first))
+    for part in (slice(None), slice(_RIM, -_RIM)):
+        steps, other_steps = _steps(first[:, part, part]), _steps(second[:, part, part])
+        roots, other_roots = (np.copysign(np.sqrt(np.abs(s)), s) for s in (steps, other_steps))
+        of_roots = _correlation(roots, other_roots)
+        smallest = np.minimum(smallest, np.minimum(of_roots, _correlation(steps, other_steps)))
+    return (1 - smallest).round(6)
+
+
+def largest_distance(areas: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The distance up to which two pictures are one: `MAX_DISTANCE`, less in proportion below `FULL_AREA`.
+
+    >>> largest_distance(np.array([224 * 224, 32 * 32, 16 * 16]))
+    array([0.2 , 0.2 , 0.05])
+
+    Args:
+        areas: Pixels of the larger picture of each pair, shape ``(K,)``.
+    """
+    return MAX_DISTANCE * np.minimum(1.0, areas / FULL_AREA)
+
+
+def _steps(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Differences between neighbours to the right and below, a row a picture."""
+    pixels = thumbnails.astype(np.float32)
+    across, down = np.diff(pixels, axis=2), np.diff(pixels, axis=1)
+    return np.concatenate([across.reshape(len(pixels), -1), down.reshape(len(pixels), -1)], axis=1)
+
+
+def _correlation(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Cosine of each pair of rows; 0 where one of them is all zero."""
+    products = np.einsum("kd,kd->k", first, second).astype(np.float64)
+    lengths = np.sqrt(np.square(first).sum(axis=1) * np.square(second).sum(axis=1), dtype=np.float64)
+    correlation: NDArray[np.float64] = products / np.where(lengths > 0, lengths, 1)
+    return correlation

@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Lock
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import PoolError
+from semdd_lightning.names import warn
+from semdd_lightning.pools.files import relative_name
 from semdd_lightning.pools.image_set import DiskPool, Found
-from semdd_lightning.pools.stamps import file_stamp
-from semdd_lightning.pools.stated_images import Located, StatedImages
+from semdd_lightning.pools.listing import ImageSource, file_stamp
+from semdd_lightning.pools.parquet_shards import (
+    Shard,
+    ShardRows,
+    arrow_file,
+    find_shards,
+    read_schema,
+    read_shard,
+)
+from semdd_lightning.pools.row_listings import Located, StatedImages
 from semdd_lightning.pools.stated_labels import labels_from_column
 from semdd_lightning.pools.strings import Strings
-from semdd_lightning.pools.tables.columns import class_names, image_column, label_column
-from semdd_lightning.pools.tables.parquet_shards import ShardRows, find_shards, read_schema, read_shard
-from semdd_lightning.pools.tables.parquet_source import ParquetSource, stamp_with_file, warn_of_rereading
+from semdd_lightning.pools.table_columns import class_names, image_column, label_column
+
+_KEPT = 256 * 2**20  # bytes of images kept in memory by each process
+_MANY_TIMES = 4  # that each row group is read, on average, in path order
 
 
 @dataclass(frozen=True)
@@ -73,12 +88,12 @@ def _locate(parts: Sequence[ShardRows], image: str, place: Path, rows: NDArray[n
     lengths = [len(shard) for shard in shards]
     shard_of = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)[rows]
     row_of = np.concatenate([np.arange(length) for length in lengths])[rows]
-    warn_of_rereading(shards, shard_of, row_of, place)
+    _warn_of_rereading(shards, shard_of, row_of, place)
     stamps = np.stack([file_stamp(shard.path) for shard in shards])[shard_of]
     for number, part in enumerate(parts):
         if part.beside is not None:
             for row in np.flatnonzero(shard_of == number):
-                stamps[row] = stamp_with_file(stamps[row], part.shard, part.beside[int(row_of[row])])
+                stamps[row] = _stamp_with_file(stamps[row], part.shard, part.beside[int(row_of[row])])
     return stamps, ParquetSource(shards, image, shard_of, row_of), {}
 
 
@@ -100,3 +115,111 @@ def _require_alike(
 
 def _plain(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+class ParquetSource(ImageSource):
+    """Rows of Parquet files; each process keeps the row groups that it read last, up to 256 MiB of them.
+
+    Args:
+        shards: The files.
+        image: Name of the column of images.
+        shard_of: File of each row of the listing, shape ``(N,)``.
+        row_of: Row in its file of each row of the listing, shape ``(N,)``.
+    """
+
+    def __init__(
+        self, shards: Sequence[Shard], image: str, shard_of: NDArray[np.int32], row_of: NDArray[np.int64]
+    ) -> None:
+        self._shards, self._image = tuple(shards), image
+        self._shard_of, self._row_of = shard_of, row_of
+        self._kept: OrderedDict[tuple[int, int], pa.ChunkedArray] = OrderedDict()  # the last read at the end
+        self._lock = Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ParquetSource, (self._shards, self._image, self._shard_of, self._row_of)
+
+    def recipe(self) -> str:
+        """The column of images."""
+        return f"{super().recipe()}, column {self._image}"
+
+    def read(self, row: int) -> bytes:
+        """An image as it is stored.
+
+        Raises:
+            OSError: If the row holds none, or its file is damaged or gone.
+        """
+        number = int(self._shard_of[row])
+        shard, row_in_file = self._shards[number], int(self._row_of[row])
+        group = int(np.searchsorted(shard.ends, row_in_file, side="right"))
+        first = int(shard.ends[group - 1]) if group else 0
+        entry = self._group(number, group)[row_in_file - first].as_py()
+        content, path = (entry.get("bytes"), entry.get("path")) if isinstance(entry, dict) else (entry, None)
+        if content is None and path:
+            return _beside(shard, path).read_bytes()
+        if content is None:
+            msg = "no image in this row"
+            raise OSError(msg)
+        return bytes(content)
+
+    def _group(self, number: int, group: int) -> pa.ChunkedArray:
+        with self._lock:
+            key = (number, group)
+            if key not in self._kept:
+                self._kept[key] = self._load(number, group)
+                while len(self._kept) > 1 and sum(images.nbytes for images in self._kept.values()) > _KEPT:
+                    self._kept.popitem(last=False)
+            self._kept.move_to_end(key)
+            return self._kept[key]
+
+    def _load(self, number: int, group: int) -> pa.ChunkedArray:
+        shard = self._shards[number]
+        try:
+            with arrow_file(shard.path) as opened, pq.ParquetFile(opened) as parquet:
+                images = parquet.read_row_group(group, columns=[self._image]).column(0)
+        except (pa.ArrowException, IndexError) as error:
+            msg = f"row group {group} is damaged: {str(error).splitlines()[0]}"
+            raise OSError(msg) from error
+        if len(images) != int(shard.ends[group]) - (int(shard.ends[group - 1]) if group else 0):
+            msg = "the file has changed"
+            raise OSError(msg)
+        return images
+
+
+def _warn_of_rereading(
+    shards: Sequence[Shard], shard_of: NDArray[np.int32], row_of: NDArray[np.int64], place: Path
+) -> None:
+    """Say so where reading a pool in path order, class by class, reads its row groups again and again."""
+    size = sum(int(shard.sizes.sum()) for shard in shards)
+    groups = np.zeros(len(row_of), dtype=np.int64)
+    for number, shard in enumerate(shards):
+        of_shard = shard_of == number
+        groups[of_shard] = np.searchsorted(shard.ends, row_of[of_shard], side="right")
+    changes = (np.diff(groups) != 0) | (np.diff(shard_of) != 0)
+    times = (1 + int(changes.sum())) / max(sum(len(shard.ends) for shard in shards), 1)
+    if size > _KEPT and times > _MANY_TIMES:
+        warn(
+            f"Expected the images of a class to lie together in {place}, found them mixed: each part of the "
+            f"{size / 2**30:.1f} GiB will be read about {times:.0f} times. Sort the rows by label, or unpack "
+            "the images into class folders, to have them read once.",
+            stacklevel=3,
+        )
+
+
+def _stamp_with_file(stamp: NDArray[np.int64], shard: Shard, path: str) -> NDArray[np.int64]:
+    """The stamp of a row whose image may lie beside its Parquet file; it changes with either file."""
+    try:
+        image = file_stamp(_beside(shard, path))
+    except OSError:
+        return stamp  # what is wrong is said where the image is read
+    return np.array([stamp[0] + image[0], *np.maximum(stamp[1:], image[1:])], dtype=np.int64)
+
+
+def _beside(shard: Shard, path: str) -> Path:
+    try:
+        image = shard.path.parent / relative_name(path)
+    except ValueError as error:
+        raise OSError(str(error)) from error
+    if not image.is_file():
+        msg = f"no file {path}"
+        raise OSError(msg)
+    return image

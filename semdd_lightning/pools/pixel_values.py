@@ -16,11 +16,11 @@ from semdd_lightning.pools.normalizations import (
     UNIT,
     Denormalization,
     NormalizationName,
+    ResultName,
     ValueStatistics,
     share_outside,
     value_statistics,
 )
-from semdd_lightning.pools.result_names import ResultName
 
 _log = get_logger(__name__)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from semdd_lightning.classes.registry import is_wnid, some_of
 from semdd_lightning.pools.files import is_image_name
 from semdd_lightning.pools.merged_folders import numbered_alike
+from semdd_lightning.pools.metadata_folder import METADATA_NAMES
 from semdd_lightning.pools.seen import Seen, first_members, look
 from semdd_lightning.pools.splits import are_splits, folder_split, shared_classes
 from semdd_lightning.pools.tars.shards import inside_tar, is_compressed_tar
@@ -94,9 +95,8 @@ def parquet(path: Path) -> str | None:
 
 def metadata_folder(path: Path) -> str | None:
     """A table `metadata` of file names, at the top or in a folder that is named as a split."""
-    tables = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
     for folder in (path, *(path / name for name in look(path).folders if folder_split(name))):
-        found = [name for name in tables if name in look(folder).files]
+        found = [name for name in METADATA_NAMES if name in look(folder).files]
         if found:
             return f"{(folder / found[0]).relative_to(path)}, a table of file names and labels"
     return None

@@ -9,8 +9,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from semdd_lightning.classes.registry import some_of
-from semdd_lightning.errors import PoolError
-from semdd_lightning.pools.files import is_folder, is_image_name, is_pool_folder
+from semdd_lightning.pools.files import is_folder, is_image_name, is_pool_folder, listable
 
 _MOST_NAMES = 20_000  # of one folder; a pool with more classes, or a longer flat folder, is seen in part
 _SAMPLED_FOLDERS = 4
@@ -73,13 +72,9 @@ def look(path: Path, most: int = _MOST_NAMES) -> Seen:
     if not path.is_dir():
         return Seen(path)
     names: tuple[list[str], list[str]] = ([], [])
-    try:
-        with os.scandir(path) as entries:  # tells folders from files without looking at each
-            for entry in islice(entries, most):
-                names[not is_folder(entry)].append(entry.name)
-    except OSError as error:
-        msg = f"Expected to list {path}, found: {error.strerror}; check its permissions."
-        raise PoolError(msg) from error
+    with listable(path), os.scandir(path) as entries:  # tells folders from files without looking at each
+        for entry in islice(entries, most):
+            names[not is_folder(entry)].append(entry.name)
     folders, files = (tuple(sorted(filter(is_pool_folder, some))) for some in names)
     return Seen(path, folders, files)
 

@@ -74,28 +74,6 @@ class StatedLabels:
             raise ClassListError(msg)
         return registry
 
-    def class_indices(self, registry: ClassRegistry) -> NDArray[np.int64]:
-        """Class index of each image, -1 where it has no label, shape ``(N,)``.
-
-        Args:
-            registry: What `registry` gave.
-
-        Raises:
-            ClassListError: If it is another registry, which lacks a label's folder.
-        """
-        index = {folder: c for c, folder in enumerate(registry.folders)}
-        of_labels = [index.get(folder, -1) for folder in folder_names(self.names)]
-        indices = np.array([*of_labels, -1], dtype=np.int64)[self.codes]
-        lost = (indices < 0) & (self.codes >= 0)
-        if lost.any():
-            example = self.names[self.codes[lost][0]]
-            msg = (
-                f"Expected the classes that were found in {self.place}, found others, none of them for label "
-                f"{example!r}; read the registry again."
-            )
-            raise ClassListError(msg)
-        return indices
-
     def labelled(self, registry: ClassRegistry, images: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The images that have a label and the class index of each, both ``(M,)``; the others are warned of.
 
@@ -103,7 +81,9 @@ class StatedLabels:
             registry: What `registry` gave.
             images: What the images are, in the plural, for the warning.
         """
-        indices = self.class_indices(registry)
+        index = {folder: c for c, folder in enumerate(registry.folders)}
+        of_labels = [index.get(folder, -1) for folder in folder_names(self.names)]
+        indices = np.array([*of_labels, -1], dtype=np.int64)[self.codes]
         kept = np.flatnonzero(indices >= 0)
         if len(kept) < len(indices):
             _log.warning("%d %s have no label and are ignored.", len(indices) - len(kept), images)

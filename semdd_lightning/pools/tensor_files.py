@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from semdd_lightning.classes.registry import some_of
 from semdd_lightning.errors import PoolError
 from semdd_lightning.names import get_logger
-from semdd_lightning.pools.arrays import channels_first, is_array_like, num_dimensions, to_array
-from semdd_lightning.pools.saved_arrays import STAND_INS
-from semdd_lightning.pools.stamps import file_stamp
+from semdd_lightning.pools.arrays import STAND_INS, channels_first, is_array_like, num_dimensions, to_array
+from semdd_lightning.pools.listing import file_stamp
 
 _log = get_logger(__name__)
 

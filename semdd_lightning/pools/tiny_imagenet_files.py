@@ -9,10 +9,8 @@ from pathlib import Path
 from semdd_lightning.classes.registry import is_wnid, some_of
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.class_folders import class_folder_names
-from semdd_lightning.pools.files import is_image_name
-from semdd_lightning.pools.tables.file_names import relative_name
-from semdd_lightning.pools.text_files import read_lines
-from semdd_lightning.pools.wnid_files import WnidFiles
+from semdd_lightning.pools.files import is_image_name, relative_name
+from semdd_lightning.pools.imagenet_files import WnidFiles
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class TinyImageNetFiles(WnidFiles):
         """The sorted wnids: out of ``wnids.txt``, else the training folders."""
         root = self._root()
         file = root / "wnids.txt"
-        wnids = " ".join(read_lines(file)).split() if file.is_file() else None
+        wnids = " ".join(_read_lines(file)).split() if file.is_file() else None
         if wnids is None:
             wnids = class_folder_names(root / "train") if (root / "train").is_dir() else []
         bad = [wnid for wnid in wnids if not is_wnid(wnid)]
@@ -77,14 +75,14 @@ class TinyImageNetFiles(WnidFiles):
 def _words(root: Path) -> dict[str, str]:
     """The first name of each wnid in ``words.txt``, where that is there."""
     file = root / "words.txt"
-    lines = read_lines(file) if file.is_file() else []
+    lines = _read_lines(file) if file.is_file() else []
     cells = (line.split("\t", 1) for line in lines if "\t" in line)
     return {wnid: names.split(",")[0].strip() for wnid, names in cells if names.split(",")[0].strip()}
 
 
 def _annotations(file: Path) -> dict[str, str]:
     """Wnid of each validation image, by file name."""
-    lines = [line.split("\t") for line in read_lines(file) if line]
+    lines = [line.split("\t") for line in _read_lines(file) if line]
     bad = [cells for cells in lines if len(cells) < 2 or not is_wnid(cells[1])]
     if bad or not lines:
         found = repr("\t".join(bad[0])) if bad else "an empty file"
@@ -106,3 +104,17 @@ def _is_plain(name: str) -> bool:
         return relative_name(name) == name
     except ValueError:
         return False
+
+
+def _read_lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        msg = f"Expected to read {file}, found: {error.strerror}; check the file, or unpack it again."
+        raise PoolError(msg) from error
+    except UnicodeDecodeError as error:
+        msg = (
+            f"Expected {file} in UTF-8, found other bytes at {error.start} ({error.reason}); save it as "
+            "UTF-8, or unpack it again."
+        )
+        raise PoolError(msg) from error

@@ -11,14 +11,11 @@ from numpy.typing import NDArray
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.image_set import DiskPool, Found
-from semdd_lightning.pools.listing import ImageSource
-from semdd_lightning.pools.stamps import file_stamp
-from semdd_lightning.pools.stated_images import Located, StatedImages
-from semdd_lightning.pools.tars.counts import require_counts, stated_class_names
-from semdd_lightning.pools.tars.index import TarLayout, index_shards
-from semdd_lightning.pools.tars.labels import LabelKind
-from semdd_lightning.pools.tars.members import FLAWS
-from semdd_lightning.pools.tars.shards import find_shards, inside_tar
+from semdd_lightning.pools.listing import ImageSource, file_stamp
+from semdd_lightning.pools.row_listings import Located, StatedImages
+from semdd_lightning.pools.tars.index import index_shards
+from semdd_lightning.pools.tars.members import FLAWS, LabelKind
+from semdd_lightning.pools.tars.shards import find_shards, inside_tar, require_counts
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,9 @@ class TarShards(DiskPool):
         """The classes that the labels, or the folders in the tars, name; only headers and labels are read."""
         root, shards = find_shards(Path(self.path))
         stamps = np.stack([file_stamp(shard) for shard in shards])  # before they are read
-        index = index_shards(root, shards, self._layout(), stated_class_names(shards))
+        labels, below = self._labels_and_folder()
+        image = None if self.image is None else self.image.lstrip(".")
+        index = index_shards(root, shards, labels, self.label_key, image, below)
         require_counts(shards, index.counts, self.num_samples)
 
         def locate(rows: NDArray[np.int64]) -> Located:
@@ -71,16 +70,15 @@ class TarShards(DiskPool):
         images = StatedImages(root, index.stated, index.names, f"images of {self.path}", locate)
         return images.found(self._class_list(default))
 
-    def _layout(self) -> TarLayout:
+    def _labels_and_folder(self) -> tuple[LabelKind | None, str | None]:
+        """Where the classes stand, and below which folder of the tar, as far as that is said."""
         labels = self.labels
         below = self.below if self.below is not None else inside_tar(Path(self.path).expanduser())[1]
         if self.label_key is not None:
             labels = self._only("label_key", "json")
         elif below is not None:
             labels = self._only("below", "folder")
-        return TarLayout(
-            labels, self.label_key, None if self.image is None else self.image.lstrip("."), below
-        )
+        return labels, below
 
     def _only(self, option: str, kind: LabelKind) -> LabelKind:
         if self.labels not in (None, kind):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,10 +17,9 @@ from semdd_lightning.errors import CacheError
 from semdd_lightning.locks import Lock
 from semdd_lightning.pools import Pool
 from semdd_lightning.prior.cache import FORMAT, SHARD_SIZE, CachedTensor, describe_folder
-from semdd_lightning.prior.encoding import Encoder
 from semdd_lightning.prior.parsing import Prior
 from semdd_lightning.prior.prompts import warn_of_equal_prototypes
-from semdd_lightning.prior.shards import Shards, complete_shards, stalled
+from semdd_lightning.prior.shards import Encoder, Shards, complete_shards, stalled
 from semdd_lightning.records import content_key
 
 
@@ -115,6 +114,30 @@ def embed_pool(
         key=shards.key,
         encoded=encoded,
         text_key=content_key(text_identity),
+    )
+
+
+def join(parts: Sequence[PoolEmbeddings]) -> PoolEmbeddings:
+    """The embeddings of one pool under several priors as one: a logit is the mean of the priors' logits.
+
+    The vectors of a prior are scaled by the square root of its share of the sum of the logit scales and stand
+    side by side; the logit scale is the mean. One prior's embeddings stay as they are.
+
+    Args:
+        parts: The embeddings under each prior, rows in the same order.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    total = sum(part.logit_scale for part in parts)
+    roots = [(part.logit_scale / total) ** 0.5 for part in parts]
+    return PoolEmbeddings(
+        torch.cat([r * part.image_embeddings for r, part in zip(roots, parts, strict=True)], dim=1),
+        torch.cat([r * part.text_prototypes for r, part in zip(roots, parts, strict=True)], dim=1),
+        logit_scale=total / len(parts),
+        key="+".join(part.key for part in parts),
+        encoded=sum(part.encoded for part in parts),
+        text_key="+".join(part.text_key for part in parts),
+        parts=tuple(parts),
     )
 
 

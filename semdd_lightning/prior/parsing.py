@@ -1,4 +1,4 @@
-"""The kinds of priors, and a prior out of a word or a description."""
+"""The kinds of priors, and one or several of them out of words or descriptions."""
 
 from __future__ import annotations
 
@@ -91,3 +91,32 @@ def parse_prior(text: str) -> Prior:
         prior = OpenClipPrior(model, (weights if activation else pretrained) or None, activation)
     prior.check()
     return prior
+
+
+def listed_priors(prior: AnyPrior | Sequence[AnyPrior]) -> tuple[Prior, ...]:
+    """One prior or several, as several.
+
+    Args:
+        prior: What a user gave: one as `as_prior` takes it, or several, no two alike.
+
+    Raises:
+        PriorError: If there is none, one stands there twice, or one is no prior.
+    """
+    given = prior if isinstance(prior, Sequence) and not isinstance(prior, str) else [prior]
+    priors = tuple(as_prior(one) for one in given)
+    if not priors or any(one in priors[:place] for place, one in enumerate(priors)):
+        msg = (
+            f"Expected one prior or several that differ, found {len(priors)}"
+            f"{', one of them twice' if priors else ''}; name each once."
+        )
+        raise PriorError(msg)
+    return priors
+
+
+def first_clip(priors: Sequence[Prior]) -> OpenClipPrior | None:
+    """The first CLIP model among priors, which can be a teacher as well; None if there is none.
+
+    Args:
+        priors: The priors.
+    """
+    return next((prior for prior in priors if isinstance(prior, OpenClipPrior)), None)

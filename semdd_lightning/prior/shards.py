@@ -1,29 +1,37 @@
-"""The shards of a pool's embeddings: shared out among all processes that need them, whoever started them."""
+"""The shards of a pool's embeddings: who encodes which, among all processes that need them, and how."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
+from itertools import chain, islice, tee
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from semdd_lightning.atomic import remove_stale_files
-from semdd_lightning.errors import CacheError
+from semdd_lightning.errors import CacheError, PriorError
 from semdd_lightning.locks import POLL_SECONDS, Lock, remove_stale_locks
 from semdd_lightning.names import get_logger
-from semdd_lightning.pools import Pool
+from semdd_lightning.pools import Pool, decode_image
 from semdd_lightning.prior.cache import CachedTensor, describe_folder, shard_ranges
-from semdd_lightning.prior.encoding import Encoder, encode_shards
+from semdd_lightning.prior.loaded_clip import LoadedClip
 from semdd_lightning.prior.parsing import Prior
+from semdd_lightning.prior.timm_prior import LoadedTimm
 from semdd_lightning.progress import image_progress
 from semdd_lightning.records import content_key
+from semdd_lightning.threads import map_ahead
+
+Encoder = LoadedClip | LoadedTimm
 
 _WORTH_A_BAR = 200  # images
+_MOST_WORKERS = 32  # a GPU takes what some twenty cores decode
 _log = get_logger(__name__)
 
 
@@ -95,7 +103,7 @@ def complete_shards(
         show: Whether to show a progress bar.
 
     Raises:
-        CacheError: If another process stalls, or as `encode_shards`.
+        CacheError: If another process stalls, or as `_encode_shards`.
     """
     total, encoded, last_news = shards.count(missing), 0, time.monotonic()
     _log.info("Encoding %d of %d images.", total, len(pool))
@@ -141,7 +149,7 @@ def _encode_free(
     free = taken()
     try:
         for first in islice(free, 1):  # the model is not loaded for nothing
-            for embeddings in encode_shards(pool, load(), chain([first], free), prior.batch_size, advance):
+            for embeddings in _encode_shards(pool, load(), chain([first], free), prior.batch_size, advance):
                 shards.files[held[0][0]].write(embeddings)
                 i, lock = held.popleft()
                 lock.give_back()
@@ -166,3 +174,62 @@ def stalled(missing: Sequence[Path], stall_minutes: float, what: str) -> str:
         f"Expected the other processes to write {what} into {missing[0].parent}, found nothing new "
         f"for {stall_minutes:g} minutes, {len(missing)} missing: {shown}; look at their output, or end them."
     )
+
+
+def _encode_shards(
+    pool: Pool,
+    clip: Encoder,
+    shards: Iterable[range],
+    batch_size: int,
+    advance: Callable[[int], None],
+) -> Iterator[Tensor]:
+    """Encode shards one after the other; each depends on its own images only.
+
+    A batch never crosses a shard, and the last one of a shard is filled up with its last image, so every
+    forward pass has the same shape whoever makes it. Shards are asked for when their first images are to be
+    decoded.
+
+    Yields:
+        Unit-norm float32 embeddings on the CPU, shape ``(len(shard), d)``, shard by shard.
+    """
+
+    def load(index: int) -> NDArray[np.uint8]:
+        try:
+            return np.asarray(clip.resize(decode_image(pool.read(index))))
+        except OSError as error:
+            msg = (
+                f"Expected {pool.paths[index]} of {pool.root} to be readable, as it was when the pool was "
+                f"indexed, found {error}; restore the image or index the pool anew."
+            )
+            raise CacheError(msg) from error
+
+    workers = min(_MOST_WORKERS, os.cpu_count() or 1)
+    to_decode, to_encode = tee(shards)
+    decoded = map_ahead(load, chain.from_iterable(to_decode), workers=workers, ahead=2 * batch_size)
+    for shard in to_encode:
+        parts: list[Tensor] = []
+        for start in range(shard.start, shard.stop, batch_size):
+            images = list(islice(decoded, min(batch_size, shard.stop - start)))
+            parts.append(clip.encode_pixels(_batch(images, batch_size, clip.device))[: len(images)])
+            advance(len(images))
+        embeddings = torch.cat(parts).cpu()  # waits for the device once a shard
+        _require_finite(embeddings, pool, shard.start, clip.precision)
+        yield embeddings
+
+
+def _batch(images: Sequence[NDArray[np.uint8]], batch_size: int, device: torch.device) -> Tensor:
+    """Images in one piece of memory, filled up with the last one; pinned where a GPU fetches it."""
+    pixels = torch.empty(batch_size, *images[0].shape, dtype=torch.uint8, pin_memory=device.type == "cuda")
+    np.stack([*images, *[images[-1]] * (batch_size - len(images))], out=pixels.numpy())
+    return pixels
+
+
+def _require_finite(embeddings: Tensor, pool: Pool, start: int, precision: str) -> None:
+    bad = torch.nonzero(~torch.isfinite(embeddings).all(dim=1)).flatten().tolist()
+    if bad:
+        advice = "check the weights" if precision == "fp32" else "set precision to fp32"
+        msg = (
+            f"Expected finite embeddings, found others for {pool.paths[start + bad[0]]} at precision "
+            f"{precision}; {advice}."
+        )
+        raise PriorError(msg)

@@ -16,9 +16,14 @@ from typing import Any
 from open_clip.factory import get_model_config
 
 from semdd_lightning.errors import PriorError
-from semdd_lightning.prior.hub_weights import find_or_fetch_weights
 from semdd_lightning.prior.model_config import read_model_config
-from semdd_lightning.prior.named_models import Activation, check_named, clean_name, usual_preprocessing
+from semdd_lightning.prior.named_models import (
+    Activation,
+    check_named,
+    clean_name,
+    find_or_fetch_weights,
+    usual_preprocessing,
+)
 from semdd_lightning.prior.preprocessing import Preprocessing
 
 CONFIG_NAME = "open_clip_config.json"

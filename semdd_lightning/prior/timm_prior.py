@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -18,11 +18,11 @@ from torchvision.transforms import Compose
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import PriorError
 from semdd_lightning.prior.cache import FORMAT
-from semdd_lightning.prior.imagenet_head import IMAGENET_CLASSES, head_rows
 from semdd_lightning.prior.loaded_clip import encoding_precision
 from semdd_lightning.prior.preprocessing import normalize_pixels
 from semdd_lightning.prior.prompts import warn_of_equal_prototypes
 
+IMAGENET_CLASSES = 1000
 LOGIT_SCALE = 30.0
 """Factor from cosines to logits: that of classifiers trained on cosines (AM-Softmax, arXiv 1801.05599)."""
 
@@ -92,15 +92,10 @@ class TimmPrior:
         Args:
             registry: The classes.
         """
-        rows = head_rows(registry)
         has_head = _classifier(_build(self.name, self.weights)) is not None
-        usable = rows is not None and has_head
-        return {
-            "format": FORMAT,
-            "prior": self.identity(),
-            "names": list(registry.names) if usable else [],
-            "rows": rows if usable else [],
-        }
+        rows = head_rows(registry) if has_head else None
+        names = [] if rows is None else list(registry.names)
+        return {"format": FORMAT, "prior": self.identity(), "names": names, "rows": rows or []}
 
     def make_prototypes(self, encoder: LoadedTimm, identity: Mapping[str, Any]) -> Tensor:
         """Normalised rows of the head ``(C, d)``; of shape ``(0, d)`` where it lacks the classes.
@@ -242,3 +237,22 @@ def _weights_hash(name: str, file: str, size: int, modified_ns: int) -> tuple[st
         digest.update(f"{key} {value.dtype} {tuple(value.shape)}\n".encode())
         digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest(), {key: str(value) for key, value in sorted(_data_config(model).items())}
+
+
+@cache
+def imagenet_rows() -> dict[str, int]:
+    """Row of every ImageNet class by its wnid."""
+    from timm.data.imagenet_info import ImageNetInfo  # takes seconds, and most priors are not of timm
+
+    names = ImageNetInfo().label_names()  # type: ignore[no-untyped-call]
+    return {wnid: row for row, wnid in enumerate(names)}
+
+
+def head_rows(registry: ClassRegistry) -> list[int] | None:
+    """Row of each class of a registry: the class list's, else the wnid's; None if some class has neither."""
+    if registry.teacher_indices is not None:
+        return list(registry.teacher_indices)
+    if registry.wnids is None:
+        return None
+    rows = [imagenet_rows().get(wnid) for wnid in registry.wnids]
+    return None if None in rows else [row for row in rows if row is not None]

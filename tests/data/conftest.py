@@ -14,8 +14,7 @@ from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data import ImageDataModule, TrainingImages
 from semdd_lightning.models import ConvNet
 from semdd_lightning.pools import ClassFolders
-from semdd_lightning.pools.labelled_images import LabelledImages
-from semdd_lightning.pools.listing import ImageSource, Listing
+from semdd_lightning.pools.listing import ImageSource, LabelledImages, Listing
 from semdd_lightning.pools.strings import Strings
 from semdd_lightning.training import ClassifierModule
 

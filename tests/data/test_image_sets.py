@@ -14,7 +14,7 @@ from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data import DigitsImages, FolderImages, PoolImages, UnlabelledImages
 from semdd_lightning.errors import ClassListError, DataError, PoolError
 from semdd_lightning.pools import ClassFolders
-from semdd_lightning.pools.labelled_images import LabelledImages
+from semdd_lightning.pools.listing import LabelledImages
 
 MakeLabelled = Callable[..., LabelledImages]
 WNIDS = ("n02102040", "n01440764")

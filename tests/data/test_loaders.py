@@ -15,7 +15,7 @@ from semdd_lightning.data import Augmentation
 from semdd_lightning.data.loaders import EvaluationLoader, PassLoader, TrainingIndices
 from semdd_lightning.data.passes import PassPlanner
 from semdd_lightning.data.storage import ImageStore, square, store_images
-from semdd_lightning.pools.labelled_images import LabelledImages
+from semdd_lightning.pools.listing import LabelledImages
 
 POLICY = Augmentation(crop_scale=(0.5, 1.0))
 

@@ -23,7 +23,7 @@ from semdd_lightning.data.storage import (
     store_images,
 )
 from semdd_lightning.errors import DataError
-from semdd_lightning.pools.labelled_images import LabelledImages
+from semdd_lightning.pools.listing import LabelledImages
 
 CPU = torch.device("cpu")
 MakeImage = Callable[[int, int, int], Image.Image]

@@ -26,8 +26,8 @@ from semdd_lightning.generation import (
     pool_differences,
     read_pool_record,
 )
+from semdd_lightning.generation.generator import image_seed
 from semdd_lightning.generation.making import WORK
-from semdd_lightning.generation.seeds import image_seed
 from semdd_lightning.pools import ClassFolders
 
 CPU = torch.device("cpu")

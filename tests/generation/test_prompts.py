@@ -10,8 +10,7 @@ import pytest
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.datasets import find_classes, find_dataset
 from semdd_lightning.errors import AuditError, ConfigError, PriorError
-from semdd_lightning.generation.class_prompts import class_prompts
-from semdd_lightning.generation.diffusion import _check
+from semdd_lightning.generation.class_prompts import class_prompts, require_own_classes
 from semdd_lightning.generation.generator import Task
 from semdd_lightning.generation.prompt_check import PromptFindings, check_prompts
 from semdd_lightning.prior import OpenClipPrior
@@ -114,10 +113,10 @@ def test_the_check_asks_the_prior_and_follows_the_policy(
 ) -> None:
     classes = ClassRegistry(("boxer", "tench"), ("0", "1"))
     task = Task(classes, 1, None, 0, prior=OpenClipPrior(str(tiny_clip_dir)))
-    _check([("a boxer",), ("a tench",)], task, "refuse")
+    require_own_classes([("a boxer",), ("a tench",)], task, "refuse")
     assert "To CLIP it is nearest to 'tench' (cosine" in caplog.text
     turned = [("a tench",), ("a boxer",)]
     with pytest.raises(AuditError, match=r"2 of 2 prompts.*CLIP's cosine is.*prompt_check: warn"):
-        _check(turned, task, "refuse")
-    _check(turned, task, "warn")
+        require_own_classes(turned, task, "refuse")
+    require_own_classes(turned, task, "warn")
     assert "Going on all the same" in caplog.text

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pools.tables.table_makers import write_hub
+from tests.pools.table_makers import write_hub
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from semdd_lightning.pools import NEAR_CONSTANT, ExcludedImage, Pool, decode_ima
 from semdd_lightning.pools.files import list_files
 from semdd_lightning.pools.index import first_equal, index_images
 from semdd_lightning.pools.listing import FileSource, ImageSource, Listing
-from semdd_lightning.pools.perceptual_hash import perceptual_hash
+from semdd_lightning.pools.perceptual_hashes import perceptual_hash
 from semdd_lightning.pools.strings import Strings
 
 REGISTRY = ClassRegistry(("a", "b"), ("a", "b"))

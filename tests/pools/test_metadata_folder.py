@@ -17,9 +17,8 @@ from PIL import Image
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import ClassListError, PoolError
-from semdd_lightning.pools import ClassFolders
+from semdd_lightning.pools import ClassFolders, metadata_folder
 from semdd_lightning.pools.metadata_folder import MetadataFolder
-from semdd_lightning.pools.tables import metadata
 from tests.layout_makers import written_out
 
 Rows = Sequence[Mapping[str, Any]]
@@ -160,7 +159,7 @@ def test_captions_may_be_long_and_have_many_lines(
 
 def test_lines_may_go_on_in_the_next_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _csv(_fill(tmp_path), [{**row, "text": "a\n" * 25_000} for row in ROWS])
-    monkeypatch.setattr(metadata, "_LONGEST_LINE", 65_536)
+    monkeypatch.setattr(metadata_folder, "_LONGEST_LINE", 65_536)
     assert list(MetadataFolder(tmp_path).listing().paths) == sorted(EXPECTED)
 
 

@@ -18,9 +18,8 @@ from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.digits import digits_split
 from semdd_lightning.pools.images import contrast, decode_image
 from semdd_lightning.pools.listing import ImageSource
-from semdd_lightning.pools.near_duplicates import leaked_images, near_duplicates
-from semdd_lightning.pools.perceptual_hash import perceptual_hash
-from semdd_lightning.pools.picture_distance import MAX_DISTANCE
+from semdd_lightning.pools.near_duplicates import MAX_DISTANCE, leaked_images, near_duplicates
+from semdd_lightning.pools.perceptual_hashes import perceptual_hash
 from semdd_lightning.pools.pool import ImageTraits, Pool
 from semdd_lightning.pools.strings import Strings
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torchvision.transforms import functional
 
-from semdd_lightning.datasets.registry import DATASETS
+from semdd_lightning.datasets import DATASETS
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools import normalizations
 from semdd_lightning.pools.normalizations import (

@@ -12,7 +12,7 @@ from semdd_lightning.errors import ClassListError, PoolError
 from semdd_lightning.pools import ClassFolders
 from semdd_lightning.pools.parquet import ParquetImages
 from tests.layout_makers import written_out
-from tests.pools.tables.table_makers import (
+from tests.pools.table_makers import (
     EXPECTED,
     IMAGES,
     LABELS,

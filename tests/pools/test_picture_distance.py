@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from semdd_lightning.pools.picture_distance import (
+from semdd_lightning.pools.near_duplicates import (
     MAX_DISTANCE,
     largest_distance,
     picture_distance,

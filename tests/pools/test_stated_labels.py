@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from semdd_lightning.classes import ClassRegistry, resolve_classes
-from semdd_lightning.errors import ClassListError, PoolError
+from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.stated_labels import (
     StatedLabels,
     folder_names,
@@ -86,13 +86,6 @@ def test_columns_that_are_no_labels(
 def test_numbers_that_are_no_labels(values: NDArray[np.number]) -> None:
     with pytest.raises(PoolError, match=r"labels .*in f, found"):
         labels_from_numbers(values, "f")
-
-
-def test_another_registry_is_refused() -> None:
-    labels = labels_from_column(_column(["a", "b", "a"]), "f")
-    assert labels.class_indices(labels.registry(None)).tolist() == [0, 1, 0]
-    with pytest.raises(ClassListError, match="others, none of them for label 'b'"):
-        labels.class_indices(ClassRegistry(("a", "c"), ("a", "c")))
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,7 @@ import pytest
 
 from semdd_lightning.errors import ClassListError, PoolError
 from semdd_lightning.pools import ClassFolders, ExcludedImage
-from semdd_lightning.pools.tars.labels import LabelFinder
-from semdd_lightning.pools.tars.members import TarMembers, read_members
+from semdd_lightning.pools.tars.members import LabelFinder, TarMembers, read_members
 from semdd_lightning.pools.webdataset import TarShards, TarSource
 from tests.layout_makers import written_out
 from tests.pools.tar_makers import noise, special_member, write_samples, write_tar

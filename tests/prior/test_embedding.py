@@ -69,8 +69,8 @@ def test_a_complete_cache_needs_neither_model_nor_images(
     pool = make_pool(7)
     first = embed_pool(pool, prior, shard_size=3)  # into SEMDD_CACHE
     assert len(_shards(tmp_path / ".default-cache")) == 3
-    monkeypatch.setattr("semdd_lightning.prior.open_clip_prior.load_clip", _refuse)
-    monkeypatch.setattr("semdd_lightning.prior.encoding.decode_image", _refuse)
+    monkeypatch.setattr("semdd_lightning.prior.open_clip_prior._load_clip", _refuse)
+    monkeypatch.setattr("semdd_lightning.prior.shards.decode_image", _refuse)
     second = embed_pool(pool, prior, shard_size=3)
     assert (first.encoded, second.encoded) == (7, 0)
     assert torch.equal(first.image_embeddings, second.image_embeddings)
@@ -210,14 +210,14 @@ _KILLED = """
 import pickle, sys, time
 import torch
 from pathlib import Path
-from semdd_lightning.prior import embed_pool, encoding
+from semdd_lightning.prior import embed_pool, shards
 
-decode = encoding.decode_image
+decode = shards.decode_image
 torch.set_num_threads(1)
 def slowly(content):
     time.sleep(0.03)
     return decode(content)
-encoding.decode_image = slowly
+shards.decode_image = slowly
 pool, prior = pickle.loads(Path(sys.argv[1]).read_bytes())
 embed_pool(pool, prior, cache_dir=Path(sys.argv[2]), shard_size=4)
 """

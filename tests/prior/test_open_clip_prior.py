@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from semdd_lightning.errors import PriorError
 from semdd_lightning.prior import OpenClipPrior, parse_prior
-from semdd_lightning.prior.hub_weights import find_cached_weights
+from semdd_lightning.prior.named_models import find_cached_weights
 
 
 @pytest.mark.parametrize("prefix", ["", "local-dir:"])
@@ -180,7 +180,7 @@ def test_uncached_tag_without_network_says_what_to_fetch(
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("semdd_lightning.prior.hub_weights.URL_CACHE", tmp_path / "clip")
+    monkeypatch.setattr("semdd_lightning.prior.named_models.URL_CACHE", tmp_path / "clip")
     message = r"`hf download timm/vit_base_patch32_clip_224\.openai --local-dir my_clip`"
     with pytest.raises(PriorError, match=message):
         OpenClipPrior("ViT-B-32-quickgelu", "openai").load()
@@ -193,16 +193,16 @@ def test_without_a_network_a_download_is_not_tried_again_and_again(
         raise ConnectionError(f"no way to {repository} within {timeout:.0f} s")
 
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr("semdd_lightning.prior.hub_weights.URL_CACHE", tmp_path / "clip")
-    monkeypatch.setattr("semdd_lightning.prior.hub_weights.model_info", unreachable)
-    monkeypatch.setattr("semdd_lightning.prior.hub_weights.download_pretrained", pytest.fail)
+    monkeypatch.setattr("semdd_lightning.prior.named_models.URL_CACHE", tmp_path / "clip")
+    monkeypatch.setattr("semdd_lightning.prior.named_models.model_info", unreachable)
+    monkeypatch.setattr("semdd_lightning.prior.named_models.download_pretrained", pytest.fail)
     with pytest.raises(PriorError, match=r"ConnectionError: no way to timm/vit_base.* within 10 s"):
         OpenClipPrior("ViT-B-32-quickgelu", "openai").load()
 
 
 def test_cached_weights_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr("semdd_lightning.prior.hub_weights.URL_CACHE", tmp_path / "clip")
+    monkeypatch.setattr("semdd_lightning.prior.named_models.URL_CACHE", tmp_path / "clip")
     config = {"hf_hub": "org/repo/", "url": "https://example.org/ViT.pt"}
     assert find_cached_weights(config) is None
     (tmp_path / "clip").mkdir()

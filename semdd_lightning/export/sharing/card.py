@@ -12,7 +12,7 @@ from typing import Any
 from semdd_lightning.export.manifest import FILE_NAME, Manifest
 from semdd_lightning.export.sharing.chosen_images import ChosenImages
 from semdd_lightning.names import shown
-from semdd_lightning.pools.hub import hub_name
+from semdd_lightning.pools.any_pool import hub_name
 
 _TITLE = 60  # letters of a pool's name
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))

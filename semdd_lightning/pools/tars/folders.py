@@ -1,13 +1,101 @@
-"""Where in a tar of class folders the class folders are."""
+"""Tars of class folders: where the class folders are, and the images in them."""
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from semdd_lightning.classes.registry import some_of
 from semdd_lightning.errors import PoolError
+from semdd_lightning.names import get_logger
 from semdd_lightning.pools.splits import are_splits, one_to_choose_from, shared_classes
+from semdd_lightning.pools.strings import Strings
+from semdd_lightning.pools.tars.members import TarMembers
+
+_log = get_logger(__name__)
+
+
+class TarRows(NamedTuple):
+    """Images of one shard.
+
+    Args:
+        names: Path of each below its class folder, shape ``(N,)``.
+        labels: The label of each, or its class folder, shape ``(N,)``.
+        offsets: Where each begins in the shard, in bytes, shape ``(N,)``.
+        sizes: Bytes of each, shape ``(N,)``.
+        flaws: Why it is unusable, as in `TarMembers`, shape ``(N,)``.
+    """
+
+    names: Strings
+    labels: Strings
+    offsets: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    flaws: NDArray[np.int8]
+
+
+def rows_by_folder(root: Path, members: Sequence[TarMembers], below: str | None) -> list[TarRows]:
+    """The images of every shard that lie below class folders, which are their labels.
+
+    Args:
+        root: The pool, for messages.
+        members: What each shard holds.
+        below: The folder inside that holds the class folders; none looks for it.
+
+    Raises:
+        PoolError: If there are no class folders, it is not clear which they are, or one has no image.
+    """
+    parents = [
+        pc.replace_substring_regex(of_shard.images.column, r"(^|/)[^/]*$", "").dictionary_encode()
+        for of_shard in members
+    ]
+    everywhere: Counter[str] = Counter()
+    for of_shard in parents:
+        for entry in of_shard.value_counts().to_pylist():
+            everywhere[entry["values"]] += entry["counts"]
+    base = folder_of_classes(everywhere, below, str(root))
+    start = f"{base}/" if base else ""
+    rows = []
+    for shard, parent in zip(members, parents, strict=True):
+        inside = [name.startswith(start) and name != base for name in parent.dictionary.to_pylist()]
+        kept = np.flatnonzero(np.array(inside, dtype=bool)[parent.indices.to_numpy()])
+        paths = pc.utf8_slice_codeunits(shard.images.take(kept).column, start=len(start))
+        names, folders = (
+            Strings(pc.replace_substring_regex(paths, end, "")) for end in (r"^[^/]*/", r"/.*$")
+        )
+        columns = (shard.offsets[kept], shard.sizes[kept], shard.flaws[kept])
+        rows.append(TarRows(names, folders, *columns))
+    loose = everywhere[base]
+    if loose:
+        place = repr(base) if base else "the top"
+        _log.warning("%d images directly in %s of %s belong to no class, are ignored.", loose, place, root)
+    _refuse_empty_folders(root, start, members, rows)
+    return rows
+
+
+def _refuse_empty_folders(
+    root: Path, start: str, members: Sequence[TarMembers], rows: Sequence[TarRows]
+) -> None:
+    listed = {
+        name.removeprefix(start).partition("/")[0]
+        for of_shard in members
+        for name in of_shard.folders
+        if name.startswith(start)
+    }
+    filled = {folder for of_shard in rows for folder in of_shard.labels.column.unique().to_pylist()}
+    empty = sorted(listed - filled)
+    if empty:
+        msg = (
+            f"Expected class folder {empty[0]!r} of {root} to hold image files, found none, nor in "
+            f"{len(empty) - 1} other class folders; make the tar again with images or without the folder."
+        )
+        raise PoolError(msg)
 
 
 def folder_of_classes(parents: Mapping[str, int], below: str | None, where: str) -> str:

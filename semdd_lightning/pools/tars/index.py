@@ -21,31 +21,10 @@ from semdd_lightning.pools.stated_labels import (
     read_as_folders,
 )
 from semdd_lightning.pools.strings import Strings
-from semdd_lightning.pools.tars.labels import LabelFinder, LabelKind
-from semdd_lightning.pools.tars.members import TarMembers, read_members
-from semdd_lightning.pools.tars.rows import (
-    rows_by_folder,
-    rows_by_label,
-    sample_keys,
-)
-from semdd_lightning.pools.tars.shards import shard_name
+from semdd_lightning.pools.tars.folders import TarRows, rows_by_folder
+from semdd_lightning.pools.tars.members import NO_IMAGE, LabelFinder, LabelKind, TarMembers, read_members
+from semdd_lightning.pools.tars.shards import shard_name, stated_class_names
 from semdd_lightning.progress import image_progress
-
-
-class TarLayout(NamedTuple):
-    """How to read shards.
-
-    Args:
-        labels: Where the class of an image stands; none stands for what is there.
-        label_key: Key of the class in ``.json`` members; none stands for a usual one.
-        image: Ending of the member that is the image; none stands for the only one.
-        below: Folder inside the tar that holds the class folders; none stands for the only one.
-    """
-
-    labels: LabelKind | None = None
-    label_key: str | None = None
-    image: str | None = None
-    below: str | None = None
 
 
 class TarIndex(NamedTuple):
@@ -69,20 +48,27 @@ class TarIndex(NamedTuple):
 
 
 def index_shards(
-    root: Path, shards: Sequence[Path], layout: TarLayout, class_names: tuple[str, ...] | None = None
+    root: Path,
+    shards: Sequence[Path],
+    labels: LabelKind | None,
+    label_key: str | None,
+    image: str | None,
+    below: str | None,
 ) -> TarIndex:
     """Go through all shards once and give every image its class and its path.
 
     Args:
         root: Folder or file that the shards are named relative to.
         shards: The shards.
-        layout: How to read them.
-        class_names: What class indices mean, where that is known.
+        labels: Where the class of an image stands; none stands for what is there.
+        label_key: Key of the class in ``.json`` members; none stands for a usual one.
+        image: Ending of the member that is the image; none stands for the only one.
+        below: Folder inside the tar that holds the class folders; none stands for the only one.
 
     Raises:
         PoolError: If a shard is malformed, or an image has no class or the same path as another.
     """
-    finder = LabelFinder(layout.labels, layout.label_key)
+    finder = LabelFinder(labels, label_key)
     members = []
     with image_progress("Listing tars", None, after=1.0, keep=False) as advance:
         for shard in shards:
@@ -95,35 +81,34 @@ def index_shards(
             "the path, or unpack what it holds."
         )
         raise PoolError(msg)
-    kind = layout.labels or _labels_found(members)
-    if kind == "folder" and layout.labels is None:
+    kind = labels or _labels_found(members)
+    if kind == "folder" and labels is None:
         for of_shard in members:
             _refuse_dots(of_shard, root)
     if kind == "folder":
-        rows = rows_by_folder(root, members, layout.below)
+        rows = rows_by_folder(root, members, below)
     else:
         _refuse_several_splits(members, root)
         rows = [
-            rows_by_label(shard, shard_name(root, shard), of_shard, kind, layout.image)
+            _rows_by_label(shard, shard_name(root, shard), of_shard, kind, image)
             for shard, of_shard in zip(shards, members, strict=True)
         ]
     texts = Strings.concatenated([of_shard.labels for of_shard in rows])
     if kind == "folder":
-        labels = labels_from_column(pa.chunked_array([texts.column]), f"the folders of {root}")
-        read_as_folders(labels.names, None, labels.place)
+        stated = labels_from_column(pa.chunked_array([texts.column]), f"the folders of {root}")
+        read_as_folders(stated.names, None, stated.place)
     else:
-        labels = labels_from_column(
-            numbers_or_texts(pa.chunked_array([texts.column])), f"the .{kind} members of {root}", class_names
-        )
+        numbers, place = numbers_or_texts(pa.chunked_array([texts.column])), f"the .{kind} members of {root}"
+        stated = labels_from_column(numbers, place, stated_class_names(shards))
     names = Strings.concatenated([of_shard.names for of_shard in rows])
-    paths = Strings.joined(Strings(folder_names(labels.names)).take(labels.codes), "/", names)
+    paths = Strings.joined(Strings(folder_names(stated.names)).take(stated.codes), "/", names)
     counts = tuple(len(of_shard.names) for of_shard in rows)
     _refuse_equal_paths(shards, paths, counts)
     offsets, sizes, flaws = (
         np.concatenate(columns)
         for columns in zip(*((r.offsets, r.sizes, r.flaws) for r in rows), strict=True)
     )
-    return TarIndex(counts, labels, names, offsets, sizes, flaws)
+    return TarIndex(counts, stated, names, offsets, sizes, flaws)
 
 
 def _labels_found(members: Sequence[TarMembers]) -> LabelKind:
@@ -133,7 +118,7 @@ def _labels_found(members: Sequence[TarMembers]) -> LabelKind:
         for of_shard in members:
             keys, texts = of_shard.labels.get(kind, (Strings(), Strings()))
             telling = keys.column.filter(pc.not_equal(texts.column, ""))
-            if (sample_keys(of_shard.images).positions(Strings(telling)) >= 0).any():
+            if (_sample_keys(of_shard.images).positions(Strings(telling)) >= 0).any():
                 return kind
     return "folder"
 
@@ -179,3 +164,67 @@ def _refuse_equal_paths(shards: Sequence[Path], paths: Strings, counts: Sequence
             "a shard, or remove one of them."
         )
         raise PoolError(msg)
+
+
+def _rows_by_label(
+    shard: Path, name: str, members: TarMembers, kind: LabelKind, image: str | None
+) -> TarRows:
+    """The samples of a shard, whose images' names begin with `name`; those with a label alone come last."""
+    rows = np.arange(len(members.images))
+    if image is not None:
+        ends = pc.match_substring_regex(members.images.column, rf"(?i)^(.*/)?[^/.]+\.\Q{image}\E$")
+        rows = np.flatnonzero(_mask(ends))
+    images = members.images.take(rows)
+    keys = _sample_keys(images)
+    _refuse_several_images(shard, images, keys)
+    label_keys, texts = members.labels.get(kind, (Strings(), Strings()))
+    said = np.flatnonzero(_mask(pc.not_equal(texts.column, "")))
+    label_keys, texts = label_keys.take(said), texts.take(said)
+    label_of = label_keys.positions(keys)
+    _refuse_missing_labels(shard, images, label_of, kind)
+    alone = np.flatnonzero(keys.positions(label_keys) < 0)
+    names = Strings.concatenated([images, Strings.joined(label_keys.take(alone), f".{kind}")])
+    nothing = np.zeros(len(alone), dtype=np.int64)
+    return TarRows(
+        Strings.joined(f"{name}-", names),
+        Strings.concatenated([texts.take(label_of), texts.take(alone)]),
+        np.append(members.offsets[rows], nothing),
+        np.append(members.sizes[rows], nothing),
+        np.append(members.flaws[rows], (nothing + NO_IMAGE).astype(np.int8)),
+    )
+
+
+def _refuse_several_images(shard: Path, images: Strings, keys: Strings) -> None:
+    several = keys.repeated()
+    if several:
+        start = f"{several[0]}."
+        found = [name for name in images if name.startswith(start)][:3]
+        msg = (
+            f"Expected one image in every sample of {shard}, found {' and '.join(found)}; name the ending of "
+            f"the one to take, as `image: {found[0].removeprefix(start)}` (--reader image=ENDING)."
+        )
+        raise PoolError(msg)
+
+
+def _refuse_missing_labels(shard: Path, images: Strings, label_of: NDArray[np.int64], kind: str) -> None:
+    missing = np.flatnonzero(label_of < 0)
+    if len(missing):
+        msg = (
+            f"Expected a .{kind} member with a class beside every image of {shard}, found none for "
+            f"{len(missing)} of {len(images)}, as {images[int(missing[0])]!r}; complete the samples, or say "
+            "where the class stands (--reader labels=..., --reader label_key=...)."
+        )
+        raise PoolError(msg)
+
+
+def _mask(column: pa.Array) -> NDArray[np.bool_]:
+    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def _sample_keys(names: Strings) -> Strings:
+    """What the members of a sample share: their names up to the first dot after the last slash.
+
+    >>> _sample_keys(Strings(["a.v1/0.left.png", "0"]))
+    Strings('a.v1/0', '0')
+    """
+    return Strings(pc.replace_substring_regex(names.column, r"\.[^/]*$", ""))

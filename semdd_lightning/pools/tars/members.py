@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 import tarfile
@@ -9,6 +10,7 @@ from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +18,9 @@ from numpy.typing import NDArray
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.files import is_image_name, printable
 from semdd_lightning.pools.strings import GrowingStrings, Strings
-from semdd_lightning.pools.tars.labels import LabelFinder
 from semdd_lightning.pools.tars.shards import COMPRESSIONS, compressed_message
+
+LabelKind = Literal["cls", "json", "txt", "folder"]
 
 GOOD, NOT_A_FILE, NOT_UTF8, SPARSE, NO_IMAGE = range(5)
 FLAWS = {
@@ -30,6 +33,7 @@ FLAWS = {
 _BLOCK = 512  # bytes; a tar is made of blocks, and ends with two that are zero
 _TAIL = 1 << 20  # bytes looked at behind the end; padding is far shorter
 _LARGEST_LABEL = 16 << 20  # bytes; a larger member is no label
+_JSON_KEYS = ("label", "class", "cls", "target", "class_id", "class_index", "class_name", "wnid")
 _CLIMBS = re.compile(r"[/\\]|[A-Za-z]:[/\\]|(?:.*[/\\])?\.\.(?:[/\\]|$)", re.DOTALL)
 _HIDDEN = re.compile(r"(?:.*/)?\.|__[^/]*__(?:/|$)|__MACOSX(?:/|$)", re.DOTALL)
 
@@ -128,9 +132,8 @@ def _add(
     if is_image_name(posixpath.basename(name)):
         columns.add_image(name, member)
     elif member.isreg() and labels.wants(ending.lower()) and key:
-        content = tar.extractfile(member)
-        small = content is not None and member.size <= _LARGEST_LABEL
-        text = labels.read(ending.lower(), content.read() if content is not None and small else b"")
+        content = tar.extractfile(member) if member.size <= _LARGEST_LABEL else None
+        text = labels.read(ending.lower(), b"" if content is None else content.read())
         columns.add_label(name[: -len(ending) - 1], ending.lower(), text)
     elif labels.wants(ending.rpartition(".")[2].lower()):
         columns.dotted = columns.dotted or printable(name)
@@ -142,12 +145,8 @@ class _Columns:
     """The columns of `TarMembers` while they grow."""
 
     def __init__(self) -> None:
-        self.images, self.offsets, self.sizes, self.flaws = (
-            GrowingStrings(),
-            array("q"),
-            array("q"),
-            array("b"),
-        )
+        self.images = GrowingStrings()
+        self.offsets, self.sizes, self.flaws = array("q"), array("q"), array("b")
         self.labels: dict[str, tuple[GrowingStrings, GrowingStrings]] = {}
         self.folders: set[str] = set()
         self.others: list[str] = []
@@ -172,9 +171,17 @@ class _Columns:
     def finish(self, shard: Path) -> TarMembers:
         images = self.images.finish()
         labels = {ending: (keys.finish(), texts.finish()) for ending, (keys, texts) in self.labels.items()}
-        _refuse_repeats(images, "", shard)
-        for ending, (keys, _) in labels.items():
-            _refuse_repeats(keys, f".{ending}", shard)
+        for ending, names in {
+            "": images,
+            **{f".{ending}": keys for ending, (keys, _) in labels.items()},
+        }.items():
+            repeated = names.repeated()
+            if repeated:
+                msg = (
+                    f"Expected every name in {shard} once, found {repeated[0] + ending!r} "
+                    f"{names.count(repeated[0])} times; make the tar again without the repetition."
+                )
+                raise PoolError(msg)
         return TarMembers(
             images,
             np.array(self.offsets, dtype=np.int64),
@@ -187,16 +194,6 @@ class _Columns:
         )
 
 
-def _refuse_repeats(names: Strings, ending: str, shard: Path) -> None:
-    repeated = names.repeated()
-    if repeated:
-        msg = (
-            f"Expected every name in {shard} once, found {repeated[0] + ending!r} "
-            f"{names.count(repeated[0])} times; make the tar again without the repetition."
-        )
-        raise PoolError(msg)
-
-
 def _cut_off(shard: Path, columns: _Columns) -> str:
     size = shard.stat().st_size
     ends = np.array(columns.offsets) + np.array(columns.sizes)
@@ -204,3 +201,60 @@ def _cut_off(shard: Path, columns: _Columns) -> str:
         f"Expected {shard} to be a whole tar, found it cut off or broken after {int((ends <= size).sum())} "
         "whole image files; copy or make it again."
     )
+
+
+def label_text(value: object) -> str:
+    """A class label as a text: a number without padding, a name without space around it.
+
+    >>> label_text(7), label_text(7.0), label_text(" tench "), label_text(-1), label_text("007")
+    ('7', '7', 'tench', '-1', '007')
+
+    Args:
+        value: What stands for the class; anything but a whole number or a text gives the empty text.
+    """
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # tables with gaps store whole numbers as floats
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return ""
+    return str(value).strip()
+
+
+class LabelFinder:
+    """Reads labels from the members of tar shards, in the order in which they come.
+
+    Where no kind is asked for, ``.cls`` members win over ``.json`` members, which are not even read once a
+    ``.cls`` member was seen.
+
+    Args:
+        kind: Ending of the members that hold labels; `folder` reads none; none stands for `cls` and `json`.
+        key: Key of the label in a ``.json`` member; none takes the first usual one, and then keeps to it.
+    """
+
+    def __init__(self, kind: LabelKind | None, key: str | None) -> None:
+        self._kinds = {"cls", "json"} if kind is None else {kind} - {"folder"}
+        self._key = key
+
+    def wants(self, ending: str) -> bool:
+        """Whether members of this ending have to be read."""
+        return ending in self._kinds
+
+    def read(self, ending: str, content: bytes) -> str:
+        """The label in the content of a member that is wanted, or the empty text if there is none."""
+        try:
+            text = content.decode("utf-8-sig")
+            if ending == "json":
+                return self._from_json(json.loads(text))
+        except (ValueError, RecursionError):  # not UTF-8, not JSON
+            return ""
+        if ending == "cls":
+            self._kinds.discard("json")
+            number = text.strip()  # WebDataset decodes it as one, whatever its padding
+            return str(int(number)) if re.fullmatch(r"-?[0-9]{1,18}", number) else number
+        return label_text(text)
+
+    def _from_json(self, record: object) -> str:
+        if not isinstance(record, dict):
+            return ""
+        if self._key is None:
+            self._key = next((key for key in _JSON_KEYS if label_text(record.get(key))), None)
+        return label_text(record.get(self._key))

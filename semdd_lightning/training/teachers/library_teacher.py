@@ -23,7 +23,7 @@ from semdd_lightning.models import (
     timm_network,
     torchvision_network,
 )
-from semdd_lightning.prior.imagenet_head import IMAGENET_CLASSES, head_rows, imagenet_rows
+from semdd_lightning.prior.timm_prior import IMAGENET_CLASSES, head_rows, imagenet_rows
 from semdd_lightning.training.history import file_digest
 from semdd_lightning.training.teachers.teacher import UNKNOWN, Teacher, TeacherContext, unknown_history
 

@@ -14,10 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from semdd_lightning.pools.parquet import ParquetImages
-from semdd_lightning.pools.tables import parquet_source
-from semdd_lightning.pools.tables.parquet_source import ParquetSource
-from tests.pools.tables.table_makers import (
+from semdd_lightning.pools import parquet
+from semdd_lightning.pools.parquet import ParquetImages, ParquetSource
+from tests.pools.table_makers import (
     EXPECTED,
     IMAGES,
     LABELS,
@@ -48,7 +47,7 @@ def test_in_order_each_row_group_is_read_once(tmp_path: Path, monkeypatch: pytes
     write_table(tmp_path / "0.parquet", table.slice(0, 60), row_group_size=7)
     write_table(tmp_path / "1.parquet", table.slice(60), row_group_size=7)
     source = ParquetImages(tmp_path).listing().source
-    monkeypatch.setattr(parquet_source, "_KEPT", 0)  # keeps the last row group alone
+    monkeypatch.setattr(parquet, "_KEPT", 0)  # keeps the last row group alone
     loads = _Loads(monkeypatch)
     assert [source.read(row) for row in range(100)] == table.column("image").to_pylist()
     assert loads.counts == {(0, group): 1 for group in range(9)} | {(1, group): 1 for group in range(6)}
@@ -62,7 +61,7 @@ def test_what_fits_is_kept_and_the_oldest_goes_first(hub: Path, monkeypatch: pyt
     assert set(loads.counts.values()) == {1}  # 5 row groups, all of them kept
 
     group = pq.ParquetFile(hub / "data/train-00000-of-00002.parquet").read_row_group(0, ["image"])
-    monkeypatch.setattr(parquet_source, "_KEPT", int(2.2 * group.nbytes))  # of two rows each, the last of one
+    monkeypatch.setattr(parquet, "_KEPT", int(2.2 * group.nbytes))  # of two rows each, the last of one
     listing = ParquetImages(hub, split="train").listing()
     loads.counts.clear()
     for row_of_first_shard in (1, 4, 0, 2, 1, 4, 1):  # row groups 0, 2, 0, 1, 0, 2, 0
@@ -91,7 +90,7 @@ def test_mixed_classes_in_a_large_pool_are_warned_of(tmp_path: Path, monkeypatch
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ParquetImages(tmp_path / "mixed.parquet").listing()
-        monkeypatch.setattr(parquet_source, "_KEPT", 1_000)
+        monkeypatch.setattr(parquet, "_KEPT", 1_000)
         ParquetImages(tmp_path / "sorted.parquet").listing()
     with pytest.warns(UserWarning, match=r"each part of the 0\.0 GiB will be read about 10 times\. Sort"):
         ParquetImages(tmp_path / "mixed.parquet").listing()

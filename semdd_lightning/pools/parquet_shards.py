@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,11 +16,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from semdd_lightning.errors import PoolError
-from semdd_lightning.pools.class_paths import numbered_names
 from semdd_lightning.pools.files import IMAGE_SUFFIXES
+from semdd_lightning.pools.row_listings import numbered_names
 from semdd_lightning.pools.splits import rows_of_split
 from semdd_lightning.pools.strings import Strings
-from semdd_lightning.pools.tables.arrow_file import arrow_file
 
 _SIGNATURES = {b"\x89PNG": ".png", b"\xff\xd8": ".jpg", b"GIF8": ".gif", b"BM": ".bmp", b"RIFF": ".webp"}
 
@@ -194,3 +194,15 @@ def _suffixes(paths: pa.ChunkedArray, usual: str) -> Strings:
     found = pc.struct_field(pc.extract_regex(pc.utf8_lower(paths), r"(?P<suffix>\.[a-z]+)$"), "suffix")
     known = pc.fill_null(pc.is_in(found, pa.array(sorted(IMAGE_SUFFIXES))), False)
     return Strings(pc.if_else(known, found, usual))
+
+
+def arrow_file(path: Path) -> pa.NativeFile:
+    """The file for reading, whatever bytes its path has; close it, or let its reader do so.
+
+    Args:
+        path: The file.
+
+    Raises:
+        OSError: If it cannot be opened.
+    """
+    return pa.OSFile(os.fsencode(path))

@@ -10,7 +10,7 @@ import pytest
 
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.parquet import ParquetImages
-from tests.pools.tables.table_makers import (
+from tests.pools.table_makers import (
     IMAGES,
     LABELS,
     hub_images,

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.pools.class_paths import class_paths, numbered_names
+from semdd_lightning.pools.row_listings import class_paths, numbered_names
 from semdd_lightning.pools.strings import Strings
 
 

@@ -1,1 +1,0 @@
-"""Tables of images: their columns, their splits, and how Parquet files are read piece by piece."""
