@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from semdd_lightning.errors import ConfigError
-from semdd_lightning.training.checkpoint_io import read_checkpoint
+from semdd_lightning.training.checkpoints import read_checkpoint
 
 
 def check_checkpoint(path: str | Path | None, command: str) -> None:

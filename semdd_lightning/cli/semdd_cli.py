@@ -51,7 +51,7 @@ from semdd_lightning.data.seeds import check_seed
 from semdd_lightning.export import write_text
 from semdd_lightning.freed_memory import freed_memory_kept
 from semdd_lightning.training import ClassifierModule
-from semdd_lightning.training.checkpoint_io import write_whole_checkpoints
+from semdd_lightning.training.checkpoints import write_whole_checkpoints
 
 NAMED = ("strategy", "plugins", "profiler", "accelerator")  # of the trainer, in code of their own
 

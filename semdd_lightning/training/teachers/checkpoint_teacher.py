@@ -9,8 +9,7 @@ from typing import Any
 from semdd_lightning.errors import TeacherError
 from semdd_lightning.models import NetworkFactory, NormalizedNetwork
 from semdd_lightning.training.checkpoint_card import class_order_difference
-from semdd_lightning.training.checkpoint_io import read_checkpoint
-from semdd_lightning.training.checkpoint_network import checkpoint_file, network_of
+from semdd_lightning.training.checkpoints import checkpoint_file, network_of, read_checkpoint
 from semdd_lightning.training.teachers.teacher import Teacher, TeacherContext, unknown_history
 
 KEPT = ("network", "data", "recipe", "accuracy", "sha256", "teacher")  # of a checkpoint's card

@@ -19,7 +19,7 @@ from semdd_lightning.models import (
     NormalizedNetwork,
     build_network,
 )
-from semdd_lightning.training.history import file_digest, plain
+from semdd_lightning.training.checkpoint_card import file_digest, plain
 from semdd_lightning.training.teachers.teacher import Teacher, TeacherContext, unknown_history
 
 HOLDERS = ("model", "state_dict")  # RDED and torchvision's reference code; SRe2L's CIFAR code

@@ -14,7 +14,7 @@ from semdd_lightning.data import FolderImages, ImageDataModule
 from semdd_lightning.errors import TeacherError
 from semdd_lightning.models import CIFAR_MEAN, CIFAR_STD, ConvNet, NetworkFactory
 from semdd_lightning.training import CheckpointTeacher, ClassifierModule
-from semdd_lightning.training.history import weights_digest
+from semdd_lightning.training.checkpoint_card import weights_digest
 from semdd_lightning.training.teachers import FrozenTeacher, TeacherContext, teacher_card
 
 NAMES = ("blue", "green", "red")

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from semdd_lightning.models import NormalizedNetwork
-from semdd_lightning.training.history import weights_digest
+from semdd_lightning.training.checkpoint_card import weights_digest
 
 HALVES, QUARTERS = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 
