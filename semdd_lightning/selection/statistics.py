@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
+from semdd_lightning.selection.class_threads import map_pool
 from semdd_lightning.selection.embeddings import Embeddings, as_float64
-from semdd_lightning.selection.neighbours import coverage
-from semdd_lightning.selection.pool_scorer import PoolScorer, map_pool
+from semdd_lightning.selection.pool_scorer import PoolScorer
 from semdd_lightning.selection.quality import QualityRule
 from semdd_lightning.selection.samplers.random import random_positions
 from semdd_lightning.selection.scores import ClassRelevance, ClassSeparability
 from semdd_lightning.selection.selection import Selection
-from semdd_lightning.selection.set_diversity import mean_pairwise_distance
+from semdd_lightning.selection.set_geometry import coverage, mean_pairwise_distance
 
 METRICS = ("zero_shot_accuracy", "mean_relevance", "mean_margin", "mean_pairwise_distance", "coverage")
 
