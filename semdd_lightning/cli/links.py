@@ -9,7 +9,7 @@ from typing import Any
 
 from semdd_lightning.cli.configs import compose
 from semdd_lightning.cli.options import flatten
-from semdd_lightning.data.pass_counts import epochs_of
+from semdd_lightning.data.image_settings import epochs_of
 from semdd_lightning.errors import ConfigError
 
 

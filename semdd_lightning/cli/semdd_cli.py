@@ -47,7 +47,7 @@ from semdd_lightning.cli.stopping import current
 from semdd_lightning.cli.together import EndTogether, is_first_process
 from semdd_lightning.cli.variables import check_variables
 from semdd_lightning.data import ImageDataModule
-from semdd_lightning.data.seeds import check_seed
+from semdd_lightning.data.image_settings import check_seed
 from semdd_lightning.export import write_text
 from semdd_lightning.freed_memory import freed_memory_kept
 from semdd_lightning.training import ClassifierModule

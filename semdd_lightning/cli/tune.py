@@ -43,7 +43,7 @@ def run(command: str, argv: list[str]) -> int:
     options, overrides = _parser().parse_known_args(argv)
     from semdd_lightning.cli.tuning.search import plan_search
     from semdd_lightning.cli.tuning.trials import ended, open_study, readable, run_trials
-    from semdd_lightning.data.seeds import check_seed
+    from semdd_lightning.data.image_settings import check_seed
 
     seeds = list(dict.fromkeys(options.seeds))
     for seed in seeds:

@@ -14,7 +14,6 @@ import torch
 
 from semdd_lightning.cli.priors import build_priors
 from semdd_lightning.data import select
-from semdd_lightning.data.stopwatch import Stopwatch
 from semdd_lightning.errors import (
     ClassListError,
     PriorError,
@@ -30,6 +29,7 @@ from semdd_lightning.export.provenance import embeddings_digest
 from semdd_lightning.pools import ClassFolders, ImageSet
 from semdd_lightning.pools.digits import DIGIT_NAMES, GeneratedDigits
 from semdd_lightning.prior import OpenClipPrior, embed_pool
+from semdd_lightning.progress import Stopwatch
 from semdd_lightning.selection import Embeddings, ReferenceEmbeddings, TwoStage, selection_report
 
 

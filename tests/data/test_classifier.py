@@ -13,7 +13,7 @@ from lightning.pytorch import Trainer
 from torch import Tensor, nn
 
 from semdd_lightning.data import Classifier, ClassifierContext, PoolDataModule, select
-from semdd_lightning.data.classifying import PoolClassifier, usual_side
+from semdd_lightning.data.classifier import PoolClassifier, usual_side
 from semdd_lightning.data.storage import evaluation_view
 from semdd_lightning.errors import RunError, SelectionError, TeacherError
 from semdd_lightning.export.manifest import build_component, describe, read_manifest

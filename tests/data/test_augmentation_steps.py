@@ -11,7 +11,7 @@ from torchvision.transforms.v2 import functional as TF
 
 from semdd_lightning.data import Augmentation
 from semdd_lightning.data.augmentation import augment, draw_images
-from semdd_lightning.data.colour import jitter_colours, light
+from semdd_lightning.data.augmentation_steps import jitter_colours, light
 
 MINIMAX = Augmentation(color_jitter=(0.4, 0.4, 0.4), lighting=0.1, horizontal_flip=0)
 
