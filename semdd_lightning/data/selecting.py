@@ -21,8 +21,12 @@ from semdd_lightning.data.learning import learn_pool
 from semdd_lightning.data.selection_plan import SelectionPlan
 from semdd_lightning.devices import pick_device
 from semdd_lightning.export import Choices, Manifest, read_choices
-from semdd_lightning.export.pool_selection import PoolSelection, sampler_embeddings
-from semdd_lightning.export.provenance import embeddings_digest, outcome
+from semdd_lightning.export.pool_selection import (
+    PoolSelection,
+    embeddings_digest,
+    outcome,
+    sampler_embeddings,
+)
 from semdd_lightning.given import given_path
 from semdd_lightning.names import get_logger
 from semdd_lightning.pools import ImageSet, Pool, ResolvedImages, as_image_set, require_images_per_class

@@ -15,8 +15,7 @@ import pandas as pd
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import RunError
 from semdd_lightning.export.class_folders import export_folders, exported_path
-from semdd_lightning.export.csv_files import write_csv
-from semdd_lightning.export.files import new_directory
+from semdd_lightning.export.files import new_directory, write_csv
 from semdd_lightning.export.manifest import FILE_NAME, Manifest, read_manifest
 from semdd_lightning.pools import Pool
 from semdd_lightning.pools.listing import ImageSource

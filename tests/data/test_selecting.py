@@ -24,8 +24,7 @@ from semdd_lightning.errors import (
 )
 from semdd_lightning.export import pool_selection
 from semdd_lightning.export.manifest import build_component, read_manifest
-from semdd_lightning.export.pool_selection import sampler_embeddings
-from semdd_lightning.export.provenance import embeddings_digest
+from semdd_lightning.export.pool_selection import embeddings_digest, sampler_embeddings
 from semdd_lightning.pools import ClassFolders, ImageSet
 from semdd_lightning.pools.digits import DIGIT_NAMES, GeneratedDigits
 from semdd_lightning.prior import OpenClipPrior, embed_pool
