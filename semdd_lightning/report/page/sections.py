@@ -1,9 +1,10 @@
-"""The parts of the page that are finished HTML: what the selection bought, and the histograms of scores."""
+"""Sections of a page that are finished HTML: statistics, histograms of scores, folders of an audit."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from semdd_lightning.report.tables import STATISTICS
 
 BINS = 30
 _WIDTH, _HEIGHT = 300, 90  # of a histogram
+_HEADS = ("folder", "class", "agreement", "real images", "resembles", "share", "verdict")
 
 
 def statistics_table(report: Mapping[str, Mapping[str, float | None]]) -> str:
@@ -45,6 +47,37 @@ def histograms(table: pd.DataFrame, columns: Mapping[str, str]) -> str:
     return "".join(_histogram(_numbers(table, key), chosen, name) for key, name in columns.items())
 
 
+def suspects_section(audit: Mapping[str, Any] | None) -> str:
+    """The folders that seem not to hold their class, with the class that they resemble.
+
+    Args:
+        audit: `folders`, the most suspect first, and `prior_knows_classes`; none where nobody looked.
+    """
+    if audit is None:
+        return "<p>Nobody looked: the audit was off.</p>"
+    suspects = [folder for folder in audit["folders"] if folder["verdict"] != "ok"]
+    known = "" if audit["prior_knows_classes"] else " CLIP does not tell these classes apart."
+    if not suspects:
+        return f"<p>None of the {len(audit['folders']):,} folders is suspect.{known}</p>"
+    said = (
+        f"{len(suspects):,} of {len(audit['folders']):,} folders seem to hold another class too, or instead."
+    )
+    return f"<p>{said}{known}</p>{folders_table(suspects)}"
+
+
+def folders_table(folders: Sequence[Mapping[str, Any]]) -> str:
+    """Folders with agreement, resembled class, share and verdict.
+
+    Args:
+        folders: what `folder_records` returns, all or some.
+    """
+    head = "".join(f'<th scope="col">{name}</th>' for name in _HEADS)
+    return (
+        f'<div class="wide"><table class="folders"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(map(_folder_row, folders))}</tbody></table></div>"
+    )
+
+
 def _histogram(values: NDArray[np.float64], chosen: NDArray[np.bool_], name: str) -> str:
     known = np.isfinite(values)
     if not known.any():
@@ -72,3 +105,17 @@ def _outline(heights: NDArray[np.float64]) -> str:
 
 def _numbers(table: pd.DataFrame, key: str) -> NDArray[np.float64]:
     return table[key].to_numpy(dtype="float64", na_value=np.nan)
+
+
+def _folder_row(folder: Mapping[str, Any]) -> str:
+    expected = folder["reference_agreement"]
+    cells = [
+        folder["class"],
+        f"{folder['agreement']:.0%}",
+        "-" if expected is None else f"{expected:.0%}",
+        "-" if folder["verdict"] == "ok" else folder["suspected_class"],
+        f"{folder['share']:.0%}",
+    ]
+    texts = "".join(f"<td>{escape(shown(cell))}</td>" for cell in cells)
+    verdict = f'<td class="verdict {folder["verdict"]}">{folder["verdict"]}</td>'
+    return f'<tr><th scope="row">{escape(shown(folder["folder"]))}</th>{texts}{verdict}</tr>'

@@ -1,4 +1,4 @@
-"""Puts the page of a selection together."""
+"""The page of a selection: images, scores, a map, and how it was made."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ from torch import Tensor
 
 from semdd_lightning.names import shown
 from semdd_lightning.pools import Pool
-from semdd_lightning.report.page.embedding_map import principal_plane
-from semdd_lightning.report.page.figures import histograms, statistics_table
-from semdd_lightning.report.page.folders import suspects_section
-from semdd_lightning.report.page.image_columns import cells, earlier_choices, image_columns, numeric_columns
-from semdd_lightning.report.page.page_images import page_images, what_is_shown
-from semdd_lightning.report.page.parts import write_filled
-from semdd_lightning.report.page.thumbnails import thumbnail_sheets
+from semdd_lightning.report.page.page_images import (
+    cells,
+    earlier_choices,
+    image_columns,
+    numeric_columns,
+    page_images,
+    principal_plane,
+    what_is_shown,
+)
+from semdd_lightning.report.page.parts import thumbnail_sheets, write_filled
+from semdd_lightning.report.page.sections import histograms, statistics_table, suspects_section
 from semdd_lightning.selection import score_columns
 
 SCRIPTS = ("pictures.js", "selection.js", "choices.js", "map.js", "start.js")

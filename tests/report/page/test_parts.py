@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from semdd_lightning.pools import ClassFolders, Pool, decode_image
-from semdd_lightning.report.page import thumbnails
-from semdd_lightning.report.page.thumbnails import CAPACITY, COLUMNS, thumbnail_sheets
+from semdd_lightning.report.page import parts
+from semdd_lightning.report.page.parts import CAPACITY, COLUMNS, thumbnail_sheets
 from tests.report.page.selected import paint
 
 
@@ -41,7 +41,7 @@ def test_the_more_images_the_smaller(pool: Pool, tmp_path: Path, monkeypatch: py
         paint(tmp_path / "a" / f"{i}.png", i, (300, 200))
     large = ClassFolders(tmp_path).read()
     assert thumbnail_sheets((large, [0, 1, 2])).edge == 96
-    monkeypatch.setattr(thumbnails, "EDGES", ((1, 96), (2, 64)))
+    monkeypatch.setattr(parts, "EDGES", ((1, 96), (2, 64)))
     assert [thumbnail_sheets((large, list(range(count)))).edge for count in (1, 2, 3)] == [96, 64, 48]
     assert thumbnail_sheets((pool, [])).jpegs == ()
 
