@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from semdd_lightning.atomic import writing
-from semdd_lightning.cache import cache_root
 from semdd_lightning.cli.pool_options import add_pool_options, pool_argv, pool_of
 from semdd_lightning.cli.run_directory import PAGE
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.export import check_output_file
+from semdd_lightning.given import cache_root
 from semdd_lightning.names import command
 from semdd_lightning.pools import AnyPool, ResolvedImages
 

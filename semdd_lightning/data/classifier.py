@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from semdd_lightning.cache import cache_root
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data.storage import evaluation_view
 from semdd_lightning.errors import CacheError, TeacherError
+from semdd_lightning.given import cache_root
 from semdd_lightning.pools import Pool, decode_image
 from semdd_lightning.prior import OpenClipPrior
 from semdd_lightning.prior.cache import FORMAT, CachedTensor, describe_folder

@@ -18,8 +18,7 @@ from semdd_lightning.errors import ConfigError, DiskError, NetworkError, RunErro
 from semdd_lightning.given import given_path
 from semdd_lightning.models import NetworkFactory, NormalizedNetwork, build_network
 from semdd_lightning.names import get_logger
-from semdd_lightning.records import in_words
-from semdd_lightning.sealed import check_seal, write_sealed
+from semdd_lightning.records import check_seal, in_words, write_sealed
 from semdd_lightning.training.checkpoint_card import require_card
 
 logger = get_logger(__name__)
