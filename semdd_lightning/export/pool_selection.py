@@ -21,13 +21,12 @@ from semdd_lightning.pools import Pool
 from semdd_lightning.pools.apart import require_outside
 from semdd_lightning.prior import PoolEmbeddings
 from semdd_lightning.selection import (
-    METRICS,
     ClassifierOutputs,
     Embeddings,
     ReferenceEmbeddings,
     Selection,
-    SubsetStatistics,
     class_report,
+    overall_report,
 )
 
 
@@ -103,13 +102,7 @@ class PoolSelection:
     @cached_property
     def _report(self) -> pd.DataFrame:
         """Out of the report by class: the coverage of a large pool by itself is worth computing once."""
-        rows = {}
-        for name, of_set in self._report_by_class.groupby("set", sort=False):
-            columns = {metric: of_set[metric].to_numpy(dtype="float64") for metric in METRICS}
-            statistics = SubsetStatistics(of_set["num_images"].to_numpy(dtype="int64"), **columns)
-            rows[str(name)] = {"num_images": int(statistics.num_images.sum())} | statistics.overall()
-        frame = pd.DataFrame.from_dict(rows, orient="index").astype({"num_images": "int64"})
-        return frame.rename_axis("set")
+        return overall_report(self._report_by_class)
 
 
 class Report(pd.DataFrame):

@@ -1,9 +1,8 @@
 """Choosing images: scores, samplers and the record of a selection. Tensors in, tensors out."""
 
-from semdd_lightning.selection.by_hand import ByHand
 from semdd_lightning.selection.checks import whole_number
 from semdd_lightning.selection.embeddings import ClassifierOutputs, Embeddings, ReferenceEmbeddings
-from semdd_lightning.selection.picks import ClassPool, Picks
+from semdd_lightning.selection.picks import ByHand, ClassPool, Picks
 from semdd_lightning.selection.pool_scorer import PoolScorer
 from semdd_lightning.selection.prototypes import PrototypeSource, class_prototypes, image_prototypes
 from semdd_lightning.selection.quality import Normalization, QualityRule, normalize
@@ -65,6 +64,7 @@ from semdd_lightning.selection.statistics import (
     METRICS,
     SubsetStatistics,
     class_report,
+    overall_report,
     selection_report,
     subset_statistics,
 )
@@ -126,6 +126,7 @@ __all__ = [
     "k_center",
     "kernel_coverage",
     "normalize",
+    "overall_report",
     "reference_herding",
     "sampler_kind",
     "sampler_meanings",

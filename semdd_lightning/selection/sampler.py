@@ -11,12 +11,11 @@ import torch
 from torch import Tensor
 
 from semdd_lightning.errors import SelectionError, TooFewImagesError
-from semdd_lightning.selection.by_hand import ByHand
 from semdd_lightning.selection.checks import require_several_classes, whole_number
 from semdd_lightning.selection.class_threads import CLASSES_AT_ONCE, map_pool
 from semdd_lightning.selection.embeddings import Embeddings
 from semdd_lightning.selection.extensions import Named
-from semdd_lightning.selection.picks import ClassPool, Picks, check_picks
+from semdd_lightning.selection.picks import ByHand, ClassPool, Picks, check_picks
 from semdd_lightning.selection.pool_scorer import PoolScorer
 from semdd_lightning.selection.quality import QualityRule
 from semdd_lightning.selection.scores import Confidence, Difficulty, Need

@@ -7,7 +7,11 @@ from semdd_lightning.training.teachers.checked import (
     pool_logits,
     upper_bound,
 )
-from semdd_lightning.training.teachers.checkpoint_teacher import CheckpointTeacher
+from semdd_lightning.training.teachers.checkpoint_teacher import (
+    CheckpointTeacher,
+    StateDictTeacher,
+    read_state_dict,
+)
 from semdd_lightning.training.teachers.clip_teacher import ClipTeacher, ZeroShotNetwork
 from semdd_lightning.training.teachers.ensemble_teacher import EnsembleTeacher, MeanLogits
 from semdd_lightning.training.teachers.library_teacher import (
@@ -16,7 +20,6 @@ from semdd_lightning.training.teachers.library_teacher import (
     imagenet_indices,
 )
 from semdd_lightning.training.teachers.parsing import parse_teacher
-from semdd_lightning.training.teachers.state_dict_teacher import StateDictTeacher, read_state_dict
 from semdd_lightning.training.teachers.teacher import (
     FrozenTeacher,
     Teacher,
