@@ -22,7 +22,7 @@ from semdd_lightning.report.tables import (
 )
 
 CHANGES = 4  # of a protocol in a table
-_EXAMPLES = 5  # examples in a cell
+_EXAMPLES = 5  # in a cell
 
 
 def print_run_table(result: Mapping[str, Any], next_commands: Sequence[str]) -> None:

@@ -15,10 +15,10 @@ import yaml
 from numpy.typing import NDArray
 
 from semdd_lightning.errors import RunError
+from semdd_lightning.export.class_folders import exported_paths
 from semdd_lightning.export.manifest import Manifest
 from semdd_lightning.export.sharing import FORMS, ChosenImages, SoftLabelArray, write_shared
 from semdd_lightning.export.sharing.hub import pool_name
-from semdd_lightning.export.subset import exported_paths
 from semdd_lightning.pools import AnyPool
 from semdd_lightning.pools.listing import ImageSource
 from semdd_lightning.records import write_record
