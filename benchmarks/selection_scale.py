@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from benchmarks.measuring import ROUNDS, Ratio, Result, arguments, paired, time_in_turns
 from benchmarks.memory import PeakMemory, in_a_process
-from semdd_lightning.selection import Embeddings, TwoStage, screening
+from semdd_lightning.selection import Embeddings, TwoStage, largest_product
 
 NUM_CLASSES = 1_000
 IMAGES_PER_CLASS = 1_280
@@ -155,7 +155,7 @@ def select_without_bfloat16(pool: Embeddings, ipc: int) -> None:
         pool: The pool.
         ipc: Images per class to choose.
     """
-    with patch.object(screening, "coarse_type", lambda: torch.float32):
+    with patch.object(largest_product, "coarse_type", lambda: torch.float32):
         TwoStage().select(pool, ipc)
 
 

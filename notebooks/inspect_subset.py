@@ -33,7 +33,7 @@ from sklearn.decomposition import PCA
 warnings.filterwarnings("ignore", message="IProgress not found")  # a bar that nothing here draws
 
 from semdd_lightning import OpenClipPrior, select
-from semdd_lightning.data.pool_embedder import PoolEmbedder
+from semdd_lightning.data.embedded_pools import PoolEmbedder
 from semdd_lightning.export import build_component, read_manifest, read_table
 from semdd_lightning.pools import ImageSet, decode_image
 from semdd_lightning.pools.digits import GeneratedDigits

@@ -1,10 +1,12 @@
-"""What a user of the Python API gave, seen to be of the kind that is wanted."""
+"""What a user of the Python API gave, seen to be of the kind that is wanted; and where the cache is."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
+
+import platformdirs
 
 from semdd_lightning.errors import ConfigError
 
@@ -55,3 +57,15 @@ def require_word(what: str, value: object, words: Sequence[str]) -> None:
     if value not in words:
         msg = f"Expected {what} to be {' or '.join(words)}, found {value!r}; correct it."
         raise ConfigError(msg)
+
+
+def cache_root(cache_dir: Path | None = None) -> Path:
+    """The cache's root: the argument, else the variable ``SEMDD_CACHE``, else the user's cache folder.
+
+    Args:
+        cache_dir: Root given by the user, if any.
+    """
+    if cache_dir is not None:
+        return given_path("cache_dir", cache_dir).expanduser()
+    variable = os.environ.get("SEMDD_CACHE")
+    return Path(variable).expanduser() if variable else platformdirs.user_cache_path("semdd")

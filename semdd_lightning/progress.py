@@ -1,10 +1,11 @@
-"""The progress of work on many images: a bar on a terminal, and a line now and then in a log."""
+"""How far work on many images is, on a terminal or in a log, and how many seconds its stages took."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 from threading import Lock
 
@@ -24,6 +25,53 @@ from semdd_lightning.names import get_logger
 
 SECONDS = 30.0  # from one line in a log to the next
 _log = get_logger(__name__)
+
+
+@contextmanager
+def image_progress(
+    description: str,
+    total: int | None,
+    *,
+    after: float = 0.0,
+    keep: bool = True,
+    show: bool = True,
+    console: Console | None = None,
+) -> Iterator[Callable[[int], None]]:
+    """Show work on images: a bar on a terminal's stderr, elsewhere a line in the log every half minute.
+
+    Args:
+        description: What is done.
+        total: Images that there are, None where that is not known yet.
+        after: Seconds after which the bar appears, so that short work shows nothing.
+        keep: Whether the bar stays when the work is done.
+        show: Whether progress is wanted at all.
+        console: Where to show it; stderr if None.
+
+    Yields:
+        Function to call with the number of images done since the last call.
+    """
+    console = console or Console(stderr=True)
+    if not show:
+        yield lambda _: None
+        return
+    if not console.is_terminal:
+        yield Lines(description, total).advance
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), ImagesPerSecond())
+    progress = Progress(*columns, TimeRemainingColumn(), console=console, transient=not keep)
+    task = progress.add_task(description, total=total)
+    appears = time.monotonic() + after
+
+    def advance(count: int) -> None:
+        if time.monotonic() >= appears:
+            progress.start()
+        progress.advance(task, count)
+
+    try:
+        advance(0)
+        yield advance
+    finally:
+        progress.stop()
 
 
 class ImagesPerSecond(ProgressColumn):
@@ -74,48 +122,17 @@ class Lines:
         _log.info("%s: %s, %.1f images/s, about %s to go", self._description, done, speed, left)
 
 
-@contextmanager
-def image_progress(
-    description: str,
-    total: int | None,
-    *,
-    after: float = 0.0,
-    keep: bool = True,
-    show: bool = True,
-    console: Console | None = None,
-) -> Iterator[Callable[[int], None]]:
-    """Show work on images: a bar on a terminal's stderr, elsewhere a line in the log every half minute.
+@dataclass
+class Stopwatch:
+    """Seconds spent in named stages."""
 
-    Args:
-        description: What is done.
-        total: Images that there are, None where that is not known yet.
-        after: Seconds after which the bar appears, so that short work shows nothing.
-        keep: Whether the bar stays when the work is done.
-        show: Whether progress is wanted at all.
-        console: Where to show it; stderr if None.
+    seconds: dict[str, float] = field(default_factory=dict)
 
-    Yields:
-        Function to call with the number of images done since the last call.
-    """
-    console = console or Console(stderr=True)
-    if not show:
-        yield lambda _: None
-        return
-    if not console.is_terminal:
-        yield Lines(description, total).advance
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), ImagesPerSecond())
-    progress = Progress(*columns, TimeRemainingColumn(), console=console, transient=not keep)
-    task = progress.add_task(description, total=total)
-    appears = time.monotonic() + after
-
-    def advance(count: int) -> None:
-        if time.monotonic() >= appears:
-            progress.start()
-        progress.advance(task, count)
-
-    try:
-        advance(0)
-        yield advance
-    finally:
-        progress.stop()
+    @contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        """Add the time of a ``with`` block to a stage."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start

@@ -1,4 +1,4 @@
-"""JSON records: written with a digest, and read back whole and of the right form or refused."""
+"""Files that end in a digest, JSON records and sealed binary files: read back unchanged, or refused."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from typing import Any, TypeVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from semdd_lightning.atomic import write_atomically
-from semdd_lightning.errors import SemddError
+from semdd_lightning.errors import DamageError, SemddError
 from semdd_lightning.names import get_logger
 
 RECORD = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 """What `pydantic.with_config` takes for a dataclass that is a record: its fields and no others."""
-
 DIGEST = "sha256"
 Schema = TypeVar("Schema")
+_MARK = b"semddSHA"
+SEAL_BYTES = len(_MARK) + hashlib.sha256().digest_size
+_CHUNK = 2**22
 _log = get_logger(__name__)
 
 
@@ -79,6 +81,53 @@ def read_record(path: Path, schema: type[Schema], error: type[SemddError], advic
     except (OSError, ValueError, RecursionError, SemddError) as problem:
         msg = f"Expected {path} to be whole and of its form, found {in_words(problem)}; {advice}."
         raise error(msg) from problem
+
+
+def write_sealed(path: Path, content: bytes | memoryview) -> None:
+    """Write a file and its seal, which is a digest of all that stands before it, atomically.
+
+    A zip archive, such as a checkpoint, may be followed by other bytes: whoever reads it by other means, as
+    ``torch.load``, does not notice the seal.
+
+    Args:
+        path: The file.
+        content: All of it.
+
+    Raises:
+        DiskError: If it cannot be written.
+    """
+    write_atomically(path, content, _MARK + hashlib.sha256(content).digest())
+
+
+def check_seal(path: Path) -> bool:
+    """See that a file is what was written, in memory that does not grow with it.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Whether there is a seal; version 0.1 wrote none.
+
+    Raises:
+        DamageError: If the file was changed since it was written.
+        OSError: If it cannot be read.
+    """
+    length = path.stat().st_size - SEAL_BYTES
+    if length < 0:
+        return False
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        stream.seek(length)
+        seal = stream.read()
+        if not seal.startswith(_MARK):
+            return False
+        stream.seek(0)
+        while chunk := stream.read(min(_CHUNK, length - stream.tell())):
+            digest.update(chunk)
+    if seal != _MARK + digest.digest():
+        msg = "that it was changed since it was written (its digest does not fit)"
+        raise DamageError(msg)
+    return True
 
 
 def parse_json(content: bytes | str) -> Any:  # noqa: ANN401 - any JSON

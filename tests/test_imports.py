@@ -15,7 +15,7 @@ import semdd_lightning
 PACKAGE = Path(semdd_lightning.__file__).parent
 NAME = PACKAGE.name
 
-WRITING = {"atomic", "records", "sealed", "tensor_blocks"}  # whole files, and what tells that they still are
+WRITING = {"atomic", "records", "tensor_blocks"}  # whole files, and what tells that they still are
 # part of the package -> the parts it may import; `*` stands for all
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": {"names"},
@@ -23,11 +23,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "names": set(),
     "assets": set(),
     "given": {"errors"},
-    "cache": {"given", "errors"},
     "atomic": {"errors"},
     "locks": set(),
     "records": {"atomic", "names", "errors"},
-    "sealed": {"atomic", "errors"},
     "tensor_blocks": {"atomic", "records", "errors"},
     "devices": {"errors"},
     "progress": {"names"},
@@ -38,7 +36,6 @@ MAY_IMPORT: dict[str, set[str]] = {
         "datasets",
         "classes",
         "given",
-        "cache",
         "locks",
         *WRITING,
         "progress",
@@ -47,7 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
     },
     "prior": {
-        *("pools", "classes", "cache", "locks", *WRITING, "progress", "threads", "names", "assets", "errors"),
+        *("pools", "classes", "given", "locks", *WRITING, "progress", "threads", "names", "assets", "errors"),
     },
     "audit": {"report", "prior", "pools", "classes", "given", "names", "errors"},
     "selection": {"errors"},
@@ -58,7 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "data": {
         *("export", "pools", "prior", "selection", "models", "audit", "datasets", "classes"),
-        *("cache", "devices", "given", "locks", *WRITING, "progress", "threads", "names", "errors"),
+        *("devices", "given", "locks", *WRITING, "progress", "threads", "names", "errors"),
     },
     "training": {
         *("models", "prior", "data", "audit", "pools", "given", *WRITING),

@@ -14,8 +14,7 @@ from safetensors.torch import save_file
 
 from semdd_lightning.errors import DamageError, RunError
 from semdd_lightning.prior.cache import CachedTensor
-from semdd_lightning.records import RECORD, read_record, write_record
-from semdd_lightning.sealed import check_seal, write_sealed
+from semdd_lightning.records import RECORD, check_seal, read_record, write_record, write_sealed
 from semdd_lightning.tensor_blocks import read_tensors, write_tensors
 
 

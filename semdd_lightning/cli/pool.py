@@ -40,7 +40,7 @@ def run(command: str, argv: list[str]) -> int:
         from semdd_lightning.export import write_json
 
         write_json(options.json, {**asdict(found), "short_classes": found.short_classes})
-    from semdd_lightning.report.pool import print_pool_table
+    from semdd_lightning.report.command_tables import print_pool_table
 
     print_pool_table(found, _next_commands(found, options), _snippet(found, options))
     return 0

@@ -159,7 +159,7 @@ def task_of(options: Namespace) -> Task:
     Raises:
         SemddError: if classes or real images cannot be had.
     """
-    from semdd_lightning.data.seeds import check_seed
+    from semdd_lightning.data.image_settings import check_seed
     from semdd_lightning.datasets import find_dataset
     from semdd_lightning.generation import Task, with_folders
     from semdd_lightning.pools.apart import require_apart

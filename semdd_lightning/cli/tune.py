@@ -41,7 +41,7 @@ The same command with its directory as --out goes on where it stopped; more --tr
 def run(command: str, argv: list[str]) -> int:
     """Run trials, write the best of them as a config, and print the table."""
     options, overrides = _parser().parse_known_args(argv)
-    from semdd_lightning.data.seeds import check_seed
+    from semdd_lightning.data.image_settings import check_seed
     from semdd_lightning.studies.tuning.search import plan_search
     from semdd_lightning.studies.tuning.trials import ended, open_study, readable, run_trials
 

@@ -3,9 +3,14 @@
 from semdd_lightning.data.augmentation import Augmentation
 from semdd_lightning.data.batches import EvaluationImages, TrainingImages
 from semdd_lightning.data.classifier import Classifier, ClassifierContext
-from semdd_lightning.data.dataset_images import DatasetImages, DigitsImages
 from semdd_lightning.data.image_data_module import ImageDataModule
-from semdd_lightning.data.image_sets import FolderImages, PoolImages, UnlabelledImages
+from semdd_lightning.data.image_sets import (
+    DatasetImages,
+    DigitsImages,
+    FolderImages,
+    PoolImages,
+    UnlabelledImages,
+)
 from semdd_lightning.data.pool_data_module import PoolDataModule
 from semdd_lightning.data.selecting import select
 from semdd_lightning.data.verification import Verdict, verify

@@ -10,8 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from semdd_lightning.data.colour import jitter_colours, light
-from semdd_lightning.data.geometry import padded_crop, resized_crop, shuffle_patches
+from semdd_lightning.data.augmentation_steps import (
+    jitter_colours,
+    light,
+    padded_crop,
+    resized_crop,
+    shuffle_patches,
+)
 from semdd_lightning.errors import ConfigError
 
 CROP_ATTEMPTS = 10  # torchvision's RandomResizedCrop tries as often before it falls back to the whole image

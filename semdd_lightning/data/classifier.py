@@ -1,14 +1,34 @@
-"""A classifier that looks at a pool beside CLIP: its description, from which a network is built."""
+"""A classifier that looks at a pool beside CLIP: its description, and what it says of the images."""
 
 from __future__ import annotations
 
+import hashlib
+import os
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 
-from torch import nn
+import numpy as np
+import torch
+from torch import Tensor, nn
 
 from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.data.storage import evaluation_view
+from semdd_lightning.errors import CacheError, TeacherError
+from semdd_lightning.given import cache_root
+from semdd_lightning.pools import Pool, decode_image
 from semdd_lightning.prior import OpenClipPrior
+from semdd_lightning.prior.cache import FORMAT, CachedTensor, describe_folder
+from semdd_lightning.progress import image_progress
+from semdd_lightning.records import content_key
+from semdd_lightning.selection import ClassifierOutputs
+from semdd_lightning.threads import map_ahead
+
+_BATCH = 64  # images; part of the key, as it moves the last bits
+_WORTH_A_BAR = 200  # images
+_MOST_WORKERS = 32  # a GPU takes what some twenty cores decode
 
 
 @dataclass(frozen=True)
@@ -47,3 +67,160 @@ class Classifier(ABC):
         and of few classes alone most images have a probability of 1.
         """
         return self.build(context)
+
+
+@dataclass(frozen=True, eq=False)
+class Classified:
+    """What a classifier said of a pool.
+
+    Attributes:
+        outputs: of every image, in path order.
+        key: key in the cache: network, images and their classes.
+    """
+
+    outputs: ClassifierOutputs
+    key: str
+
+
+class PoolClassifier:
+    """A built classifier; every process that asks it about the same images gets the same answer.
+
+    Probabilities are taken over all classes that the network knows, those beyond the pool's included: of
+    torchvision's ResNet-50 over the 1000 of ImageNet, as DGS (arXiv 2507.03331) takes them. Images are seen
+    as in evaluation: the shorter side resized to 256 where the network takes 224, the centre cut out.
+
+    Args:
+        classifier: its description.
+        context: what it may need to know.
+        device: where it runs.
+        cache_dir: root of the cache (default: SEMDD_CACHE or the user's cache folder).
+        show: whether to show progress on a terminal.
+
+    Raises:
+        TeacherError: if there is no such network or it does not fit the classes.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        context: ClassifierContext,
+        device: torch.device | str = "cpu",
+        cache_dir: Path | None = None,
+        *,
+        show: bool = True,
+    ) -> None:
+        with torch.random.fork_rng(devices=[]):  # a student's dropout draws from the same numbers
+            network = classifier.build_whole(context)
+        self._num_classes = len(context.registry)
+        self._input_size = _input_size(network, context.image_size)
+        self._content = _content(network)
+        self._device = torch.device(device)
+        self._root, self._show = cache_root(cache_dir), show
+        placed = network.to(self._device).to(memory_format=torch.channels_last)
+        self._network = placed.eval().requires_grad_(requires_grad=False)
+
+    def __call__(self, images: Pool) -> Classified:
+        """Read what it says of a pool from the cache, or look at every image.
+
+        Raises:
+            TeacherError: if it returns too few logits, or values that are not finite.
+            CacheError: if an image cannot be read, or the cache cannot be written.
+        """
+        identity = {
+            "format": FORMAT,
+            "network": self._content,
+            "input_size": self._input_size,
+            "batch_size": _BATCH,
+            "pool": images.fingerprint,
+            "labels": hashlib.sha256(images.labels.astype("<i8").tobytes()).hexdigest(),
+        }
+        key = content_key(identity)
+        folder = self._root / "classified" / key
+        file = CachedTensor(folder / "outputs.safetensors", key, rows=len(images), columns=5)
+        content = file.read()
+        if content is None:
+            describe_folder(folder, identity)
+            table = _packed(self._look_at(images))
+            file.write(table)
+        else:
+            table = content[0]
+        return Classified(_unpacked(table), key)
+
+    def _look_at(self, images: Pool) -> ClassifierOutputs:
+        own, largest, predicted = [], [], []
+        labels = torch.split(torch.from_numpy(images.labels), _BATCH)
+        worth_it = self._show and len(images) > _WORTH_A_BAR
+        with image_progress("Classifying images", len(images), show=worth_it) as advance:
+            for pixels, of_batch in zip(self._batches(images), labels, strict=True):
+                probabilities = self._probabilities(pixels)
+                own.append(probabilities[torch.arange(len(pixels)), of_batch])
+                best = probabilities.max(dim=1)
+                largest.append(best.values)
+                predicted.append(best.indices)
+                advance(len(pixels))
+        return ClassifierOutputs(torch.cat(own), torch.cat(largest), torch.cat(predicted))
+
+    def _batches(self, images: Pool) -> Iterator[Tensor]:
+        def view(row: int) -> Tensor:
+            try:
+                return evaluation_view(decode_image(images.read(row)), self._input_size)
+            except OSError as error:
+                msg = (
+                    f"Expected {images.paths[row]} of {images.root} to be readable, as it was when the pool "
+                    f"was indexed, found {error}; restore the image or index the pool anew."
+                )
+                raise CacheError(msg) from error
+
+        workers = min(_MOST_WORKERS, os.cpu_count() or 1)
+        views = map_ahead(view, range(len(images)), workers=workers, ahead=2 * _BATCH)
+        while batch := list(islice(views, _BATCH)):
+            yield torch.stack(batch)
+
+    @torch.no_grad()
+    def _probabilities(self, pixels: Tensor) -> Tensor:
+        """Softmax over all logits, float64 on the CPU; in full precision, whatever a trainer trains in."""
+        with torch.autocast(self._device.type, enabled=False):
+            logits: Tensor = self._network(pixels.to(self._device).float() / 255)
+        if logits.ndim != 2 or logits.shape[1] < self._num_classes or not bool(logits.isfinite().all()):
+            finite = "finite" if bool(logits.isfinite().all()) else "not finite"
+            msg = (
+                f"Expected a classifier to return finite logits of at least {self._num_classes} classes, "
+                f"found shape {tuple(logits.shape)}, {finite}; take another or correct its class list."
+            )
+            raise TeacherError(msg)
+        return torch.softmax(logits.cpu().double(), dim=1)
+
+
+def usual_side(images: Pool) -> int:
+    """The shorter side, in pixels, of the image in the middle: what a classifier without a size expects."""
+    return int(np.median(np.minimum(images.traits.widths, images.traits.heights)))
+
+
+def _input_size(network: nn.Module, otherwise: int) -> int:
+    """The largest side that a part of the network says it resizes images to."""
+    sizes = [getattr(module, "image_size", None) for module in network.modules()]
+    return max((size for size in sizes if isinstance(size, int)), default=otherwise)
+
+
+def _content(network: nn.Module) -> str:
+    """SHA-256 (hex) of what tells a network from another: kinds of layers, sizes, weights and constants."""
+    digest = hashlib.sha256()
+    for name, module in network.named_modules():
+        digest.update(f"{name} {type(module).__name__} {getattr(module, 'image_size', '')}\n".encode())
+    for name, value in sorted([*network.named_parameters(), *network.named_buffers()]):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _packed(outputs: ClassifierOutputs) -> Tensor:
+    """A float32 matrix (N, 5), as the cache holds: probabilities as the sum of two columns each."""
+    columns = []
+    for values in (outputs.own, outputs.largest):
+        columns += [values.float(), (values - values.float().double()).float()]
+    return torch.stack([*columns, outputs.predicted.float()], dim=1)
+
+
+def _unpacked(table: Tensor) -> ClassifierOutputs:
+    own, own_rest, largest, largest_rest, predicted = table.double().unbind(dim=1)
+    return ClassifierOutputs(own + own_rest, largest + largest_rest, predicted.long())

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.classes.matching import class_mapping
-from semdd_lightning.data.augmented_batches import augmented_batch
-from semdd_lightning.data.batches import EvaluationImages, TrainingImages
+from semdd_lightning.data.batches import EvaluationImages, TrainingImages, augmented_batch
 from semdd_lightning.data.image_settings import ImageSettings
 from semdd_lightning.data.loaders import (
     EvaluationBatch,

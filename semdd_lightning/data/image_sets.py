@@ -1,21 +1,161 @@
-"""Real images for training and testing: what configs name beside the layouts of `pools`.
-
-The splits of standard data sets are in `dataset_images`.
-"""
+"""Real images for training and testing: splits of standard data sets, and sets of one's own."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+import numpy as np
 
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.errors import DataError
+from semdd_lightning.datasets import DATASETS, Archive, DatasetSpec, Split, find_dataset
+from semdd_lightning.errors import DataError, PoolError
 from semdd_lightning.given import given_path
-from semdd_lightning.pools import ClassFolders, ImageSet
+from semdd_lightning.pools import CifarFiles, ClassFolders, ImageNetFiles, ImageSet, TinyImageNetFiles
+from semdd_lightning.pools.digits import digits_split
 from semdd_lightning.pools.files import list_files
 from semdd_lightning.pools.image_set import Found
+from semdd_lightning.pools.listing import Listing
+from semdd_lightning.pools.row_listings import list_array
 
 UNKNOWN = -1  # class index of an image without a label
+
+
+@dataclass(frozen=True)
+class DatasetImages(ImageSet):
+    """A split of a standard data set in its official form; every image counts, an unreadable one is an error.
+
+    Args:
+        dataset: which data set, by its name: cifar10, cifar100, tiny_imagenet, imagenette, imagewoof,
+            imageidc, imagenet100, imagenet1k, digits, or fast.ai's imagenette_fastai, imagewoof_fastai.
+        root: folder that holds or receives the data set's own folder, or that folder itself. Subsets of
+            ImageNet are taken out of ImageNet's.
+        split: the images for training or those for testing.
+        download: fetch what is missing, where that can be had without an account and checked by a hash.
+    """
+
+    dataset: str
+    root: Path = Path("data")
+    split: Literal["train", "test"] = "test"
+    download: bool = True
+
+    def __post_init__(self) -> None:
+        find_dataset(self.dataset)
+
+    def prepare(self) -> None:
+        """Download the data set if it is not there yet.
+
+        Raises:
+            DataError: if it is not there and cannot be fetched; says what to place where.
+        """
+        if self._spec.layout == "cifar":
+            self._fetch_cifar()
+        elif self._spec.layout != "digits" and not self._is_there():
+            self._fetch()
+
+    def find(self, default: ClassRegistry | None = None) -> Found:
+        """The data set's classes in their order, whatever the default."""
+        spec, split = self._spec, self.split
+        folder: Literal["train", "val"] = "train" if split == "train" else "val"
+        if spec.layout == "digits":
+            return DigitsImages(split, spec.image_size).find()
+        if spec.layout == "cifar":
+            try:
+                return CifarFiles(self._folder, self.dataset, split=split).find()
+            except PoolError as error:
+                raise self._missing(str(error)) from error
+        if not self._is_there():
+            raise self._missing()
+        reader = TinyImageNetFiles if spec.layout == "tiny_imagenet" else ImageNetFiles
+        return reader(self._folder, self.dataset, split=folder).find()
+
+    @property
+    def _spec(self) -> DatasetSpec:
+        return DATASETS[self.dataset]
+
+    @property
+    def _split(self) -> Split:
+        return self._spec.train if self.split == "train" else self._spec.test
+
+    @property
+    def _folder(self) -> Path:
+        """The data set's own folder: below the root, or the root itself."""
+        root, below = self._root, self._root / self._spec.folder
+        is_root = root.name == self._spec.folder or (root / self._split.folder).is_dir()
+        return root if is_root and not below.is_dir() else below
+
+    @property
+    def _root(self) -> Path:
+        return Path(self.root).expanduser().absolute()
+
+    def _is_there(self) -> bool:
+        return (self._folder / self._split.folder).is_dir()
+
+    def _fetch_cifar(self) -> None:
+        import torchvision.datasets
+
+        dataset = getattr(torchvision.datasets, self.dataset.upper())
+        try:
+            dataset(self._folder.parent, train=self.split == "train", download=self.download)
+        except (RuntimeError, OSError) as error:
+            raise self._missing(str(error)) from error
+
+    def _fetch(self) -> None:
+        from torchvision.datasets.utils import download_and_extract_archive
+
+        if not self.download or not self._fetchable:
+            raise self._missing()
+        try:
+            for archive in self._fetchable:
+                download_and_extract_archive(
+                    archive.url, str(self._root), filename=archive.name, md5=archive.md5
+                )
+        except (RuntimeError, OSError) as error:
+            raise self._missing(str(error)) from error
+
+    @property
+    def _fetchable(self) -> list[Archive]:
+        return [archive for archive in self._spec.archives if archive.url and archive.md5]
+
+    def _missing(self, reason: str = "") -> DataError:
+        spec, folder = self._spec, self._root / self._spec.folder
+        archives = ", ".join(archive.name for archive in spec.archives)
+        source = spec.archives[0].url or spec.obtained
+        if self.download and self._fetchable:
+            action = f"place {archives} ({source}) in {self._root}, or unpack it to {folder}"
+        else:
+            action = f"unpack {archives} ({source}) to {folder}"
+        return DataError(
+            f"Expected {spec.title} in {folder}, found no {self._split.folder} split there"
+            f"{f' and no download ({reason})' if reason else ''}; {action}, or give the folder that it lies "
+            "in as root."
+        )
+
+
+@dataclass(frozen=True)
+class DigitsImages(ImageSet):
+    """scikit-learn's handwritten digits, cut into a training and a test half.
+
+    Args:
+        split: which half.
+        image_size: pixels a side.
+    """
+
+    split: Literal["train", "test"] = "test"
+    image_size: int = 16
+
+    def find(self, default: ClassRegistry | None = None) -> Found:
+        """The ten digits by their English names, and the half out of scikit-learn."""
+        classes = DATASETS["digits"].registry
+        return classes, lambda: self._list(classes)
+
+    def _list(self, classes: ClassRegistry) -> Listing:
+        pixels, labels = digits_split(self.split, self.image_size)
+        never = np.zeros(3, dtype=np.int64)
+        return list_array(
+            Path("digits"), pixels, labels, classes, never, name=f"{self.split}, {self.image_size} px"
+        )
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, SupportsIndex, get_args
 
 from lightning.pytorch import LightningDataModule
 
 from semdd_lightning.data.augmentation import Augmentation
-from semdd_lightning.data.pass_counts import check_replay, whole_epoch
-from semdd_lightning.data.seeds import check_seed
 from semdd_lightning.data.storage import Storage
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.given import require_kind, require_word
@@ -18,6 +16,7 @@ from semdd_lightning.selection import whole_number
 
 COUNTS = ("num_classes", "image_size", "batch_size", "passes", "passes_per_epoch", "evaluation_batch_size")
 SPLITS = ("train", "validation", "test", "predict")
+LARGEST_SEED = 2**32 - 1  # NumPy's
 
 
 @dataclass(eq=False, repr=False)
@@ -83,7 +82,7 @@ class ImageSettings(LightningDataModule):
         require_kind("augmentation", self.augmentation, Augmentation)
         require_word("evaluation_view", self.evaluation_view, ("cropped", "whole"))
         require_word("storage", self.storage, ("auto", *get_args(Storage)))
-        check_replay(self.passes, self.mixing_group, self.distinct_passes)
+        self._check_replay()
         for name in ("augmentation_seed", "replay_seed"):
             if getattr(self, name) is not None:
                 check_seed(name, getattr(self, name))
@@ -98,3 +97,47 @@ class ImageSettings(LightningDataModule):
     def drawn_passes(self) -> int:
         """Passes that are drawn; the others repeat them in rotation."""
         return self.passes if self.distinct_passes is None else self.distinct_passes
+
+    def _check_replay(self) -> None:
+        if self.mixing_group is not None and self.mixing_group < 2:
+            msg = f"Expected mixing_group of at least 2, found {self.mixing_group}; one image has no partner."
+            raise ConfigError(msg)
+        if self.distinct_passes is not None and not 1 <= self.distinct_passes <= self.passes:
+            msg = (
+                f"Expected distinct_passes between 1 and the {self.passes} passes, found "
+                f"{self.distinct_passes}; null draws every pass anew."
+            )
+            raise ConfigError(msg)
+
+
+def whole_epoch(passes: int, passes_per_epoch: int) -> int:
+    """Passes of one epoch: the largest number up to what is asked that makes whole epochs.
+
+    How many it is changes no number, only how often Lightning keeps its books.
+
+    Examples:
+        >>> [whole_epoch(300, asked) for asked in (10, 7, 1000)]
+        [10, 6, 300]
+    """
+    return next(count for count in range(min(passes, passes_per_epoch), 0, -1) if passes % count == 0)
+
+
+def epochs_of(passes: int, passes_per_epoch: int) -> int:
+    """Lightning epochs that a number of passes makes.
+
+    Examples:
+        >>> epochs_of(300, 10)
+        30
+    """
+    return passes // whole_epoch(passes, passes_per_epoch)
+
+
+def check_seed(name: str, seed: int) -> None:
+    """Refuse a seed that not every generator takes.
+
+    Raises:
+        ConfigError: if it is below 0 or above `LARGEST_SEED`.
+    """
+    if not isinstance(seed, SupportsIndex) or not 0 <= seed <= LARGEST_SEED:
+        msg = f"Expected {name} from 0 to {LARGEST_SEED}, found {seed}; give another."
+        raise ConfigError(msg)

@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from semdd_lightning.cache import cache_root
 from semdd_lightning.data.augmentation import Augmentation, augment, draw_images
 from semdd_lightning.data.storage import decode_all, square
 from semdd_lightning.errors import CacheError
+from semdd_lightning.given import cache_root
 from semdd_lightning.locks import Lock
 from semdd_lightning.models import ConvNet, NormalizedNetwork
 from semdd_lightning.names import get_logger

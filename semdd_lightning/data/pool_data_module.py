@@ -9,13 +9,11 @@ import torch
 
 from semdd_lightning.audit import AuditPolicy, check_policy
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.data.classifier import Classifier, ClassifierContext
-from semdd_lightning.data.classifying import usual_side
+from semdd_lightning.data.classifier import Classifier, ClassifierContext, usual_side
+from semdd_lightning.data.embedded_pools import resolve_reference
 from semdd_lightning.data.image_data_module import ImageDataModule
-from semdd_lightning.data.reference_images import resolve_reference
 from semdd_lightning.data.selecting import carry_out
 from semdd_lightning.data.selection_plan import SelectionPlan
-from semdd_lightning.data.stopwatch import Stopwatch
 from semdd_lightning.data.trainer_facts import device_of, process_of
 from semdd_lightning.errors import PoolError, RunError
 from semdd_lightning.export import read_choices
@@ -24,6 +22,7 @@ from semdd_lightning.given import given_path
 from semdd_lightning.pools import ImageSet, ResolvedImages, as_image_set
 from semdd_lightning.pools.listing import LabelledImages
 from semdd_lightning.prior import OpenClipPrior, TimmPrior, first_clip, listed_priors
+from semdd_lightning.progress import Stopwatch
 from semdd_lightning.selection import DEFAULT_SAMPLER, Sampler, build_sampler, whole_number
 
 

@@ -10,22 +10,28 @@ import torch
 
 from semdd_lightning.audit import AUTOMATIC, AuditPolicy, apply_policy, audit_classes, check_policy
 from semdd_lightning.data.by_hand import find_choices
-from semdd_lightning.data.classifier import Classifier, ClassifierContext
-from semdd_lightning.data.classifying import PoolClassifier, usual_side
+from semdd_lightning.data.classifier import Classifier, ClassifierContext, PoolClassifier, usual_side
+from semdd_lightning.data.embedded_pools import (
+    PoolEmbedder,
+    ReferenceImages,
+    read_reference,
+    resolve_reference,
+)
 from semdd_lightning.data.learning import learn_pool
-from semdd_lightning.data.pool_embedder import PoolEmbedder
-from semdd_lightning.data.reference_images import ReferenceImages, read_reference, resolve_reference
 from semdd_lightning.data.selection_plan import SelectionPlan
-from semdd_lightning.data.stopwatch import Stopwatch
 from semdd_lightning.devices import pick_device
 from semdd_lightning.export import Choices, Manifest, read_choices
-from semdd_lightning.export.pool_selection import PoolSelection, sampler_embeddings
-from semdd_lightning.export.provenance import embeddings_digest, outcome
+from semdd_lightning.export.pool_selection import (
+    PoolSelection,
+    embeddings_digest,
+    outcome,
+    sampler_embeddings,
+)
 from semdd_lightning.given import given_path
 from semdd_lightning.names import get_logger
 from semdd_lightning.pools import ImageSet, Pool, ResolvedImages, as_image_set, require_images_per_class
 from semdd_lightning.prior import AnyPrior, PoolEmbeddings, first_clip, listed_priors
-from semdd_lightning.progress import image_progress
+from semdd_lightning.progress import Stopwatch, image_progress
 from semdd_lightning.selection import (
     DEFAULT_SAMPLER,
     ClassifierOutputs,

@@ -1,13 +1,22 @@
 """Many runs side by side: their record, and what the differences mean. Pure but for the record."""
 
-from semdd_lightning.evaluation.cell_table import SLICE, Slice, cell_table, slices
-from semdd_lightning.evaluation.cells import AXES, CELLS, Cell, read_cells, write_cells
-from semdd_lightning.evaluation.correlation import metric_correlations
+from semdd_lightning.evaluation.cells import (
+    AXES,
+    CELLS,
+    SLICE,
+    Cell,
+    Slice,
+    cell_table,
+    read_cells,
+    slices,
+    write_cells,
+)
 from semdd_lightning.evaluation.dd_ranking import (
     augmentation_robust_score,
     dd_ranking,
     label_robust_score,
 )
+from semdd_lightning.evaluation.rank_correlations import metric_correlations, student_agreement
 from semdd_lightning.evaluation.sampler_table import default_baseline, sampler_table
 from semdd_lightning.evaluation.statistics import (
     Estimate,
@@ -16,9 +25,8 @@ from semdd_lightning.evaluation.statistics import (
     over_seeds,
     paired_difference,
     seeds_needed,
+    verdict,
 )
-from semdd_lightning.evaluation.transfer import student_agreement
-from semdd_lightning.evaluation.verdicts import verdict
 
 __all__ = [
     "AXES",

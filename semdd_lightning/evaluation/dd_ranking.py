@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from semdd_lightning.evaluation.cell_table import SLICE
+from semdd_lightning.evaluation.cells import SLICE
 
 WEIGHT = 0.5  # the reference's w of the label-robust score, and gamma of the augmentation-robust one
 REAL, PLAIN = (

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from semdd_lightning.errors import ConfigError
-from semdd_lightning.evaluation.cell_table import CHOSEN, SECONDS, SLICE, Slice, slices
+from semdd_lightning.evaluation.cells import CHOSEN, SECONDS, SLICE, Slice, slices
 from semdd_lightning.evaluation.statistics import (
     LEVEL,
     NOTHING,
@@ -17,8 +17,8 @@ from semdd_lightning.evaluation.statistics import (
     holm,
     over_seeds,
     seeds_needed,
+    verdict,
 )
-from semdd_lightning.evaluation.verdicts import verdict
 
 COMPARED = (
     *("pairs", "difference", "half_width", "p_value", "p_holm", "wins", "losses", "seeds_needed"),

@@ -8,7 +8,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import BatchSizeFinder, EarlyStopping, LearningRateFinder
 
 from semdd_lightning.errors import ConfigError
-from semdd_lightning.training.checkpoint_io import read_checkpoint
+from semdd_lightning.training.checkpoints import read_checkpoint
 
 TUNERS = {BatchSizeFinder: "--data.batch_size", LearningRateFinder: "the rate of --model.optimizer"}
 """Callbacks that try a setting out, and what gives it: a run has what its config says, and no other."""

@@ -16,7 +16,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 
 from semdd_lightning.data import ImageDataModule
-from semdd_lightning.data.seeds import check_seed
+from semdd_lightning.data.image_settings import check_seed
 from semdd_lightning.experiment.checks import check_callbacks, check_checkpoint
 from semdd_lightning.experiment.config.configs import config_name, read_config, split_configs, with_bases
 from semdd_lightning.experiment.config.help import descriptions
@@ -49,7 +49,7 @@ from semdd_lightning.experiment.run.together import EndTogether, is_first_proces
 from semdd_lightning.export import write_text
 from semdd_lightning.freed_memory import freed_memory_kept
 from semdd_lightning.training import ClassifierModule
-from semdd_lightning.training.checkpoint_io import write_whole_checkpoints
+from semdd_lightning.training.checkpoints import write_whole_checkpoints
 
 NAMED = ("strategy", "plugins", "profiler", "accelerator")  # of the trainer, in code of their own
 

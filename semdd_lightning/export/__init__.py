@@ -4,8 +4,14 @@
 """
 
 from semdd_lightning.export.choices import Choices, ChoicesRecord, read_choices
-from semdd_lightning.export.csv_files import write_csv
-from semdd_lightning.export.files import check_output_file, new_directory, require_new, write_json, write_text
+from semdd_lightning.export.files import (
+    check_output_file,
+    new_directory,
+    require_new,
+    write_csv,
+    write_json,
+    write_text,
+)
 from semdd_lightning.export.manifest import (
     Manifest,
     build_component,

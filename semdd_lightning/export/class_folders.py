@@ -1,12 +1,15 @@
-"""The folder of an export that holds a class: its name means no other class."""
+"""Where an image lies in an export: in one folder a class, whose name means no other class."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.classes.folders import numbered_name
 from semdd_lightning.classes.registry import is_wnid, plain_name
+from semdd_lightning.errors import RunError
+from semdd_lightning.pools.files import relative_name
 from semdd_lightning.pools.stated_labels import folder_names
 
 
@@ -36,12 +39,34 @@ def export_folders(registry: ClassRegistry) -> tuple[str, ...]:
     return tuple(f"{index:0{width}}" for index in range(len(registry)))
 
 
-def exported_path(path: str, folder: str, exported_folder: str) -> str:
+def exported_paths(registry: ClassRegistry, paths: Sequence[str], labels: Sequence[int]) -> list[str]:
+    """Where images lie in an export, each in the folder of its class.
+
+    Args:
+        registry: the classes with their folders in the pool.
+        paths: path of each image in the pool.
+        labels: class index of each.
+
+    Raises:
+        RunError: if a path or a folder leads out of the export, as a stranger's manifest may have it.
+    """
+    folders = list(zip(registry.folders, export_folders(registry), strict=True))
+    try:
+        return [
+            relative_name(_exported_path(path, *folders[label]))
+            for path, label in zip(paths, labels, strict=True)
+        ]
+    except ValueError as error:
+        msg = f"{error}; correct the class list, and do not trust a manifest of somebody else that says so."
+        raise RunError(msg) from error
+
+
+def _exported_path(path: str, folder: str, exported_folder: str) -> str:
     """Where an image lies in an export, which always has one folder a class.
 
-    >>> exported_path("cat/deep/a.png", "cat", "cat"), exported_path("part_0/cat/a.png", "cat", "cat")
+    >>> _exported_path("cat/deep/a.png", "cat", "cat"), _exported_path("part_0/cat/a.png", "cat", "cat")
     ('cat/deep/a.png', 'cat/part_0/cat/a.png')
-    >>> exported_path("truck/a.png", "truck", "airplane")
+    >>> _exported_path("truck/a.png", "truck", "airplane")
     'airplane/a.png'
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -10,13 +11,41 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from semdd_lightning.atomic import remove_stale_files, temporary_path, write_atomically, writing
 from semdd_lightning.errors import RunError
+from semdd_lightning.names import cell
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write JSON atomically, for others to read; what is read here again is a record."""
     write_text(path, json.dumps(content, indent=2, default=str, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically.
+
+    Raises:
+        DiskError: if it cannot be written.
+    """
+    write_atomically(path, text.encode())
+
+
+def write_csv(path: Path, table: pd.DataFrame, *, index: bool = False) -> None:
+    """Write a table atomically; texts that begin as a formula does are quoted.
+
+    Args:
+        path: where to.
+        table: the table.
+        index: whether its index is the first column.
+    """
+    columns = (table.reset_index() if index else table).copy()
+    for name in columns.columns:
+        if not pd.api.types.is_numeric_dtype(columns[name]):
+            columns[name] = columns[name].map(lambda value: cell(value) if isinstance(value, str) else value)
+    columns = columns.rename(columns=lambda name: cell(str(name)))
+    write_text(path, columns.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC))  # a bare \r ends a row
 
 
 def check_output_file(path: Path) -> None:
@@ -32,15 +61,6 @@ def check_output_file(path: Path) -> None:
         msg = f"Expected {path} to be a file or not there yet, found a folder or a device; give another name."
         raise RunError(msg)
     remove_stale_files(path.absolute().parent)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically.
-
-    Raises:
-        DiskError: if it cannot be written.
-    """
-    write_atomically(path, text.encode())
 
 
 @contextmanager

@@ -1,12 +1,14 @@
-"""A finished selection from a pool: the record, its table and its reports."""
+"""A finished selection from a pool: the record, its table, its reports, and what its manifest says of it."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from shutil import get_terminal_size
+from typing import Any
 
 import pandas as pd
 import torch
@@ -19,13 +21,12 @@ from semdd_lightning.pools import Pool
 from semdd_lightning.pools.apart import require_outside
 from semdd_lightning.prior import PoolEmbeddings
 from semdd_lightning.selection import (
-    METRICS,
     ClassifierOutputs,
     Embeddings,
     ReferenceEmbeddings,
     Selection,
-    SubsetStatistics,
     class_report,
+    overall_report,
 )
 
 
@@ -101,13 +102,7 @@ class PoolSelection:
     @cached_property
     def _report(self) -> pd.DataFrame:
         """Out of the report by class: the coverage of a large pool by itself is worth computing once."""
-        rows = {}
-        for name, of_set in self._report_by_class.groupby("set", sort=False):
-            columns = {metric: of_set[metric].to_numpy(dtype="float64") for metric in METRICS}
-            statistics = SubsetStatistics(of_set["num_images"].to_numpy(dtype="int64"), **columns)
-            rows[str(name)] = {"num_images": int(statistics.num_images.sum())} | statistics.overall()
-        frame = pd.DataFrame.from_dict(rows, orient="index").astype({"num_images": "int64"})
-        return frame.rename_axis("set")
+        return overall_report(self._report_by_class)
 
 
 class Report(pd.DataFrame):
@@ -152,3 +147,44 @@ def sampler_embeddings(
         learning=learning,
         parts=parts,
     )
+
+
+def embeddings_digest(embeddings: Embeddings) -> str:
+    """SHA-256 (hex) over all numbers that a sampler sees, to the last bit.
+
+    Args:
+        embeddings: the embedded pool.
+    """
+    digest = hashlib.sha256()
+    seen = []
+    for part in embeddings.parts or (embeddings,):
+        seen += [part.image_embeddings, part.text_prototypes]
+        seen += [] if part.reference is None else [part.reference.image_embeddings]
+    real = embeddings.reference
+    for outputs in (embeddings.classifier, None if real is None else real.classifier):
+        if outputs is not None:
+            seen += [outputs.own, outputs.largest, outputs.predicted]
+    if embeddings.learning is not None:
+        seen.append(embeddings.learning)
+    for vectors in seen:
+        digest.update(f"{tuple(vectors.shape)} {vectors.dtype}\n".encode())
+        digest.update(vectors.cpu().contiguous().numpy().data)  # a view: a large pool is not copied
+    return digest.hexdigest()
+
+
+def outcome(images: Pool, embeddings: PoolEmbeddings, selection: Selection) -> dict[str, Any]:
+    """The manifest's part that says what was found and chosen."""
+    registry, chosen = images.registry, selection.indices.tolist()
+    return {
+        "pool_root": str(images.root),
+        "pool_fingerprint": images.fingerprint,
+        "embeddings_key": embeddings.key,
+        "text_key": embeddings.text_key,
+        "selection_digest": selection.digest,
+        "class_names": registry.names,
+        "class_folders": registry.folders,
+        "class_wnids": registry.wnids,
+        "paths": tuple(images.paths[i] for i in chosen),
+        "labels": tuple(int(images.labels[i]) for i in chosen),
+        "digests": tuple(images.traits.digests[i].tobytes().hex() for i in chosen),
+    }

@@ -12,14 +12,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import RunError
-from semdd_lightning.export.class_folders import export_folders, exported_path
-from semdd_lightning.export.csv_files import write_csv
-from semdd_lightning.export.files import new_directory
+from semdd_lightning.export.class_folders import exported_paths
+from semdd_lightning.export.files import new_directory, write_csv
 from semdd_lightning.export.manifest import FILE_NAME, Manifest, read_manifest
 from semdd_lightning.pools import Pool
-from semdd_lightning.pools.files import relative_name
 from semdd_lightning.pools.listing import ImageSource
 from semdd_lightning.records import write_record
 
@@ -162,28 +159,6 @@ def exported_images(directory: Path, manifest: Manifest) -> list[tuple[str, Path
     root = directory if (directory / IMAGES).is_dir() else directory / "subset"
     names = exported_paths(manifest.registry, manifest.paths, manifest.labels)
     return [(path, root / IMAGES / name) for path, name in zip(manifest.paths, names, strict=True)]
-
-
-def exported_paths(registry: ClassRegistry, paths: Sequence[str], labels: Sequence[int]) -> list[str]:
-    """Where images lie in an export, each in the folder of its class.
-
-    Args:
-        registry: the classes with their folders in the pool.
-        paths: path of each image in the pool.
-        labels: class index of each.
-
-    Raises:
-        RunError: if a path or a folder leads out of the export, as a stranger's manifest may have it.
-    """
-    folders = list(zip(registry.folders, export_folders(registry), strict=True))
-    try:
-        return [
-            relative_name(exported_path(path, *folders[label]))
-            for path, label in zip(paths, labels, strict=True)
-        ]
-    except ValueError as error:
-        msg = f"{error}; correct the class list, and do not trust a manifest of somebody else that says so."
-        raise RunError(msg) from error
 
 
 def write_images(

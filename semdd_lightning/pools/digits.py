@@ -22,9 +22,9 @@ from PIL import Image
 from pydantic import with_config
 
 from semdd_lightning.atomic import remove_stale_files, temporary_path, writing
-from semdd_lightning.cache import cache_root
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import DamageError, DataError, PoolError
+from semdd_lightning.given import cache_root
 from semdd_lightning.names import get_logger
 from semdd_lightning.pools.files import list_files
 from semdd_lightning.pools.image_set import Found, ImageSet

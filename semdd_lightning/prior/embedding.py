@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from semdd_lightning.atomic import remove_stale_files
-from semdd_lightning.cache import cache_root
 from semdd_lightning.errors import CacheError
+from semdd_lightning.given import cache_root
 from semdd_lightning.locks import Lock
 from semdd_lightning.pools import Pool
 from semdd_lightning.prior.cache import FORMAT, SHARD_SIZE, CachedTensor, describe_folder

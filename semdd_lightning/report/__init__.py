@@ -1,16 +1,14 @@
 """Tables and pictures of a finished selection or run."""
 
-from semdd_lightning.report.byte_size import readable_size
-from semdd_lightning.report.contact_sheet import write_contact_sheet
-from semdd_lightning.report.loggers import log_selection
-from semdd_lightning.report.soft_labels import print_label_table
-from semdd_lightning.report.tables import (
+from semdd_lightning.report.command_tables import (
     encoded_words,
+    print_label_table,
     print_run_table,
     print_selection_table,
-    statistics_record,
-    statistics_table,
 )
+from semdd_lightning.report.contact_sheet import write_contact_sheet
+from semdd_lightning.report.loggers import log_selection
+from semdd_lightning.report.tables import readable_size, statistics_record, statistics_table
 
 __all__ = [
     "encoded_words",

@@ -1,19 +1,18 @@
 """Choosing images: scores, samplers and the record of a selection. Tensors in, tensors out."""
 
-from semdd_lightning.selection.by_hand import ByHand
+from semdd_lightning.selection.checks import whole_number
 from semdd_lightning.selection.embeddings import ClassifierOutputs, Embeddings, ReferenceEmbeddings
-from semdd_lightning.selection.normalization import Normalization, normalize
-from semdd_lightning.selection.picks import ClassPool, Picks
+from semdd_lightning.selection.picks import ByHand, ClassPool, Picks
 from semdd_lightning.selection.pool_scorer import PoolScorer
 from semdd_lightning.selection.prototypes import PrototypeSource, class_prototypes, image_prototypes
-from semdd_lightning.selection.quality import QualityRule
+from semdd_lightning.selection.quality import Normalization, QualityRule, normalize
 from semdd_lightning.selection.quality_sampler import (
     FilteringSampler,
     QualitySampler,
     candidate_count,
     semantic_filter,
 )
-from semdd_lightning.selection.sampler import Sampler, whole_number
+from semdd_lightning.selection.sampler import Sampler
 from semdd_lightning.selection.samplers import (
     DEFAULT_SAMPLER,
     SAMPLERS,
@@ -60,16 +59,16 @@ from semdd_lightning.selection.scores import (
     score_meanings,
     score_names,
 )
-from semdd_lightning.selection.selection import Selection
-from semdd_lightning.selection.set_diversity import DiversityMode, set_diversity
+from semdd_lightning.selection.selection import Selection, score_columns
+from semdd_lightning.selection.set_geometry import DiversityMode, set_diversity
 from semdd_lightning.selection.statistics import (
     METRICS,
     SubsetStatistics,
     class_report,
+    overall_report,
     selection_report,
     subset_statistics,
 )
-from semdd_lightning.selection.table import score_columns
 
 __all__ = [
     "DEFAULT_SAMPLER",
@@ -129,6 +128,7 @@ __all__ = [
     "k_center",
     "kernel_coverage",
     "normalize",
+    "overall_report",
     "reference_herding",
     "sampler_kind",
     "sampler_meanings",

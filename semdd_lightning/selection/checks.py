@@ -1,12 +1,37 @@
-"""Refusals that scores, rules and samplers share."""
+"""What a user gave for a score, rule or sampler: refused where it makes no sense, and counts made of it."""
 
 from __future__ import annotations
 
 import math
+from decimal import ROUND_CEILING, Decimal
+from operator import index
 
-from semdd_lightning.errors import SelectionError
+from semdd_lightning.errors import SelectionError, SemddError
 
 _LARGEST = 2**53  # of whole numbers that are told apart as floating point
+
+
+def whole_number(name: str, value: object, *, at_least: int, error: type[SemddError] = SelectionError) -> int:
+    """A count or a seed as a Python integer, whatever integer type it has.
+
+    Args:
+        name: What it is, for the message.
+        value: What a user gave.
+        at_least: The smallest that makes sense.
+        error: Raised if it is no whole number, or a smaller one.
+
+    >>> import torch
+    >>> whole_number("ipc", torch.tensor(2), at_least=1)
+    2
+    """
+    try:
+        number = None if isinstance(value, bool) else index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = None
+    if number is None or number < at_least:
+        msg = f"Expected {name} to be at least {at_least}, found {value!r}; give a whole number."
+        raise error(msg)
+    return number
 
 
 def is_number(value: object, at_least: float) -> bool:
@@ -22,6 +47,21 @@ def is_number(value: object, at_least: float) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float) or not value >= at_least:
         return False
     return value <= _LARGEST if isinstance(value, int) else math.isfinite(value)
+
+
+def check_share(name: str, value: object) -> None:
+    """Refuse what is no number in [0, 1].
+
+    Args:
+        name: Parameter name, used in the error.
+        value: The share.
+
+    Raises:
+        SelectionError: If it is outside [0, 1] or not a number.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        msg = f"Expected {name} to be in [0, 1], found {value!r}; choose a share."
+        raise SelectionError(msg)
 
 
 def check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
@@ -40,21 +80,6 @@ def check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
         raise SelectionError(msg)
 
 
-def check_share(name: str, value: object) -> None:
-    """Refuse what is no number in [0, 1].
-
-    Args:
-        name: Parameter name, used in the error.
-        value: The share.
-
-    Raises:
-        SelectionError: If it is outside [0, 1] or not a number.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        msg = f"Expected {name} to be in [0, 1], found {value!r}; choose a share."
-        raise SelectionError(msg)
-
-
 def require_several_classes(num_classes: int) -> None:
     """Refuse separability where there is nothing to be separated from.
 
@@ -70,3 +95,16 @@ def require_several_classes(num_classes: int) -> None:
             "set separability_weight to 0 or use a sampler that does not need it."
         )
         raise SelectionError(msg)
+
+
+def ceil_of_product(ratio: float, count: int) -> int:
+    """ceil(ratio * count), the ratio taken as it is written.
+
+    Args:
+        ratio: A ratio or share, >= 0.
+        count: A count, >= 0.
+
+    >>> ceil_of_product(2.2, 50), ceil_of_product(0.5, 3)
+    (110, 2)
+    """
+    return int((Decimal(str(ratio)) * count).to_integral_value(rounding=ROUND_CEILING))

@@ -9,12 +9,29 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from semdd_lightning.selection.embeddings import Embeddings
+
 T = TypeVar("T")
 R = TypeVar("R")
 
 CLASSES_AT_ONCE = 8  # an estimate: beyond, threads wait for the lock of the interpreter
 _MEMORY = 2**30  # bytes that all classes at work may take
 _CANDIDATES = 4096  # whose matrix a sampler may hold
+
+
+def map_pool(
+    function: Callable[[int, Tensor], R], embeddings: Embeddings, at_most: int = CLASSES_AT_ONCE
+) -> list[R]:
+    """Results for all classes of a pool, as many at once as cores and memory allow.
+
+    Args:
+        function: What to do for one class, given its index and its pool rows.
+        embeddings: The embedded pool.
+        at_most: Classes at the same time, at most.
+    """
+    class_rows = embeddings.class_rows()
+    at_once = min(at_most, affordable(class_rows, embeddings.image_embeddings.shape[1]))
+    return map_classes(function, class_rows, at_once)
 
 
 def map_classes(

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
-from semdd_lightning.selection.blocks import DEFAULT_CHUNK
-from semdd_lightning.selection.class_similarities import (
-    ClassSimilarities,
-    Similarities,
-    warn_equal_prototypes,
-)
-from semdd_lightning.selection.class_threads import CLASSES_AT_ONCE, affordable, map_classes
-from semdd_lightning.selection.decimals import ceil_of_product
+from semdd_lightning.selection.blocks import DEFAULT_CHUNK, Scratch
+from semdd_lightning.selection.checks import ceil_of_product
+from semdd_lightning.selection.class_threads import map_pool
 from semdd_lightning.selection.embeddings import Embeddings, as_float64
 from semdd_lightning.selection.picks import ClassPool
-from semdd_lightning.selection.prototypes import class_prototypes, normalized
+from semdd_lightning.selection.prototypes import (
+    ClassSimilarities,
+    Similarities,
+    class_prototypes,
+    normalized,
+    warn_equal_prototypes,
+)
 from semdd_lightning.selection.quality import QualityRule
 from semdd_lightning.selection.scores import ClassImages, ClassRelevance, ClassSeparability
-from semdd_lightning.selection.scratch import Scratch
 from semdd_lightning.selection.ties import ranking
-
-R = TypeVar("R")
 
 
 class PoolScorer:
@@ -156,18 +153,3 @@ class PoolScorer:
             reference_classifier=None if real is None else real.classifier,
             learning=None if learning is None else learning[rows],
         )
-
-
-def map_pool(
-    function: Callable[[int, Tensor], R], embeddings: Embeddings, at_most: int = CLASSES_AT_ONCE
-) -> list[R]:
-    """Results for all classes of a pool, as many at once as cores and memory allow.
-
-    Args:
-        function: What to do for one class, given its index and its pool rows.
-        embeddings: The embedded pool.
-        at_most: Classes at the same time, at most.
-    """
-    class_rows = embeddings.class_rows()
-    at_once = min(at_most, affordable(class_rows, embeddings.image_embeddings.shape[1]))
-    return map_classes(function, class_rows, at_once)

@@ -10,11 +10,10 @@ from typing import Literal
 from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
-from semdd_lightning.selection.checks import is_number, require_several_classes
-from semdd_lightning.selection.decimals import ceil_of_product
+from semdd_lightning.selection.checks import ceil_of_product, is_number, require_several_classes, whole_number
 from semdd_lightning.selection.picks import ClassPool, Picks
 from semdd_lightning.selection.quality import QualityRule
-from semdd_lightning.selection.sampler import Sampler, whole_number
+from semdd_lightning.selection.sampler import Sampler
 from semdd_lightning.selection.ties import ranking
 
 

@@ -5,26 +5,23 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
-from operator import index
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from semdd_lightning.errors import SelectionError, SemddError, TooFewImagesError
-from semdd_lightning.selection.by_hand import ByHand
-from semdd_lightning.selection.checks import require_several_classes
-from semdd_lightning.selection.class_threads import CLASSES_AT_ONCE
+from semdd_lightning.errors import SelectionError, TooFewImagesError
+from semdd_lightning.selection.checks import require_several_classes, whole_number
+from semdd_lightning.selection.class_threads import CLASSES_AT_ONCE, map_pool
 from semdd_lightning.selection.embeddings import Embeddings
 from semdd_lightning.selection.extensions import Named
-from semdd_lightning.selection.picks import ClassPool, Picks, check_picks
-from semdd_lightning.selection.pool_scorer import PoolScorer, map_pool
+from semdd_lightning.selection.picks import ByHand, ClassPool, Picks, check_picks
+from semdd_lightning.selection.pool_scorer import PoolScorer
 from semdd_lightning.selection.quality import QualityRule
 from semdd_lightning.selection.scores import Confidence, Difficulty, Need
 from semdd_lightning.selection.scores.score import needed
-from semdd_lightning.selection.selection import Selection
+from semdd_lightning.selection.selection import Selection, TableBuilder
 from semdd_lightning.selection.several_priors import SeveralPriorsScorer
-from semdd_lightning.selection.table import TableBuilder
 
 _OF_A_CLASSIFIER = (Difficulty.name, Confidence.name)  # whoever gives one sees what it says
 
@@ -184,28 +181,6 @@ def _check_needs(embeddings: Embeddings, needs: frozenset[Need], asked_by: str) 
                 f"{int(empty[0])}{others}; add real images of it, or choose without a reference."
             )
             raise SelectionError(msg)
-
-
-def whole_number(name: str, value: object, *, at_least: int, error: type[SemddError] = SelectionError) -> int:
-    """A count or a seed as a Python integer, whatever integer type it has.
-
-    Args:
-        name: What it is, for the message.
-        value: What a user gave.
-        at_least: The smallest that makes sense.
-        error: Raised if it is no whole number, or a smaller one.
-
-    >>> whole_number("ipc", torch.tensor(2), at_least=1)
-    2
-    """
-    try:
-        number = None if isinstance(value, bool) else index(value)  # type: ignore[arg-type]
-    except TypeError:
-        number = None
-    if number is None or number < at_least:
-        msg = f"Expected {name} to be at least {at_least}, found {value!r}; give a whole number."
-        raise error(msg)
-    return number
 
 
 def _check_counts(counts: Tensor, ipc: int) -> None:

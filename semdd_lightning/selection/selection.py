@@ -1,14 +1,28 @@
-"""The record of a selection: which images, in which order, and why."""
+"""The record of a selection: which images, in which order, and a table that says why."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
+from semdd_lightning.selection.blocks import Scratch
+from semdd_lightning.selection.picks import ClassPool, Picks
+from semdd_lightning.selection.scores import ClassRelevance, ClassSeparability
+from semdd_lightning.selection.set_geometry import nearest_selected
+
+BASIC_SCORES = (ClassRelevance.name, ClassSeparability.name)
+STAGES = ("selected", "candidate", "filtered")
+_SELECTED, _CANDIDATE, _FILTERED = range(3)
+_NOT_PICKED = "candidate, not picked"
+PINNED, STRUCK = "pinned by hand", "struck out by hand"
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,3 +91,113 @@ class Selection:
     def to_frame(self) -> pd.DataFrame:
         """A copy of the table of all pool images, free to be changed."""
         return self.scores.copy()
+
+
+def score_columns(table: pd.DataFrame) -> list[str]:
+    """Names of the columns that hold scores, whosever they are: those before quality that have any value.
+
+    Args:
+        table: The table of a selection, with further columns perhaps.
+
+    >>> columns = {"predicted": [0], "mine": [0.5], "class_separability": [np.nan], "quality": [0.1]}
+    >>> score_columns(pd.DataFrame(columns))
+    ['mine']
+    """
+    behind = table.loc[:, "predicted":"quality"].columns[1:-1]
+    return [name for name in behind if table[name].notna().any()]
+
+
+class TableBuilder:
+    """Collects what every class reports and turns it into one table.
+
+    Args:
+        labels: Class index of each pool image ``(N,)``.
+        scores: Names of the scores that classes report; relevance and separability have a column always.
+    """
+
+    def __init__(self, labels: Tensor, scores: Iterable[str]) -> None:
+        num_images = len(labels)
+        self._scratch = Scratch()
+        self._labels = labels.cpu().numpy()
+        self._predicted = np.zeros(num_images, dtype=np.int64)
+        self._scores = {name: _nan(num_images) for name in dict.fromkeys((*BASIC_SCORES, *scores))}
+        self._quality = _nan(num_images)
+        self._rank = np.zeros(num_images, dtype=np.int64)  # 0 stands for NA until the table is built
+        self._step = np.zeros(num_images, dtype=np.int64)
+        self._pick_value = _nan(num_images)
+        self._neighbour = np.full(num_images, -1, dtype=np.int64)
+        self._neighbour_similarity = _nan(num_images)
+        self._stage = np.full(num_images, _CANDIDATE, dtype=np.int64)
+        self._reason = np.full(num_images, _NOT_PICKED, dtype=object)
+        self._filter_sentences: dict[tuple[int, int], NDArray[np.object_]] = {}
+
+    def add(self, pool: ClassPool, picks: Picks, free: Tensor | None = None) -> None:
+        """Record one class.
+
+        Args:
+            pool: All images of the class.
+            picks: What was decided.
+            free: Positions of the images that were not struck out by hand, ascending; None for all.
+        """
+        rows = pool.rows.numpy()
+        self._predicted[rows] = pool.predicted.numpy()
+        for name, values in pool.scores.items():
+            self._scores[name][rows] = values.numpy()
+        self._quality[rows] = pool.quality.numpy()
+        if picks.ranking is not None:
+            self._add_stage1(rows, picks.ranking.numpy(), picks.kept)
+        if free is not None and len(free) < len(rows):
+            struck = np.delete(rows, free.numpy())
+            self._stage[struck], self._reason[struck] = _FILTERED, STRUCK
+        order = picks.order.numpy()
+        steps = np.arange(1, len(order) + 1)
+        self._step[rows[order]] = steps
+        self._pick_value[rows[order]] = picks.values.numpy()
+        self._stage[rows[order]] = _SELECTED
+        by_hand = rows[order[: picks.pinned]]
+        self._reason[rows[order]] = [f"picked at step {step}" for step in steps]
+        self._reason[by_hand], self._rank[by_hand] = PINNED, 0
+        positions, cosines = nearest_selected(pool.image_embeddings, picks.order, scratch=self._scratch)
+        self._neighbour[rows] = torch.where(positions >= 0, pool.rows[positions], -1).numpy()
+        self._neighbour_similarity[rows] = cosines.numpy()
+
+    def build(self) -> pd.DataFrame:
+        """The table; its columns are described at `Selection`."""
+        return pd.DataFrame(
+            {
+                "label": self._labels,
+                "predicted": self._predicted,
+                **self._scores,
+                "quality": self._quality,
+                "candidate": self._stage != _FILTERED,
+                "stage1_rank": _nullable(self._rank, self._rank == 0),
+                "step": _nullable(self._step, self._step == 0),
+                "pick_value": self._pick_value,
+                "nearest_selected": _nullable(self._neighbour, self._neighbour < 0),
+                "nearest_similarity": self._neighbour_similarity,
+                "stage": pd.Categorical.from_codes(self._stage, categories=pd.Index(STAGES)),
+                "reason": self._reason,
+            },
+            copy=False,  # the columns are of this table alone
+        )
+
+    def _add_stage1(self, rows: NDArray[np.int64], ranking: NDArray[np.int64], kept: int) -> None:
+        size = len(ranking)
+        self._rank[rows[ranking]] = np.arange(1, size + 1)
+        filtered = rows[ranking[kept:]]
+        self._stage[filtered] = _FILTERED
+        key = (size, kept)  # classes of one size share their sentences
+        if key not in self._filter_sentences:
+            sentences = [
+                f"rank {rank} of {size} in stage 1, {kept} kept" for rank in range(kept + 1, size + 1)
+            ]
+            self._filter_sentences[key] = np.array(sentences, dtype=object)
+        self._reason[filtered] = self._filter_sentences[key]
+
+
+def _nan(size: int) -> NDArray[np.float64]:
+    return np.full(size, np.nan)
+
+
+def _nullable(values: NDArray[np.int64], missing: NDArray[np.bool_]) -> pd.arrays.IntegerArray:
+    return pd.arrays.IntegerArray(values, missing)

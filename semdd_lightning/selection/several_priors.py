@@ -9,12 +9,11 @@ import torch
 from torch import Tensor
 
 from semdd_lightning.selection.embeddings import Embeddings
-from semdd_lightning.selection.normalization import CONSTANT_RANGE, normalize
 from semdd_lightning.selection.picks import ClassPool
 from semdd_lightning.selection.pool_scorer import PoolScorer
-from semdd_lightning.selection.quality import QualityRule
+from semdd_lightning.selection.quality import CONSTANT_RANGE, QualityRule, normalize
 from semdd_lightning.selection.scores import ClassRelevance
-from semdd_lightning.selection.set_diversity import mean_pairwise_distance
+from semdd_lightning.selection.set_geometry import mean_pairwise_distance
 
 
 class SeveralPriorsScorer:

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
+from semdd_lightning.selection.class_threads import map_pool
 from semdd_lightning.selection.embeddings import Embeddings, as_float64
-from semdd_lightning.selection.neighbours import coverage
-from semdd_lightning.selection.pool_scorer import PoolScorer, map_pool
+from semdd_lightning.selection.pool_scorer import PoolScorer
 from semdd_lightning.selection.quality import QualityRule
 from semdd_lightning.selection.samplers.random import random_positions
 from semdd_lightning.selection.scores import ClassRelevance, ClassSeparability
 from semdd_lightning.selection.selection import Selection
-from semdd_lightning.selection.set_diversity import mean_pairwise_distance
+from semdd_lightning.selection.set_geometry import coverage, mean_pairwise_distance
 
 METRICS = ("zero_shot_accuracy", "mean_relevance", "mean_margin", "mean_pairwise_distance", "coverage")
 
@@ -140,10 +140,20 @@ def selection_report(embeddings: Embeddings, selection: Selection, seed: int = 0
         selection: What was chosen.
         seed: Seed of the random selection of the same size.
     """
-    sets = _compared_sets(embeddings, selection, seed)
-    rows = {
-        name: {"num_images": int(stats.num_images.sum())} | stats.overall() for name, stats in sets.items()
-    }
+    return overall_report(class_report(embeddings, selection, seed))
+
+
+def overall_report(by_class: pd.DataFrame) -> pd.DataFrame:
+    """The statistics of `class_report` over all classes, as `selection_report` has them.
+
+    Args:
+        by_class: One row per set and class.
+    """
+    rows = {}
+    for name, of_set in by_class.groupby("set", sort=False):
+        columns = {metric: of_set[metric].to_numpy(dtype="float64") for metric in METRICS}
+        statistics = SubsetStatistics(of_set["num_images"].to_numpy(dtype="int64"), **columns)
+        rows[str(name)] = {"num_images": int(statistics.num_images.sum())} | statistics.overall()
     frame = pd.DataFrame.from_dict(rows, orient="index").astype({"num_images": "int64"})
     return frame.rename_axis("set")
 

@@ -1,7 +1,7 @@
 """Students and teachers: Lightning modules, losses, schedules."""
 
 from semdd_lightning.training.best_of_evaluations import BestOfEvaluations
-from semdd_lightning.training.checkpoint_network import load_network
+from semdd_lightning.training.checkpoints import load_network
 from semdd_lightning.training.classifier_module import ClassifierModule, rded_optimizer
 from semdd_lightning.training.distillation_module import DistillationModule
 from semdd_lightning.training.losses import (

@@ -12,9 +12,9 @@ from semdd_lightning.data import ImageDataModule, PoolDataModule, TrainingImages
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.models import IMAGENET_MEAN, IMAGENET_STD, NetworkFactory
 from semdd_lightning.names import get_logger
-from semdd_lightning.training.batch_statistics import CountedTwice
 from semdd_lightning.training.classifier_module import ClassifierModule, rded_optimizer
 from semdd_lightning.training.losses import SoftLabelLoss, distillation_loss
+from semdd_lightning.training.running_averages import CountedTwice
 from semdd_lightning.training.schedules import CosineLR, ScheduleFactory
 from semdd_lightning.training.soft_labels import BatchLabels, LabelRequest, SoftLabels
 from semdd_lightning.training.teachers import (

@@ -89,30 +89,18 @@ def training_done(trainer: Trainer, data: ImageDataModule) -> TrainingDone:
 
 
 def steps_done(trainer: Trainer) -> int:
-    """Training batches that a trainer has been through, those before it was resumed included.
-
-    Args:
-        trainer: a trainer that fits or has fitted.
-    """
+    """Training batches that a trainer has been through, those before it was resumed included."""
     done: int = trainer.fit_loop.epoch_loop.batch_progress.total.processed  # type: ignore[attr-defined]
     return done
 
 
 def trial_steps(trainer: Trainer) -> int | bool:
-    """What ``fast_dev_run`` was set to; false for a run that is none.
-
-    Args:
-        trainer: any trainer.
-    """
+    """What ``fast_dev_run`` was set to; false for a run that is none."""
     return trainer.fast_dev_run  # type: ignore[attr-defined, no-any-return] # set where mypy does not look
 
 
 def overfits(trainer: Trainer) -> bool:
-    """Whether ``overfit_batches`` is on.
-
-    Args:
-        trainer: any trainer.
-    """
+    """Whether ``overfit_batches`` is on."""
     return trainer.overfit_batches > 0  # type: ignore[attr-defined, no-any-return]
 
 

@@ -9,7 +9,7 @@ import torch
 
 from benchmarks import selection_scale
 from benchmarks.selection_scale import read_pool, write_pool
-from semdd_lightning.selection import TwoStage, screening
+from semdd_lightning.selection import TwoStage, largest_product
 
 
 def test_it_measures_time_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,7 +24,7 @@ def test_without_bfloat16_the_screen_is_in_float32(monkeypatch: pytest.MonkeyPat
     write_pool(tmp_path / "z.f16", 3, 8, 16)
     pool = read_pool(tmp_path / "z.f16", 3, 8, 16)
     types = []
-    monkeypatch.setattr(TwoStage, "select", lambda *_: types.append(screening.coarse_type()))
+    monkeypatch.setattr(TwoStage, "select", lambda *_: types.append(largest_product.coarse_type()))
     selection_scale.select_without_bfloat16(pool, 2)
     assert types == [torch.float32]
 

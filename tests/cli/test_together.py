@@ -10,7 +10,7 @@ import sys
 import pytest
 from lightning.fabric.strategies.launchers.subprocess_script import _ChildProcessObserver
 
-from semdd_lightning.cli import together
+from semdd_lightning.experiment.run import together
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kill -9")

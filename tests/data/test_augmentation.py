@@ -20,7 +20,7 @@ from semdd_lightning.data.augmentation import (
     draw_mix,
     mix,
 )
-from semdd_lightning.data.geometry import padded_crop, resized_crop, shuffle_patches
+from semdd_lightning.data.augmentation_steps import padded_crop, resized_crop, shuffle_patches
 from semdd_lightning.errors import ConfigError
 
 Statistic = Callable[[NDArray[np.int64]], NDArray[np.float64 | np.int64]]

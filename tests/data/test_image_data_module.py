@@ -13,6 +13,7 @@ import torch
 from lightning.pytorch import Trainer
 
 from semdd_lightning.data import Augmentation, DigitsImages, FolderImages, ImageDataModule, TrainingImages
+from semdd_lightning.data.image_settings import epochs_of
 from semdd_lightning.data.storage import evaluation_view, square
 from semdd_lightning.errors import ClassListError, ConfigError
 from semdd_lightning.models import ConvNet
@@ -207,3 +208,9 @@ def test_the_test_split_is_seen_by_the_asked_view(
     decode = {"cropped": evaluation_view, "whole": square}[view]
     opened = test.open()
     assert torch.equal(pixels, torch.stack([decode(opened.read(i), 64) for i in range(2)]))
+
+
+def test_epochs_are_whole() -> None:
+    assert [epochs_of(300, per_epoch) for per_epoch in (1, 10, 300)] == [300, 30, 1]
+    assert epochs_of(3, 4) == 1, "bookkeeping adapts"
+    assert epochs_of(300, 7) == 50, "6 is the most up to 7 that divides 300"

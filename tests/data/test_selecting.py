@@ -14,7 +14,6 @@ import torch
 
 from semdd_lightning.data import select
 from semdd_lightning.data.priors import build_priors
-from semdd_lightning.data.stopwatch import Stopwatch
 from semdd_lightning.errors import (
     ClassListError,
     PriorError,
@@ -25,11 +24,11 @@ from semdd_lightning.errors import (
 )
 from semdd_lightning.export import pool_selection
 from semdd_lightning.export.manifest import build_component, read_manifest
-from semdd_lightning.export.pool_selection import sampler_embeddings
-from semdd_lightning.export.provenance import embeddings_digest
+from semdd_lightning.export.pool_selection import embeddings_digest, sampler_embeddings
 from semdd_lightning.pools import ClassFolders, ImageSet
 from semdd_lightning.pools.digits import DIGIT_NAMES, GeneratedDigits
 from semdd_lightning.prior import OpenClipPrior, embed_pool
+from semdd_lightning.progress import Stopwatch
 from semdd_lightning.selection import Embeddings, ReferenceEmbeddings, TwoStage, selection_report
 
 

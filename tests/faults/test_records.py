@@ -30,7 +30,7 @@ from semdd_lightning.prior import OpenClipPrior
 from semdd_lightning.prior.cache import CachedTensor
 from semdd_lightning.records import write_record
 from semdd_lightning.training.checkpoint_card import checkpoint_card
-from semdd_lightning.training.checkpoint_io import AtomicCheckpointIO
+from semdd_lightning.training.checkpoints import AtomicCheckpointIO
 from semdd_lightning.training.soft_labels import LabelFormat, LabelStore, StoreHeader
 from semdd_lightning.training.soft_labels.store import block_tensors
 from tests.conftest import write_tiny_clip

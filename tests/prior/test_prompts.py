@@ -10,7 +10,7 @@ from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import PriorError
 from semdd_lightning.prior import PROMPT_SETS, LoadedClip, OpenClipPrior, resolve_prompts, text_prototypes
 from semdd_lightning.prior.prompts import EQUAL_SQUARED_DISTANCE, prompt_names, warn_of_equal_prototypes
-from semdd_lightning.selection import class_similarities
+from semdd_lightning.selection import prototypes
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_equal_prototypes_are_named(clip: LoadedClip) -> None:
 
 
 def test_equal_means_the_same_for_texts_and_images() -> None:
-    assert EQUAL_SQUARED_DISTANCE == class_similarities.EQUAL_SQUARED_DISTANCE
+    assert EQUAL_SQUARED_DISTANCE == prototypes.EQUAL_SQUARED_DISTANCE
     for cosine in (1 - 2e-6, 1 - 5e-7):
         pair = torch.tensor([[1.0, 0.0], [cosine, (1 - cosine**2) ** 0.5]], dtype=torch.float64)
         with warnings.catch_warnings(record=True) as caught:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from semdd_lightning.errors import SelectionError, TooFewImagesError
 from semdd_lightning.selection import SAMPLERS, ByHand, Embeddings, Selection, build_sampler
-from semdd_lightning.selection.table import PINNED, STRUCK
+from semdd_lightning.selection.selection import PINNED, STRUCK
 
 MakePool = Callable[..., Embeddings]
 

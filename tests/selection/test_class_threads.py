@@ -11,9 +11,9 @@ import torch
 from pandas.testing import assert_frame_equal
 
 from semdd_lightning.selection import SAMPLERS, Embeddings, TwoStage, build_sampler
+from semdd_lightning.selection.blocks import Scratch
 from semdd_lightning.selection.class_threads import map_classes
 from semdd_lightning.selection.picks import ClassPool, Picks
-from semdd_lightning.selection.scratch import Scratch
 from semdd_lightning.selection.statistics import zero_shot_scores
 
 MakePool = Callable[..., Embeddings]

@@ -11,10 +11,16 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from semdd_lightning.selection import largest_product, screening
-from semdd_lightning.selection.largest_product import LargestProduct, pair_products
-from semdd_lightning.selection.scratch import Scratch
-from semdd_lightning.selection.screening import UNIT_ROUNDOFF, Screen, coarse_type, relative_error
+from semdd_lightning.selection import largest_product
+from semdd_lightning.selection.blocks import Scratch
+from semdd_lightning.selection.largest_product import (
+    UNIT_ROUNDOFF,
+    LargestProduct,
+    Screen,
+    coarse_type,
+    pair_products,
+    relative_error,
+)
 
 SEEDS = st.integers(0, 10**6)
 
@@ -24,7 +30,7 @@ def screened_whatever_the_number(request: pytest.FixtureRequest) -> Iterator[Non
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(largest_product, "_WORTH_SCREENING", 0)
         patch.setattr(largest_product, "_TOO_MANY", 2.0)
-        patch.setattr(screening, "coarse_type", lambda: request.param)
+        patch.setattr(largest_product, "coarse_type", lambda: request.param)
         yield
 
 

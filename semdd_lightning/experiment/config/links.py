@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from semdd_lightning.data.pass_counts import epochs_of
+from semdd_lightning.data.image_settings import epochs_of
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.experiment.config.configs import compose
 from semdd_lightning.experiment.config.options import flatten, parse_value

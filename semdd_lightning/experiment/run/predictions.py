@@ -17,7 +17,7 @@ from semdd_lightning.errors import DamageError, RunError
 from semdd_lightning.experiment.run.record import RunRecord
 from semdd_lightning.export import write_csv
 from semdd_lightning.names import get_logger
-from semdd_lightning.sealed import SEAL_BYTES, check_seal, write_sealed
+from semdd_lightning.records import SEAL_BYTES, check_seal, write_sealed
 
 logger = get_logger(__name__)
 PART = ".predictions-{rank}"

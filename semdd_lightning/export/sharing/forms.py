@@ -7,17 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from semdd_lightning.export.class_folders import export_folders
-from semdd_lightning.export.csv_files import write_csv
-from semdd_lightning.export.files import new_directory, write_text
+from semdd_lightning.export.files import new_directory, write_csv, write_text
 from semdd_lightning.export.manifest import FILE_NAME
-from semdd_lightning.export.sharing.card import dataset_card
 from semdd_lightning.export.sharing.chosen_images import ChosenImages
-from semdd_lightning.export.sharing.image_folders import write_folders
-from semdd_lightning.export.sharing.parquet_files import write_parquet
-from semdd_lightning.export.sharing.tar_shards import write_tars
+from semdd_lightning.export.sharing.hub import dataset_card
+from semdd_lightning.export.sharing.packed_files import write_parquet, write_tars
 from semdd_lightning.export.subset import IMAGES
 from semdd_lightning.names import shown
 
@@ -41,6 +39,22 @@ class Form:
     class_folders: Callable[[ChosenImages], tuple[str, ...]]
     load: Callable[[str, int], str]
     packed: bool = True
+
+
+def write_folders(chosen: ChosenImages, folder: Path) -> None:
+    """Write ``images/<class folder>/<image>``, and ``<image>.npy`` with its logits where there are any.
+
+    Args:
+        chosen: the images.
+        folder: where to.
+    """
+    for index in chosen.shown():
+        target = folder / IMAGES / chosen.names[index]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(chosen.read(index))
+        if chosen.soft_labels is not None:
+            logits = chosen.soft_labels.logits[index]
+            np.save(target.with_name(f"{target.name}.npy"), logits, allow_pickle=False)
 
 
 def _load_tars(place: str, files: int) -> str:

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from semdd_lightning.evaluation import SLICE, dd_ranking, metric_correlations, student_agreement
-from semdd_lightning.evaluation.cell_table import CHOSEN, SECONDS
-from semdd_lightning.report.byte_size import readable_size
+from semdd_lightning.evaluation.cells import CHOSEN, SECONDS
 from semdd_lightning.report.comparison.report_table import NOTHING, ReportTable
 from semdd_lightning.report.comparison.words import labels_in_words, number, percent, varying
-from semdd_lightning.report.tables import STATISTICS
+from semdd_lightning.report.tables import STATISTICS, readable_size
 
 
 def further_tables(table: pd.DataFrame) -> Iterator[ReportTable]:

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from semdd_lightning.evaluation import SLICE, metric_correlations, slices
-from semdd_lightning.evaluation.cell_table import CHOSEN
+from semdd_lightning.evaluation.cells import CHOSEN
 from semdd_lightning.report.comparison.further_tables import metric_name, metrics_of
 from semdd_lightning.report.comparison.words import number, place_in_words, varying
 

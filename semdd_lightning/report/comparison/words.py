@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from semdd_lightning.evaluation import SLICE
-from semdd_lightning.evaluation.verdicts import BETTER, WORSE
+from semdd_lightning.evaluation.statistics import BETTER, WORSE
 from semdd_lightning.report.comparison.report_table import NOTHING
 from semdd_lightning.report.tables import KINDS
 

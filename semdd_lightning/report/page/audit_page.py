@@ -13,9 +13,8 @@ import pandas as pd
 
 from semdd_lightning.names import shown
 from semdd_lightning.pools import Pool
-from semdd_lightning.report.page.folders import folders_table
-from semdd_lightning.report.page.parts import write_filled
-from semdd_lightning.report.page.thumbnails import thumbnail_sheets
+from semdd_lightning.report.page.parts import thumbnail_sheets, write_filled
+from semdd_lightning.report.page.sections import folders_table
 
 IN_FOLDER, BESIDE = 12, 6  # images of a faulty folder, and of the one that it resembles
 STRAYS = FLAT = 12  # single images of a folder, and images that show nothing of the pool

@@ -8,11 +8,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from semdd_lightning.selection.blocks import Scratch
+from semdd_lightning.selection.checks import whole_number
 from semdd_lightning.selection.kernel import unit_rows
 from semdd_lightning.selection.picks import ClassPool, Picks
-from semdd_lightning.selection.sampler import Sampler, whole_number
+from semdd_lightning.selection.sampler import Sampler
 from semdd_lightning.selection.samplers.greedy_cover import greedy_cover
-from semdd_lightning.selection.scratch import Scratch
 
 _KEPT_BLOCKS = 3
 

@@ -17,12 +17,12 @@ from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection.checks import check_choice, check_share
-from semdd_lightning.selection.normalization import Normalization, normalize, normalize_array
 from semdd_lightning.selection.picks import ClassPool, Picks
 from semdd_lightning.selection.prototypes import PrototypeSource
+from semdd_lightning.selection.quality import Normalization, normalize, normalize_array
 from semdd_lightning.selection.quality_sampler import FilteringSampler, between_10_and_50
 from semdd_lightning.selection.sampler import without
-from semdd_lightning.selection.set_diversity import DiversityMode
+from semdd_lightning.selection.set_geometry import DiversityMode
 from semdd_lightning.selection.ties import first_best
 
 _MATRIX_RATIO = 8  # candidates a pick; beyond, most of a matrix of all candidates would be left unused

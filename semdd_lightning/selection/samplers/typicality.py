@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from semdd_lightning.errors import SelectionError
-from semdd_lightning.selection.checks import check_share
-from semdd_lightning.selection.decimals import ceil_of_product
+from semdd_lightning.selection.checks import ceil_of_product, check_share
 from semdd_lightning.selection.picks import ClassPool, Picks
 from semdd_lightning.selection.quality_sampler import QualitySampler, semantic_filter
 from semdd_lightning.selection.samplers.top import top

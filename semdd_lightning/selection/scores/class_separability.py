@@ -10,8 +10,8 @@ from torch import Tensor
 
 from semdd_lightning.selection.blocks import DEFAULT_CHUNK
 from semdd_lightning.selection.checks import check_choice, require_several_classes
-from semdd_lightning.selection.class_similarities import ClassSimilarities, warn_equal_prototypes
 from semdd_lightning.selection.embeddings import as_float64, rows_by_class
+from semdd_lightning.selection.prototypes import ClassSimilarities, warn_equal_prototypes
 from semdd_lightning.selection.scores.posterior import log_posterior
 from semdd_lightning.selection.scores.score import ClassImages, Need, Score
 

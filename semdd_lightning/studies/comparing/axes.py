@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, JsonValue, with_config
 
-from semdd_lightning.data.seeds import LARGEST
+from semdd_lightning.data.image_settings import LARGEST_SEED
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.experiment.config.configs import COMPARE, find_config, read_config, with_bases
 from semdd_lightning.records import RECORD, checked, in_words
@@ -19,7 +19,7 @@ Description = dict[str, JsonValue]
 Some = Field(min_length=1)
 Words = Annotated[list[Annotated[str, Some] | Description], Some] | None
 Counts = Annotated[list[Annotated[int, Field(ge=1)] | Description], Some] | None
-Seeds = Annotated[list[Annotated[int, Field(ge=0, le=LARGEST)]], Some] | None
+Seeds = Annotated[list[Annotated[int, Field(ge=0, le=LARGEST_SEED)]], Some] | None
 
 PARTS = ("data", "model", "trainer")  # of a run's config, that an entry may set
 CONFIG_FOLDERS = {"pools": "", "protocols": "protocols"}  # axes of configs, and where packaged ones lie

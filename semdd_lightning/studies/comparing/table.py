@@ -14,8 +14,9 @@ from semdd_lightning.experiment.run.directory import PAGE, from_here
 from semdd_lightning.experiment.run.result import read_result
 from semdd_lightning.export import write_csv, write_text
 from semdd_lightning.names import command, get_logger
+from semdd_lightning.report.command_tables import changes_in_words
 from semdd_lightning.report.comparison import Comparison, print_report, report_files
-from semdd_lightning.report.tables import changes_in_words, print_next_commands
+from semdd_lightning.report.tables import print_next_commands
 
 logger = get_logger(__name__)
 

@@ -13,7 +13,7 @@ from semdd_lightning import __version__
 from semdd_lightning.errors import LabelError
 from semdd_lightning.records import RECORD, content_key, read_record, write_record
 from semdd_lightning.training.soft_labels.label_format import LabelFormat
-from semdd_lightning.training.teachers.card import check_card
+from semdd_lightning.training.teachers.teacher import check_card
 
 HEADER = "labels.json"
 VERSION: Literal[2] = 2

@@ -15,7 +15,7 @@ from semdd_lightning.audit import Audit
 from semdd_lightning.data import ImageDataModule, TrainingImages
 from semdd_lightning.errors import LabelError
 from semdd_lightning.names import get_logger
-from semdd_lightning.training.losses import SoftLabelLoss
+from semdd_lightning.training.losses import SoftLabelLoss, mean_logits, mixed_logits
 from semdd_lightning.training.soft_labels.labelling import label_plain, mean_costs
 from semdd_lightning.training.soft_labels.made_for import (
     chosen_by,
@@ -24,7 +24,6 @@ from semdd_lightning.training.soft_labels.made_for import (
     made_for_config,
     refuse_differences,
 )
-from semdd_lightning.training.soft_labels.mixing import mean_logits, mixed_logits
 from semdd_lightning.training.soft_labels.store import LabelStore
 from semdd_lightning.training.teachers import Teacher, TeacherContext, checked_teacher
 

@@ -1,9 +1,17 @@
 """Teachers: CLIP itself, checkpoints of this package and of others, torchvision, timm, and ensembles."""
 
-from semdd_lightning.training.teachers.card import teacher_card
-from semdd_lightning.training.teachers.check import check_teacher, upper_bound
-from semdd_lightning.training.teachers.checked import answers_shared, checked_teacher
-from semdd_lightning.training.teachers.checkpoint_teacher import CheckpointTeacher
+from semdd_lightning.training.teachers.checked import (
+    answers_shared,
+    check_teacher,
+    checked_teacher,
+    pool_logits,
+    upper_bound,
+)
+from semdd_lightning.training.teachers.checkpoint_teacher import (
+    CheckpointTeacher,
+    StateDictTeacher,
+    read_state_dict,
+)
 from semdd_lightning.training.teachers.clip_teacher import ClipTeacher, ZeroShotNetwork
 from semdd_lightning.training.teachers.ensemble_teacher import EnsembleTeacher, MeanLogits
 from semdd_lightning.training.teachers.library_teacher import (
@@ -12,9 +20,13 @@ from semdd_lightning.training.teachers.library_teacher import (
     imagenet_indices,
 )
 from semdd_lightning.training.teachers.parsing import parse_teacher
-from semdd_lightning.training.teachers.pool_logits import pool_logits
-from semdd_lightning.training.teachers.state_dict_teacher import StateDictTeacher, read_state_dict
-from semdd_lightning.training.teachers.teacher import FrozenTeacher, Teacher, TeacherContext, build_apart
+from semdd_lightning.training.teachers.teacher import (
+    FrozenTeacher,
+    Teacher,
+    TeacherContext,
+    build_apart,
+    teacher_card,
+)
 
 __all__ = [
     "CheckpointTeacher",

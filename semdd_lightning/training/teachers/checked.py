@@ -1,27 +1,48 @@
-"""A teacher that is built and has passed every check that comes before training."""
+"""A teacher that is built and checked: it is better than chance, and counts the classes as the data do."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.stats import beta
 from torch import Tensor
 
-from semdd_lightning.audit import AUTOMATIC, Audit, AuditPolicy, apply_policy, audit_classes
+from semdd_lightning.audit import (
+    AUTOMATIC,
+    Audit,
+    AuditPolicy,
+    TeacherLogits,
+    apply_policy,
+    audit_classes,
+    explain_order,
+    vote,
+)
+from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data import ImageDataModule, PoolDataModule
+from semdd_lightning.data.storage import square
+from semdd_lightning.errors import AuditError, TeacherError
 from semdd_lightning.names import get_logger
+from semdd_lightning.pools import Pool, decode_image
 from semdd_lightning.records import content_key
-from semdd_lightning.training.teachers.card import teacher_card
-from semdd_lightning.training.teachers.check import check_teacher
-from semdd_lightning.training.teachers.pool_logits import pool_logits
-from semdd_lightning.training.teachers.teacher import FrozenTeacher, Teacher, TeacherContext, build_apart
+from semdd_lightning.training.teachers.teacher import (
+    FrozenTeacher,
+    Teacher,
+    TeacherContext,
+    build_apart,
+    teacher_card,
+)
 
+CONFIDENCE = 0.99
+_BATCH = 250  # images that a teacher sees at once
+_SHOWN = 5  # classes in a message
 _POOL_IMAGES = 1_000  # of a pool that the teacher looks at, in all
-
 _heard: ContextVar[dict[str, tuple[float, Audit | None]]] = ContextVar("answers of teachers")
 
 logger = get_logger(__name__)
@@ -83,6 +104,87 @@ def answers_shared() -> Iterator[None]:
         _heard.reset(token)
 
 
+def check_teacher(
+    teacher: FrozenTeacher,
+    images: Tensor,
+    labels: Tensor,
+    classes: ClassRegistry,
+    what: str,
+    audit: AuditPolicy = "refuse",
+) -> float:
+    """Measure a teacher's top-1 accuracy; refuse one at chance level or with another order of the classes.
+
+    Args:
+        teacher: the built teacher.
+        images: uint8 images, (n, 3, S, S).
+        labels: their classes, (n,).
+        classes: the classes, C of them.
+        what: what the images are, for the message.
+        audit: whether to refuse another order of the classes, warn of it, or not look.
+
+    Returns:
+        Top-1 accuracy in [0, 1].
+
+    Raises:
+        TeacherError: if the 99 % upper bound of the accuracy is below ``2 / C``; with fewer than three
+            classes, where that would refuse any teacher that errs, below halfway from chance to all.
+        AuditError: if the teacher is clearly better with its classes in another order.
+    """
+    logits = torch.cat([_logits(teacher, part, len(classes)) for part in torch.split(images, _BATCH)])
+    truth = labels.cpu()
+    correct = int((logits.argmax(dim=1) == truth).sum())
+    reordered = None if audit == "off" else _other_order(logits, truth, classes)
+    chance = 1 / len(classes)
+    if upper_bound(correct, len(labels)) < min(2 * chance, (1 + chance) / 2):
+        msg = (
+            f"Expected a teacher above chance, found {correct} of {len(labels)} {what} right "
+            f"({correct / len(labels):.1%}, chance is {chance:.1%}); check first that teacher, pool "
+            "and test set count the classes in one order, then the teacher's input size and normalisation."
+            f"{'' if reordered is None else ' ' + reordered}"
+        )
+        raise TeacherError(msg)
+    if reordered is not None:
+        msg = f"Expected a teacher that counts the classes as the data do, found another order. {reordered}"
+        if audit == "refuse":
+            msg = f"{msg} Give both the same class list; `audit: warn` of the data goes on anyway."
+            raise AuditError(msg)
+        logger.warning("%s Going on all the same, as asked.", msg)
+    return correct / len(labels)
+
+
+def upper_bound(correct: int, total: int, confidence: float = CONFIDENCE) -> float:
+    """One-sided upper confidence bound of an accuracy (Clopper & Pearson 1934).
+
+    Examples:
+        >>> round(upper_bound(0, 100), 4)
+        0.045
+        >>> upper_bound(100, 100)
+        1.0
+    """
+    if correct >= total:
+        return 1.0
+    return float(beta.ppf(confidence, correct + 1, total - correct))
+
+
+def pool_logits(network: Callable[[Tensor], Tensor], image_size: int) -> TeacherLogits:
+    """What gives the logits of a network, in batches.
+
+    Args:
+        network: from images in [0, 1], (B, 3, S, S), to logits (B, C).
+        image_size: side S that images are brought to.
+    """
+
+    def logits(images: Pool, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        parts = []
+        for start in range(0, len(rows), _BATCH):
+            decoded = [decode_image(images.read(int(row))) for row in rows[start : start + _BATCH]]
+            pixels = torch.stack([square(image, image_size) for image in decoded])
+            parts.append(network(pixels.float() / 255).float().cpu().numpy())
+        return np.concatenate(parts)
+
+    return logits
+
+
 def _question(
     card: Mapping[str, Any], data: ImageDataModule, images: Tensor, labels: Tensor, policy: AuditPolicy
 ) -> str:
@@ -111,3 +213,28 @@ def _ask_about_pool(teacher: FrozenTeacher, data: ImageDataModule) -> Audit | No
         return None
     apply_policy(pool, audit, data.audit)
     return audit
+
+
+def _logits(teacher: FrozenTeacher, images: Tensor, num_classes: int) -> Tensor:
+    logits = teacher(images.to(teacher.device).float() / 255).float().cpu()
+    if logits.shape[1] != num_classes:
+        msg = (
+            f"Expected a teacher of {num_classes} classes, found {logits.shape[1]} logits; "
+            "give pool and teacher the same class list."
+        )
+        raise TeacherError(msg)
+    return logits
+
+
+def _other_order(logits: Tensor, labels: Tensor, classes: ClassRegistry) -> str | None:
+    """The order in which the teacher does clearly better, in words; none where it stands as it is."""
+    values, truth = logits.numpy(), labels.numpy()
+    found = explain_order(vote("teacher", lambda rows: values[rows], truth, len(classes)))
+    if not len(found.moved):
+        return None
+    pairs = [f"{classes.names[c]!r} is {classes.names[found.order[c]]!r}" for c in found.moved[:_SHOWN]]
+    more = f" and {len(found.moved) - _SHOWN} more" if len(found.moved) > _SHOWN else ""
+    return (
+        f"It would be right on {found.best_accuracy:.0%} instead of {found.accuracy:.0%} of the images if "
+        f"what the data call {', '.join(pairs)}{more} to the teacher."
+    )

@@ -24,7 +24,7 @@ from semdd_lightning.models import (
     torchvision_network,
 )
 from semdd_lightning.prior.timm_prior import IMAGENET_CLASSES, head_rows, imagenet_rows
-from semdd_lightning.training.history import file_digest
+from semdd_lightning.training.checkpoint_card import file_digest
 from semdd_lightning.training.teachers.teacher import UNKNOWN, Teacher, TeacherContext, unknown_history
 
 _OF_TIMMS_CARD = ("tag", "hf_hub_id", "url", "origin_url", "paper_ids", "license", "notes")

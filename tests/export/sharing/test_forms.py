@@ -15,10 +15,10 @@ import yaml
 from numpy.typing import NDArray
 
 from semdd_lightning.errors import RunError
+from semdd_lightning.export.class_folders import exported_paths
 from semdd_lightning.export.manifest import Manifest
 from semdd_lightning.export.sharing import FORMS, ChosenImages, SoftLabelArray, write_shared
-from semdd_lightning.export.sharing.card import pool_name
-from semdd_lightning.export.subset import exported_paths
+from semdd_lightning.export.sharing.hub import pool_name
 from semdd_lightning.pools import AnyPool
 from semdd_lightning.pools.listing import ImageSource
 from semdd_lightning.records import write_record
@@ -86,13 +86,14 @@ def test_classes_of_one_name_stay_apart(form: str, wnids: tuple[str, ...] | None
 
 
 def test_large_sets_are_cut_into_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = "semdd_lightning.export.sharing"
+    place = "semdd_lightning.export.sharing.packed_files"
     logits = np.arange(18, dtype=np.float32).reshape(6, 3)
     chosen = chosen_images(tmp_path / "run", logits=logits)
-    monkeypatch.setattr(f"{place}.parquet_files._GROUP_BYTES", 1)
-    monkeypatch.setattr(f"{place}.parquet_files._FILE_BYTES", 2 * len(chosen.read(0)))
-    monkeypatch.setattr(f"{place}.tar_shards._SAMPLES", 4)
-    parquet = write_shared(chosen, "hf", tmp_path / "parquet", "None.")
+    monkeypatch.setattr(f"{place}._GROUP_BYTES", 1)
+    monkeypatch.setattr(f"{place}._SAMPLES", 4)
+    with monkeypatch.context() as patch:
+        patch.setattr(f"{place}._FILE_BYTES", 2 * len(chosen.read(0)))
+        parquet = write_shared(chosen, "hf", tmp_path / "parquet", "None.")
     files = sorted((parquet / "data").iterdir())
     assert [file.name for file in files] == [
         f"train-0000{n}-of-{len(files):05d}.parquet" for n in range(len(files))

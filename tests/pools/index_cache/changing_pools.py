@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from semdd_lightning.pools import Pool
-from semdd_lightning.sealed import SEAL_BYTES
+from semdd_lightning.records import SEAL_BYTES
 
 Reads = list[str]
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from semdd_lightning.pools import ClassFolders, index_cache
-from semdd_lightning.sealed import SEAL_BYTES, write_sealed
+from semdd_lightning.records import SEAL_BYTES, write_sealed
 from tests.pools.index_cache.changing_pools import Reads, described, index_file, index_table, write
 
 

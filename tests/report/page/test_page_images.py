@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from semdd_lightning.report.page.page_images import (
     CANDIDATES,
@@ -10,6 +14,7 @@ from semdd_lightning.report.page.page_images import (
     REJECTED,
     STRAYS,
     page_images,
+    principal_plane,
     what_is_shown,
 )
 
@@ -68,3 +73,23 @@ def test_the_page_of_all_says_so() -> None:
     table = table_of({"selected": 2, "candidate": CANDIDATES + 3, "excluded": 1}, classes=3)
     images = page_images(table)
     assert what_is_shown(images, table) == "All 54 images of the pool are on this page."
+
+
+@given(st.integers(1, 20), st.integers(1, 6), st.integers(0, 2**32 - 1))
+def test_it_is_the_plane_of_the_largest_variance(rows: int, size: int, seed: int) -> None:
+    vectors = np.random.default_rng(seed).normal(size=(rows, size))
+    plane, share = principal_plane(vectors)
+    centred = vectors - vectors.mean(axis=0)
+    singular = np.zeros(2)
+    found = np.linalg.svd(centred, compute_uv=False)[:2]
+    singular[: len(found)] = found
+    assert plane.shape == (rows, 2)
+    np.testing.assert_allclose((plane**2).sum(axis=0), singular**2, atol=1e-9)
+    total = (centred**2).sum()
+    assert share == pytest.approx((singular**2).sum() / total if total > 0 else 0.0)
+
+
+def test_images_that_are_all_the_same_lie_on_one_point() -> None:
+    plane, share = principal_plane(np.ones((4, 3)))
+    assert not plane.any()
+    assert share == 0

@@ -1,21 +1,36 @@
-"""A teacher is asked about the pool too, and not only about the images of its check."""
+"""A teacher is asked about the images of its check and about the pool, and refused by either."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from lightning.pytorch import Trainer
+from scipy.stats import binomtest
+from torch import Tensor, nn
 
+from semdd_lightning.audit import AuditPolicy
+from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data import FolderImages, PoolDataModule
-from semdd_lightning.errors import AuditError
+from semdd_lightning.errors import AuditError, TeacherError
 from semdd_lightning.pools import ClassFolders
 from semdd_lightning.prior import OpenClipPrior
 from semdd_lightning.training import DistillationModule, StaticLabels
-from semdd_lightning.training.teachers import TeacherContext, answers_shared, checked, checked_teacher
+from semdd_lightning.training.teachers import (
+    FrozenTeacher,
+    TeacherContext,
+    answers_shared,
+    check_teacher,
+    checked,
+    checked_teacher,
+    upper_bound,
+)
 from tests.training.colour_teacher import ColourTeacher
 
 CLASSES = "name,folder\nblue,green\ngreen,blue\nred,red\n"  # two folders change places
@@ -108,3 +123,109 @@ def test_runs_of_one_process_may_ask_about_the_same_images_once(
     card(first)
     held_out = "held-out real images"
     assert asked == [held_out, held_out, "training images", held_out]
+
+
+class Answers(nn.Module):
+    """Reads its answer, a class index, from the images' first pixel; 255 would be 1."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+
+    def forward(self, images: Tensor) -> Tensor:
+        answers = (images[:, 0, 0, 0] * 255).round().long()
+        return nn.functional.one_hot(answers, self.num_classes).float()
+
+
+def _check(answers: Tensor, labels: Tensor, num_classes: int, audit: AuditPolicy = "refuse") -> float:
+    teacher = FrozenTeacher(Answers(num_classes), torch.device("cpu"))
+    images = answers.to(torch.uint8)[:, None, None, None].expand(-1, 3, 2, 2)
+    return check_teacher(teacher, images, labels, _classes(num_classes), "images", audit)
+
+
+def _classes(number: int) -> ClassRegistry:
+    names = tuple(f"class {index}" for index in range(number))
+    return ClassRegistry(names, names)
+
+
+@given(st.integers(1, 1000).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total))))
+def test_the_bound_is_clopper_and_pearsons(counts: tuple[int, int]) -> None:
+    interval = binomtest(*counts, alternative="less").proportion_ci(0.99, method="exact")
+    assert upper_bound(*counts) == pytest.approx(interval.high, rel=1e-9)
+
+
+def test_the_bound_grows_with_what_is_right() -> None:
+    bounds = [upper_bound(correct, 50) for correct in range(51)]
+    assert all(low < high for low, high in pairwise(bounds))
+
+
+@pytest.mark.parametrize("wrong", [0, 100, 500])
+def test_a_good_teacher_passes_with_its_accuracy(wrong: int) -> None:
+    labels = torch.arange(1001) % 10  # more than one batch, and a last one of its own
+    answers = torch.cat([(labels[:wrong] + 1) % 10, labels[wrong:]])
+    assert _check(answers, labels, 10) == pytest.approx(1 - wrong / 1001)
+
+
+@pytest.mark.parametrize(
+    ("num_classes", "total"), [(3, 1000), (10, 1000), (10, 200), (50, 1000), (200, 4000)]
+)
+def test_shuffled_labels_are_refused(num_classes: int, total: int) -> None:
+    labels = torch.arange(total) % num_classes
+    shuffled = labels[torch.randperm(total, generator=torch.Generator().manual_seed(0))]
+    message = (
+        rf"above chance, found \d+ of {total} images right .*chance is {1 / num_classes:.1%}\); check first"
+    )
+    with pytest.raises(TeacherError, match=message):
+        _check(shuffled, labels, num_classes)
+
+
+@given(st.integers(1, 200), st.integers(3, 50), st.data())
+def test_refused_is_what_the_bound_puts_below_twice_chance(
+    total: int, num_classes: int, data: st.DataObject
+) -> None:
+    correct = data.draw(st.integers(0, total))
+    labels = torch.zeros(total, dtype=torch.int64)
+    answers = torch.cat([labels[:correct], labels[correct:] + 1])
+    high = binomtest(correct, total, alternative="less").proportion_ci(0.99, method="exact").high
+    if high < 2 / num_classes:
+        with pytest.raises(TeacherError, match="above chance"):
+            _check(answers, labels, num_classes)
+    else:
+        assert _check(answers, labels, num_classes) == correct / total
+
+
+def test_a_few_images_prove_nothing_against_a_teacher_of_many_classes() -> None:
+    assert _check(torch.tensor([1, 2, 0]), torch.tensor([0, 1, 2]), 10) == 0
+
+
+def test_of_two_classes_a_teacher_may_err_but_not_guess() -> None:
+    labels = torch.arange(1000) % 2
+    right = torch.cat([1 - labels[:100], labels[100:]])
+    assert _check(right, labels, 2) == 0.9
+    with pytest.raises(TeacherError, match=r"found 500 of 1000 images right \(50\.0%, chance is 50\.0%\)"):
+        _check(torch.zeros(1000, dtype=torch.int64), labels, 2)
+
+
+def test_a_teacher_with_two_classes_swapped_is_refused_though_it_is_far_above_chance() -> None:
+    labels = torch.arange(1000) % 10
+    swapped = labels.clone()
+    swapped[labels == 3], swapped[labels == 7] = 7, 3
+    message = r"another order\. It would be right on 100% instead of 80% .* call 'class 3' is 'class 7'"
+    with pytest.raises(AuditError, match=message):
+        _check(swapped, labels, 10)
+    assert _check(swapped, labels, 10, "warn") == 0.8
+    assert _check(swapped, labels, 10, "off") == 0.8
+
+
+def test_a_teacher_at_chance_by_its_order_is_told_so() -> None:
+    labels = torch.arange(1000) % 10
+    message = r"above chance, found 0 of 1000 .* right on 100% instead of 0% of the images if"
+    with pytest.raises(TeacherError, match=message):
+        _check((labels + 1) % 10, labels, 10)
+
+
+def test_another_number_of_logits_is_refused() -> None:
+    teacher = FrozenTeacher(Answers(4), torch.device("cpu"))
+    images, labels = torch.zeros(2, 3, 2, 2, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64)
+    with pytest.raises(TeacherError, match="Expected a teacher of 3 classes, found 4 logits; give pool and"):
+        check_teacher(teacher, images, labels, _classes(3), "images")

@@ -1,0 +1,248 @@
+"""What commands print when they are done: the tables of a run, a selection, a pool and soft labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from semdd_lightning.names import shown
+from semdd_lightning.pools.inspection import PoolInspection
+from semdd_lightning.report.tables import (
+    KINDS,
+    FoldingTable,
+    plain,
+    print_next_commands,
+    print_plain,
+    readable_size,
+    statistics_table,
+    table_of_rows,
+)
+
+CHANGES = 4  # of a protocol in a table
+_EXAMPLES = 5  # in a cell
+
+
+def print_run_table(result: Mapping[str, Any], next_commands: Sequence[str]) -> None:
+    """Print the result of a run, what the selection bought, and what to try next."""
+    console = Console()
+    title = f"semdd {result['command']}: {' + '.join(result['configs'])}"
+    console.print(table_of_rows(title, _run_rows(result)))
+    if result["selection"]:
+        console.print(statistics_table(result["selection"]))
+    print_next_commands(console, next_commands)
+
+
+def print_selection_table(
+    title: str,
+    rows: Mapping[str, str],
+    report: Mapping[str, Mapping[str, float | None]],
+    next_commands: Sequence[str],
+) -> None:
+    """Print the outcome of ``semdd select``."""
+    console = Console()
+    console.print(table_of_rows(title, rows))
+    console.print(statistics_table(report))
+    print_next_commands(console, next_commands)
+
+
+def print_pool_table(found: PoolInspection, next_commands: Sequence[str], snippet: str) -> None:
+    """Print what a pool holds, what to do next, and how a config names the pool.
+
+    Args:
+        found: What was found.
+        next_commands: Commands to go on with.
+        snippet: The part of a config that names the pool.
+    """
+    console = Console()
+    console.print(table_of_rows(f"semdd pool inspect: {shown(found.path)}", pool_rows(found)))
+    print_next_commands(console, next_commands)
+    console.print("In a config:")
+    print_plain(console, snippet)
+
+
+def print_label_table(
+    title: str,
+    rows: Mapping[str, str],
+    costs: Sequence[tuple[str, int]] = (),
+    next_commands: Sequence[str] = (),
+) -> None:
+    """Print what labels are, what other settings would cost, and what to do next.
+
+    Args:
+        title: above the table.
+        rows: what is known, by name.
+        costs: settings and the bytes of all labels with them.
+        next_commands: what one would do next.
+    """
+    console = Console()
+    console.print(table_of_rows(title, rows))
+    if costs:
+        others = FoldingTable(title="What labels would cost")
+        others.add_column("")
+        others.add_column("bytes", justify="right")
+        others.add_column("", justify="right")
+        for setting, count in costs:
+            others.add_row(plain(setting), f"{count:,}", readable_size(count))
+        console.print(others)
+    print_next_commands(console, next_commands)
+
+
+def pool_rows(found: PoolInspection) -> dict[str, str]:
+    """Label and value of every row of the table.
+
+    Args:
+        found: What was found.
+    """
+    counts = found.images_per_class
+    rows = {
+        "layout": f"{found.layout}: {found.evidence}",
+        "begins in": found.begins_in if found.begins_in != found.path else "",
+        "read by": found.reader,
+        "classes": f"{len(counts):,}: {_some(_class_labels(found))}",
+        "usable images": f"{sum(counts):,}",
+        "images a class": f"{min(counts):,} at least, median {np.median(counts):,g}, {max(counts):,} at most",
+        "fewer than the median": _some(
+            [f"{shown(name)}: {count}" for name, count in found.short_classes.items()]
+        ),
+        "image sizes": _counted(found.image_sizes),
+        "formats": _counted(found.formats),
+        "bytes": readable_size(found.bytes),
+        "unreadable": _examples(found.unreadable, ": "),
+        "exact duplicates": _examples(found.duplicates, " of "),
+        "in several classes": f"{found.in_several_classes:,}" if found.in_several_classes else "none",
+        "nearly constant": _examples(dict.fromkeys(found.near_constant, ""), ""),
+    }
+    return {label: value for label, value in rows.items() if value}
+
+
+def encoded_words(count: int) -> str:
+    """How many images CLIP looked at in this command.
+
+    Args:
+        count: of them.
+    """
+    return f"{count} images now, any others came from the cache"
+
+
+def changes_in_words(changes: Sequence[Mapping[str, Any]]) -> str:
+    """What was changed of a protocol, in one line; a result holds all of it.
+
+    Args:
+        changes: ``option``, the ``protocol``'s value and the one ``used``, for each.
+
+    Examples:
+        >>> changes_in_words([{"option": "data.passes", "protocol": 300, "used": 60}])
+        'data.passes 60, not 300'
+    """
+    parts = [
+        f"{change['option']} {_short(change['used'])}, not {_short(change['protocol'])}"
+        for change in changes[:CHANGES]
+    ]
+    more = [f"{len(changes) - CHANGES} more, see result.json"] if len(changes) > CHANGES else []
+    return "; ".join([*parts, *more])
+
+
+def _run_rows(result: Mapping[str, Any]) -> dict[str, str]:
+    named = {
+        "sampler": "sampler",
+        "prior": "prior",
+        "images per class": "ipc",
+        "student": "student",
+        "passes": "passes",
+        "protocol": "protocol",
+    }
+    rows = {label: str(result[key]) for label, key in named.items() if result.get(key) is not None}
+    if result.get("labels"):
+        rows["labels"] = _labels(result["labels"])
+    if result.get("cut_short"):
+        rows["no full run"] = "; ".join(result["cut_short"])
+    rows |= dict(_metric(name, value, result) for name, value in sorted(result["metrics"].items()))
+    if result.get("best"):
+        rows["best test top-1"] = _best(result["best"])
+    if result.get("quirks"):
+        rows["reference habits"] = ", ".join(result["quirks"])
+    if result.get("protocol_changes"):
+        rows["unlike the protocol"] = changes_in_words(result["protocol_changes"])
+    if result.get("audit") and result["audit"]["verdict"] != "pass":
+        rows["classes of the pool"] = _audit(result["audit"])
+    if result["encoded"] is not None:
+        rows["encoded by CLIP"] = encoded_words(result["encoded"])
+    if result["seconds"]:
+        times = (f"{stage} {seconds:.1f}" for stage, seconds in result["seconds"].items())
+        rows["seconds"] = ", ".join(times)
+    return {**rows, "run directory": result["directory"]}
+
+
+def _labels(labels: Mapping[str, Any]) -> str:
+    """What the student learnt from, and what that takes on disk."""
+    kind = KINDS[labels["kind"]]
+    if labels["kind"] != "stored":
+        return kind
+    passes = "one an image" if labels["static"] else f"{labels['passes']:,} passes"
+    return f"{kind}: {passes}, {labels['format']}, {readable_size(labels['bytes'])}"
+
+
+def _metric(name: str, value: float, result: Mapping[str, Any]) -> tuple[str, str]:
+    split, _, measure = name.partition("_")
+    label = {"val": "validation", "test": "test", "train": "training"}.get(split, split)
+    if measure == "loss":
+        return f"{label} loss", f"{value:.4f}"
+    key = "validation" if split == "val" else split
+    count, when = result["evaluated"].get(key), result["measured"].get(key)
+    words = [f"{value:.2%}", when, None if count is None else f"on {count:,} images"]
+    return f"{label} {measure.replace('top', 'top-')}", " ".join(word for word in words if word)
+
+
+def _best(best: Mapping[str, float]) -> str:
+    count, passed = int(best["evaluations"]), int(best["after_pass"])
+    highest = f"{best['top1']:.2%} after pass {passed}, the highest of {count} tests"
+    return f"{highest}: a reference implementation's habit, no result"
+
+
+def _audit(audit: Mapping[str, Any]) -> str:
+    parts = [
+        f"{count} of its folders {what}"
+        for what, count in (
+            ("hold another class", audit["moved_folders"]),
+            ("are suspect", audit["suspect_folders"]),
+        )
+        if count
+    ]
+    parts += [] if audit["prior_knows_classes"] else ["CLIP does not tell them apart"]
+    return f"{', '.join(parts)}; `semdd audit` shows them"
+
+
+def _short(value: object) -> str:
+    """A value of an option on a line: of classes with arguments, only their names."""
+    if value is None:
+        return "none"
+    if isinstance(value, Mapping) and "class_path" in value:
+        return str(value["class_path"]).rpartition(".")[2]
+    if isinstance(value, list):
+        return ", ".join(map(_short, value))
+    return str(value)
+
+
+def _class_labels(found: PoolInspection) -> list[str]:
+    pairs = zip(found.class_names, found.class_folders, strict=True)
+    return [shown(name if name == folder else f"{name} ({folder})") for name, folder in pairs]
+
+
+def _some(values: Sequence[str]) -> str:
+    more = f" and {len(values) - _EXAMPLES:,} more" if len(values) > _EXAMPLES else ""
+    return ", ".join(values[:_EXAMPLES]) + more
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return _some([f"{name or 'no ending'}: {count:,}" for name, count in counts.items()])
+
+
+def _examples(reasons: Mapping[str, str], between: str) -> str:
+    if not reasons:
+        return "none"
+    lines = [shown(f"{path}{between}{reason}") for path, reason in list(reasons.items())[:_EXAMPLES]]
+    more = [f"and {len(reasons) - _EXAMPLES:,} more"] if len(reasons) > _EXAMPLES else []
+    return "\n".join([f"{len(reasons):,}", *lines, *more])
