@@ -40,6 +40,8 @@ TRIED: dict[str, list[str]] = {
     "learnable, rank": ["learnable", "normalization=rank"],
     "learnable, text_weight 1": ["learnable", "text_weight=1.0"],
     "learnable, ratio 4, diversity 0.4": ["learnable", "candidate_ratio=4.0", "diversity_weight=0.4"],
+    "learnability_weight 0.25": ["learnable", "learnability_weight=0.25"],
+    "learnability_weight 0.75": ["learnable", "learnability_weight=0.75"],
 }
 """Settings: the sampler's short name, and its parameters."""
 

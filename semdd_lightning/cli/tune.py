@@ -43,7 +43,8 @@ def run(command: str, argv: list[str]) -> int:
     options, overrides = _parser().parse_known_args(argv)
     from semdd_lightning.data.image_settings import check_seed
     from semdd_lightning.studies.tuning.search import plan_search
-    from semdd_lightning.studies.tuning.trials import ended, open_study, readable, run_trials
+    from semdd_lightning.studies.tuning.study import ended, open_study, readable
+    from semdd_lightning.studies.tuning.trials import run_trials
 
     seeds = list(dict.fromkeys(options.seeds))
     for seed in seeds:
@@ -136,7 +137,7 @@ def _report(study: Study, search: Search, directory: Path, seeds: list[int]) -> 
     from semdd_lightning.names import command
     from semdd_lightning.report.tables import FoldingTable, plain, print_next_commands
     from semdd_lightning.selection import sampler_kind
-    from semdd_lightning.studies.tuning.trials import METRIC, trial_table
+    from semdd_lightning.studies.tuning.study import METRIC, trial_table
 
     table = trial_table(study, search)
     write_csv(directory / TRIALS, table)
