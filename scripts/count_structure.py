@@ -7,6 +7,7 @@ It runs the quickstart's `fit` with two passes in a temporary folder and watches
 
 from __future__ import annotations
 
+import inspect
 import sys
 import tempfile
 import threading
@@ -38,7 +39,8 @@ def watched_fit() -> set[CodeType]:
 
     def watch(frame: FrameType, event: str, _: object) -> None:
         code = frame.f_code
-        if event == "call" and code.co_name != "<module>" and code.co_filename.startswith(str(PACKAGE)):
+        of_function = code.co_flags & inspect.CO_OPTIMIZED  # which the bodies of modules and classes are not
+        if event == "call" and of_function and code.co_filename.startswith(str(PACKAGE)):
             called.add(code)
 
     with tempfile.TemporaryDirectory() as folder:

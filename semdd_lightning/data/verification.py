@@ -75,10 +75,16 @@ def _select_again(manifest: Manifest) -> PoolSelection:
         manifest.selection_seed,
         reference=reference,
         classifier=classifier,
-        cache_dir=None if manifest.cache_dir is None else Path(manifest.cache_dir),
+        cache_dir=_cache_that_is_there(manifest),
         audit="off",  # whatever was chosen then is chosen again
         choices=None if manifest.choices is None else Choices.recorded(manifest.choices),
     )
+
+
+def _cache_that_is_there(manifest: Manifest) -> Path | None:
+    """The manifest's cache on the machine that wrote it; nobody's manifest says where one is made anew."""
+    there = manifest.cache_dir is not None and Path(manifest.cache_dir).is_dir()
+    return Path(str(manifest.cache_dir)) if there else None
 
 
 def _other_inputs(manifest: Manifest, again: PoolSelection) -> list[str]:

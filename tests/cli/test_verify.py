@@ -173,7 +173,7 @@ def test_other_code_is_blamed_where_all_inputs_are_the_same(
 def test_the_cache_of_the_manifest_is_used(
     pool: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data = {"prior": {"model": "digits"}, "ipc": 2, "cache_dir": "own-cache"}
+    data = {"prior": {"model": "digits"}, "ipc": 2, "cache_dir": "own-cache", "sampler": "two_stage"}
     (workplace / "own.yaml").write_text(json.dumps({"data": {"init_args": data}}))
     assert main(["select", "pool", "--config=own.yaml", "--out=chosen"]) == 0
     assert read_manifest(workplace / "chosen").cache_dir == str(workplace / "own-cache")
@@ -182,6 +182,11 @@ def test_the_cache_of_the_manifest_is_used(
     assert main(["verify", "chosen"]) == 0
     assert "0 encoded now" in capsys.readouterr().err
     assert not (workplace / "empty-cache").exists()
+
+    shutil.rmtree(workplace / "own-cache")  # as on any other machine
+    assert main(["verify", "chosen"]) == 0
+    assert not (workplace / "own-cache").exists()
+    assert (workplace / "empty-cache").is_dir()
 
 
 def test_no_run_directory(workplace: Path, refused: Callable[..., str]) -> None:
