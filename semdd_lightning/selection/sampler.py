@@ -96,7 +96,8 @@ class Sampler(Named, ABC):
         _check_counts(embeddings.counts(), ipc)
         by_hand = by_hand or ByHand()
         by_hand.check(embeddings.labels, embeddings.num_classes, ipc)
-        sampler, rule = self.resolved(ipc), self.quality_rule
+        sampler = self.resolved(ipc)
+        rule = sampler.quality_rule
         if embeddings.num_classes == 1 and rule.scores is None:  # checked above: it asks for no separability
             rule = replace(rule, separability_weight=0.0)
         _check_needs(embeddings, rule.rule_needs | self.needs, self.name)

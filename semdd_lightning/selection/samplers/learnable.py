@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, cast
 
 from semdd_lightning.selection.checks import check_share
+from semdd_lightning.selection.quality_sampler import between_10_and_50
 from semdd_lightning.selection.samplers.two_stage import TwoStage
 from semdd_lightning.selection.scores import Learnability, Score
+
+_OF_FEW, _OF_MANY = 0.5, 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +21,7 @@ class Learnable(TwoStage):
 
     Args:
         learnability_weight: Weight of `learnability` in quality, in [0, 1]; the other scores share the rest.
+            ``auto``: 0.5 up to 10 images per class, 0.25 from 50 on, between them by the logarithm.
 
     Raises:
         SelectionError: If a value is out of range.
@@ -26,15 +30,27 @@ class Learnable(TwoStage):
     name: ClassVar[str] = "learnable"
     meaning: ClassVar[str] = "two_stage, by what a small student learns early as well"
 
-    learnability_weight: float = 0.5
+    learnability_weight: float | Literal["auto"] = "auto"
 
     def __post_init__(self) -> None:
-        check_share("learnability_weight", self.learnability_weight)
+        if self.learnability_weight != "auto":
+            check_share("learnability_weight", self.learnability_weight)
         super().__post_init__()
+
+    def resolved(self, ipc: int) -> Learnable:
+        """The sampler with numbers for ratio and weights.
+
+        Args:
+            ipc: Images per class, >= 1.
+        """
+        two_stage = cast("Learnable", super().resolved(ipc))
+        if self.learnability_weight != "auto":
+            return two_stage
+        return replace(two_stage, learnability_weight=between_10_and_50(ipc, _OF_FEW, _OF_MANY))
 
     @property
     def weighted_scores(self) -> list[tuple[Score, float]]:
-        """The scores that count, each with its weight; weights add up to 1."""
-        share = self.learnability_weight
+        """The scores that count, each with its weight: that for few images per class, if it is to be resolved."""
+        share = _OF_FEW if self.learnability_weight == "auto" else self.learnability_weight
         weighted = [(score, (1 - share) * weight) for score, weight in super().weighted_scores]
         return [pair for pair in (*weighted, (Learnability(), share)) if pair[1] > 0]

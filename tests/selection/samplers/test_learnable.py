@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection import Embeddings, Learnable, build_sampler
+from semdd_lightning.selection.samplers import learnable
 
 Array = NDArray[np.float64]
 MakePool = Callable[..., Embeddings]
@@ -49,6 +51,23 @@ def test_candidates_are_best_by_half_quality_and_half_learnability(
         kept = selection.scores["stage"].to_numpy()[rows]
         best = set(reference.by_quality(rows, quality)[: 2 * ipc])
         assert {row for row, stage in zip(rows, kept, strict=True) if stage != "filtered"} == best
+
+
+def test_with_more_images_per_class_learnability_counts_less() -> None:
+    sampler = Learnable()
+    weights = [sampler.resolved(ipc).learnability_weight for ipc in (1, 10, 22, 50, 100)]
+    assert weights == pytest.approx([0.5, 0.5, 0.5 - 0.25 * math.log(2.2) / math.log(5), 0.25, 0.25])
+    assert sampler.resolved(50).resolved(1) == sampler.resolved(50)
+
+
+def test_the_weight_of_many_images_is_that_of_the_choice(
+    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learnable, "_OF_FEW", 0.0)  # as if 50 were few
+    monkeypatch.setattr(learnable, "between_10_and_50", lambda *_: 0.25)
+    pool = make_pool(8)
+    expected = Learnable(learnability_weight=0.25).select(pool, 3).scores["quality"]
+    np.testing.assert_array_equal(Learnable().select(pool, 3).scores["quality"], expected)
 
 
 def test_without_weight_it_is_two_stage(make_pool: MakePool) -> None:
