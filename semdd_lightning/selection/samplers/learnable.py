@@ -50,7 +50,7 @@ class Learnable(TwoStage):
 
     @property
     def weighted_scores(self) -> list[tuple[Score, float]]:
-        """The scores that count, each with its weight: that for few images per class, if it is to be resolved."""
+        """The scores that count, each with its weight; ``auto`` stands for that of few images per class."""
         share = _OF_FEW if self.learnability_weight == "auto" else self.learnability_weight
         weighted = [(score, (1 - share) * weight) for score, weight in super().weighted_scores]
         return [pair for pair in (*weighted, (Learnability(), share)) if pair[1] > 0]
