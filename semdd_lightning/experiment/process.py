@@ -16,7 +16,6 @@ from semdd_lightning.errors import ConfigError, DiskError, SemddError
 from semdd_lightning.names import shown_message
 
 NOTHING_TO_DO_ABOUT = (
-    ".*LightningCLI's args parameter.*",  # ours are the command line's
     ".*(Checkpoint|Experiment logs) directory .* exists and is not empty.*",  # the run's own
     ".*does not have many workers.*",  # images in memory need none
     ".*smaller than the logging interval.*",  # losses are logged once an epoch

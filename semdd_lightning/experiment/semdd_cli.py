@@ -7,10 +7,12 @@ import shlex
 import sys
 from argparse import ArgumentError
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import lightning
+import yaml
 from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
@@ -18,7 +20,13 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from semdd_lightning.data import ImageDataModule
 from semdd_lightning.data.image_settings import check_seed
 from semdd_lightning.experiment.checks import check_callbacks, check_checkpoint
-from semdd_lightning.experiment.config.configs import config_name, read_config, split_configs, with_bases
+from semdd_lightning.experiment.config.configs import (
+    SafeLoader,
+    config_name,
+    read_config,
+    split_configs,
+    with_bases,
+)
 from semdd_lightning.experiment.config.help import descriptions
 from semdd_lightning.experiment.config.links import full_name, refusal
 from semdd_lightning.experiment.config.options import check_variables
@@ -112,12 +120,17 @@ class SemddCLI(LightningCLI):
         add_run_arguments(parser)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Parse what the command line, configs and variables say."""
+        """Parse what the command line, configs and variables say.
+
+        By the command's parser alone: that of ``semdd`` would merge and read the variables once more.
+        """
         command, *options = self.argv
         check_variables(command, (action.dest for action in self._parser(command)._actions), os.environ)
         try:
             with config_of_the_environment(command) as config:
-                super().parse_arguments(parser, [command, *config, *options])
+                parsed = self._parser(command).parse_args([*config, *options], _skip_validation=True)
+            whole = Namespace({"subcommand": command, command: parsed})
+            self.config = parser.parse_args([], whole, env=False, defaults=False)
         except ArgumentError as error:
             raise refusal(command, str(error)) from error
         self.config[command] = plain(self.config[command])
@@ -135,6 +148,8 @@ class SemddCLI(LightningCLI):
         configs, overrides = split_configs(argv[1:])
         names = [config_name(Path(path)) for path in (configs if goes_on else named_configs(self.own_config))]
         self.record = RunRecord(directory, self.subcommand or "fit", names, overrides, protocol)
+        resolved = self._config_files["resolved.yaml"]
+        self.config_dump = yaml.load(resolved, SafeLoader)  # noqa: S506 - or Lightning would write it a third time
         if directory is None:
             current().said = None
             return
@@ -144,7 +159,7 @@ class SemddCLI(LightningCLI):
         if not goes_on:
             given = [Path(path) for path in named_configs(self.own_config)]
             write_versions(directory, self.argv, with_bases(given))
-            for name, text in self._config_files().items():
+            for name, text in self._config_files.items():
                 write_text(directory / name, text)
         if protocol is not None:
             saved = read_config(directory / "config.yaml")
@@ -188,7 +203,7 @@ class SemddCLI(LightningCLI):
         if self.argv == ["fit", f"--config={directory / 'config.yaml'}", f"--run.directory={directory}"]:
             return True
         file = directory / "config.yaml"
-        return file.is_file() and file.read_text(encoding="utf-8") == self._config_files()["config.yaml"]
+        return file.is_file() and file.read_text(encoding="utf-8") == self._config_files["config.yaml"]
 
     def _go_on(self, claimed: Path | None) -> bool:
         """Whether the directory holds the state of this training, which is then loaded; on every rank."""
@@ -199,7 +214,9 @@ class SemddCLI(LightningCLI):
         self.config[self.subcommand]["ckpt_path"] = str(directory / CHECKPOINT)
         return True
 
+    @cached_property
     def _config_files(self) -> dict[str, str]:
+        """The config as the run keeps it, with all that was drawn, from before it goes on from anywhere."""
         return config_files(self._parser(self.subcommand), str(self.subcommand), self.own_config)
 
     def _image_folders(self) -> list[str]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,11 +22,11 @@ DATA = (
     "--model.student.init_args.norm=none",  # a bias before a norm has no gradient but rounding's
 )
 TWO = ("--trainer.devices=2", "--trainer.strategy=ddp")
-WAYS = {
-    "lightning starts the second": ["-m", "semdd_lightning"],
-    "torchrun starts both": [
-        "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "semdd_lightning"
-    ],
+WAYS = {  # a program, and its words before the command
+    "lightning starts the second": ("semdd_lightning", []),
+    "torchrun starts both": (
+        "torch.distributed.run", ["--standalone", "--nproc_per_node=2", "-m", "semdd_lightning"]
+    ),
 }  # fmt: skip
 
 
@@ -45,21 +43,21 @@ def test_two_processes_are_one(
     small: tuple[str, ...],
     run_directories: Callable[[], list[Path]],
     student_weights: Callable[[Path], dict[str, Tensor]],
-    monkeypatch: pytest.MonkeyPatch,
     workplace: Path,
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     if not alone.exists():
         assert main(["fit", *small, *DATA, f"--run.directory={alone}"]) == 0
     fresh = f"--data.cache_dir={workplace / 'cache'}"  # so that both have something to encode
-    words = [sys.executable, *WAYS[way], "fit", *small, *DATA, *TWO, fresh]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
+    program, before = WAYS[way]
+    words = [*before, "fit", *small, *DATA, *TWO, fresh]
+    (ended,) = run_together([words], [{}], workplace, tmp_path, program)
+    assert ended.status == 0, ended
 
     (together,) = run_directories()
     assert sorted(path.name for path in workplace.iterdir()) == ["cache", "runs"]
     assert {path.name for path in together.iterdir()} == {path.name for path in alone.iterdir()}
-    assert done.stdout.count("run directory") == 1, "one rank prints the table"
+    assert ended.stdout.count("run directory") == 1, "one rank prints the table"
 
     one, two = read_manifest(alone), read_manifest(together)
     assert two.paths == one.paths

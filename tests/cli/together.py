@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,17 +14,20 @@ import torch
 
 _IMPORTED = ["semdd_lightning.experiment.experiment", "semdd_lightning.experiment.relabelling", "open_clip"]
 _RUN = """
-import os, sys
+import os, runpy, sys
 for stream, name in ((1, "stdout"), (2, "stderr")):
     os.dup2(os.open(f"{log}.{name}", os.O_WRONLY | os.O_CREAT), stream)
 os.chdir(folder)
 os.environ.update(environment)
 import torch
 torch.set_num_threads(threads)
-from semdd_lightning.cli.main import main
-status = max(main(words) for words in commands)
-sys.stdout.flush()
-raise SystemExit(status)
+for words in commands:
+    sys.argv = [program, *words]
+    try:
+        runpy.run_module(program, run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        if ended.code:
+            raise
 """
 
 
@@ -37,17 +41,25 @@ class Ended:
 
 
 def run_together(
-    commands: Sequence[Sequence[str]], environments: Sequence[Mapping[str, str]], folder: Path, logs: Path
+    commands: Sequence[Sequence[str]],
+    environments: Sequence[Mapping[str, str]],
+    folder: Path,
+    logs: Path,
+    program: str = "semdd_lightning",
 ) -> list[Ended]:
-    """Run the same commands, one after the other, in as many processes as there are environments."""
+    """Run the same commands, one after the other, in as many processes as there are environments.
+
+    Each goes as ``python -m program`` does, which is how Lightning starts another process beside it.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_IMPORTED)
     processes = []
     for rank, environment in enumerate(environments):
         threads = torch.get_num_threads()  # other sums end in other last bits; Lightning heeds the variable
         names: dict[str, Any] = {"log": str(logs / str(rank)), "folder": str(folder), "threads": threads}
-        names["environment"] = {"OMP_NUM_THREADS": str(threads), **environment}
-        process = context.Process(target=exec, args=(_RUN, {**names, "commands": [*map(list, commands)]}))
+        names |= {"program": program, "commands": [*map(list, commands)]}
+        names["environment"] = {**os.environ, "OMP_NUM_THREADS": str(threads), **environment}
+        process = context.Process(target=exec, args=(_RUN, names))
         process.start()
         processes.append(process)
     for process in processes:

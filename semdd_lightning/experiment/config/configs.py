@@ -41,10 +41,10 @@ def find_config(name: str) -> Path:
     raise ConfigError(msg)
 
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the fast one is not built everywhere
+SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the fast one is not built everywhere
 
 
-class _Once(_Loader):  # type: ignore[misc] # chosen at run time
+class _Once(SafeLoader):  # type: ignore[misc] # chosen at run time
     """Refuses a name that stands twice in one mapping, of which YAML would drop the first."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:

@@ -38,8 +38,8 @@ LINKS = {
     "model.num_classes": Link(("data.num_classes",), int),
     "model.image_size": Link(("data.image_size",), int),
     "data.augmentation_seed": Link(("seed_everything",), int),
-    "trainer.max_epochs": Link(("data.passes", "data.passes_per_epoch"), epochs_of),
     "trainer.default_root_dir": Link(("run.root",), lambda _: None),  # each run has a directory of its own
+    "trainer.max_epochs": Link(("data.passes", "data.passes_per_epoch"), epochs_of),
 }
 
 

@@ -3,7 +3,7 @@
 jsonargparse merges: defaults, variables, then configs and options in their order, later ones over earlier
 ones. A config's bases and what a protocol's rules give are merged where that config stands, by the same
 means. Rules depend on what the whole command line says: it is parsed once to know that, and again with what
-they give.
+they give. Neither time needs the defaults, most of the work: they come below what was found, at the end.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class ExperimentParser(ParserWithChoices, LightningArgumentParser):  # type: ign
             self.holder = self.last
             if self.holder is not None:
                 stated = self._parse(argv, namespace, bare, find_facts(flatten(stated.as_dict())))
-            config = self._parse(argv, namespace, kwargs, self.facts)
+            config = super().parse_args([], stated, env=False, **kwargs)  # with the defaults below
         given = flatten(stated.as_dict())
         if BASE in given:
             msg = f"Expected {BASE} in a config alone, found it among the options; give --config for it."

@@ -66,7 +66,7 @@ def config_files(parser: ArgumentParser, command: str, config: Namespace) -> dic
     try:
         return {
             "resolved.yaml": parser.dump(resolved, skip_unset=False, skip_link_targets=False),
-            "config.yaml": parser.dump(again, skip_unset=False),
+            "config.yaml": parser.dump(again, skip_unset=False, skip_validation=True),  # it was valid above
         }
     except (ValueError, TypeError, YAMLError) as error:
         raise refusal(command, f"what no config can hold: {error}") from error

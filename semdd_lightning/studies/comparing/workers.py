@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 
 import torch
 
@@ -23,6 +24,8 @@ from semdd_lightning.training.teachers import answers_shared
 
 PATIENCE_S = 60.0  # for a training to be put down where a step has ended
 _DEVICES = "CUDA_VISIBLE_DEVICES"
+_START = "forkserver" if sys.platform == "linux" else "spawn"
+"""How workers begin: forked off a process that has imported everything and touched no device."""
 
 
 def run_here(runs: Runs, indexes: Sequence[int], progress: CellsProgress | None = None) -> None:
@@ -82,10 +85,12 @@ class _Worker:
     """
 
     def __init__(self, runs: Runs, number: int, jobs: int, index: int) -> None:
-        context = get_context("spawn")
+        context = get_context(_START)
+        context.set_forkserver_preload([__name__])
         self.runs, self.number, self.alive = runs, number, True
         self.connection, other = context.Pipe()
-        self.process: SpawnProcess = context.Process(target=_serve, args=(other, runs, number, jobs))
+        arguments = (other, runs, number, jobs, dict(os.environ))
+        self.process: BaseProcess = context.Process(target=_serve, args=arguments)
         self.process.start()
         other.close()  # so that its end is heard here
         self.tell(index)
@@ -121,8 +126,9 @@ def _ending(code: int | None) -> str:
     return f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"status {code}"
 
 
-def _serve(connection: Connection, runs: Runs, number: int, jobs: int) -> None:
+def _serve(connection: Connection, runs: Runs, number: int, jobs: int, variables: Mapping[str, str]) -> None:
     """Run cells until there are none; a signal ends it as it ends a command."""
+    os.environ.update(variables)  # the process that it was forked off has those of an earlier time
     visible = os.environ.get(_DEVICES) or ",".join(map(str, range(torch.cuda.device_count())))
     if devices := [device for device in visible.split(",") if device]:
         os.environ[_DEVICES] = devices[number % len(devices)]
@@ -139,7 +145,7 @@ def _serve(connection: Connection, runs: Runs, number: int, jobs: int) -> None:
                 raise
 
 
-def _stop(processes: Sequence[SpawnProcess]) -> None:
+def _stop(processes: Sequence[BaseProcess]) -> None:
     for process in processes:
         process.terminate()
     for process in processes:
