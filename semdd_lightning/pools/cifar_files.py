@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from semdd_lightning.classes import ClassRegistry, resolve_classes
 from semdd_lightning.errors import PoolError
-from semdd_lightning.pools.class_folders import require_folder
 from semdd_lightning.pools.image_set import DiskPool, Found
 from semdd_lightning.pools.listing import Listing, file_stamp
 from semdd_lightning.pools.row_listings import list_array
@@ -42,7 +41,7 @@ class CifarFiles(DiskPool):
 
     def find(self, default: ClassRegistry | None = None) -> Found:
         """CIFAR's own classes in their order, or in that of the class list; `default` is not needed."""
-        folder = cifar_folder(self._existing())
+        folder = cifar_folder(self._existing_folder())
         names, listed = cifar_class_names(folder), self._class_list()
         if listed is None:
             plain = tuple(name.replace("_", " ") for name in names)
@@ -67,7 +66,6 @@ def cifar_folder(path: Path) -> Path:
     Raises:
         PoolError: If there is none, several, or the binary version.
     """
-    require_folder(path)
     found = [path / name for name, meta in _FOLDERS.items() if (path / name / meta).is_file()]
     if any((path / meta).is_file() for meta in _META):
         found = [path]

@@ -39,7 +39,7 @@ class ClassFolders(DiskPool):
 
     def find(self, default: ClassRegistry | None = None) -> Found:
         """The class folders, each of which holds images."""
-        root = require_folder(self._existing())
+        root = self._existing_folder()
         folders = class_folder_names(root)
         if self._class_list() is None and are_splits(folders):
             advice = one_to_choose_from(folders)
@@ -51,18 +51,6 @@ class ClassFolders(DiskPool):
         classes = resolve_classes(folders, self._class_list(default))
         require_images(root, classes.folders)
         return classes, lambda: list_files(root, [(folder, c) for c, folder in enumerate(classes.folders)])
-
-
-def require_folder(path: Path) -> Path:
-    """The path, if it is that of a folder.
-
-    Raises:
-        PoolError: If it is that of a file.
-    """
-    if not path.is_dir():
-        msg = f"Expected {path} to be a folder of class folders, found a file; give the folder."
-        raise PoolError(msg)
-    return path
 
 
 def class_folder_names(root: Path) -> list[str]:

@@ -205,3 +205,15 @@ class DiskPool(ImageSet):
             msg = f"Expected an image pool at {path}, found nothing there; correct the path."
             raise PoolError(msg)
         return path
+
+    def _existing_folder(self) -> Path:
+        """The absolute path.
+
+        Raises:
+            PoolError: If nothing is there, or a file.
+        """
+        path = self._existing()
+        if not path.is_dir():
+            msg = f"Expected {path} to be a folder of class folders, found a file; give the folder."
+            raise PoolError(msg)
+        return path

@@ -17,7 +17,7 @@ from semdd_lightning.classes.folders import choose_by_wnid
 from semdd_lightning.classes.registry import is_wnid, some_of
 from semdd_lightning.errors import PoolError
 from semdd_lightning.names import get_logger
-from semdd_lightning.pools.class_folders import class_folder_names, require_folder, require_images
+from semdd_lightning.pools.class_folders import class_folder_names, require_images
 from semdd_lightning.pools.files import is_image_name, list_files
 from semdd_lightning.pools.image_set import DiskPool, Found
 from semdd_lightning.pools.listing import FileSource, Listing, file_stamp
@@ -84,11 +84,8 @@ class WnidFiles(DiskPool):
     def _names(self, wnids: tuple[str, ...]) -> tuple[str, ...]:
         return wnids
 
-    def _root(self) -> Path:
-        return require_folder(self._existing())
-
     def _split_folder(self) -> Path:
-        folder = self._root() / self.split
+        folder = self._existing_folder() / self.split
         if not folder.is_dir():
             msg = f"Expected the folder {self.split} in {folder.parent}, found none; correct path or split."
             raise PoolError(msg)
@@ -108,9 +105,9 @@ class ImageNetFiles(WnidFiles):
     """
 
     def _wnids(self) -> tuple[str, ...]:
-        train = self._root() / "train"
+        train = self._existing_folder() / "train"
         if self._is_flat() and not train.is_dir():
-            return tuple(sorted(set(validation_wnids(devkit_file(self._root())))))
+            return tuple(sorted(set(validation_wnids(devkit_file(self._existing_folder())))))
         folder = train if self._is_flat() else self._split_folder()
         wnids = class_folder_names(folder)
         strange = [wnid for wnid in wnids if not is_wnid(wnid)]
@@ -123,11 +120,11 @@ class ImageNetFiles(WnidFiles):
         return any(_VALIDATION_IMAGE.fullmatch(file.name) for file in self._split_folder().iterdir())
 
     def _require_labels(self) -> None:
-        devkit_file(self._root())
+        devkit_file(self._existing_folder())
 
     def _flat_images(self) -> tuple[Path, dict[str, str]]:
         folder = self._split_folder()
-        return folder, _wnids_of_images(folder, validation_wnids(devkit_file(self._root())))
+        return folder, _wnids_of_images(folder, validation_wnids(devkit_file(self._existing_folder())))
 
 
 def _wnids_of_images(folder: Path, wnids: list[str]) -> dict[str, str]:

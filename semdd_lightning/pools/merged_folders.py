@@ -10,7 +10,7 @@ from semdd_lightning.classes import ClassRegistry, resolve_classes
 from semdd_lightning.classes.folders import numbered_name
 from semdd_lightning.classes.registry import some_of
 from semdd_lightning.errors import PoolError
-from semdd_lightning.pools.class_folders import class_folder_names, require_folder, require_images
+from semdd_lightning.pools.class_folders import class_folder_names, require_images
 from semdd_lightning.pools.files import list_files
 from semdd_lightning.pools.image_set import DiskPool, Found
 
@@ -31,7 +31,7 @@ class MergedFolders(DiskPool):
 
     def find(self, default: ClassRegistry | None = None) -> Found:
         """The class folders that all parts have, each of which holds images."""
-        root, parts = self._root(), self.found_parts()
+        root, parts = self._existing_folder(), self.found_parts()
         classes = resolve_classes(_class_folders(root, parts), self._class_list(default))
         for part in parts:
             require_images(root / part, classes.folders)
@@ -44,7 +44,7 @@ class MergedFolders(DiskPool):
         Raises:
             PoolError: If one that was asked for is not there, or there are none that look alike.
         """
-        root = self._root()
+        root = self._existing_folder()
         if self.parts is None:
             return _alike(root)
         there = class_folder_names(root)
@@ -54,9 +54,6 @@ class MergedFolders(DiskPool):
             msg = f"Expected the parts of {root} to be folders there, each once, found {found}; correct them."
             raise PoolError(msg)
         return self.parts
-
-    def _root(self) -> Path:
-        return require_folder(self._existing())
 
 
 def numbered_alike(names: Sequence[str]) -> tuple[str, ...]:

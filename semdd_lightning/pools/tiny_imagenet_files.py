@@ -26,7 +26,7 @@ class TinyImageNetFiles(WnidFiles):
 
     def _wnids(self) -> tuple[str, ...]:
         """The sorted wnids: out of ``wnids.txt``, else the training folders."""
-        root = self._root()
+        root = self._existing_folder()
         file = root / "wnids.txt"
         wnids = " ".join(_read_lines(file)).split() if file.is_file() else None
         if wnids is None:
@@ -42,7 +42,7 @@ class TinyImageNetFiles(WnidFiles):
         return tuple(sorted(wnids))
 
     def _names(self, wnids: tuple[str, ...]) -> tuple[str, ...]:
-        words = _words(self._root())
+        words = _words(self._existing_folder())
         return tuple(words.get(wnid, wnid) for wnid in wnids)
 
     def _is_flat(self) -> bool:
