@@ -1,14 +1,18 @@
-"""What a user of the Python API gave, seen to be of the kind that is wanted; and where the cache is."""
+"""What a user gave: paths, kinds, words, devices, seen to be what is wanted; and where the cache is."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 
 from semdd_lightning.errors import ConfigError
+
+if TYPE_CHECKING:  # most of what is given needs no torch
+    import torch
 
 
 def given_path(what: str, value: object) -> Path:
@@ -69,3 +73,29 @@ def cache_root(cache_dir: Path | None = None) -> Path:
         return given_path("cache_dir", cache_dir).expanduser()
     variable = os.environ.get("SEMDD_CACHE")
     return Path(variable).expanduser() if variable else platformdirs.user_cache_path("semdd")
+
+
+def pick_device(name: str | torch.device | None) -> torch.device:
+    """The device of a name, seen to be there before anything is read; none takes a GPU if there is one.
+
+    Args:
+        name: As torch has it, for example `cuda:0`, or the device itself.
+
+    Raises:
+        ConfigError: If there is no such device.
+    """
+    import torch
+
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, TypeError) as error:  # unknown, not there, or of no content
+        there = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        if torch.backends.mps.is_available():
+            there.append("mps")
+        reason = str(error).partition("\n")[0]
+        msg = f"Expected device to be one of {', '.join(there)}, found {name!r} ({reason}); choose another."
+        raise ConfigError(msg) from error
+    return device

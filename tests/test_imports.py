@@ -27,7 +27,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "locks": set(),
     "records": {"atomic", "names", "errors"},
     "tensor_blocks": {"atomic", "records", "errors"},
-    "devices": {"errors"},
     "progress": {"names"},
     "threads": set(),
     "classes": {"errors"},
@@ -55,7 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "data": {
         *("export", "pools", "prior", "selection", "models", "audit", "datasets", "classes"),
-        *("devices", "given", "locks", *WRITING, "progress", "threads", "names", "errors"),
+        *("given", "locks", *WRITING, "progress", "threads", "names", "errors"),
     },
     "training": {
         *("models", "prior", "data", "audit", "pools", "given", *WRITING),

@@ -105,8 +105,8 @@ def _audit(found: ResolvedImages, options: argparse.Namespace, argv: list[str]) 
     from semdd_lightning.audit import audit_classes, audit_record, describe_refusal, stray_classes
     from semdd_lightning.audit.table import print_audit, verdict_words
     from semdd_lightning.data.embedded_pools import PoolEmbedder, read_reference
-    from semdd_lightning.devices import pick_device
     from semdd_lightning.export import write_json
+    from semdd_lightning.given import pick_device
     from semdd_lightning.pools.near_duplicates import leaked_images, near_duplicates
     from semdd_lightning.prior import listed_priors
     from semdd_lightning.report.page import write_audit_page

@@ -18,8 +18,8 @@ def run(argv: list[str]) -> int:
     """Make a pool, or this process's share of it."""
     options = parse_options(argv)
     task, generator = task_of(options), generator_of(options)
-    from semdd_lightning.devices import pick_device
     from semdd_lightning.generation import PoolMaking, Rounds, find_shard, make_best, pool_differences
+    from semdd_lightning.given import pick_device
 
     started, shard = time.monotonic(), find_shard(options.shard, os.environ)
     rounds = None

@@ -139,8 +139,8 @@ def _select(
 ) -> None:
     from semdd_lightning.data import select
     from semdd_lightning.data.priors import build_priors
-    from semdd_lightning.devices import pick_device
     from semdd_lightning.experiment.run.pictures import write_pictures
+    from semdd_lightning.given import pick_device
     from semdd_lightning.prior import prior_in_words
     from semdd_lightning.report import encoded_words, print_selection_table, statistics_record
 

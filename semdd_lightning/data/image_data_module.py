@@ -12,7 +12,13 @@ from torch import Tensor
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.classes.matching import class_mapping
 from semdd_lightning.data.batches import EvaluationImages, TrainingImages, augmented_batch
-from semdd_lightning.data.image_settings import ImageSettings
+from semdd_lightning.data.image_settings import (
+    ImageSettings,
+    batches_done,
+    device_of,
+    local_ranks_of,
+    process_of,
+)
 from semdd_lightning.data.loaders import (
     EvaluationBatch,
     EvaluationLoader,
@@ -22,7 +28,6 @@ from semdd_lightning.data.loaders import (
 )
 from semdd_lightning.data.passes import PassPlanner
 from semdd_lightning.data.storage import ImageStore, evaluation_view, square, store_images
-from semdd_lightning.data.trainer_facts import batches_done, device_of, local_ranks_of, process_of
 from semdd_lightning.errors import ClassListError, ConfigError
 from semdd_lightning.names import get_logger
 from semdd_lightning.pools import ImageSet, ResolvedImages

@@ -1,11 +1,12 @@
-"""What a data module is given, refused before an image is read where it cannot work."""
+"""What a data module is given: by its config, refused before an image is read, and by its trainer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, SupportsIndex, get_args
+from typing import Any, Literal, SupportsIndex, cast, get_args
 
-from lightning.pytorch import LightningDataModule
+import torch
+from lightning.pytorch import LightningDataModule, Trainer
 
 from semdd_lightning.data.augmentation import Augmentation
 from semdd_lightning.data.storage import Storage
@@ -141,3 +142,28 @@ def check_seed(name: str, seed: int) -> None:
     if not isinstance(seed, SupportsIndex) or not 0 <= seed <= LARGEST_SEED:
         msg = f"Expected {name} from 0 to {LARGEST_SEED}, found {seed}; give another."
         raise ConfigError(msg)
+
+
+def process_of(trainer: Trainer | None) -> tuple[int, int]:
+    """Rank of this process and number of processes."""
+    return (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
+
+
+def device_of(trainer: Trainer | None) -> torch.device:
+    """The device that this process trains on."""
+    return torch.device("cpu") if trainer is None else trainer.strategy.root_device
+
+
+def local_ranks_of(trainer: Trainer | None) -> int:
+    """Processes of this machine."""
+    return 1 if trainer is None else max(1, trainer.num_devices)
+
+
+def batches_done(trainer: Trainer | None) -> int:
+    """Batches of this epoch that a checkpoint within it counts, where training goes on from one."""
+    if trainer is None:
+        return 0
+    loop = trainer.fit_loop
+    epochs = cast("Any", loop.epoch_progress.current)  # of a class that Lightning types too widely
+    within = epochs.started > epochs.processed
+    return loop.epoch_loop.batch_progress.current.ready if within else 0

@@ -12,9 +12,9 @@ from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data.classifier import Classifier, ClassifierContext, usual_side
 from semdd_lightning.data.embedded_pools import resolve_reference
 from semdd_lightning.data.image_data_module import ImageDataModule
+from semdd_lightning.data.image_settings import device_of, process_of
 from semdd_lightning.data.selecting import carry_out
 from semdd_lightning.data.selection_plan import SelectionPlan
-from semdd_lightning.data.trainer_facts import device_of, process_of
 from semdd_lightning.errors import PoolError, RunError
 from semdd_lightning.export import read_choices
 from semdd_lightning.export.pool_selection import PoolSelection

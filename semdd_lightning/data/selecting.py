@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 
 from semdd_lightning.audit import AUTOMATIC, AuditPolicy, apply_policy, audit_classes, check_policy
-from semdd_lightning.data.by_hand import find_choices
 from semdd_lightning.data.classifier import Classifier, ClassifierContext, PoolClassifier, usual_side
 from semdd_lightning.data.embedded_pools import (
     PoolEmbedder,
@@ -18,8 +17,7 @@ from semdd_lightning.data.embedded_pools import (
     resolve_reference,
 )
 from semdd_lightning.data.learning import learn_pool
-from semdd_lightning.data.selection_plan import SelectionPlan
-from semdd_lightning.devices import pick_device
+from semdd_lightning.data.selection_plan import SelectionPlan, find_choices
 from semdd_lightning.export import Choices, Manifest, read_choices
 from semdd_lightning.export.pool_selection import (
     PoolSelection,
@@ -27,7 +25,7 @@ from semdd_lightning.export.pool_selection import (
     outcome,
     sampler_embeddings,
 )
-from semdd_lightning.given import given_path
+from semdd_lightning.given import given_path, pick_device
 from semdd_lightning.names import get_logger
 from semdd_lightning.pools import ImageSet, Pool, ResolvedImages, as_image_set, require_images_per_class
 from semdd_lightning.prior import AnyPrior, PoolEmbeddings, first_clip, listed_priors

@@ -1,18 +1,26 @@
-"""What is to be chosen, from what and by what, before an image is read."""
+"""What is to be chosen, from what and by what, and what people decided about single images of the pool."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
 from semdd_lightning.audit import AuditPolicy
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data.classifier import Classifier
-from semdd_lightning.export import Choices, describe
-from semdd_lightning.pools import ImageSet
+from semdd_lightning.errors import ChoicesError, SemddError, TooFewImagesError
+from semdd_lightning.export import describe
+from semdd_lightning.export.choices import Choices, ChoicesRecord, Decision
+from semdd_lightning.pools import ImageSet, Pool
+from semdd_lightning.pools.strings import Strings
 from semdd_lightning.prior import Prior
-from semdd_lightning.selection import Sampler
+from semdd_lightning.selection import ByHand, Sampler
 from semdd_lightning.selection.scores.score import Need, needed
 
 
@@ -94,3 +102,76 @@ class SelectionPlan:
             SelectionError: if the sampler cannot work with these numbers.
         """
         self.sampler.check(len(classes), self.ipc)
+
+
+def find_choices(choices: Choices, pool: Pool, ipc: int) -> tuple[ByHand, ChoicesRecord]:
+    """The rows that were decided about, and the record of it.
+
+    An image that cannot be chosen anyhow, as it is unreadable or a duplicate, may be struck out all the same.
+
+    Args:
+        choices: what was decided.
+        pool: the pool to choose from.
+        ipc: images per class.
+
+    Raises:
+        ChoicesError: if an image is not of the pool or cannot be chosen, or a class has too many pinned ones.
+        TooFewImagesError: if a class has fewer than ``ipc`` images that are not struck out.
+    """
+    rows = _rows(choices.decisions, pool)
+    excluded = {image.path: image.reason for image in pool.excluded} if (rows < 0).any() else {}
+    left, room = pool.counts(), np.full(len(pool.registry), ipc)
+    found: dict[str, list[int]] = {"strike": [], "pin": []}
+    paths: dict[str, list[str]] = {"strike": [], "pin": []}
+    for decision, row in zip(choices.decisions, rows.tolist(), strict=True):
+        paths[decision.choice].append(pool.paths[row] if row >= 0 else decision.path)
+        if row < 0:
+            _require_excluded(decision, pool, excluded)
+            continue
+        count = left if decision.choice == "strike" else room
+        count[pool.labels[row]] -= 1
+        if left[pool.labels[row]] < ipc:
+            what = f"at least {ipc} images of class {{}} that are not struck out"
+            raise _refused(TooFewImagesError, decision, pool, row, what, f"{ipc - 1} once this one is")
+        if room[pool.labels[row]] < 0:
+            raise _refused(
+                ChoicesError, decision, pool, row, f"at most {ipc} pinned images of class {{}}", "more"
+            )
+        found[decision.choice].append(row)
+    by_hand = ByHand(*(torch.tensor(found[choice], dtype=torch.int64) for choice in ("strike", "pin")))
+    return by_hand, ChoicesRecord(choices.digest, tuple(paths["strike"]), tuple(paths["pin"]))
+
+
+def _rows(decisions: Sequence[Decision], pool: Pool) -> NDArray[np.int64]:
+    """Row of each image, -1 where there is none; a path written by hand counts as it stands."""
+    as_read, as_written = (
+        pool.paths.positions(Strings(text.encode("utf-8", "replace").decode() for text in texts))
+        for texts in ([d.path for d in decisions], [d.written for d in decisions])
+    )
+    return np.where(as_read < 0, as_written, as_read)
+
+
+def _require_excluded(decision: Decision, pool: Pool, excluded: dict[str, str]) -> None:
+    reason = excluded.get(decision.path)
+    if reason is not None and decision.choice == "strike":
+        return
+    if reason is not None:
+        what, advice = f"an image that can be chosen, found {decision.path} ({reason})", "pin another"
+    elif pool.root.is_dir() and (pool.root / decision.path).is_file():
+        what = f"an image of one of the classes, found {decision.path}, which is of none"
+        advice = "remove the line"
+    else:
+        what = f"an image of the pool {pool.root}, found {decision.path}, which is not in it"
+        advice = "give paths as scores.parquet has them"
+    msg = f"Expected {decision.place} to name {what}; {advice}."
+    raise ChoicesError(msg)
+
+
+def _refused(
+    error: type[SemddError], decision: Decision, pool: Pool, row: int, what: str, found: str
+) -> SemddError:
+    name = repr(pool.registry.names[pool.labels[row]])
+    return error(
+        f"Expected {decision.place} to leave {what.format(name)}, found {found} ({decision.path}); take "
+        "back some of these choices, or change ipc."
+    )
