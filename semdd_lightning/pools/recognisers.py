@@ -11,7 +11,7 @@ from semdd_lightning.pools.files import is_image_name
 from semdd_lightning.pools.merged_folders import numbered_alike
 from semdd_lightning.pools.metadata_folder import METADATA_NAMES
 from semdd_lightning.pools.seen import Seen, first_members, look
-from semdd_lightning.pools.splits import are_splits, folder_split, shared_classes
+from semdd_lightning.pools.splits import are_splits, folder_split, shared_by_most
 from semdd_lightning.pools.tars.shards import inside_tar, is_compressed_tar
 
 Recogniser = Callable[[Path], str | None]
@@ -152,22 +152,17 @@ def parts(prefix: str | None = None) -> Recogniser:
 def shared_folders(path: Path, names: tuple[str, ...]) -> list[str]:
     """The class folders that folders have in common, if they are splits, or pools of the same classes.
 
-    Pictures beside their subfolders, fewer than in these, do not make them classes, nor does a folder of
-    pictures among them.
-
     Args:
         path: Where the folders are.
         names: The folders.
     """
     inside = [seen for name in names[:_COMPARED] if (seen := look(path / name)).folders or seen.images]
-    holding = [seen for seen in inside if seen.folders and len(seen.images) <= _images_below(seen)]
-    if 2 * len(holding) <= len(inside):
-        return []
-    return shared_classes({seen.path.name: seen.folders for seen in holding})
-
-
-def _images_below(seen: Seen) -> int:
-    return sum(len(below.images) for below in seen.sampled())
+    return shared_by_most(
+        {
+            seen.path.name: (seen.folders, len(seen.images), sum(len(b.images) for b in seen.sampled()))
+            for seen in inside
+        }
+    )
 
 
 def wnids_below(parent: str) -> Recogniser:

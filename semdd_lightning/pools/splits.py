@@ -93,6 +93,19 @@ def shared_classes(inside: Mapping[str, Collection[str]]) -> list[str]:
     return [] if _are_runs(shared) and len(shared) < len(inside) else sorted(shared)
 
 
+def shared_by_most(places: Mapping[str, tuple[Collection[str], int, int]]) -> list[str]:
+    """The class folders that most of some folders share, as `shared_classes` tells.
+
+    Images beside their subfolders, fewer than in these, do not make them classes, nor does a folder of images
+    among them.
+
+    Args:
+        places: For each folder the names of its subfolders, its own images and those in its subfolders.
+    """
+    holding = {name: folders for name, (folders, own, below) in places.items() if folders and own <= below}
+    return shared_classes(holding) if 2 * len(holding) > len(places) else []
+
+
 def _are_runs(names: Iterable[str]) -> bool:
     numbered = [numbered_name(name) for name in names]
     return all(name is not None and set(_words(name[0])) & _RUNS for name in numbered)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from semdd_lightning.classes.registry import some_of
 from semdd_lightning.errors import PoolError
 from semdd_lightning.names import get_logger
-from semdd_lightning.pools.splits import are_splits, one_to_choose_from, shared_classes
+from semdd_lightning.pools.splits import are_splits, one_to_choose_from, shared_by_most
 from semdd_lightning.pools.strings import Strings
 from semdd_lightning.pools.tars.members import TarMembers
 
@@ -154,15 +154,14 @@ def _subfolders(places: set[tuple[str, ...]], base: tuple[str, ...]) -> set[str]
 def _shared_folders(
     counts: Mapping[tuple[str, ...], int], base: tuple[str, ...], inside: set[str]
 ) -> list[str]:
-    """The class folders that several pools in a tar share, by the rule of `recognisers.shared_folders`."""
-    holding = {}
+    """The class folders that several pools in a tar share."""
+    places = {}
     for name in inside:
         here = (*base, name)
-        loose = counts.get(here, 0)
-        below = sum(number for place, number in counts.items() if place[: len(here)] == here) - loose
-        if below and loose <= below:
-            holding[name] = _subfolders(set(counts), here)
-    return shared_classes(holding) if 2 * len(holding) > len(inside) else []
+        own = counts.get(here, 0)
+        below = sum(number for place, number in counts.items() if place[: len(here)] == here) - own
+        places[name] = (_subfolders(set(counts), here), own, below)
+    return shared_by_most(places)
 
 
 def _parts(below: str) -> tuple[str, ...]:
