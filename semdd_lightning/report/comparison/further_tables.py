@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -61,10 +63,14 @@ def _chosen(part: pd.DataFrame, axes: Sequence[str], kind: str) -> Iterator[Repo
     for place, of_place in found.groupby(list(SLICE), sort=False):
         where = dict(zip(SLICE, place, strict=True))
         told = {one["metric"]: one for one in of_place.to_dict("records")}
-        values = [f"{number(told[name]['spearman'], 2)} (n = {told[name]['n']})" for name in metrics]
-        rows.append([*(str(where[axis]) for axis in axes), *values])
+        rows.append([*(str(where[axis]) for axis in axes), *(_correlation(told[name]) for name in metrics)])
     title = f"Spearman's correlation with top-1 over n samplers, {kind}"
     yield ReportTable(title, [*axes, *map(metric_name, metrics)], rows, labels=len(axes))
+
+
+def _correlation(found: Mapping[Hashable, Any]) -> str:
+    """Nothing where too few samplers tell: two always agree."""
+    return NOTHING if math.isnan(found["spearman"]) else f"{number(found['spearman'], 2)} (n = {found['n']})"
 
 
 def _across(part: pd.DataFrame, axes: Sequence[str], axis: str, title: str) -> Iterator[ReportTable]:
@@ -138,7 +144,8 @@ def _dd_ranking(found: pd.DataFrame, axes: Sequence[str], kind: str) -> Iterator
     rows = [[*_names(row, axes), number(row["lrs"]), number(row["ars"])] for _, row in found.iterrows()]
     missing = sorted({text for texts in found["missing"] for text in texts.split("; ") if text})
     notes = [f"{text}, found none." for text in missing]
-    known = [name for name in ("lrs", "ars") if found[name].notna().any()]
+    known = bool(found[["lrs", "ars"]].notna().any(axis=None))
     columns = [*axes, "sampler", "LRS", "ARS"]
     title = f"DD-Ranking's scores of accuracies as fractions, {kind}"
-    yield ReportTable(title, columns, rows if known else [], labels=len(axes) + 1, notes=notes)
+    shown = rows if known else []
+    yield ReportTable(title, columns, shown, labels=len(axes) + 1, notes=notes, on_terminal=known)

@@ -26,6 +26,7 @@ class ReportTable:
         labels: how many columns, from the left, say what a row is.
         notes: sentences below it.
         extra: columns that a narrow terminal leaves out first.
+        on_terminal: whether a terminal shows it; files show all.
     """
 
     title: str
@@ -34,6 +35,7 @@ class ReportTable:
     labels: int = 1
     notes: Sequence[str] = field(default_factory=tuple)
     extra: Sequence[str] = field(default_factory=tuple)
+    on_terminal: bool = True
 
     def trimmed(self) -> ReportTable:
         """The table without the columns that say nothing in any row."""
@@ -88,7 +90,7 @@ def print_tables(said: Sequence[str], tables: Sequence[ReportTable]) -> None:
     """
     console = Console()
     left_out: dict[str, None] = {}  # an ordered set
-    for table in tables:
+    for table in (one for one in tables if one.on_terminal):
         fits = console.width >= _ROOMY * len(table.columns)
         left_out |= dict.fromkeys(() if fits else table.extra)
         for printed in _printed(table if fits else table.shortened(), console.width):
