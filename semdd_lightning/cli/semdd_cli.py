@@ -14,6 +14,7 @@ from typing import Any
 import lightning
 import yaml
 from jsonargparse import Namespace
+from jsonargparse._link_arguments import skip_apply_links
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 
@@ -25,7 +26,7 @@ from semdd_lightning.cli.failure import failures_told
 from semdd_lightning.cli.given_checkpoint import check_checkpoint
 from semdd_lightning.cli.going_on import CHECKPOINT, checkpoints, command_of, keep_newest
 from semdd_lightning.cli.last_checkpoint import LastCheckpoint
-from semdd_lightning.cli.links import full_name
+from semdd_lightning.cli.links import follow, full_name
 from semdd_lightning.cli.made_with import image_folders, inputs
 from semdd_lightning.cli.metrics_file import MetricsFile
 from semdd_lightning.cli.ownership import claim_apart
@@ -126,9 +127,11 @@ class SemddCLI(LightningCLI):
             with config_of_the_environment(command) as config:
                 parsed = self._parser(command).parse_args([*config, *options], _skip_validation=True)
             whole = Namespace({"subcommand": command, command: parsed})
-            self.config = parser.parse_args([], whole, env=False, defaults=False)
+            with skip_apply_links():
+                self.config = parser.parse_args([], whole, env=False, defaults=False)
         except ArgumentError as error:
             raise refusal(command, str(error)) from error
+        follow(self.config[command])
         self.config[command] = plain(self.config[command])
 
     def _parse_ckpt_path(self) -> None:
