@@ -118,6 +118,15 @@ def trained() -> Trained:
     return {}
 
 
+@pytest.fixture(scope="module")
+def imagenet_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random ones of the network that teaches on ImageNet's classes."""
+    torch.manual_seed(0)
+    file = tmp_path_factory.mktemp("weights") / "resnet18.pt"
+    torch.save(build_network("torchvision/resnet18", 1000, 224).state_dict(), file)
+    return file
+
+
 def run_small(
     name: str, overlay: dict[str, Any], tmp_path: Path, protocol: tuple[str, ...] = ()
 ) -> RunResult:
@@ -143,23 +152,24 @@ def small_size(config: dict[str, Any]) -> int:
     return 16 if config["data"]["init_args"]["num_classes"] > 100 else 32
 
 
-def small_teacher(config: dict[str, Any], size: int, tmp_path: Path, trained: Trained) -> dict[str, Any]:
+def small_teacher(
+    config: dict[str, Any], size: int, tmp_path: Path, trained: Trained, imagenet_weights: Path
+) -> dict[str, Any]:
     """The config's own kind of teacher: by its own config where it has one, else with random weights."""
     teacher: dict[str, Any] = config["model"]["init_args"]["teacher"]
     if teacher["class_path"] == "ClipTeacher":
         return {}
     if teacher["class_path"] == "TorchvisionTeacher":
-        torch.manual_seed(0)
-        file = tmp_path / "resnet18.pt"
-        torch.save(build_network("torchvision/resnet18", 1000, 224).state_dict(), file)
-        return {"init_args": {"weights_file": str(file), "input_size": 32}}
+        return {"init_args": {"weights_file": str(imagenet_weights), "input_size": 32}}
     name = f"teachers/{Path(teacher['init_args']['path']).name}.yaml"
     result = run_teacher(name, size, tmp_path, trained)
     return {"init_args": {"path": str(result.directory)}}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_config_runs_on_small_data(name: str, tmp_path: Path, tiny_clip_dir: Path, trained: Trained) -> None:
+def test_config_runs_on_small_data(
+    name: str, tmp_path: Path, tiny_clip_dir: Path, trained: Trained, imagenet_weights: Path
+) -> None:
     config = compose(packaged_configs() / name)
     data, num_classes = config["data"]["init_args"], config["data"]["init_args"]["num_classes"]
     if name == "quickstart.yaml":
@@ -174,7 +184,7 @@ def test_config_runs_on_small_data(name: str, tmp_path: Path, tiny_clip_dir: Pat
     else:
         small = {"passes": 1, **small_data(name, data, tmp_path, tiny_clip_dir), "image_size": size}
         overlay: dict[str, Any] = {"data": {"init_args": small}}
-        if teacher := small_teacher(config, size, tmp_path, trained):
+        if teacher := small_teacher(config, size, tmp_path, trained, imagenet_weights):
             overlay["model"] = {"init_args": {"teacher": teacher}}
         assert data["sampler"] == DEFAULT_SAMPLER
         if num_classes > 10:
@@ -202,7 +212,7 @@ def small_data(name: str, data: dict[str, Any], root: Path, clip: Path) -> dict[
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_protocol_runs_over_a_data_sets_config(
-    protocol: str, tmp_path: Path, tiny_clip_dir: Path, trained: Trained
+    protocol: str, tmp_path: Path, tiny_clip_dir: Path, trained: Trained, imagenet_weights: Path
 ) -> None:
     name = f"{PROTOCOLS[protocol]}.yaml"
     config = compose(packaged_configs() / name)
@@ -212,7 +222,7 @@ def test_protocol_runs_over_a_data_sets_config(
     small = {"passes": 2, "image_size": size, **small_data(name, data, tmp_path, tiny_clip_dir)}
     overlay: dict[str, Any] = {"data": {"init_args": small}}
     if recipe["model"]["class_path"] == "DistillationModule":
-        teacher = small_teacher(config, size, tmp_path, trained)
+        teacher = small_teacher(config, size, tmp_path, trained, imagenet_weights)
         if protocol == "edc":  # its four take a gigabyte; two of a kind are an ensemble too
             member = {"class_path": "TorchvisionTeacher", **teacher}
             teacher = {"init_args": {"teachers": [member, member]}}

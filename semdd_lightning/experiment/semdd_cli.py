@@ -14,6 +14,7 @@ from typing import Any
 import lightning
 import yaml
 from jsonargparse import Namespace
+from jsonargparse._link_arguments import skip_apply_links
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 
@@ -28,7 +29,7 @@ from semdd_lightning.experiment.config.configs import (
     with_bases,
 )
 from semdd_lightning.experiment.config.help import descriptions
-from semdd_lightning.experiment.config.links import full_name, refusal
+from semdd_lightning.experiment.config.links import follow, full_name, refusal
 from semdd_lightning.experiment.config.options import check_variables
 from semdd_lightning.experiment.config.parser import ExperimentParser, config_of_the_environment
 from semdd_lightning.experiment.config.protocol_changes import changes_of
@@ -130,9 +131,11 @@ class SemddCLI(LightningCLI):
             with config_of_the_environment(command) as config:
                 parsed = self._parser(command).parse_args([*config, *options], _skip_validation=True)
             whole = Namespace({"subcommand": command, command: parsed})  # type: ignore[no-untyped-call]
-            self.config = parser.parse_args([], whole, env=False, defaults=False)
+            with skip_apply_links():
+                self.config = parser.parse_args([], whole, env=False, defaults=False)
         except ArgumentError as error:
             raise refusal(command, str(error)) from error
+        follow(self.config[command])
         self.config[command] = plain(self.config[command])
 
     def _parse_ckpt_path(self) -> None:

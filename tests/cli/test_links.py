@@ -125,6 +125,15 @@ def test_the_commands_refuse_it(refused: Callable[..., str], small: tuple[str, .
     assert line.endswith("found 3 for it in --trainer.max_epochs; give --data.passes in its place.")
 
 
+@pytest.mark.parametrize("value", ["0", "-1", "null"])
+def test_what_nothing_follows_from_is_refused(
+    value: str, refused: Callable[..., str], small: tuple[str, ...]
+) -> None:
+    message = refused("fit", *small, f"--data.passes_per_epoch={value}")
+    assert "Expected data.passes and data.passes_per_epoch" in message or "Parser key" in message
+    assert not Path("runs").exists()
+
+
 def test_a_variable_that_nothing_reads_is_refused(
     refused: Callable[..., str], small: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:

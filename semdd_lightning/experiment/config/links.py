@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jsonargparse import Namespace
+
 from semdd_lightning.data.image_settings import epochs_of
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.experiment.config.configs import compose
@@ -70,6 +72,30 @@ def check_links(stated: Mapping[str, Any], config: Mapping[str, Any], configs: S
         if value is not None and not link.gives(value, config):
             files = [path for path in configs if flatten(compose(path)).get(target) == value]
             raise refused(target, value, f" in {files[-1]}" if files else "")
+
+
+def follow(config: Namespace) -> None:
+    """Set what follows from others, as the parser has it, once that is known to be valid.
+
+    The parser's own links would check all of a part again for each setting of it.
+
+    Raises:
+        ConfigError: if nothing follows from such values.
+    """
+    for target, link in LINKS.items():
+        place, names = full_name(target), [full_name(source) for source in link.sources]
+        if not all(name in config for name in names) or not (place in config or place == target):
+            continue
+        values = [config[name] for name in names]
+        try:
+            config[place] = link.compute(*values)
+        except (TypeError, ValueError, StopIteration) as error:
+            found = " and ".join(map(str, values))
+            msg = (
+                f"Expected {' and '.join(link.sources)} to be such that {target} follows, found {found}; "
+                "correct them."
+            )
+            raise ConfigError(msg) from error
 
 
 def refused(target: str, value: object, giver: str = "") -> ConfigError:
