@@ -36,10 +36,12 @@ TRIED: dict[str, list[str]] = {
     "refined_share 0.75": ["two_stage", "refined_share=0.75"],
     "text_weight 1": ["two_stage", "text_weight=1.0"],
     "coverage": ["coverage"],
-    "learnable": ["learnable"],
+    "learnability_weight 0.5": ["learnable", "learnability_weight=0.5"],
     "learnable, rank": ["learnable", "normalization=rank"],
     "learnable, text_weight 1": ["learnable", "text_weight=1.0"],
-    "learnable, ratio 4, diversity 0.4": ["learnable", "candidate_ratio=4.0", "diversity_weight=0.4"],
+    "learnable, ratio 4, diversity 0.4": [
+        *("learnable", "candidate_ratio=4.0", "diversity_weight=0.4", "learnability_weight=0.5")
+    ],
     "learnability_weight 0.25": ["learnable", "learnability_weight=0.25"],
     "learnability_weight 0.75": ["learnable", "learnability_weight=0.75"],
 }
