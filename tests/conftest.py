@@ -19,6 +19,38 @@ from lightning.pytorch import Trainer
 from PIL import Image
 from safetensors.torch import save_file
 
+from tests.small_runs import (  # fixtures of the tests of commands, experiments and studies
+    chosen,
+    classes,
+    digits,
+    finished,
+    finished_words,
+    fit,
+    refused,
+    run_directories,
+    selected,
+    shared_cache,
+    small,
+    student_weights,
+    workplace,
+)
+
+__all__ = [
+    "chosen",
+    "classes",
+    "digits",
+    "finished",
+    "finished_words",
+    "fit",
+    "refused",
+    "run_directories",
+    "selected",
+    "shared_cache",
+    "small",
+    "student_weights",
+    "workplace",
+]
+
 # a shell starts what runs in the background with Ctrl-C ignored, and tests send it
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

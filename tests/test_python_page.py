@@ -13,7 +13,7 @@ import torch
 from semdd_lightning.cli.main import main
 from semdd_lightning.export import read_manifest
 from semdd_lightning.training import CheckpointTeacher
-from tests.cli.conftest import SMALL
+from tests.small_runs import SMALL
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = (DOCS / "python.md").read_text()

@@ -26,9 +26,9 @@ from semdd_lightning.cli.main import main
 from semdd_lightning.evaluation import write_cells
 from semdd_lightning.experiment.run.last_checkpoint import LastCheckpoint
 from semdd_lightning.pools.digits import GeneratedDigits
-from tests.cli.conftest import SMALL
 from tests.evaluation.grids import runs
 from tests.faults.forking import Server
+from tests.small_runs import SMALL
 
 LONG = os.environ.get("SEMDD_LONG") == "1"
 MINUTE = "fit, half a minute"

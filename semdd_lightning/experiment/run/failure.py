@@ -23,7 +23,7 @@ from semdd_lightning.errors import ConfigError, SemddError
 FILE_NAME = "failure.txt"
 OURS = "semdd_lightning"
 LIGHTNING = "Lightning"
-SHELL = f"{OURS}.cli."  # commands call Lightning; what fails right below them is not theirs
+SHELL = (f"{OURS}.cli.", f"{OURS}.experiment.")  # these call Lightning; what fails right below is not theirs
 EXTENSIONS = (Callback, Logger, Profiler, Accelerator)
 AROUND = (Optimizer, LRScheduler, Strategy, Precision, LayerSync, CheckpointIO, ClusterEnvironment)
 """Parts within whose steps everything else runs: of them, only their making is theirs."""

@@ -16,7 +16,7 @@ from semdd_lightning.cli.main import main
 from semdd_lightning.data import TrainingImages
 from semdd_lightning.training import DistillationModule, distillation_loss
 from semdd_lightning.training.soft_labels import LabelStore
-from tests.cli.together import free_port, run_together
+from tests.experiment.together import free_port, run_together
 
 PASSES = (  # two blocks of passes, and no test afterwards
     "--data.passes=12",

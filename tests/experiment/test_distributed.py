@@ -11,7 +11,7 @@ from torch import Tensor
 
 from semdd_lightning.cli.main import main
 from semdd_lightning.export import read_manifest
-from tests.cli.together import free_port, run_together
+from tests.experiment.together import free_port, run_together
 
 # two shards of embeddings, and 30 chosen images in batches of 7: the last one holds 2, and 7 do not halve
 DATA = (
