@@ -132,7 +132,7 @@ class PoolClassifier:
             "input_size": self._input_size,
             "batch_size": _BATCH,
             "pool": images.fingerprint,
-            "labels": hashlib.sha256(images.labels.astype("<i8").tobytes()).hexdigest(),
+            "labels": images.labels_digest,
         }
         key = content_key(identity)
         folder = self._root / "classified" / key

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -93,7 +92,7 @@ def learn_pool(
         "format": FORMAT,
         "plan": asdict(plan),
         "pool": images.fingerprint,
-        "labels": hashlib.sha256(images.labels.astype("<i8").tobytes()).hexdigest(),
+        "labels": images.labels_digest,
     }
     key = content_key(identity)
     folder = cache_root(cache_dir) / "learned" / key

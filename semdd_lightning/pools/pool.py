@@ -128,6 +128,11 @@ class Pool:
         """Number of usable images of each class, shape ``(C,)``."""
         return np.bincount(self.labels, minlength=len(self.registry)).astype(np.int64)
 
+    @property
+    def labels_digest(self) -> str:
+        """SHA-256 (hex) over the class of every image, which the fingerprint leaves out."""
+        return hashlib.sha256(self.labels.astype("<i8").tobytes()).hexdigest()
+
 
 def pool_fingerprint(paths: Strings, digests: NDArray[np.uint8]) -> str:
     """SHA-256 (hex) over the ``path<tab>content hash`` lines of a pool in path order.
