@@ -126,7 +126,7 @@ class SemddCLI(LightningCLI):
         try:
             with config_of_the_environment(command) as config:
                 parsed = self._parser(command).parse_args([*config, *options], _skip_validation=True)
-            whole = Namespace({"subcommand": command, command: parsed})
+            whole = Namespace({"subcommand": command, command: parsed})  # type: ignore[no-untyped-call]
             with skip_apply_links():
                 self.config = parser.parse_args([], whole, env=False, defaults=False)
         except ArgumentError as error:
