@@ -24,8 +24,6 @@ from semdd_lightning.training.teachers import answers_shared
 
 PATIENCE_S = 60.0  # for a training to be put down where a step has ended
 _DEVICES = "CUDA_VISIBLE_DEVICES"
-_START = "forkserver" if sys.platform == "linux" else "spawn"
-"""How workers begin: forked off a process that has imported everything and touched no device."""
 
 
 def run_here(runs: Runs, indexes: Sequence[int], progress: CellsProgress | None = None) -> None:
@@ -85,7 +83,8 @@ class _Worker:
     """
 
     def __init__(self, runs: Runs, number: int, jobs: int, index: int) -> None:
-        context = get_context(_START)
+        # forked, where that is safe, off a process that has imported everything and touched no device
+        context = get_context("forkserver") if sys.platform == "linux" else get_context("spawn")
         context.set_forkserver_preload([__name__])
         self.runs, self.number, self.alive = runs, number, True
         self.connection, other = context.Pipe()
