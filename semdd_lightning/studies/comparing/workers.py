@@ -89,7 +89,7 @@ class _Worker:
         self.runs, self.number, self.alive = runs, number, True
         self.connection, other = context.Pipe()
         arguments = (other, runs, number, jobs, dict(os.environ))
-        self.process: BaseProcess = context.Process(target=_serve, args=arguments)  # type: ignore[attr-defined]
+        self.process: BaseProcess = context.Process(target=_serve, args=arguments)
         self.process.start()
         other.close()  # so that its end is heard here
         self.tell(index)
