@@ -1,4 +1,4 @@
-"""Refused before anything is built: callbacks that cannot do here what they are for, and no checkpoints."""
+"""Refused before anything runs: callbacks that cannot do here what they are for, files that are no checkpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a parsed config says of its run: its name, where its images lie, when it validates, and its files."""
+"""The run's part of a config: its arguments, and what a parsed config says of its name, images and files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counts the images that a trainer really evaluated, split by split, and when."""
+"""What a run measures of itself: the images that it really evaluated, and the most memory it had."""
 
 from __future__ import annotations
 
