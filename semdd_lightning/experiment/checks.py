@@ -1,4 +1,4 @@
-"""Refused before anything runs: callbacks that cannot do here what they are for, files that are no checkpoint."""
+"""Refused before anything runs: callbacks that cannot do here what they are for, and no checkpoints."""
 
 from __future__ import annotations
 
