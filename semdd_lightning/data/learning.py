@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from semdd_lightning.data.augmentation import Augmentation, augment, draw_images
 from semdd_lightning.data.storage import decode_all, square
-from semdd_lightning.errors import CacheError
+from semdd_lightning.errors import CacheError, DamageError
 from semdd_lightning.given import cache_root
 from semdd_lightning.locks import Lock
 from semdd_lightning.models import ConvNet, NormalizedNetwork
@@ -23,9 +24,11 @@ from semdd_lightning.pools.listing import LabelledImages
 from semdd_lightning.prior.cache import FORMAT, CachedTensor, describe_folder
 from semdd_lightning.progress import image_progress
 from semdd_lightning.records import content_key
+from semdd_lightning.tensor_blocks import read_tensors, write_tensors
 
 logger = get_logger(__name__)
 
+_KEEP_EVERY_S = 60.0  # what a kill loses at most, and a pass
 _LONGEST_WAIT = 24 * 3600.0  # seconds, for another process that learns
 _VIEW = Augmentation(pad_crop=4, horizontal_flip=0.5, mix="none")  # moved and mirrored, as for CIFAR
 
@@ -74,7 +77,8 @@ def learn_pool(
 ) -> Learned:
     """Train a small student on a whole pool, and keep how soon it believed in each image's class.
 
-    Of several processes on one cache one learns, the others wait and read what it found.
+    Of several processes on one cache one learns, the others wait and read what it found. What a killed one
+    had learned is gone on with, from the last pass that was kept, to the same result.
 
     Args:
         images: the pool.
@@ -110,13 +114,17 @@ def learn_pool(
         with lock:
             content = file.read()  # of the process that held the lock before
             if content is None:
-                found = _learn(images, plan, torch.device(device), show=show)
+                half_done = folder / "learning.safetensors"
+                found = _learn(images, plan, torch.device(device), half_done, key, show=show)
                 file.write(found[:, None])
+                half_done.unlink(missing_ok=True)
                 content = found[:, None], {}
     return Learned(content[0][:, 0].double(), key)
 
 
-def _learn(images: Pool, plan: LearningPlan, device: torch.device, *, show: bool) -> Tensor:
+def _learn(
+    images: Pool, plan: LearningPlan, device: torch.device, half_done: Path, key: str, *, show: bool
+) -> Tensor:
     """Mean log posteriors (N,), float32 on the CPU."""
     if show:
         logger.info(
@@ -136,17 +144,69 @@ def _learn(images: Pool, plan: LearningPlan, device: torch.device, *, show: bool
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, plan.learning_rate, total_steps=steps + 1)
     total = torch.zeros(len(images), device=device)
     description, visits = "Learning from the pool", plan.passes * len(images)
-    alike = torch.backends.cudnn.flags(
-        deterministic=True, benchmark=False
-    )  # the same GPU learns the same again
+    for parameter in student.parameters():  # as they are before a step: all is there to be kept
+        optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    learner = _Learner(student, optimizer, schedule, total)
+    first, kept = learner.take_up(half_done, key), monotonic()
+    alike = torch.backends.cudnn.flags(deterministic=True, benchmark=False)  # a GPU learns the same again
     with alike, image_progress(description, visits, after=2, show=show) as advance, torch.enable_grad():
-        for number, rows, views in _views(pixels, plan):
-            log_posteriors = _step(student, optimizer, views, labels[rows])
-            schedule.step()
-            if number > 0:
-                total[rows] += log_posteriors
-            advance(len(rows))
+        advance(first * len(images))
+        for number in range(first, plan.passes):
+            for rows, views in _views(pixels, plan, number):
+                log_posteriors = _step(student, optimizer, views, labels[rows])
+                schedule.step()
+                if number > 0:
+                    total[rows] += log_posteriors
+                advance(len(rows))
+            if monotonic() - kept > _KEEP_EVERY_S:
+                learner.keep(half_done, key, number + 1)
+                kept = monotonic()
     return total.cpu() / (plan.passes - 1)
+
+
+@dataclass(eq=False)
+class _Learner:
+    """A student in its training, as a file keeps it between two passes."""
+
+    student: nn.Module
+    optimizer: torch.optim.SGD
+    schedule: torch.optim.lr_scheduler.OneCycleLR
+    total: Tensor
+
+    def keep(self, file: Path, key: str, passes: int) -> None:
+        group = self.optimizer.param_groups[0]
+        notes = {
+            "passes": passes,
+            "steps": self.schedule.last_epoch,
+            "lr": group["lr"],
+            "momentum": group["momentum"],
+        }
+        notes = {name: float(value) for name, value in notes.items()}
+        write_tensors(file, key, {name: tensor.cpu() for name, tensor in self._tensors().items()}, notes)
+
+    def take_up(self, file: Path, key: str) -> int:
+        """The passes that were kept, whose state it has then; 0 where there is nothing to be trusted."""
+        try:
+            kept, own = read_tensors(file, key)
+        except DamageError:
+            return 0
+        here = self._tensors()
+        if {name: tensor.shape for name, tensor in kept.items()} != {n: t.shape for n, t in here.items()}:
+            return 0
+        for name, tensor in here.items():
+            tensor.copy_(kept[name])
+        steps = int(own.notes["steps"])
+        state = {**self.schedule.state_dict(), "last_epoch": steps, "_step_count": steps + 1}
+        self.schedule.load_state_dict(state)
+        self.optimizer.param_groups[0].update(lr=own.notes["lr"], momentum=own.notes["momentum"])
+        return int(own.notes["passes"])
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """All that changes, in place."""
+        found = {f"student.{name}": tensor for name, tensor in self.student.state_dict().items()}
+        for number, parameter in enumerate(self.student.parameters()):
+            found[f"momentum.{number}"] = self.optimizer.state[parameter]["momentum_buffer"]
+        return {**found, "total": self.total}
 
 
 def _step(student: nn.Module, optimizer: torch.optim.Optimizer, views: Tensor, labels: Tensor) -> Tensor:
@@ -168,13 +228,12 @@ def _bfloat16_is_fast(device: torch.device) -> bool:
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def _views(pixels: Tensor, plan: LearningPlan) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """Batches of augmented images: number of the pass, rows (B,) and images in [0, 1] (B, 3, S, S)."""
-    for number in range(plan.passes):
-        generator = np.random.default_rng([plan.seed, number])
-        order = torch.from_numpy(generator.permutation(len(pixels)))
-        draws = draw_images(_VIEW, len(pixels), plan.image_size, generator)
-        for rows in torch.tensor_split(order, -(-len(pixels) // plan.batch_size)):
-            of_batch = type(draws)(*(values.to(pixels.device) for values in draws.rows(rows)))
-            placed = rows.to(pixels.device)
-            yield number, placed, augment(pixels[placed].float() / 255, of_batch, _VIEW)
+def _views(pixels: Tensor, plan: LearningPlan, number: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches of augmented images of a pass: rows (B,) and images in [0, 1] (B, 3, S, S)."""
+    generator = np.random.default_rng([plan.seed, number])
+    order = torch.from_numpy(generator.permutation(len(pixels)))
+    draws = draw_images(_VIEW, len(pixels), plan.image_size, generator)
+    for rows in torch.tensor_split(order, -(-len(pixels) // plan.batch_size)):
+        of_batch = type(draws)(*(values.to(pixels.device) for values in draws.rows(rows)))
+        placed = rows.to(pixels.device)
+        yield placed, augment(pixels[placed].float() / 255, of_batch, _VIEW)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,12 +90,40 @@ def test_what_is_damaged_is_learned_again(pool: Pool, tmp_path: Path) -> None:
     assert file.read_bytes() != bytes(content)
 
 
+@pytest.mark.parametrize("damage", [None, b"", b"cut"])
+def test_what_a_killed_one_had_learned_is_gone_on_with(
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: bytes | None
+) -> None:
+    whole = learn_pool(pool, PLAN, cache_dir=tmp_path / "whole").log_posteriors
+    monkeypatch.setattr(learning, "_KEEP_EVERY_S", 0.0)
+    views, seen = learning._views, list[int]()
+
+    def until_killed(pixels: torch.Tensor, plan: LearningPlan, number: int) -> Any:  # noqa: ANN401
+        if number == 7 and not seen.count(7):
+            seen.append(7)
+            raise KeyboardInterrupt
+        seen.append(number)
+        return views(pixels, plan, number)
+
+    monkeypatch.setattr(learning, "_views", until_killed)
+    with pytest.raises(KeyboardInterrupt):
+        learn_pool(pool, PLAN, cache_dir=tmp_path)
+    (kept,) = tmp_path.rglob("learning.safetensors")
+    if damage is not None:
+        kept.write_bytes(damage)
+    again = learn_pool(pool, PLAN, cache_dir=tmp_path)
+    assert torch.equal(again.log_posteriors, whole)
+    first = 7 if damage is None else 0
+    assert seen == [*range(7), 7, *range(first, PLAN.passes)]
+    assert not kept.exists()
+
+
 def test_of_two_on_one_cache_one_learns(pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls, found, learn = [], [], learning._learn
 
-    def counted(images: Pool, plan: LearningPlan, device: torch.device, *, show: bool) -> torch.Tensor:
+    def counted(*args: Any, **options: Any) -> torch.Tensor:  # noqa: ANN401 - passed on
         calls.append(1)
-        return learn(images, plan, device, show=show)
+        return learn(*args, **options)
 
     monkeypatch.setattr(learning, "_learn", counted)
     threads = [
