@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from pydoc import locate
 
 import pytest
 
@@ -42,6 +43,7 @@ def test_every_layout_is_read_by_the_command_beside_it(
         assert main([*words, "--json", "found.json"]) == 0, capsys.readouterr().err
         found = json.loads(Path("found.json").read_text())
         assert found["layout"] == layout.name
+        assert locate(found["reader"]) is layout.reader, "export it from semdd_lightning/pools/__init__.py"
         assert sum(found["images_per_class"]) == made.images * len(made.folders)
         names = ", ".join(f"`{name}`" for name in (layout.name, *layout.also))
         reader = found["reader"].rpartition(".")[2]
