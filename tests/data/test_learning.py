@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
@@ -89,11 +91,17 @@ def test_what_is_damaged_is_learned_again(pool: Pool, tmp_path: Path) -> None:
     assert file.read_bytes() != bytes(content)
 
 
-def test_of_two_on_one_cache_one_learns(pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_on_one_cache_one_learns_and_the_other_says_that_it_waits(
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "semdd_lightning")
     calls, found, learn = [], [], learning._learn
 
     def counted(images: Pool, plan: LearningPlan, device: torch.device, *, show: bool) -> torch.Tensor:
         calls.append(1)
+        until = time.monotonic() + 10
+        while "Waiting" not in caplog.text and time.monotonic() < until:
+            time.sleep(0.01)
         return learn(images, plan, device, show=show)
 
     monkeypatch.setattr(learning, "_learn", counted)
@@ -108,6 +116,7 @@ def test_of_two_on_one_cache_one_learns(pool: Pool, tmp_path: Path, monkeypatch:
     assert len(calls) == 1
     assert torch.equal(*found)
     assert not list(tmp_path.rglob("*.lock"))
+    assert f", which learns from the images of {pool.root}" in caplog.text
 
 
 def test_a_selection_is_told_and_can_be_verified(
