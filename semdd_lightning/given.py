@@ -14,6 +14,8 @@ from semdd_lightning.errors import ConfigError
 if TYPE_CHECKING:  # most of what is given needs no torch
     import torch
 
+EMBEDDINGS = "embeddings"  # the folder of those, in the cache's root
+
 
 def given_path(what: str, value: object) -> Path:
     """A path, whether it came as one or as text.
@@ -73,6 +75,18 @@ def cache_root(cache_dir: Path | None = None) -> Path:
         return given_path("cache_dir", cache_dir).expanduser()
     variable = os.environ.get("SEMDD_CACHE")
     return Path(variable).expanduser() if variable else platformdirs.user_cache_path("semdd")
+
+
+def is_cache(folder: Path) -> bool:
+    """Whether a folder is the root of a cache: embeddings lie in every one.
+
+    Args:
+        folder: The folder, if it is one.
+    """
+    try:
+        return (folder / EMBEDDINGS).is_dir()
+    except OSError:  # somebody's who lets nobody look
+        return False
 
 
 def pick_device(name: str | torch.device | None) -> torch.device:

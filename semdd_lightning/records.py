@@ -23,6 +23,7 @@ Schema = TypeVar("Schema")
 _MARK = b"semddSHA"
 SEAL_BYTES = len(_MARK) + hashlib.sha256().digest_size
 _CHUNK = 2**22
+_TRIED = ("Does not validate", "Subtypes:", "Errors:", "- Expected a <class 'NoneType'>", "Given value")
 _log = get_logger(__name__)
 
 
@@ -165,12 +166,22 @@ def in_words(problem: Exception) -> str:
     if isinstance(problem, OSError) and problem.strerror:
         return problem.strerror
     if not isinstance(problem, ValidationError):
-        return str(problem) or type(problem).__name__
+        return in_one_line(str(problem)) or type(problem).__name__
     found = problem.errors(include_url=False, include_context=False, include_input=False)
     first, *others = sorted(found, key=lambda error: error["type"] != "literal_error")  # versions lead
     place = ".".join(str(part) if isinstance(part, int) else ascii(part)[1:-1] for part in first["loc"])
     more = f" (and {len(others)} more)" if others else ""
     return f"{place or 'all of it'}: {first['msg']}{more}"
+
+
+def in_one_line(message: str) -> str:
+    r"""A message of jsonargparse, which tells all that it tried line by line, without what it tried in vain.
+
+    >>> in_one_line("Key 'x':\n  Errors:\n    - Option 'y' is not accepted\n  Given value: 1")
+    "Key 'x': Option 'y' is not accepted"
+    """
+    lines = [line.strip() for line in message.splitlines()]
+    return " ".join(line.removeprefix("- ") for line in lines if not line.startswith(_TRIED))
 
 
 @cache

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from semdd_lightning.atomic import remove_stale_files
 from semdd_lightning.data.augmentation import Augmentation, augment, draw_images
 from semdd_lightning.data.storage import decode_all, square
 from semdd_lightning.errors import CacheError, DamageError
@@ -85,7 +86,7 @@ def learn_pool(
         plan: how it learns.
         device: where it learns.
         cache_dir: root of the cache (default: SEMDD_CACHE or the user's cache folder).
-        show: whether to show progress on a terminal.
+        show: whether to show progress on a terminal, and to say whom it waits for.
 
     Raises:
         DataError: if an image cannot be read any more.
@@ -105,6 +106,8 @@ def learn_pool(
     if content is None:
         describe_folder(folder, identity)
         lock = Lock(folder / "learning.lock")
+        if show and not lock.take():
+            logger.info("Waiting for %s, which learns from the images of %s.", lock.holder, images.root)
         if not lock.wait(_LONGEST_WAIT):
             msg = (
                 f"Expected {lock.holder} to have learned from {images.root} within a day, found it still "
@@ -112,6 +115,7 @@ def learn_pool(
             )
             raise CacheError(msg)
         with lock:
+            remove_stale_files(folder)
             content = file.read()  # of the process that held the lock before
             if content is None:
                 half_done = folder / "learning.safetensors"

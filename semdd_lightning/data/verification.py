@@ -16,6 +16,7 @@ from semdd_lightning.errors import ChoicesError, ClassListError, PoolError
 from semdd_lightning.export import Choices, Manifest, build_component, exported_images, read_manifest
 from semdd_lightning.export.pool_selection import PoolSelection
 from semdd_lightning.export.sharing import FORMS
+from semdd_lightning.given import is_cache
 from semdd_lightning.pools import AnyPool, ImageSet, Pool
 from semdd_lightning.pools.strings import Strings
 from semdd_lightning.selection import Sampler
@@ -83,8 +84,8 @@ def _select_again(manifest: Manifest) -> PoolSelection:
 
 def _cache_that_is_there(manifest: Manifest) -> Path | None:
     """The manifest's cache on the machine that wrote it; nobody's manifest says where one is made anew."""
-    there = manifest.cache_dir is not None and Path(manifest.cache_dir).is_dir()
-    return Path(str(manifest.cache_dir)) if there else None
+    there = None if manifest.cache_dir is None else Path(manifest.cache_dir)
+    return there if there is not None and is_cache(there) else None
 
 
 def _other_inputs(manifest: Manifest, again: PoolSelection) -> list[str]:

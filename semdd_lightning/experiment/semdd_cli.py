@@ -43,9 +43,15 @@ from semdd_lightning.experiment.config.run_config import (
     run_name,
     validates_once,
 )
-from semdd_lightning.experiment.run.directory import from_here, write_versions
+from semdd_lightning.experiment.run.directory import VERSIONS, from_here, write_versions
 from semdd_lightning.experiment.run.failure import failures_told
-from semdd_lightning.experiment.run.going_on import CHECKPOINT, checkpoints, command_of, keep_newest
+from semdd_lightning.experiment.run.going_on import (
+    CHECKPOINT,
+    argv_of,
+    checkpoints,
+    command_of,
+    keep_newest,
+)
 from semdd_lightning.experiment.run.last_checkpoint import LastCheckpoint
 from semdd_lightning.experiment.run.made_with import image_folders, inputs
 from semdd_lightning.experiment.run.metrics_file import MetricsFile
@@ -146,7 +152,7 @@ class SemddCLI(LightningCLI):
         check_checkpoint(self._get(self.config, "ckpt_path"), str(self.subcommand))
         self.directory = directory = self._claim_directory() if is_first_process() else None
         protocol = self._get(self.config, "protocol.name")
-        goes_on = self._go_on(directory)
+        goes_on = self._go_on(directory) or self._from_itself(directory)
         argv = command_of(directory) if directory is not None and goes_on else self.argv
         configs, overrides = split_configs(argv[1:])
         names = [config_name(Path(path)) for path in (configs if goes_on else named_configs(self.own_config))]
@@ -198,15 +204,25 @@ class SemddCLI(LightningCLI):
         claim = claim_apart(wanted, Path(root).absolute(), run_name(self.own_config), self._image_folders())
         self.claimed.enter_context(claim)
         if not self._same_as_in(claim.directory) or keep_newest(claim.directory) is None:
-            claim.clear()
+            claim.clear(but=self._read_in(claim.directory))
         return claim.directory
 
+    def _read_in(self, directory: Path) -> list[str]:
+        """Names of the files in a directory that this command is read from."""
+        if self._from_itself(directory):
+            return [VERSIONS, *self._config_files]
+        given = with_bases(Path(path) for path in named_configs(self.own_config))
+        return [path.name for path in given if path.parent.resolve() == directory.resolve()]
+
+    def _from_itself(self, directory: Path | None) -> bool:
+        """Whether a directory is gone on with by what it holds alone: nothing else says what was begun."""
+        return directory is not None and self.argv == argv_of(directory)
+
     def _same_as_in(self, directory: Path) -> bool:
-        """Whether a directory holds what this command began, or is gone on with from itself alone."""
-        if self.argv == ["fit", f"--config={directory / 'config.yaml'}", f"--run.directory={directory}"]:
-            return True
+        """Whether a directory holds what this command began."""
         file = directory / "config.yaml"
-        return file.is_file() and file.read_text(encoding="utf-8") == self._config_files["config.yaml"]
+        own = file.is_file() and file.read_text(encoding="utf-8") == self._config_files["config.yaml"]
+        return own or self._from_itself(directory)
 
     def _go_on(self, claimed: Path | None) -> bool:
         """Whether the directory holds the state of this training, which is then loaded; on every rank."""

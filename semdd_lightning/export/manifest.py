@@ -18,7 +18,7 @@ from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import RunError
 from semdd_lightning.export.choices import ChoicesRecord
 from semdd_lightning.given import given_path
-from semdd_lightning.records import RECORD, read_record
+from semdd_lightning.records import RECORD, in_words, read_record
 
 FORMAT: Literal[2] = 2
 FILE_NAME = "manifest.json"
@@ -164,8 +164,9 @@ def build_component(description: dict[str, Any], base: Callable[..., Component])
         component: Component = parser.instantiate(config).component
     except Exception as error:
         msg = (
-            f"Expected a {kind.__name__} as {description}, found that it cannot be built ({error}); "
-            "install the version of the package that wrote it, or make the selection again."
+            f"Expected a {kind.__name__} as {description}, found that it cannot be built "
+            f"({in_words(error)}); install the version of the package that wrote it, or make the selection "
+            "again."
         )
         raise RunError(msg) from error
     return component

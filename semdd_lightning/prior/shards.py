@@ -17,6 +17,7 @@ from torch import Tensor
 
 from semdd_lightning.atomic import remove_stale_files
 from semdd_lightning.errors import CacheError, PriorError
+from semdd_lightning.given import EMBEDDINGS
 from semdd_lightning.locks import POLL_SECONDS, Lock, remove_stale_locks
 from semdd_lightning.names import get_logger
 from semdd_lightning.pools import Pool, decode_image
@@ -52,7 +53,7 @@ class Shards:
         self.key = content_key(identity)
         self.embeddings = torch.empty(num_images, embed_dim, dtype=torch.float32)
         self.ranges = shard_ranges(num_images, shard_size)
-        folder = root / "embeddings" / self.key
+        folder = root / EMBEDDINGS / self.key
         self.files = [
             CachedTensor(folder / f"shard-{i:05d}.safetensors", self.key, len(rows), embed_dim)
             for i, rows in enumerate(self.ranges)

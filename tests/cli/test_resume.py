@@ -21,7 +21,7 @@ STOP = "tests.cli.test_resume.StopAt"
 
 
 class StopAt(Callback):
-    """Sends a signal in the midst of an epoch, or while the student is tested."""
+    """Sends a signal in the midst of an epoch, while the student is tested, or before anything is trained."""
 
     def __init__(
         self, step: int = 0, signum: int = signal.SIGTERM, only_once: Path = Path("stopped")
@@ -34,6 +34,10 @@ class StopAt(Callback):
         if trainer.global_step == self.step > 0:
             self.stop()
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if self.step < 0:
+            self.stop()
+
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.step == 0:
             self.stop()
@@ -44,7 +48,10 @@ class StopAt(Callback):
             os.kill(os.getpid(), self.signum)
 
 
-@pytest.mark.parametrize(("step", "signum", "status"), [(8, signal.SIGTERM, 143), (0, signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("step", "signum", "status"),
+    [(8, signal.SIGTERM, 143), (0, signal.SIGINT, 130), (-1, signal.SIGINT, 130)],
+)
 def test_it_ends_with_the_numbers_of_the_undisturbed_run(
     step: int,
     signum: signal.Signals,
@@ -66,7 +73,8 @@ def test_it_ends_with_the_numbers_of_the_undisturbed_run(
     assert "`semdd resume cut` goes on." in said
     assert "Traceback" not in said
     cut, whole = workplace / "cut", workplace / "whole"
-    assert torch.load(cut / "last.ckpt", weights_only=True)["global_step"] == (step + 1 if step else 12)
+    if step >= 0:
+        assert torch.load(cut / "last.ckpt", weights_only=True)["global_step"] == (step + 1 if step else 12)
     assert (cut / MARK).exists()
 
     (workplace / "elsewhere").mkdir()
@@ -80,6 +88,7 @@ def test_it_ends_with_the_numbers_of_the_undisturbed_run(
     assert results[0]["configs"] == results[1]["configs"]
     metrics = [(run / "metrics" / "metrics.csv").read_text() for run in (whole, cut)]
     assert metrics[0] == metrics[1]
+    assert read(cut / "versions.json")["command"] == ["semdd", *words, "--run.directory=cut"]
 
 
 def test_there_must_be_something_to_go_on_with(
@@ -103,3 +112,11 @@ def test_another_command_does_not_take_over_a_trained_student(
     assert (run / "last.ckpt").exists()
     (run / "last.ckpt").unlink()
     assert main(["fit", *small, "--run.directory=run"]) == 0, "nothing is lost then"
+
+
+def test_a_config_stays_where_its_directory_is_begun_anew(small: tuple[str, ...], workplace: Path) -> None:
+    run = workplace / "run"
+    words = ["fit", *small, f"--trainer.callbacks={STOP}", "--trainer.callbacks.step=-1"]
+    assert main([*words, "--trainer.callbacks.signum=15", "--run.directory=run"]) == 143
+    assert main(["fit", "--config=run/config.yaml", "--data.ipc=1", "--run.directory=run"]) == 0
+    assert "ipc: 1" in (run / "config.yaml").read_text()

@@ -188,6 +188,10 @@ def test_the_cache_of_the_manifest_is_used(
     assert not (workplace / "own-cache").exists()
     assert (workplace / "empty-cache").is_dir()
 
+    (workplace / "own-cache").mkdir()  # somebody's folder, which is no cache
+    assert main(["verify", "chosen"]) == 0
+    assert not list((workplace / "own-cache").iterdir())
+
 
 def test_no_run_directory(workplace: Path, refused: Callable[..., str]) -> None:
     assert "Expected a run directory at" in refused("verify", "nowhere")

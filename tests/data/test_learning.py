@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
@@ -118,11 +120,17 @@ def test_what_a_killed_one_had_learned_is_gone_on_with(
     assert not kept.exists()
 
 
-def test_of_two_on_one_cache_one_learns(pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_on_one_cache_one_learns_and_the_other_says_that_it_waits(
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "semdd_lightning")
     calls, found, learn = [], [], learning._learn
 
     def counted(*args: Any, **options: Any) -> torch.Tensor:  # noqa: ANN401 - passed on
         calls.append(1)
+        until = time.monotonic() + 10
+        while "Waiting" not in caplog.text and time.monotonic() < until:
+            time.sleep(0.01)
         return learn(*args, **options)
 
     monkeypatch.setattr(learning, "_learn", counted)
@@ -137,6 +145,7 @@ def test_of_two_on_one_cache_one_learns(pool: Pool, tmp_path: Path, monkeypatch:
     assert len(calls) == 1
     assert torch.equal(*found)
     assert not list(tmp_path.rglob("*.lock"))
+    assert f", which learns from the images of {pool.root}" in caplog.text
 
 
 def test_a_selection_is_told_and_can_be_verified(

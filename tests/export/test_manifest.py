@@ -111,7 +111,7 @@ def test_a_description_is_what_configs_hold(tmp_path: Path, monkeypatch: pytest.
     ],
 )
 def test_what_cannot_be_built_is_said(description: dict[str, Any], base: type) -> None:
-    with pytest.raises(RunError, match=f"Expected a {base.__name__} as .*cannot be built"):
+    with pytest.raises(RunError, match=rf"^Expected a {base.__name__} as .*cannot be built .*\Z"):
         build_component(description, base)
 
 

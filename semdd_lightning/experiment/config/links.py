@@ -13,7 +13,8 @@ from jsonargparse import Namespace
 from semdd_lightning.data.image_settings import epochs_of
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.experiment.config.configs import compose
-from semdd_lightning.experiment.config.options import flatten, parse_value
+from semdd_lightning.experiment.config.options import flatten, parse_value, same
+from semdd_lightning.records import in_one_line
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def check_links(stated: Mapping[str, Any], config: Mapping[str, Any], configs: S
     for target, link in LINKS.items():
         value = stated.get(target)
         if value is not None and not link.gives(value, config):
-            files = [path for path in configs if flatten(compose(path)).get(target) == value]
+            files = [path for path in configs if same(target, flatten(compose(path)).get(target), value)]
             raise refused(target, value, f" in {files[-1]}" if files else "")
 
 
@@ -101,6 +102,7 @@ def follow(config: Namespace) -> None:
 def refused(target: str, value: object, giver: str = "") -> ConfigError:
     """That a setting which follows from others has a value of its own."""
     sources = LINKS[target].sources
+    value = str(value) if isinstance(value, Path) else value  # the parser makes one of some texts
     return ConfigError(
         f"Expected {target} to follow from {' and '.join(sources)}, found {value!r} for it{giver}; "
         f"give --{sources[0]} in its place."
@@ -118,7 +120,7 @@ def following(content: Mapping[str, Any]) -> list[str]:
     ]
 
 
-NOISE = ("Does not validate", "Subtypes:", "Errors:", "- Expected a <class 'NoneType'>", "Given value")
+_REQUIRED = "the following arguments are required:"
 _OF_A_LINK = re.compile(r"argument .* --> (?P<target>[\w.]+): invalid .* value: (?P<value>.*)")
 
 
@@ -128,10 +130,13 @@ def refusal(command: str, message: str) -> ConfigError:
     Examples:
         >>> str(refusal("fit", "Key 'data':\n  Errors:\n    - 'x' is not accepted\n  Given value: 1"))
         "Expected options as `semdd fit --help` has them, found: Key 'data': 'x' is not accepted"
+        >>> str(refusal("fit", "the following arguments are required: fit.data, fit.model"))[-74:]
+        'are required: --data, --model; give --config, as --config quickstart.yaml.'
     """
     linked = _OF_A_LINK.match(message)
     if linked is not None and linked["target"] in LINKS:
         return refused(linked["target"], parse_value(linked["value"].strip("'")), f" in --{linked['target']}")
-    lines = [line.strip() for line in message.splitlines()]
-    told = " ".join(line.removeprefix("- ") for line in lines if not line.startswith(NOISE))
+    told = in_one_line(message)
+    if told.startswith(_REQUIRED):
+        told = told.replace(f"{command}.", "--") + "; give --config, as --config quickstart.yaml."
     return ConfigError(f"Expected options as `semdd {command} --help` has them, found: {told}")

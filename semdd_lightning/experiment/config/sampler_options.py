@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from semdd_lightning.errors import ConfigError, RunError, SemddError
 from semdd_lightning.experiment.config.options import parse_value
+from semdd_lightning.records import in_words
 
 if TYPE_CHECKING:  # torch, which is not needed to refuse bad options
     from semdd_lightning.selection import Sampler
@@ -117,6 +118,6 @@ def described_sampler(description: str | dict[str, Any]) -> Sampler:
             raise cause from None
         msg = (
             f"Expected values that the sampler {kind.name} takes, found {parameters}; correct what is said "
-            f"here: {error.__cause__}"
+            f"here: {in_words(error.__cause__ or error)}"
         )
         raise ConfigError(msg) from error

@@ -78,4 +78,13 @@ def resume_argv(directory: Path) -> list[str]:
         again = f"`{shlex.join(['semdd', *began])}`" if began else "the command that began it"
         msg = f"Expected an unfinished training in {directory}, found none; give {again} again."
         raise RunError(msg)
+    return argv_of(directory)
+
+
+def argv_of(directory: Path) -> list[str]:
+    """The command that trains what a directory says by itself, in it.
+
+    Args:
+        directory: of the run, absolute.
+    """
     return ["fit", f"--config={directory / 'config.yaml'}", f"--run.directory={directory}"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from types import TracebackType
 
@@ -63,8 +63,11 @@ class Claim:
         """Whether somebody left something in it."""
         return any(entry.name != MARK for entry in self.directory.iterdir())
 
-    def clear(self) -> None:
+    def clear(self, but: Collection[str] = ()) -> None:
         """Remove what was left behind, to start anew.
+
+        Args:
+            but: names of files that stay.
 
         Raises:
             RunError: if that took more than a moment to make.
@@ -79,7 +82,7 @@ class Claim:
         for entry in self.directory.iterdir():
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
-            elif entry.name != MARK:
+            elif entry.name not in (MARK, *but):
                 entry.unlink()
 
     def _find(self, pattern: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, cast
 
+from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection.checks import check_share
 from semdd_lightning.selection.quality_sampler import between_10_and_50
 from semdd_lightning.selection.samplers.two_stage import TwoStage
@@ -24,7 +25,7 @@ class Learnable(TwoStage):
             ``auto``: 0.5 up to 10 images per class, 0.25 from 50 on, between them by the logarithm.
 
     Raises:
-        SelectionError: If a value is out of range.
+        SelectionError: If a value is out of range, or ``scores`` weigh `learnability` as well.
     """
 
     name: ClassVar[str] = "learnable"
@@ -36,6 +37,12 @@ class Learnable(TwoStage):
         if self.learnability_weight != "auto":
             check_share("learnability_weight", self.learnability_weight)
         super().__post_init__()
+        if any(isinstance(score, Learnability) for score, _ in super().weighted_scores):
+            msg = (
+                "Expected scores beside learnability, which learnability_weight weighs, found "
+                f"{self.scores}; leave it out, or give these scores to two_stage."
+            )
+            raise SelectionError(msg)
 
     def resolved(self, ipc: int) -> Learnable:
         """The sampler with numbers for ratio and weights.

@@ -127,7 +127,7 @@ def _ending(code: int | None) -> str:
 
 def _serve(connection: Connection, runs: Runs, number: int, jobs: int, variables: Mapping[str, str]) -> None:
     """Run cells until there are none; a signal ends it as it ends a command."""
-    os.environ.clear()  # of the process that it was forked off, from an earlier time
+    os.environ.clear()  # the process that it was forked off has those of an earlier time
     os.environ.update(variables)
     visible = os.environ.get(_DEVICES) or ",".join(map(str, range(torch.cuda.device_count())))
     if devices := [device for device in visible.split(",") if device]:

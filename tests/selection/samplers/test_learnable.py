@@ -76,3 +76,5 @@ def test_without_weight_it_is_two_stage(make_pool: MakePool) -> None:
     assert Learnable(learnability_weight=0.0).select(pool, 3).indices.tolist() == alone.indices.tolist()
     with pytest.raises(SelectionError, match="learnability_weight"):
         Learnable(learnability_weight=1.5)
+    with pytest.raises(SelectionError, match="Expected scores beside learnability"):
+        Learnable(scores={"typicality": 1.0, "learnability": 1.0})
