@@ -40,22 +40,19 @@ from semdd_lightning.experiment.config.run_config import (
     epochs_between_validations,
     named_configs,
     plain,
-    run_name,
     validates_once,
 )
-from semdd_lightning.experiment.run.directory import VERSIONS, from_here, write_versions
+from semdd_lightning.experiment.run.beginning import Beginning
+from semdd_lightning.experiment.run.directory import from_here, write_versions
 from semdd_lightning.experiment.run.failure import failures_told
 from semdd_lightning.experiment.run.going_on import (
     CHECKPOINT,
-    argv_of,
     checkpoints,
     command_of,
-    keep_newest,
 )
 from semdd_lightning.experiment.run.last_checkpoint import LastCheckpoint
 from semdd_lightning.experiment.run.made_with import image_folders, inputs
 from semdd_lightning.experiment.run.metrics_file import MetricsFile
-from semdd_lightning.experiment.run.ownership import claim_apart
 from semdd_lightning.experiment.run.predictions import PredictionWriter
 from semdd_lightning.experiment.run.progress_lines import ProgressBar, ProgressLines
 from semdd_lightning.experiment.run.record import RunRecord
@@ -152,12 +149,12 @@ class SemddCLI(LightningCLI):
         check_checkpoint(self._get(self.config, "ckpt_path"), str(self.subcommand))
         self.directory = directory = self._claim_directory() if is_first_process() else None
         protocol = self._get(self.config, "protocol.name")
-        goes_on = self._go_on(directory) or self._from_itself(directory)
+        goes_on = self._go_on(directory) or self.beginning.from_itself(directory)
         argv = command_of(directory) if directory is not None and goes_on else self.argv
         configs, overrides = split_configs(argv[1:])
         names = [config_name(Path(path)) for path in (configs if goes_on else named_configs(self.own_config))]
         self.record = RunRecord(directory, self.subcommand or "fit", names, overrides, protocol)
-        resolved = self._config_files["resolved.yaml"]
+        resolved = self.beginning.files["resolved.yaml"]
         self.config_dump = yaml.load(resolved, SafeLoader)  # noqa: S506 - or Lightning would write it a third time
         if directory is None:
             current().said = None
@@ -168,7 +165,7 @@ class SemddCLI(LightningCLI):
         if not goes_on:
             given = [Path(path) for path in named_configs(self.own_config)]
             write_versions(directory, self.argv, with_bases(given))
-            for name, text in self._config_files.items():
+            for name, text in self.beginning.files.items():
                 write_text(directory / name, text)
         if protocol is not None:
             saved = read_config(directory / "config.yaml")
@@ -199,30 +196,10 @@ class SemddCLI(LightningCLI):
             self.config[f"{self.subcommand}.{full_name('data.augmentation_seed')}"] = drawn
 
     def _claim_directory(self) -> Path:
-        wanted, root = (self._get(self.config, f"run.{name}") for name in ("directory", "root"))
-        wanted = None if wanted is None else Path(wanted).absolute()
-        claim = claim_apart(wanted, Path(root).absolute(), run_name(self.own_config), self._image_folders())
+        claim = self.beginning.claim(self._image_folders())
         self.claimed.enter_context(claim)
-        if not self._same_as_in(claim.directory) or keep_newest(claim.directory) is None:
-            claim.clear(but=self._read_in(claim.directory))
+        self.beginning.clear(claim)
         return claim.directory
-
-    def _read_in(self, directory: Path) -> list[str]:
-        """Names of the files in a directory that this command is read from."""
-        if self._from_itself(directory):
-            return [VERSIONS, *self._config_files]
-        given = with_bases(Path(path) for path in named_configs(self.own_config))
-        return [path.name for path in given if path.parent.resolve() == directory.resolve()]
-
-    def _from_itself(self, directory: Path | None) -> bool:
-        """Whether a directory is gone on with by what it holds alone: nothing else says what was begun."""
-        return directory is not None and self.argv == argv_of(directory)
-
-    def _same_as_in(self, directory: Path) -> bool:
-        """Whether a directory holds what this command began."""
-        file = directory / "config.yaml"
-        own = file.is_file() and file.read_text(encoding="utf-8") == self._config_files["config.yaml"]
-        return own or self._from_itself(directory)
 
     def _go_on(self, claimed: Path | None) -> bool:
         """Whether the directory holds the state of this training, which is then loaded; on every rank."""
@@ -234,9 +211,10 @@ class SemddCLI(LightningCLI):
         return True
 
     @cached_property
-    def _config_files(self) -> dict[str, str]:
-        """The config as the run keeps it, with all that was drawn, from before it goes on from anywhere."""
-        return config_files(self._parser(self.subcommand), str(self.subcommand), self.own_config)
+    def beginning(self) -> Beginning:
+        """What was asked for, with all that was drawn, from before it goes on from anywhere."""
+        files = config_files(self._parser(self.subcommand), str(self.subcommand), self.own_config)
+        return Beginning(self.argv, self.own_config, files)
 
     def _image_folders(self) -> list[str]:
         """Where pool, reference and splits lie, those that lie anywhere."""
