@@ -117,7 +117,8 @@ def test_fit_honours_them_and_select_takes_them_from_its_config(
 def test_the_python_form(pool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from semdd_lightning import select
 
-    chosen = select(pool, "digits", 2, choices=Choices.of(struck=["0/000.png"], pinned=["1/005.png"]))
+    given = Choices.of(struck=["0/000.png"], pinned=["1/005.png"])
+    chosen = select(pool, "digits", 2, "two_stage", choices=given)
     assert chosen.paths[2] == "1/005.png"
     assert "0/000.png" not in chosen.paths
     assert chosen.manifest.choices is not None
