@@ -22,7 +22,6 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from semdd_lightning.pools.images import decode_image
 from semdd_lightning.pools.pool import Pool
 
 WNIDS = tuple(sorted(("n01440764", "n02102040", "n02979186", "n03000684", "n03028079", "n03394916")))
@@ -67,7 +66,7 @@ def shown_class(image: Image.Image) -> int:
 
 def shown_classes(pool: Pool) -> list[int]:
     """The class that each image of a pool shows."""
-    return [shown_class(decode_image(pool.read(i))) for i in range(len(pool))]
+    return [shown_class(pool.image(i)) for i in range(len(pool))]
 
 
 def written_out(pool: Pool, folder: Path) -> Path:

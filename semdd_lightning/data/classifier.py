@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data.storage import evaluation_view
-from semdd_lightning.errors import CacheError, TeacherError
+from semdd_lightning.errors import TeacherError
 from semdd_lightning.given import cache_root
-from semdd_lightning.pools import Pool, decode_image
+from semdd_lightning.pools import Pool
 from semdd_lightning.prior import OpenClipPrior
 from semdd_lightning.prior.cache import FORMAT, CachedTensor, describe_folder
 from semdd_lightning.progress import image_progress
@@ -124,7 +124,8 @@ class PoolClassifier:
 
         Raises:
             TeacherError: if it returns too few logits, or values that are not finite.
-            CacheError: if an image cannot be read, or the cache cannot be written.
+            PoolError: if an image cannot be read any more.
+            DiskError: if the cache cannot be written.
         """
         identity = {
             "format": FORMAT,
@@ -162,14 +163,7 @@ class PoolClassifier:
 
     def _batches(self, images: Pool) -> Iterator[Tensor]:
         def view(row: int) -> Tensor:
-            try:
-                return evaluation_view(decode_image(images.read(row)), self._input_size)
-            except OSError as error:
-                msg = (
-                    f"Expected {images.paths[row]} of {images.root} to be readable, as it was when the pool "
-                    f"was indexed, found {error}; restore the image or index the pool anew."
-                )
-                raise CacheError(msg) from error
+            return evaluation_view(images.image(row), self._input_size)
 
         workers = min(_MOST_WORKERS, os.cpu_count() or 1)
         views = map_ahead(view, range(len(images)), workers=workers, ahead=2 * _BATCH)

@@ -17,6 +17,7 @@ from semdd_lightning.export.class_folders import exported_paths
 from semdd_lightning.export.files import new_directory, write_csv
 from semdd_lightning.export.manifest import FILE_NAME, Manifest, read_manifest
 from semdd_lightning.pools import Pool
+from semdd_lightning.pools.images import went_bad
 from semdd_lightning.pools.listing import ImageSource
 from semdd_lightning.records import write_record
 
@@ -175,6 +176,7 @@ def write_images(
 
     Raises:
         RunError: if two images have one name.
+        PoolError: if an image cannot be read any more.
     """
     for name, row in zip(names, rows, strict=True):
         target = folder / name
@@ -194,4 +196,8 @@ def _place(source: ImageSource, row: int, target: Path, *, link: bool) -> None:
             pass
         else:
             return
-    target.write_bytes(source.read(row))
+    try:
+        content = source.read(row)
+    except OSError as error:
+        raise went_bad(f"the image for {target.name}", error) from error
+    target.write_bytes(content)

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from semdd_lightning.errors import PoolError
+
 _POWERS = np.stack([np.arange(256), np.arange(256) ** 2], axis=1)  # (values, 2)
 _DEEP_MODES = ("I", "F")  # and I;16, I;16B, ...: PIL would clip these at 255
 
@@ -24,6 +26,19 @@ def read_image(path: Path) -> Image.Image:
         OSError: If the file cannot be read, is no image, is cut off, or is large enough to be an attack.
     """
     return decode_image(path.read_bytes())
+
+
+def went_bad(image: str, error: OSError) -> PoolError:
+    """That an image cannot be read or decoded any more.
+
+    Args:
+        image: The image, in words.
+        error: What was found.
+    """
+    return PoolError(
+        f"Expected {image} to be readable, as it was when the pool was indexed, found {error}; restore the "
+        "image, or read the pool anew."
+    )
 
 
 def decode_image(content: bytes, at_least: int | None = None) -> Image.Image:

@@ -16,8 +16,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from semdd_lightning.errors import PoolError
-from semdd_lightning.pools.images import decode_image
 from semdd_lightning.pools.perceptual_hashes import MIRRORED, Pairs, close_pairs
 from semdd_lightning.pools.pool import NEAR_CONSTANT, Pool
 from semdd_lightning.progress import image_progress
@@ -186,14 +184,7 @@ def _thumbnails(images: NDArray[np.int64], pool: Pool, test: Pool | None) -> NDA
 
 def _thumbnail(pool: Pool, test: Pool | None, image: int) -> NDArray[np.uint8]:
     source, index = (pool, image) if test is None or image < len(pool) else (test, image - len(pool))
-    try:
-        return thumbnail(decode_image(source.read(index)))
-    except OSError as error:
-        msg = (
-            f"Expected {source.paths[index]} of {source.root} to be readable, as before, found: {error}; "
-            "bring it back, or start again without it."
-        )
-        raise PoolError(msg) from error
+    return thumbnail(source.image(index))
 
 
 def thumbnail(image: Image.Image) -> NDArray[np.uint8]:

@@ -6,16 +6,19 @@ import hashlib
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import PoolError, SelectionError, TooFewImagesError
 from semdd_lightning.names import warn
+from semdd_lightning.pools.images import decode_image, went_bad
 from semdd_lightning.pools.listing import ImageSource, Listing, TakenRows
 from semdd_lightning.pools.strings import Strings
 
@@ -83,9 +86,31 @@ class Pool:
         """The encoded bytes of image `index`.
 
         Raises:
-            OSError: If they cannot be read any more.
+            PoolError: If they cannot be read any more.
         """
-        return self.source.read(int(self.rows[index]))
+        with self._readable(index):
+            return self.source.read(int(self.rows[index]))
+
+    def image(self, index: int, at_least: int | None = None) -> Image.Image:
+        """Image `index`, decoded to RGB as `decode_image` does it.
+
+        Args:
+            index: The image.
+            at_least: Smallest side in pixels that will do, where a picture made smaller will.
+
+        Raises:
+            PoolError: If it cannot be read or decoded any more.
+        """
+        with self._readable(index):
+            return decode_image(self.source.read(int(self.rows[index])), at_least)
+
+    @contextmanager
+    def _readable(self, index: int) -> Iterator[None]:
+        """Name an image that went bad since the pool was indexed."""
+        try:
+            yield
+        except OSError as error:
+            raise went_bad(f"{self.paths[index]} of {self.root}", error) from error
 
     def file(self, index: int) -> Path | None:
         """The file that holds exactly image `index`, where there is one."""

@@ -79,7 +79,9 @@ def embed_pool(
 
     Raises:
         PriorError: If the model cannot be had as described.
-        CacheError: If an image cannot be read, the cache cannot be written, or another process stalls.
+        PoolError: If an image cannot be read any more.
+        CacheError: If another process stalls.
+        DiskError: If the cache cannot be written.
     """
     if not 0 <= rank < world_size or shard_size < 1:
         msg = (

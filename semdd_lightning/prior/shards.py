@@ -20,7 +20,7 @@ from semdd_lightning.errors import CacheError, PriorError
 from semdd_lightning.given import EMBEDDINGS
 from semdd_lightning.locks import POLL_SECONDS, Lock, remove_stale_locks
 from semdd_lightning.names import get_logger
-from semdd_lightning.pools import Pool, decode_image
+from semdd_lightning.pools import Pool
 from semdd_lightning.prior.cache import CachedTensor, describe_folder, shard_ranges
 from semdd_lightning.prior.loaded_clip import LoadedClip
 from semdd_lightning.prior.parsing import Prior
@@ -195,14 +195,7 @@ def _encode_shards(
     """
 
     def load(index: int) -> NDArray[np.uint8]:
-        try:
-            return np.asarray(clip.resize(decode_image(pool.read(index))))
-        except OSError as error:
-            msg = (
-                f"Expected {pool.paths[index]} of {pool.root} to be readable, as it was when the pool was "
-                f"indexed, found {error}; restore the image or index the pool anew."
-            )
-            raise CacheError(msg) from error
+        return np.asarray(clip.resize(pool.image(index)))
 
     workers = min(_MOST_WORKERS, os.cpu_count() or 1)
     to_decode, to_encode = tee(shards)

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 
 from semdd_lightning.atomic import write_atomically
 from semdd_lightning.names import shown
-from semdd_lightning.pools import Pool, decode_image
+from semdd_lightning.pools import Pool
 
 MOST_CLASSES = 20
 MOST_CHOSEN = 10
@@ -103,7 +103,7 @@ def _class_name(table: pd.DataFrame, label: int) -> str:
 def _paste(
     picture: Image.Image, centre: tuple[int, int], pool: Pool, path: str, frame: str | None = None
 ) -> None:
-    image = decode_image(pool.read(pool.find(path)))
+    image = pool.image(pool.find(path))
     scale = IMAGE / max(image.size)
     width, height = (max(1, round(scale * side)) for side in image.size)
     image = image.resize((width, height), Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX)

@@ -13,8 +13,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from semdd_lightning import data
 from semdd_lightning.cli.main import main
 from semdd_lightning.export import read_manifest, read_table
+from semdd_lightning.export.pool_selection import PoolSelection
 
 DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 
@@ -244,3 +246,30 @@ def test_a_failed_selection_gives_its_name_back(
     with pytest.raises(OSError, match="disk full"):
         main(["select", str(digits), "--ipc=2", "--prior=digits", "--out=chosen"])
     assert list(workplace.iterdir()) == []
+
+
+@pytest.mark.parametrize("among_chosen", [True, False])
+@pytest.mark.parametrize("content", [None, b"no image"])
+def test_an_image_that_goes_bad_while_it_runs_is_named(
+    among_chosen: bool,
+    content: bytes | None,
+    digits: Path,
+    workplace: Path,
+    refused: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An image of the pool is gone or another once it has been chosen from, which may take minutes."""
+    shutil.copytree(digits, workplace / "pool")
+    choose = data.select
+
+    def select_and_spoil(*given: Any, **options: Any) -> PoolSelection:  # noqa: ANN401 - handed on
+        found = choose(*given, **options)
+        path = next(path for path in found.pool.paths if (path in found.paths) == among_chosen)
+        (workplace / "pool" / path).unlink()
+        if content is not None:
+            (workplace / "pool" / path).write_bytes(content)
+        return found
+
+    monkeypatch.setattr(data, "select", select_and_spoil)
+    words = ["select", "pool", "--ipc=2", "--sampler=two_stage", "--prior=digits", "--out=spoilt"]
+    assert "to be readable, as it was when the pool was indexed, found" in refused(*words)

@@ -17,7 +17,7 @@ from semdd_lightning.data.classifier import PoolClassifier, usual_side
 from semdd_lightning.data.storage import evaluation_view
 from semdd_lightning.errors import RunError, SelectionError, TeacherError
 from semdd_lightning.export.manifest import build_component, describe, read_manifest
-from semdd_lightning.pools import ClassFolders, ImageSet, Pool, decode_image
+from semdd_lightning.pools import ClassFolders, ImageSet, Pool
 from semdd_lightning.prior import OpenClipPrior
 from semdd_lightning.selection import Quality, Sampler
 
@@ -67,7 +67,7 @@ def test_probabilities_are_over_all_classes_that_it_knows(pool: Pool) -> None:
     outputs = ask(pool, ColourClassifier())(pool).outputs
     network = Colours(3.0, 4)
     for row in range(len(pool)):
-        image = evaluation_view(decode_image(pool.read(row)), 16)
+        image = evaluation_view(pool.image(row), 16)
         p = network(image[None].float() / 255)[0].double().softmax(dim=0)
         assert float(outputs.own[row]) == pytest.approx(float(p[pool.labels[row]]), abs=1e-7)
         assert float(outputs.largest[row]) == pytest.approx(float(p.max()), abs=1e-7)

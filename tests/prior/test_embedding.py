@@ -17,9 +17,9 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from semdd_lightning.errors import CacheError, PriorError
+from semdd_lightning.errors import CacheError, PoolError, PriorError
 from semdd_lightning.locks import Lock
-from semdd_lightning.pools import Pool, decode_image
+from semdd_lightning.pools import Pool
 from semdd_lightning.prior import LoadedClip, OpenClipPrior, PoolEmbeddings, embed_pool
 
 MakePool = Callable[..., Pool]
@@ -46,9 +46,7 @@ def _refuse(*_: object, **__: object) -> None:
 def test_embeddings_are_those_of_the_model(make_pool: MakePool, prior: OpenClipPrior, tmp_path: Path) -> None:
     pool, clip = make_pool(11), prior.load()
     result = embed_pool(pool, prior, cache_dir=tmp_path / "cache", shard_size=6)
-    expected = torch.cat(
-        [clip.encode_images(clip.preprocess(decode_image(pool.read(i)))[None]) for i in range(11)]
-    )
+    expected = torch.cat([clip.encode_images(clip.preprocess(pool.image(i))[None]) for i in range(11)])
     torch.testing.assert_close(result.image_embeddings, expected, atol=1e-5, rtol=0)
     torch.testing.assert_close(result.text_prototypes, prior.prototypes(clip, pool.registry))
     assert result.logit_scale == clip.logit_scale
@@ -57,7 +55,7 @@ def test_embeddings_are_those_of_the_model(make_pool: MakePool, prior: OpenClipP
 
 def test_embeddings_have_the_bits_of_the_plain_way(make_pool: MakePool, prior: OpenClipPrior) -> None:
     pool, clip = make_pool(6), prior.load()
-    images = [clip.preprocess(decode_image(pool.read(i))) for i in range(6)]
+    images = [clip.preprocess(pool.image(i)) for i in range(6)]
     batches = [images[:4], images[4:] + [images[-1]] * 2]  # the last one filled up
     plain = torch.cat([clip.encode_images(torch.stack(batch)) for batch in batches])[:6]
     assert torch.equal(embed_pool(pool, prior).image_embeddings, plain)
@@ -70,7 +68,7 @@ def test_a_complete_cache_needs_neither_model_nor_images(
     first = embed_pool(pool, prior, shard_size=3)  # into SEMDD_CACHE
     assert len(_shards(tmp_path / ".default-cache")) == 3
     monkeypatch.setattr("semdd_lightning.prior.open_clip_prior._load_clip", _refuse)
-    monkeypatch.setattr("semdd_lightning.prior.shards.decode_image", _refuse)
+    monkeypatch.setattr("semdd_lightning.pools.pool.decode_image", _refuse)
     second = embed_pool(pool, prior, shard_size=3)
     assert (first.encoded, second.encoded) == (7, 0)
     assert torch.equal(first.image_embeddings, second.image_embeddings)
@@ -210,14 +208,15 @@ _KILLED = """
 import pickle, sys, time
 import torch
 from pathlib import Path
-from semdd_lightning.prior import embed_pool, shards
+from semdd_lightning.pools import Pool
+from semdd_lightning.prior import embed_pool
 
-decode = shards.decode_image
+decode = Pool.image
 torch.set_num_threads(1)
-def slowly(content):
+def slowly(pool, index):
     time.sleep(0.03)
-    return decode(content)
-shards.decode_image = slowly
+    return decode(pool, index)
+Pool.image = slowly
 pool, prior = pickle.loads(Path(sys.argv[1]).read_bytes())
 embed_pool(pool, prior, cache_dir=Path(sys.argv[2]), shard_size=4)
 """
@@ -259,7 +258,7 @@ def test_an_image_that_went_bad_is_named(
     file.unlink()
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(CacheError, match=rf"Expected {pool.paths[2]} of {pool.root} to be readable"):
+    with pytest.raises(PoolError, match=rf"Expected {pool.paths[2]} of {pool.root} to be readable"):
         embed_pool(pool, prior)
 
 

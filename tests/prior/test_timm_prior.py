@@ -19,7 +19,7 @@ from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data import select
 from semdd_lightning.errors import PriorError, SelectionError
 from semdd_lightning.export.manifest import build_component, describe
-from semdd_lightning.pools import ClassFolders, Pool, decode_image
+from semdd_lightning.pools import ClassFolders, Pool
 from semdd_lightning.prior import OpenClipPrior, TimmPrior, embed_pool, parse_prior, prior_kind
 
 WNIDS, ROWS = ("n02123045", "n01440764"), [281, 0]
@@ -41,7 +41,7 @@ def test_classes_are_rows_of_the_head(make_pool: Callable[..., Pool], weights: P
     model: Any = timm.create_model("test_vit", checkpoint_path=str(weights)).eval()
     transform = create_transform(**resolve_data_config(model=model))  # type: ignore[no-untyped-call]
     with torch.no_grad():
-        images = torch.stack([transform(decode_image(pool.read(row))) for row in range(4)])
+        images = torch.stack([transform(pool.image(row)) for row in range(4)])
         features = model.forward_head(model.forward_features(images), pre_logits=True)
     torch.testing.assert_close(found.image_embeddings, F.normalize(features, dim=-1), atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(

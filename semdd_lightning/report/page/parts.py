@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image
 
 from semdd_lightning.atomic import write_atomically
-from semdd_lightning.pools import Pool, decode_image
+from semdd_lightning.pools import Pool
 from semdd_lightning.progress import image_progress
 
 COLUMNS = 16
@@ -134,7 +134,7 @@ def _edge(images: Sequence[tuple[Pool, Sequence[int]]]) -> int:
 def _sheet(images: Sequence[tuple[Pool, int]], edge: int) -> bytes:
     sheet = Image.new("RGB", (COLUMNS * edge, -(-len(images) // COLUMNS) * edge), _BACKGROUND)
     for i, (pool, row) in enumerate(images):
-        image = decode_image(pool.read(row), at_least=edge)
+        image = pool.image(row, at_least=edge)
         image.thumbnail((edge, edge), Image.Resampling.BOX)
         left, top = edge * (i % COLUMNS), edge * (i // COLUMNS)
         sheet.paste(image, (left + (edge - image.width) // 2, top + (edge - image.height) // 2))

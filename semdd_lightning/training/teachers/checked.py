@@ -29,7 +29,7 @@ from semdd_lightning.data import ImageDataModule, PoolDataModule
 from semdd_lightning.data.storage import square
 from semdd_lightning.errors import AuditError, TeacherError
 from semdd_lightning.names import get_logger
-from semdd_lightning.pools import Pool, decode_image
+from semdd_lightning.pools import Pool
 from semdd_lightning.records import content_key
 from semdd_lightning.training.teachers.teacher import (
     FrozenTeacher,
@@ -177,7 +177,7 @@ def pool_logits(network: Callable[[Tensor], Tensor], image_size: int) -> Teacher
     def logits(images: Pool, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         parts = []
         for start in range(0, len(rows), _BATCH):
-            decoded = [decode_image(images.read(int(row))) for row in rows[start : start + _BATCH]]
+            decoded = [images.image(int(row)) for row in rows[start : start + _BATCH]]
             pixels = torch.stack([square(image, image_size) for image in decoded])
             parts.append(network(pixels.float() / 255).float().cpu().numpy())
         return np.concatenate(parts)
