@@ -161,7 +161,7 @@ def checked(content: Any, schema: type[Schema]) -> Schema:  # noqa: ANN401 - any
     return found
 
 
-def in_words(problem: Exception) -> str:
+def in_words(problem: BaseException) -> str:
     """A problem in one line; of several that pydantic found, the first."""
     if isinstance(problem, OSError) and problem.strerror:
         return problem.strerror

@@ -148,6 +148,7 @@ def test_bad_values_are_one_message(
         ("--data.nonsense=1", "'nonsense' is not accepted"),
         ("--nonsense=1", "unrecognized arguments: --nonsense=1"),
         ("--data.passes=many", "Expected a <class 'int'>. Got value: many"),
+        ("--data.sampler.candidate_ratio=4", "two_stage is a short name, which takes no arguments; give its"),
     ],
 )
 def test_a_misspelt_option_is_named_in_one_line(

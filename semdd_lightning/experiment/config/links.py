@@ -121,6 +121,7 @@ def following(content: Mapping[str, Any]) -> list[str]:
 
 
 _REQUIRED = "the following arguments are required:"
+_SHORT_NAME = re.compile(r"Expected a dot import path string: (?P<name>[a-z_0-9]+)$")
 _OF_A_LINK = re.compile(r"argument .* --> (?P<target>[\w.]+): invalid .* value: (?P<value>.*)")
 
 
@@ -139,4 +140,6 @@ def refusal(command: str, message: str) -> ConfigError:
     told = in_one_line(message)
     if told.startswith(_REQUIRED):
         told = told.replace(f"{command}.", "--") + "; give --config, as --config quickstart.yaml."
+    elif (short := _SHORT_NAME.search(told)) is not None:
+        told += f"; {short['name']} is a short name, which takes no arguments; give its class."
     return ConfigError(f"Expected options as `semdd {command} --help` has them, found: {told}")
