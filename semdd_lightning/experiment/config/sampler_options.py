@@ -116,9 +116,8 @@ def described_sampler(description: str | dict[str, Any]) -> Sampler:
             cause = cause.__cause__
         if cause is not None:
             raise cause from None
-        told = in_words(error.__cause__ if isinstance(error.__cause__, Exception) else error)
         msg = (
             f"Expected values that the sampler {kind.name} takes, found {parameters}; correct what is said "
-            f"here: {told}"
+            f"here: {in_words(error.__cause__ or error)}"
         )
         raise ConfigError(msg) from error
