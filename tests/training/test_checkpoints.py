@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import pickle
-import resource
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,20 +21,10 @@ from semdd_lightning.errors import ConfigError, NetworkError, RunError
 from semdd_lightning.models import CIFAR_MEAN, CIFAR_STD, ConvNet, NetworkFactory
 from semdd_lightning.training import ClassifierModule
 from semdd_lightning.training.checkpoints import AtomicCheckpointIO, write_whole_checkpoints
+from tests.full_disk import disk_of
 
 TINY: NetworkFactory = partial(ConvNet, depth=2, width=4)
 Trained = Callable[..., ClassifierModule]
-
-
-@contextmanager
-def disk_of(size: int) -> Iterator[None]:
-    """Files cannot grow beyond a size, as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def checkpoint_of(weight: Tensor) -> dict[str, Any]:

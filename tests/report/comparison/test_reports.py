@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -11,25 +10,10 @@ import pytest
 from semdd_lightning import Comparison
 from semdd_lightning.report.comparison import print_report, report_files
 from tests.evaluation.grids import cell, grid, runs
+from tests.report.page_elements import Elements
 
 HOSTILE = "=<script>alert(1)</script>|\\input{x}`$a_b$ & 50%\x1b[31m\n[x](javascript:y)"
 COMMAND = ("semdd", "compare", "--config", HOSTILE)
-
-
-class Page(HTMLParser):
-    """Tags and texts of a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +38,7 @@ def hostile() -> dict[str, str]:
 
 
 def test_no_name_becomes_markup(hostile: dict[str, str]) -> None:
-    page = Page(hostile["report.html"])
+    page = Elements(hostile["report.html"])
     names = [tag for tag, _ in page.tags]
     assert not {"script", "img", "iframe", "object", "form"} & set(names)
     assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
@@ -70,7 +54,7 @@ def test_no_name_becomes_markup(hostile: dict[str, str]) -> None:
 
 
 def test_ids_of_the_page_are_its_own_and_every_reference_has_one(hostile: dict[str, str]) -> None:
-    page = Page(hostile["report.html"])
+    page = Elements(hostile["report.html"])
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     used = re.findall(r'(?:href="#|url\(#)([^")]+)', hostile["report.html"])
@@ -80,7 +64,7 @@ def test_ids_of_the_page_are_its_own_and_every_reference_has_one(hostile: dict[s
 
 
 def test_tables_can_be_read_by_ear(hostile: dict[str, str]) -> None:
-    page = Page(hostile["report.html"])
+    page = Elements(hostile["report.html"])
     names = [tag for tag, _ in page.tags]
     assert names.count("caption") == names.count("table") > 3
     assert all(attributes.get("scope") in ("col", "row") for tag, attributes in page.tags if tag == "th")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64decode
-from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
 
@@ -20,22 +19,7 @@ from semdd_lightning.pools import decode_image
 from semdd_lightning.report.page.parts import script_json
 from semdd_lightning.selection import score_columns
 from tests.report.page.selected import AGAIN, MADE_BY, PRIOR, Selected, select_hostile
-
-
-class Elements(HTMLParser):
-    """Collects the tags of a page, and the texts outside of scripts."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
+from tests.report.page_elements import Elements
 
 
 @given(st.text() | st.lists(st.text(alphabet="<>/&!-script\u2028\x00\udcff")))
