@@ -8,13 +8,13 @@ A block for each class, in it a row for each sampler, the images in order of the
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from PIL import Image
 
+from semdd_lightning.evaluation import read_cells
 from semdd_lightning.export import exported_images, read_manifest, read_table
 
 PIXELS = 48
@@ -30,13 +30,10 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=6, help="classes shown, spread over all")
     parser.add_argument("--images", type=int, default=10, help="images of a class, at most")
     options = parser.parse_args()
-    cells = json.loads((options.comparison / "cells.json").read_text())["cells"]
-    first = min(cell["seed"] for cell in cells)
-    rows = {
-        cell["sampler"]: chosen(options.comparison / Path(cell["directory"]).name)
-        for cell in cells
-        if cell["seed"] == first
-    }
+    rows = dict[str, dict[str, list[Path]]]()  # the first cell of a sampler has the first seed
+    for cell in read_cells(options.comparison):
+        if str(cell.axes["sampler"]) not in rows:
+            rows[str(cell.axes["sampler"])] = chosen(options.comparison / cell.directory)
     names = list(next(iter(rows.values())))
     shown = [
         names[index * len(names) // options.classes] for index in range(min(options.classes, len(names)))
