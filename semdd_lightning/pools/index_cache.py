@@ -23,8 +23,8 @@ from semdd_lightning.errors import DamageError, DiskError
 from semdd_lightning.given import cache_root
 from semdd_lightning.locks import Lock, remove_stale_locks
 from semdd_lightning.names import get_logger
-from semdd_lightning.pools.apart import require_outside
 from semdd_lightning.pools.examined import Examined
+from semdd_lightning.pools.files import require_outside
 from semdd_lightning.pools.listing import FileSource, Listing
 from semdd_lightning.pools.strings import Strings
 from semdd_lightning.records import SEAL_BYTES, check_seal, write_sealed

@@ -19,8 +19,12 @@ from semdd_lightning.datasets import dataset_of, is_dataset_name
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.image_set import DiskPool, Found
 from semdd_lightning.pools.listing import ImageSource, file_stamp
-from semdd_lightning.pools.normalizations import Denormalization, NormalizationName, ResultName
-from semdd_lightning.pools.pixel_values import settle_normalization
+from semdd_lightning.pools.normalizations import (
+    Denormalization,
+    NormalizationName,
+    ResultName,
+    settle_normalization,
+)
 from semdd_lightning.pools.row_listings import Located, StatedImages, numbered_names
 from semdd_lightning.pools.stated_labels import StatedLabels, labels_from_column, labels_from_numbers
 from semdd_lightning.pools.tensor_files import NUMPY_SUFFIXES, TORCH_SUFFIXES, load_arrays

@@ -13,9 +13,9 @@ from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.image_set import DiskPool, Found
 from semdd_lightning.pools.listing import ImageSource, file_stamp
 from semdd_lightning.pools.row_listings import Located, StatedImages
-from semdd_lightning.pools.tars.index import index_shards
-from semdd_lightning.pools.tars.members import FLAWS, LabelKind
-from semdd_lightning.pools.tars.shards import find_shards, inside_tar, require_counts
+from semdd_lightning.pools.tar_index import index_shards
+from semdd_lightning.pools.tar_members import FLAWS, LabelKind
+from semdd_lightning.pools.tar_shards import find_shards, inside_tar, require_counts
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from semdd_lightning.errors import ClassListError, PoolError
-from semdd_lightning.pools.merged_folders import MergedFolders, numbered_alike
+from semdd_lightning.pools.class_folders import MergedFolders, numbered_alike
 from tests.layout_makers import MAKERS, PER_CLASS, WNIDS, shown_classes, write
 
 

@@ -16,14 +16,15 @@ from semdd_lightning.datasets import DATASETS
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools import normalizations
 from semdd_lightning.pools.normalizations import (
+    _OF_DATA_SET,
     BYTES,
     NORMALIZATIONS,
     UNIT,
     Denormalization,
+    settle_normalization,
     share_outside,
     value_statistics,
 )
-from semdd_lightning.pools.pixel_values import _OF_DATA_SET, settle_normalization
 
 IMAGES = st.integers(0, 2**32 - 1).map(
     lambda seed: np.random.default_rng(seed).integers(0, 256, (2, 3, 5, 4), dtype=np.uint8)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semdd_lightning.errors import PoolError
-from semdd_lightning.pools.tars.members import (
+from semdd_lightning.pools.tar_members import (
     GOOD,
     NOT_A_FILE,
     NOT_UTF8,

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semdd_lightning.errors import PoolError
-from semdd_lightning.pools.tars.shards import (
+from semdd_lightning.pools.tar_shards import (
     expand_braces,
     find_shards,
     inside_tar,

@@ -17,7 +17,7 @@ from semdd_lightning.errors import PoolError
 from semdd_lightning.names import get_logger
 from semdd_lightning.pools.splits import are_splits, one_to_choose_from, shared_by_most
 from semdd_lightning.pools.strings import Strings
-from semdd_lightning.pools.tars.members import TarMembers
+from semdd_lightning.pools.tar_members import TarMembers
 
 _log = get_logger(__name__)
 

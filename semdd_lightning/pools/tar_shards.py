@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import tarfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from itertools import islice
+from pathlib import Path, PurePosixPath
 
 from semdd_lightning.classes.registry import SHOWN, some_of
 from semdd_lightning.errors import PoolError
@@ -16,6 +18,7 @@ from semdd_lightning.pools.splits import split_of
 
 _RANGE_OR_LIST = re.compile(r"\{(?:([0-9]+)\.\.([0-9]+)|([^{}]*,[^{}]*))\}")
 COMPRESSIONS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")  # gzip, bzip2, xz, zstandard
+_SAMPLED = 50  # members that tell what a tar holds
 _COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 
@@ -142,6 +145,21 @@ def is_compressed_tar(path: Path) -> bool:
             return file.read(6).startswith(COMPRESSIONS)
     except OSError:
         return False
+
+
+def first_members(archive: Path) -> list[PurePosixPath]:
+    """Paths of the first files in a tar archive; none if it is no tar archive, or compressed.
+
+    Args:
+        archive: A file.
+    """
+    if not archive.is_file():
+        return []
+    try:
+        with tarfile.open(archive, "r:") as tar:  # a compressed one would be unpacked, however large it gets
+            return [PurePosixPath(member.name) for member in islice(tar, _SAMPLED) if member.isfile()]
+    except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError):
+        return []
 
 
 def compressed_message(shard: Path) -> str:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.files import is_image_name, printable
 from semdd_lightning.pools.strings import GrowingStrings, Strings
-from semdd_lightning.pools.tars.shards import COMPRESSIONS, compressed_message
+from semdd_lightning.pools.tar_shards import COMPRESSIONS, compressed_message
 
 LabelKind = Literal["cls", "json", "txt", "folder"]
 

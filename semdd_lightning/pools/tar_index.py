@@ -21,9 +21,9 @@ from semdd_lightning.pools.stated_labels import (
     read_as_folders,
 )
 from semdd_lightning.pools.strings import Strings
-from semdd_lightning.pools.tars.folders import TarRows, rows_by_folder
-from semdd_lightning.pools.tars.members import NO_IMAGE, LabelFinder, LabelKind, TarMembers, read_members
-from semdd_lightning.pools.tars.shards import shard_name, stated_class_names
+from semdd_lightning.pools.tar_folders import TarRows, rows_by_folder
+from semdd_lightning.pools.tar_members import NO_IMAGE, LabelFinder, LabelKind, TarMembers, read_members
+from semdd_lightning.pools.tar_shards import shard_name, stated_class_names
 from semdd_lightning.progress import image_progress
 
 
