@@ -11,11 +11,12 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from stat import S_ISREG
 
 import numpy as np
+from numpy.typing import NDArray
 
 from semdd_lightning.errors import PoolError, RunError
 from semdd_lightning.names import get_logger
 from semdd_lightning.pools.listing import FileSource, Listing
-from semdd_lightning.pools.strings import GrowingStrings
+from semdd_lightning.pools.strings import GrowingStrings, Strings
 from semdd_lightning.progress import image_progress
 
 IMAGE_SUFFIXES = frozenset(
@@ -112,15 +113,48 @@ def list_files(root: Path, folders: Sequence[tuple[str, int]]) -> Listing:
     Raises:
         PoolError: If a folder cannot be listed.
     """
-    rows = _Rows()
+    growing = GrowingStrings()
+    numbers = array("q")  # label, size, mtime and ctime of each file, one after the other
+    found: dict[int, str] = {}
     with image_progress("Listing images", None, after=1.0, keep=False) as advance:
         for folder, label in folders:
             start = len(str(root / folder)) + 1
             prefix = "" if Path(folder) == Path() else f"{Path(folder).as_posix()}/"
             for entry in _image_entries(root / folder, set(), root):
-                rows.add(prefix + entry.path[start:].replace(os.sep, "/"), label, entry)
+                path = prefix + entry.path[start:].replace(os.sep, "/")
+                stamp, problem = _stamp_or_problem(entry)
+                if printable(path) != path:
+                    problem = "unreadable: file name is not UTF-8"
+                if problem is not None:
+                    found[len(numbers) // 4] = problem
+                numbers.extend((label, *stamp))
+                growing.append(printable(path))
                 advance(1)
-    return rows.listing(root)
+    paths = growing.finish()
+    order = paths.order()
+    paths, places = paths.take(order), np.argsort(order)
+    columns = np.array(numbers, dtype=np.int64).reshape(-1, 4)[order]
+    stamps = np.ascontiguousarray(columns[:, 1:])
+    problems = {int(places[row]): problem for row, problem in found.items()}
+    return Listing(root, paths, columns[:, 0].copy(), stamps, FileSource(root, paths), problems)
+
+
+def stamps_of(root: Path, files: Strings) -> tuple[NDArray[np.int64], dict[int, str]]:
+    """Stamps of files, as a `Listing` has them, and by row why one cannot be read.
+
+    Args:
+        root: Folder that they lie in.
+        files: Path of each below it, N of them.
+    """
+    stamps = np.zeros((len(files), 3), dtype=np.int64)
+    problems = {}
+    with image_progress("Listing images", len(files), after=1.0, keep=False) as advance:
+        for row, name in enumerate(files):
+            stamps[row], problem = _stamp_or_problem(root / name)
+            if problem is not None:
+                problems[row] = problem
+            advance(1)
+    return stamps, problems
 
 
 def printable(path: str) -> str:
@@ -132,12 +166,8 @@ def printable(path: str) -> str:
     return path if path.isascii() else path.encode("utf-8", "backslashreplace").decode()
 
 
-def stamp_or_problem(file: Path | os.DirEntry[str]) -> tuple[tuple[int, int, int], str | None]:
-    """The stamp of a file, as a `Listing` has it, or zeros and why it cannot be read.
-
-    Args:
-        file: The file, or what `os.scandir` gave.
-    """
+def _stamp_or_problem(file: Path | os.DirEntry[str]) -> tuple[tuple[int, int, int], str | None]:
+    """The stamp of a file, or zeros and why it cannot be read."""
     try:
         stat = file.stat()
     except OSError as error:
@@ -146,38 +176,6 @@ def stamp_or_problem(file: Path | os.DirEntry[str]) -> tuple[tuple[int, int, int
     if not S_ISREG(stat.st_mode):  # a pipe would block the read for ever
         return (0, 0, 0), "unreadable: not a regular file"
     return (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns), None
-
-
-class _Rows:
-    """Files as they are found, in columns but for the last few."""
-
-    def __init__(self) -> None:
-        self._paths = GrowingStrings()
-        self._numbers = array("q")  # label, size, mtime and ctime of each file, one after the other
-        self._problems: dict[int, str] = {}
-
-    def add(self, path: str, label: int, entry: os.DirEntry[str]) -> None:
-        """Add a file with its stamp, or with the reason why it cannot be read."""
-        shown = printable(path)
-        stamp, problem = stamp_or_problem(entry)
-        if shown != path:
-            problem = "unreadable: file name is not UTF-8"
-        if problem is not None:
-            self._problems[len(self._numbers) // 4] = problem
-        self._numbers.extend((label, *stamp))
-        self._paths.append(shown)
-
-    def listing(self, root: Path) -> Listing:
-        """All files, sorted by path."""
-        paths = self._paths.finish()
-        order = paths.order()
-        paths = paths.take(order)
-        numbers = np.array(self._numbers, dtype=np.int64).reshape(-1, 4)[order]
-        places = np.empty(len(order), dtype=np.int64)
-        places[order] = np.arange(len(order))
-        problems = {int(places[row]): problem for row, problem in self._problems.items()}
-        stamps = np.ascontiguousarray(numbers[:, 1:])
-        return Listing(root, paths, numbers[:, 0].copy(), stamps, FileSource(root, paths), problems)
 
 
 def _image_entries(folder: Path, seen: set[tuple[int, int]], root: Path) -> Iterator[os.DirEntry[str]]:

@@ -16,7 +16,7 @@ from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.classes.registry import some_of
 from semdd_lightning.errors import PoolError
 from semdd_lightning.names import get_logger
-from semdd_lightning.pools.files import find_images, printable, relative_name, stamp_or_problem
+from semdd_lightning.pools.files import find_images, printable, relative_name, stamps_of
 from semdd_lightning.pools.image_set import DiskPool, Found
 from semdd_lightning.pools.listing import FileSource
 from semdd_lightning.pools.parquet_shards import arrow_file, read_parquet
@@ -25,7 +25,6 @@ from semdd_lightning.pools.splits import folder_split, rows_of_split
 from semdd_lightning.pools.stated_labels import labels_from_column, numbers_or_texts
 from semdd_lightning.pools.strings import Strings
 from semdd_lightning.pools.table_columns import class_names, label_column
-from semdd_lightning.progress import image_progress
 
 METADATA_NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 """What the table of an image folder is called."""
@@ -78,7 +77,7 @@ class MetadataFolder(DiskPool):
         def locate(rows: NDArray[np.int64]) -> Located:
             _warn_of_unlisted(root, file, listed)
             asked = files.take(rows)
-            stamps, problems = _look_at(root, asked)
+            stamps, problems = stamps_of(root, asked)
             return stamps, FileSource(root, asked), problems
 
         return StatedImages(root, stated, files, f"images of {file}", locate).found(self._class_list(default))
@@ -89,19 +88,6 @@ def _rows_of_split(files: Strings, split: str | None, table: Path) -> NDArray[np
     folders = pc.replace_substring_regex(files.column, pattern="[^/]*$", replacement="").dictionary_encode()
     kept = rows_of_split(folders.dictionary.to_pylist(), split, table)
     return np.flatnonzero(np.isin(folders.indices.to_numpy(), kept))
-
-
-def _look_at(root: Path, files: Strings) -> tuple[NDArray[np.int64], dict[int, str]]:
-    """Stamps of the files, and those that are not there."""
-    stamps = np.zeros((len(files), 3), dtype=np.int64)
-    problems = {}
-    with image_progress("Listing images", len(files), after=1.0, keep=False) as advance:
-        for row, name in enumerate(files):
-            stamps[row], problem = stamp_or_problem(root / name)
-            if problem is not None:
-                problems[row] = problem
-            advance(1)
-    return stamps, problems
 
 
 def _warn_of_unlisted(root: Path, table: Path, listed: Strings) -> None:
