@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from semdd_lightning.classes import ClassRegistry, resolve_classes
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.image_set import DiskPool, Found
-from semdd_lightning.pools.listing import Listing, file_stamp
-from semdd_lightning.pools.row_listings import list_array
+from semdd_lightning.pools.listing import Listing, file_stamp, list_array
 
 # The file of class names tells the two apart; the key is where the names stand in it.
 _META = {"batches.meta": ("CIFAR10", "label_names"), "meta": ("CIFAR100", "fine_label_names")}

@@ -1,4 +1,4 @@
-"""Pools with one folder a class: ``root/<class>/**/<image>``."""
+"""Pools with one folder a class, ``root/<class>/**/<image>``, or several such pools side by side."""
 
 from __future__ import annotations
 
@@ -83,19 +83,17 @@ def class_folder_names(root: Path) -> list[str]:
         if printable(folder) != folder:
             msg = f"Expected folder names in UTF-8 in {root}, found {printable(folder)!r}; rename the folder."
             raise PoolError(msg)
-    for twins in _in_other_case(folders):
-        _log.warning("%s of %s differ in case only, and count as different classes.", some_of(twins), root)
+    alike: dict[str, list[str]] = {}  # what some file systems, and most readers, would take for one
+    for folder in folders:
+        alike.setdefault(nfc(folder).casefold(), []).append(folder)
+    for twins in alike.values():
+        if len(twins) > 1:
+            _log.warning(
+                "%s of %s differ in case only, and count as different classes.", some_of(twins), root
+            )
     if loose:
         _log.warning("%d image files directly in %s belong to no class and are ignored.", loose, root)
     return folders
-
-
-def _in_other_case(folders: Sequence[str]) -> list[list[str]]:
-    """Folders that some file systems, and most readers, would take for one."""
-    alike: dict[str, list[str]] = {}
-    for folder in folders:
-        alike.setdefault(nfc(folder).casefold(), []).append(folder)
-    return [twins for twins in alike.values() if len(twins) > 1]
 
 
 def require_images(root: Path, folders: Iterable[str]) -> None:
@@ -133,23 +131,36 @@ class MergedFolders(DiskPool):
 
     def find(self, default: ClassRegistry | None = None) -> Found:
         """The class folders that all parts have, each of which holds images."""
-        root, parts = self._existing_folder(), self.found_parts()
-        classes = resolve_classes(_class_folders(root, parts), self._class_list(default))
+        root = self._existing_folder()
+        parts = self._found_parts(root)
+        folders = {part: set(class_folder_names(root / part)) for part in parts}
+        everything = set[str]().union(*folders.values())
+        lacks = {part: sorted(everything - names) for part, names in folders.items() if everything - names}
+        if lacks:
+            lacking = "; ".join(f"{part!r} lacks {some_of(names)}" for part, names in lacks.items())
+            msg = (
+                f"Expected every part of {root} to hold the same class folders, found that {lacking}; "
+                "name the parts that belong together, or complete them."
+            )
+            raise PoolError(msg)
+        classes = resolve_classes(sorted(everything), self._class_list(default))
         for part in parts:
             require_images(root / part, classes.folders)
         places = [(f"{part}/{folder}", c) for part in parts for c, folder in enumerate(classes.folders)]
         return classes, lambda: list_files(root, places)
 
-    def found_parts(self) -> tuple[str, ...]:
-        """The parts that are merged, by number where they have one.
-
-        Raises:
-            PoolError: If one that was asked for is not there, or there are none that look alike.
-        """
-        root = self._existing_folder()
-        if self.parts is None:
-            return _alike(root)
+    def _found_parts(self, root: Path) -> tuple[str, ...]:
+        """The parts that are merged, by number where they have one."""
         there = class_folder_names(root)
+        if self.parts is None:
+            parts = numbered_alike(there)
+            if not parts:
+                msg = (
+                    f"Expected {root} to hold parts whose names differ in a number, as dataset_0 and "
+                    f"dataset_1, found {some_of(there)}; name the parts."
+                )
+                raise PoolError(msg)
+            return parts
         missing = [part for part in self.parts if part not in there]
         if missing or not self.parts or len(set(self.parts)) < len(self.parts):
             found = f"no folder {some_of(missing)}" if missing else repr(self.parts)
@@ -171,30 +182,3 @@ def numbered_alike(names: Sequence[str]) -> tuple[str, ...]:
             by_prefix.setdefault(numbered[0], []).append((numbered[1], name))
     most = max(by_prefix.values(), key=len, default=[])
     return tuple(name for _, name in sorted(most))
-
-
-def _class_folders(root: Path, parts: Sequence[str]) -> list[str]:
-    """The class folders of every part."""
-    folders = {part: class_folder_names(root / part) for part in parts}
-    everything = sorted({folder for names in folders.values() for folder in names})
-    lacks = {part: sorted(set(everything) - set(names)) for part, names in folders.items()}
-    lacking = [f"{part!r} lacks {some_of(names)}" for part, names in lacks.items() if names]
-    if lacking:
-        msg = (
-            f"Expected every part of {root} to hold the same class folders, found that "
-            f"{'; '.join(lacking)}; name the parts that belong together, or complete them."
-        )
-        raise PoolError(msg)
-    return everything
-
-
-def _alike(root: Path) -> tuple[str, ...]:
-    names = class_folder_names(root)
-    parts = numbered_alike(names)
-    if not parts:
-        msg = (
-            f"Expected {root} to hold parts whose names differ in a number, as dataset_0 and dataset_1, "
-            f"found {some_of(names)}; name the parts."
-        )
-        raise PoolError(msg)
-    return parts

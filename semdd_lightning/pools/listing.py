@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -166,6 +167,68 @@ def file_stamp(file: Path) -> NDArray[np.int64]:
     """
     stat = file.stat()
     return np.array([stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns], dtype=np.int64)
+
+
+def class_paths(registry: ClassRegistry, labels: NDArray[np.int64], names: Strings) -> Strings:
+    """Paths ``<class folder>/<name>``, unsorted.
+
+    Args:
+        registry: The classes.
+        labels: Class index of each image, shape ``(N,)``.
+        names: Name of each image, ``(N,)``.
+    """
+    return Strings.joined(Strings(registry.folders).take(labels), "/", names)
+
+
+def list_array(
+    root: Path,
+    pixels: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    classes: ClassRegistry,
+    stamp: NDArray[np.int64],
+    *,
+    name: str,
+) -> Listing:
+    """Every row of an array as ``<class>/<row>.png``, in the order of the rows.
+
+    Args:
+        root: Where the array comes from.
+        pixels: The images, shape ``(N, H, W, 3)``.
+        labels: Class index of each, shape ``(N,)``.
+        classes: The classes.
+        stamp: What changes when the array may have changed, shape ``(3,)``.
+        name: What tells the array from others of the same root.
+    """
+    names = Strings(f"{row:05d}.png" for row in range(len(labels)))
+    stamps = np.broadcast_to(stamp, (len(labels), 3))
+    return Listing(root, class_paths(classes, labels, names), labels, stamps, PixelRows(pixels, name))
+
+
+@dataclass(frozen=True, eq=False)
+class PixelRows(ImageSource):
+    """Rows of an array of pixels.
+
+    Args:
+        pixels: The images, shape ``(N, H, W, 3)``.
+        name: What tells the array from others of the same root.
+    """
+
+    pixels: NDArray[np.uint8]
+    name: str
+
+    def recipe(self) -> str:
+        """With the array's name."""
+        return f"{super().recipe()}, {self.name}"
+
+    def read(self, row: int) -> bytes:
+        """A row as PNG: stored, not compressed, the same bytes whichever zlib is installed."""
+        content = BytesIO()
+        self.image(row).save(content, format="PNG", compress_level=0)
+        return content.getvalue()
+
+    def image(self, row: int) -> Image.Image:
+        """A row as it is."""
+        return Image.fromarray(self.pixels[row])
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,9 +20,8 @@ from semdd_lightning.pools.files import find_images, printable, relative_name, s
 from semdd_lightning.pools.image_set import DiskPool, Found
 from semdd_lightning.pools.listing import FileSource
 from semdd_lightning.pools.parquet_shards import arrow_file, read_parquet
-from semdd_lightning.pools.row_listings import Located, StatedImages
 from semdd_lightning.pools.splits import folder_split, rows_of_split
-from semdd_lightning.pools.stated_labels import labels_from_column, numbers_or_texts
+from semdd_lightning.pools.stated_labels import Located, labels_from_column, numbers_or_texts
 from semdd_lightning.pools.strings import Strings
 from semdd_lightning.pools.table_columns import class_names, label_column
 
@@ -80,7 +79,7 @@ class MetadataFolder(DiskPool):
             stamps, problems = stamps_of(root, asked)
             return stamps, FileSource(root, asked), problems
 
-        return StatedImages(root, stated, files, f"images of {file}", locate).found(self._class_list(default))
+        return stated.found(root, files, f"images of {file}", locate, self._class_list(default))
 
 
 def _rows_of_split(files: Strings, split: str | None, table: Path) -> NDArray[np.int64]:

@@ -29,8 +29,7 @@ from semdd_lightning.pools.parquet_shards import (
     read_schema,
     read_shard,
 )
-from semdd_lightning.pools.row_listings import Located, StatedImages
-from semdd_lightning.pools.stated_labels import labels_from_column
+from semdd_lightning.pools.stated_labels import Located, labels_from_column
 from semdd_lightning.pools.strings import Strings
 from semdd_lightning.pools.table_columns import class_names, image_column, label_column
 
@@ -73,9 +72,7 @@ class ParquetImages(DiskPool):
         stated = labels_from_column(column, f"column {label!r} of {place}", names)
         of_images = Strings.concatenated([part.names for part in parts])
         locate = partial(_locate, parts, image, Path(self.path))
-        return StatedImages(place, stated, of_images, f"rows of {self.path}", locate).found(
-            self._class_list(default)
-        )
+        return stated.found(place, of_images, f"rows of {self.path}", locate, self._class_list(default))
 
     def _place(self) -> Path:
         """The absolute path or pattern."""

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.files import IMAGE_SUFFIXES
-from semdd_lightning.pools.row_listings import numbered_names
 from semdd_lightning.pools.splits import rows_of_split
+from semdd_lightning.pools.stated_labels import numbered_names
 from semdd_lightning.pools.strings import Strings
 
 _SIGNATURES = {b"\x89PNG": ".png", b"\xff\xd8": ".jpg", b"GIF8": ".gif", b"BM": ".bmp", b"RIFF": ".webp"}

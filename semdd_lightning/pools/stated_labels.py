@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -15,11 +16,17 @@ from semdd_lightning.classes.folders import in_order, numbered_name
 from semdd_lightning.classes.registry import is_wnid, some_of
 from semdd_lightning.errors import ClassListError, PoolError
 from semdd_lightning.names import get_logger
+from semdd_lightning.pools.image_set import Found
+from semdd_lightning.pools.listing import ImageSource, Listing, class_paths
 from semdd_lightning.pools.strings import Strings
 
 _log = get_logger(__name__)
 
 _LONGEST_FOLDER = 200  # bytes; file systems take 255, and exports add to it
+
+
+Located = tuple[NDArray[np.int64], ImageSource, Mapping[int, str]]
+"""Stamps, source and problems of images, as a `Listing` has them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +65,13 @@ class StatedLabels:
             of_name = dict(zip(self.names, folders, strict=True))
             return replace(matched, folders=tuple(of_name[name] for name in matched.folders))
         if classes is not None:
-            self._require_indices_below(len(classes))
+            beyond = [name for name in self.names if int(name) >= len(classes)]
+            if beyond:
+                msg = (
+                    f"Expected labels from 0 to {len(classes) - 1} in {self.place}, one for each class of "
+                    f"the class list, found {some_of(beyond)}; correct the class list."
+                )
+                raise ClassListError(msg)
             numbers = tuple(str(index) for index in range(len(classes)))
             registry = replace(classes, folders=numbers, folders_given=True)
         else:
@@ -74,29 +87,41 @@ class StatedLabels:
             raise ClassListError(msg)
         return registry
 
-    def labelled(self, registry: ClassRegistry, images: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The images that have a label and the class index of each, both ``(M,)``; the others are warned of.
+    def found(
+        self,
+        root: Path,
+        names: Strings,
+        what: str,
+        locate: Callable[[NDArray[np.int64]], Located],
+        class_list: ClassRegistry | None,
+    ) -> Found:
+        """The classes, and the listing of every image that has a label, as ``<class>/<name>``.
 
         Args:
-            registry: What `registry` gave.
-            images: What the images are, in the plural, for the warning.
-        """
-        index = {folder: c for c, folder in enumerate(registry.folders)}
-        of_labels = [index.get(folder, -1) for folder in folder_names(self.names)]
-        indices = np.array([*of_labels, -1], dtype=np.int64)[self.codes]
-        kept = np.flatnonzero(indices >= 0)
-        if len(kept) < len(indices):
-            _log.warning("%d %s have no label and are ignored.", len(indices) - len(kept), images)
-        return kept, indices[kept]
+            root: Folder, or file, that the images were read from.
+            names: Name of each image, which comes below its class folder.
+            what: What the images are, in the plural, for a warning of those without a label.
+            locate: Says where the images of rows are; asked once they are listed.
+            class_list: The class list; without one the labels are the classes.
 
-    def _require_indices_below(self, num_classes: int) -> None:
-        beyond = [name for name in self.names if int(name) >= num_classes]
-        if beyond:
-            msg = (
-                f"Expected labels from 0 to {num_classes - 1} in {self.place}, one for each class of the "
-                f"class list, found {some_of(beyond)}; correct the class list."
-            )
-            raise ClassListError(msg)
+        Raises:
+            ClassListError: If labels and class list do not fit, or a class has no image.
+        """
+        classes = self.registry(class_list)
+
+        def list_images() -> Listing:
+            index = {folder: c for c, folder in enumerate(classes.folders)}
+            of_labels = [index.get(folder, -1) for folder in folder_names(self.names)]
+            indices = np.array([*of_labels, -1], dtype=np.int64)[self.codes]
+            rows = np.flatnonzero(indices >= 0)
+            if len(rows) < len(indices):
+                _log.warning("%d %s have no label and are ignored.", len(indices) - len(rows), what)
+            paths = class_paths(classes, indices[rows], names.take(rows))
+            order = paths.order()
+            rows, paths = rows[order], paths.take(order)
+            return Listing(root, paths, indices[rows], *locate(rows))
+
+        return classes, list_images
 
 
 def labels_from_column(
@@ -117,7 +142,9 @@ def labels_from_column(
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.string())
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        stated = _labels_from_texts(column, place)
+        texts = Strings(pc.utf8_trim_whitespace(column))
+        names = tuple(in_order(text for text in pc.unique(texts.column).to_pylist() if text))
+        stated = StatedLabels(names, Strings(names).positions(texts), False, place)
     elif pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
         known = pc.is_valid(column).to_numpy()
         if pa.types.is_floating(column.type):
@@ -208,11 +235,20 @@ def folder_names(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(str(number) for number in range(len(names)))
 
 
-def _labels_from_texts(column: pa.ChunkedArray, place: str) -> StatedLabels:
-    texts = Strings(pc.utf8_trim_whitespace(column))
-    distinct = [text for text in pc.unique(texts.column).to_pylist() if text]
-    names = tuple(in_order(distinct))
-    return StatedLabels(names, Strings(names).positions(texts), False, place)
+def numbered_names(stem: str, rows: NDArray[np.int64], count: int, suffix: str | Strings) -> Strings:
+    """Names ``<stem>-<row><suffix>``, the rows padded so that they sort as numbers.
+
+    >>> list(numbered_names("images", np.array([3, 11]), 12, ".png"))
+    ['images-03.png', 'images-11.png']
+
+    Args:
+        stem: What the names begin with.
+        rows: Row of each name, shape ``(N,)``, each below `count`.
+        count: How many rows there are in all.
+        suffix: What the names end in, or what each does.
+    """
+    padded = pc.utf8_lpad(pa.array(rows).cast(pa.large_string()), len(str(max(count - 1, 0))), "0")
+    return Strings.joined(f"{stem}-", Strings(padded), suffix)
 
 
 def read_as_folders(names: Sequence[str], classes: ClassRegistry | None, place: str) -> ClassRegistry:

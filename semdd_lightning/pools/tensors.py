@@ -25,8 +25,13 @@ from semdd_lightning.pools.normalizations import (
     ResultName,
     settle_normalization,
 )
-from semdd_lightning.pools.row_listings import Located, StatedImages, numbered_names
-from semdd_lightning.pools.stated_labels import StatedLabels, labels_from_column, labels_from_numbers
+from semdd_lightning.pools.stated_labels import (
+    Located,
+    StatedLabels,
+    labels_from_column,
+    labels_from_numbers,
+    numbered_names,
+)
 from semdd_lightning.pools.tensor_files import NUMPY_SUFFIXES, TORCH_SUFFIXES, load_arrays
 
 
@@ -76,7 +81,7 @@ class TensorFile(DiskPool):
 
         stem = path.stem if self.experiment == 0 else f"{path.stem}-{self.experiment}"
         names = numbered_names(stem, np.arange(len(images)), len(images), ".png")
-        return StatedImages(path, stated, names, f"images of {path}", locate).found(listed)
+        return stated.found(path, names, f"images of {path}", locate, listed)
 
     def _file(self) -> Path:
         path = self._existing()

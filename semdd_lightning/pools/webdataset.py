@@ -12,7 +12,7 @@ from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.image_set import DiskPool, Found
 from semdd_lightning.pools.listing import ImageSource, file_stamp
-from semdd_lightning.pools.row_listings import Located, StatedImages
+from semdd_lightning.pools.stated_labels import Located
 from semdd_lightning.pools.tar_index import index_shards
 from semdd_lightning.pools.tar_members import FLAWS, LabelKind
 from semdd_lightning.pools.tar_shards import find_shards, inside_tar, require_counts
@@ -67,8 +67,8 @@ class TarShards(DiskPool):
                 problems,
             )
 
-        images = StatedImages(root, index.stated, index.names, f"images of {self.path}", locate)
-        return images.found(self._class_list(default))
+        what = f"images of {self.path}"
+        return index.stated.found(root, index.names, what, locate, self._class_list(default))
 
     def _labels_and_folder(self) -> tuple[LabelKind | None, str | None]:
         """Where the classes stand, and below which folder of the tar, as far as that is said."""

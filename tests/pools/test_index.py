@@ -173,7 +173,7 @@ def test_an_image_too_large_for_the_memory_does_not_end_the_reading(
             raise MemoryError
         return decode_image(content)
 
-    monkeypatch.setattr("semdd_lightning.pools.examined.decode_image", decode)
+    monkeypatch.setattr("semdd_lightning.pools.index.decode_image", decode)
     pool = index_images(_listing([b"large", _png(1)], [0, 0], tmp_path), REGISTRY)
     assert [image.reason for image in pool.excluded] == ["unreadable: not enough memory to decode it"]
 
@@ -247,7 +247,7 @@ def test_several_threads_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     for i in range(5):
         _save(tmp_path, f"a/{i}.png", seed=i)
     _save(tmp_path, "b/0.png", seed=5)
-    monkeypatch.setattr("semdd_lightning.pools.examined._BATCH", 1)
+    monkeypatch.setattr("semdd_lightning.pools.index._BATCH", 1)
     meeting = threading.Barrier(2, timeout=10)  # one alone would wait for ever
     read = FileSource.read
 
