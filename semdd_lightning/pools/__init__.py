@@ -5,7 +5,7 @@ from semdd_lightning.pools.cifar_files import CifarFiles
 from semdd_lightning.pools.class_folders import ClassFolders, MergedFolders
 from semdd_lightning.pools.image_set import DiskPool, ImageSet, ResolvedImages
 from semdd_lightning.pools.imagenet_files import ImageNetFiles, TinyImageNetFiles
-from semdd_lightning.pools.images import decode_image, read_image
+from semdd_lightning.pools.images import decode_image
 from semdd_lightning.pools.layouts import LAYOUTS, Layout
 from semdd_lightning.pools.metadata_folder import MetadataFolder
 from semdd_lightning.pools.parquet import ParquetImages
@@ -35,7 +35,6 @@ __all__ = [
     "TinyImageNetFiles",
     "as_image_set",
     "decode_image",
-    "read_image",
     "require_images_per_class",
     "sniff",
 ]

@@ -63,7 +63,10 @@ class MetadataFolder(DiskPool):
         listed = _file_names(content, file)
         if file.parent != root:
             listed = Strings.joined(f"{file.parent.name}/", listed)
-        kept = _rows_of_split(listed, self.split, file)
+        parents = pc.replace_substring_regex(listed.column, pattern="[^/]*$", replacement="")
+        folders = parents.dictionary_encode()  # a file's own name tells nothing of its split
+        of_split = rows_of_split(folders.dictionary.to_pylist(), self.split, file)
+        kept = np.flatnonzero(np.isin(folders.indices.to_numpy(), of_split))
         column = label_column(content.schema, self.label_column, file, by_type=False)
         labels = content.column(column).take(kept)
         stated = labels_from_column(
@@ -80,13 +83,6 @@ class MetadataFolder(DiskPool):
             return stamps, FileSource(root, asked), problems
 
         return stated.found(root, files, f"images of {file}", locate, self._class_list(default))
-
-
-def _rows_of_split(files: Strings, split: str | None, table: Path) -> NDArray[np.int64]:
-    """The files of a split by their folders; their own names tell nothing of it."""
-    folders = pc.replace_substring_regex(files.column, pattern="[^/]*$", replacement="").dictionary_encode()
-    kept = rows_of_split(folders.dictionary.to_pylist(), split, table)
-    return np.flatnonzero(np.isin(folders.indices.to_numpy(), kept))
 
 
 def _warn_of_unlisted(root: Path, table: Path, listed: Strings) -> None:
@@ -114,7 +110,14 @@ def _find_metadata(root: Path, split: str | None) -> Path:
         folders = {table.parent.name for table in found}
         splits = sorted(name for name in folders if name == split or folder_split(name))
         if not splits:
-            raise PoolError(_no_table(root, sorted(folders)))
+            what = f"no {' or '.join(METADATA_NAMES)}; correct the path"
+            if folders:
+                what = (
+                    f"some in {some_of(sorted(folders))}, which are no splits; read class folders as "
+                    "ClassFolders, or give the folder of one table"
+                )
+            msg = f"Expected a table of images in {root} or its split folders, found {what}."
+            raise PoolError(msg)
         kept = rows_of_split([f"{name}/" for name in splits], split, root)
         tables = [table for table in found if table.parent.name in {splits[row] for row in kept}]
     if len(tables) > 1:
@@ -130,7 +133,7 @@ def _read_metadata(table: Path) -> pa.Table:
         if table.suffix == ".parquet":
             content = read_parquet(table)
         else:
-            _refuse_other_bytes(table)
+            _require_utf8(table)
             content = _read_csv(table) if table.suffix == ".csv" else _read_json_lines(table)
         content.validate(full=True)
     except (pa.ArrowException, OSError) as error:
@@ -184,7 +187,7 @@ def _read_json_lines(table: Path) -> pa.Table:
     return content
 
 
-def _refuse_other_bytes(table: Path) -> None:
+def _require_utf8(table: Path) -> None:
     """Say where a table is not UTF-8, which the readers find out late or not at all."""
     with table.open("rb") as file:
         for number, line in enumerate(file, start=1):
@@ -220,13 +223,3 @@ def _require_file_names(content: pa.Table, table: Path) -> None:
             "without; complete them."
         )
         raise PoolError(msg)
-
-
-def _no_table(root: Path, folders: list[str]) -> str:
-    found = f"no {' or '.join(METADATA_NAMES)}; correct the path"
-    if folders:
-        found = (
-            f"some in {some_of(folders)}, which are no splits; read class folders as ClassFolders, or give "
-            "the folder of one table"
-        )
-    return f"Expected a table of images in {root} or its split folders, found {found}."
