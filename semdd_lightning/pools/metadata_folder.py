@@ -23,7 +23,7 @@ from semdd_lightning.pools.parquet_shards import arrow_file, read_parquet
 from semdd_lightning.pools.splits import folder_split, rows_of_split
 from semdd_lightning.pools.stated_labels import Located, labels_from_column, numbers_or_texts
 from semdd_lightning.pools.strings import Strings
-from semdd_lightning.pools.table_columns import class_names, label_column
+from semdd_lightning.pools.table_columns import class_names, is_text, label_column
 
 METADATA_NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 """What the table of an image folder is called."""
@@ -214,7 +214,7 @@ def _require_file_names(content: pa.Table, table: Path) -> None:
         )
         raise PoolError(msg)
     names = content.column(_FILE_NAME)
-    if not (pa.types.is_string(names.type) or pa.types.is_large_string(names.type)):
+    if not is_text(names.type):
         msg = f"Expected texts as {_FILE_NAME} in {table}, found {names.type}; write the names as texts."
         raise PoolError(msg)
     if names.null_count:

@@ -59,7 +59,7 @@ class ParquetImages(DiskPool):
 
     def find(self, default: ClassRegistry | None = None) -> Found:
         """The labels of all rows; without a class list the metadata's classes, else the labels that occur."""
-        place = self._place()
+        place = Path(self.path).expanduser().absolute()
         folder, files = find_shards(place, self.split)
         schemas = [read_schema(file) for file in files]
         image = image_column(schemas[0], self.image_column, files[0])
@@ -73,10 +73,6 @@ class ParquetImages(DiskPool):
         of_images = Strings.concatenated([part.names for part in parts])
         locate = partial(_locate, parts, image, Path(self.path))
         return stated.found(place, of_images, f"rows of {self.path}", locate, self._class_list(default))
-
-    def _place(self) -> Path:
-        """The absolute path or pattern."""
-        return Path(self.path).expanduser().absolute()
 
 
 def _locate(parts: Sequence[ShardRows], image: str, place: Path, rows: NDArray[np.int64]) -> Located:
@@ -147,9 +143,8 @@ class ParquetSource(ImageSource):
         """
         number = int(self._shard_of[row])
         shard, row_in_file = self._shards[number], int(self._row_of[row])
-        group = int(np.searchsorted(shard.ends, row_in_file, side="right"))
-        first = int(shard.ends[group - 1]) if group else 0
-        entry = self._group(number, group)[row_in_file - first].as_py()
+        group = int(shard.groups(self._row_of[row]))
+        entry = self._group(number, group)[row_in_file - int(shard.starts[group])].as_py()
         content, path = (entry.get("bytes"), entry.get("path")) if isinstance(entry, dict) else (entry, None)
         if content is None and path:
             return _beside(shard, path).read_bytes()
@@ -176,7 +171,7 @@ class ParquetSource(ImageSource):
         except (pa.ArrowException, IndexError) as error:
             msg = f"row group {group} is damaged: {str(error).splitlines()[0]}"
             raise OSError(msg) from error
-        if len(images) != int(shard.ends[group]) - (int(shard.ends[group - 1]) if group else 0):
+        if len(images) != shard.starts[group + 1] - shard.starts[group]:
             msg = "the file has changed"
             raise OSError(msg)
         return images
@@ -190,9 +185,9 @@ def _warn_of_rereading(
     groups = np.zeros(len(row_of), dtype=np.int64)
     for number, shard in enumerate(shards):
         of_shard = shard_of == number
-        groups[of_shard] = np.searchsorted(shard.ends, row_of[of_shard], side="right")
+        groups[of_shard] = shard.groups(row_of[of_shard])
     changes = (np.diff(groups) != 0) | (np.diff(shard_of) != 0)
-    times = (1 + int(changes.sum())) / max(sum(len(shard.ends) for shard in shards), 1)
+    times = (1 + int(changes.sum())) / max(sum(len(shard.sizes) for shard in shards), 1)
     if size > _KEPT and times > _MANY_TIMES:
         warn(
             f"Expected the images of a class to lie together in {place}, found them mixed: each part of the "

@@ -19,6 +19,7 @@ from semdd_lightning.names import get_logger
 from semdd_lightning.pools.image_set import Found
 from semdd_lightning.pools.listing import ImageSource, Listing, class_paths
 from semdd_lightning.pools.strings import Strings
+from semdd_lightning.pools.table_columns import is_text
 
 _log = get_logger(__name__)
 
@@ -141,7 +142,7 @@ def labels_from_column(
         column = column.cast(column.type.value_type)
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.string())
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+    if is_text(column.type):
         texts = Strings(pc.utf8_trim_whitespace(column))
         names = tuple(in_order(text for text in pc.unique(texts.column).to_pylist() if text))
         stated = StatedLabels(names, Strings(names).positions(texts), False, place)
@@ -235,20 +236,19 @@ def folder_names(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(str(number) for number in range(len(names)))
 
 
-def numbered_names(stem: str, rows: NDArray[np.int64], count: int, suffix: str | Strings) -> Strings:
-    """Names ``<stem>-<row><suffix>``, the rows padded so that they sort as numbers.
+def numbered_names(stem: str, count: int, suffix: str | Strings) -> Strings:
+    """Names ``<stem>-<row><suffix>`` of all rows, padded so that they sort as numbers.
 
-    >>> list(numbered_names("images", np.array([3, 11]), 12, ".png"))
-    ['images-03.png', 'images-11.png']
+    >>> list(numbered_names("images", 11, ".png"))[-2:]
+    ['images-09.png', 'images-10.png']
 
     Args:
         stem: What the names begin with.
-        rows: Row of each name, shape ``(N,)``, each below `count`.
-        count: How many rows there are in all.
+        count: How many rows there are.
         suffix: What the names end in, or what each does.
     """
-    padded = pc.utf8_lpad(pa.array(rows).cast(pa.large_string()), len(str(max(count - 1, 0))), "0")
-    return Strings.joined(f"{stem}-", Strings(padded), suffix)
+    rows = pa.array(np.arange(count)).cast(pa.large_string())
+    return Strings.joined(f"{stem}-", Strings(pc.utf8_lpad(rows, len(str(max(count - 1, 0))), "0")), suffix)
 
 
 def read_as_folders(names: Sequence[str], classes: ClassRegistry | None, place: str) -> ClassRegistry:

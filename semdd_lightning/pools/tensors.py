@@ -80,7 +80,7 @@ class TensorFile(DiskPool):
             return np.broadcast_to(file_stamp(path), (len(rows), 3)), source, {}
 
         stem = path.stem if self.experiment == 0 else f"{path.stem}-{self.experiment}"
-        names = numbered_names(stem, np.arange(len(images)), len(images), ".png")
+        names = numbered_names(stem, len(images), ".png")
         return stated.found(path, names, f"images of {path}", locate, listed)
 
     def _file(self) -> Path:
