@@ -46,13 +46,10 @@ class Denormalization:
         return np.rint(np.clip(self._to_unit(values), 0, 1) * 255).astype(np.uint8)
 
     def count_outside(self, values: NDArray[Any]) -> int:
-        """How many values lie beyond black or white by more than half a grey level.
+        """How many values, as `to_pixels` takes them, lie beyond black or white by over half a grey level.
 
         >>> Denormalization((0.5,), (0.5,)).count_outside(np.array([[[-1.0, 1.001, 1.1]]]))
         1
-
-        Args:
-            values: Finite, shape ``(..., C, H, W)``.
         """
         unit = self._to_unit(values)
         return int(((unit < -0.5 / 255) | (unit > 1 + 0.5 / 255)).sum())
@@ -67,19 +64,18 @@ UNIT = Denormalization((0.0,), (1.0,))
 BYTES = Denormalization((0.0,), (1 / 255,))
 
 
-def _of_data_set(name: str) -> Denormalization:
-    statistics = DATASETS[name].normalization
-    return Denormalization(statistics.mean, statistics.std)
-
+_OF = {
+    name: Denormalization(spec.normalization.mean, spec.normalization.std) for name, spec in DATASETS.items()
+}
 
 # What undoes the normalisation of each name. DC, DSA, DM, MTT and DATM take CIFAR-10's numbers for CIFAR-100
 # and ImageNet's for Tiny-ImageNet (`get_dataset` in their utils); IDC and DC-bench have CIFAR-100's own.
 NORMALIZATIONS = {
     "none": UNIT,
     "symmetric": Denormalization((0.5,), (0.5,)),
-    "cifar10": _of_data_set("cifar10"),
-    "cifar100": _of_data_set("cifar100"),
-    "imagenet": _of_data_set("imagenet1k"),
+    "cifar10": _OF["cifar10"],
+    "cifar100": _OF["cifar100"],
+    "imagenet": _OF["imagenet1k"],
     "svhn": Denormalization((0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)),
     "mnist": Denormalization((0.1307,), (0.3081,)),
     "fashion_mnist": Denormalization((0.2861,), (0.3530,)),
@@ -93,7 +89,7 @@ class ValueStatistics:
     Args:
         low: The lowest value.
         high: The highest value.
-        outside: Share of the values outside [0, 1].
+        outside: Share of the values that are no pixels in [0, 1].
         spread: Standard deviation of the images' mean values.
         num_images: How many images were looked at.
     """
@@ -105,7 +101,7 @@ class ValueStatistics:
     num_images: int
 
 
-def value_statistics(images: NDArray[Any]) -> ValueStatistics:
+def value_statistics(images: NDArray[Any], normalization: Denormalization = UNIT) -> ValueStatistics:
     """Look at every value once, block by block.
 
     >>> value_statistics(np.array([[[[0.0, 2.0]]], [[[np.nan, 9.0]]]]))
@@ -113,28 +109,18 @@ def value_statistics(images: NDArray[Any]) -> ValueStatistics:
 
     Args:
         images: Shape ``(N, C, H, W)``.
+        normalization: What to undo before values count as outside.
     """
-    blocks = [
-        (block.min(), block.max(), UNIT.count_outside(block), block.mean(axis=(1, 2, 3), dtype=np.float64))
-        for block in _finite_blocks(images)
+    found = [
+        (b.min(), b.max(), normalization.count_outside(b), b.mean(axis=(1, 2, 3), dtype=np.float64))
+        for b in _finite_blocks(images)
     ]
-    if not blocks:
+    if not found:
         return ValueStatistics(0.0, 0.0, 0.0, 0.0, 0)
-    lows, highs, outside, means = zip(*blocks, strict=True)
+    lows, highs, outside, means = zip(*found, strict=True)
     of_images = np.concatenate(means)
     share = sum(outside) / (len(of_images) * images[0].size)
     return ValueStatistics(float(min(lows)), float(max(highs)), share, float(of_images.std()), len(of_images))
-
-
-def share_outside(images: NDArray[Any], normalization: Denormalization) -> float:
-    """Share of the values that are no pixels once the normalisation is undone.
-
-    Args:
-        images: Shape ``(N, C, H, W)``; those with NaN or infinity are left out.
-        normalization: What to undo.
-    """
-    counts = [(normalization.count_outside(block), block.size) for block in _finite_blocks(images)]
-    return sum(outside for outside, _ in counts) / max(sum(size for _, size in counts), 1)
 
 
 def _finite_blocks(images: NDArray[Any]) -> Iterator[NDArray[Any]]:
@@ -204,9 +190,8 @@ _EVEN_BRIGHTNESS = 0.03  # deviation of image means; CIFAR-10 has 0.14, its ZCA-
 _FEW_IMAGES = 10  # fewer say nothing about brightness
 
 # Data sets whose tensors are normalised in one way by all methods; CIFAR-100's are in two.
-_IMAGENET = DATASETS["imagenet1k"].normalization
 _OF_DATA_SET = {"cifar10": "cifar10"} | {
-    name: "imagenet" for name, spec in DATASETS.items() if spec.normalization.mean == _IMAGENET.mean
+    name: "imagenet" for name, undo in _OF.items() if undo == NORMALIZATIONS["imagenet"]
 }
 
 
@@ -250,8 +235,7 @@ def settle_normalization(
     else:
         name = _judge(found, data_set, named, place) if asked == "auto" else asked
         normalization = BYTES if name == "bytes" else NORMALIZATIONS[name]
-    _require_channels(images, normalization, name, place)
-    _require_range(images, normalization, name, found, place)
+    _require_pixels(images, normalization, name, found, place)
     if normalization not in (UNIT, BYTES) and not (named is not None and asked == "auto"):
         _look_for_whitening(normalization, found, place, guessed=asked == "auto")
     return normalization
@@ -275,7 +259,9 @@ def _judge(found: ValueStatistics, data_set: str | None, named: ResultName | Non
     raise PoolError(msg)
 
 
-def _require_channels(images: NDArray[Any], normalization: Denormalization, name: str, place: str) -> None:
+def _require_pixels(
+    images: NDArray[Any], normalization: Denormalization, name: str, found: ValueStatistics, place: str
+) -> None:
     numbers = max(len(normalization.mean), len(normalization.std))
     if numbers not in (1, images.shape[1]):
         msg = (
@@ -283,12 +269,7 @@ def _require_channels(images: NDArray[Any], normalization: Denormalization, name
             f"({name}); give as many."
         )
         raise PoolError(msg)
-
-
-def _require_range(
-    images: NDArray[Any], normalization: Denormalization, name: str, found: ValueStatistics, place: str
-) -> None:
-    share = share_outside(images, normalization)
+    share = value_statistics(images, normalization).outside
     said = f"{found.low:.3g} to {found.high:.3g} in {place}, {share:.1%} of them no pixels under {name}"
     if share > _MOST_OUTSIDE:
         msg = (
