@@ -34,17 +34,13 @@ class TarIndex(NamedTuple):
         counts: Images of each shard.
         stated: The label of each image.
         names: Path of each below its class folder.
-        offsets: Where each begins in its shard, in bytes, shape ``(N,)``.
-        sizes: Bytes of each, shape ``(N,)``.
-        flaws: Why each is unusable, as in `TarMembers`, shape ``(N,)``.
+        places: Where each lies in its shard, and why it is unusable, as in `TarMembers`, shape ``(N, 3)``.
     """
 
     counts: tuple[int, ...]
     stated: StatedLabels
     names: Strings
-    offsets: NDArray[np.int64]
-    sizes: NDArray[np.int64]
-    flaws: NDArray[np.int8]
+    places: NDArray[np.int64]
 
 
 def index_shards(
@@ -82,10 +78,9 @@ def index_shards(
         )
         raise PoolError(msg)
     kind = labels or _labels_found(members)
-    if kind == "folder" and labels is None:
-        for of_shard in members:
-            _refuse_dots(of_shard, root)
     if kind == "folder":
+        if labels is None:
+            _refuse_dots(members, root)
         rows = rows_by_folder(root, members, below)
     else:
         _refuse_several_splits(members, root)
@@ -104,11 +99,7 @@ def index_shards(
     paths = Strings.joined(Strings(folder_names(stated.names)).take(stated.codes), "/", names)
     counts = tuple(len(of_shard.names) for of_shard in rows)
     _refuse_equal_paths(shards, paths, counts)
-    offsets, sizes, flaws = (
-        np.concatenate(columns)
-        for columns in zip(*((r.offsets, r.sizes, r.flaws) for r in rows), strict=True)
-    )
-    return TarIndex(counts, stated, names, offsets, sizes, flaws)
+    return TarIndex(counts, stated, names, np.concatenate([of_shard.places for of_shard in rows]))
 
 
 def _labels_found(members: Sequence[TarMembers]) -> LabelKind:
@@ -123,19 +114,18 @@ def _labels_found(members: Sequence[TarMembers]) -> LabelKind:
     return "folder"
 
 
-def _refuse_dots(members: TarMembers, root: Path) -> None:
+def _refuse_dots(members: Sequence[TarMembers], root: Path) -> None:
     """Say why a label beside an image of the same name is none, before folders are taken for classes."""
-    if members.dotted is None:
-        return
-    stem = members.dotted.rpartition(".")[0]
-    if pc.any(pc.starts_with(members.images.column, f"{stem}.")).as_py():
-        msg = (
-            f"Expected no dots before the ending of a label in {root}, found {members.dotted!r}: WebDataset "
-            "ends the name of a sample at the first dot, so that this label is of no image. Make the tar "
-            "again with other characters there, or give labels: folder (--reader labels=folder) if the "
-            "folders are the classes."
-        )
-        raise PoolError(msg)
+    for of_shard in members:
+        stem = (of_shard.dotted or "").rpartition(".")[0]
+        if stem and pc.any(pc.starts_with(of_shard.images.column, f"{stem}.")).as_py():
+            msg = (
+                f"Expected no dots before the ending of a label in {root}, found {of_shard.dotted!r}: "
+                "WebDataset ends the name of a sample at the first dot, so that this label is of no image. "
+                "Make the tar again with other characters there, or give labels: folder (--reader "
+                "labels=folder) if the folders are the classes."
+            )
+            raise PoolError(msg)
 
 
 def _refuse_several_splits(members: Sequence[TarMembers], root: Path) -> None:
@@ -176,25 +166,6 @@ def _rows_by_label(
         rows = np.flatnonzero(_mask(ends))
     images = members.images.take(rows)
     keys = _sample_keys(images)
-    _refuse_several_images(shard, images, keys)
-    label_keys, texts = members.labels.get(kind, (Strings(), Strings()))
-    said = np.flatnonzero(_mask(pc.not_equal(texts.column, "")))
-    label_keys, texts = label_keys.take(said), texts.take(said)
-    label_of = label_keys.positions(keys)
-    _refuse_missing_labels(shard, images, label_of, kind)
-    alone = np.flatnonzero(keys.positions(label_keys) < 0)
-    names = Strings.concatenated([images, Strings.joined(label_keys.take(alone), f".{kind}")])
-    nothing = np.zeros(len(alone), dtype=np.int64)
-    return TarRows(
-        Strings.joined(f"{name}-", names),
-        Strings.concatenated([texts.take(label_of), texts.take(alone)]),
-        np.append(members.offsets[rows], nothing),
-        np.append(members.sizes[rows], nothing),
-        np.append(members.flaws[rows], (nothing + NO_IMAGE).astype(np.int8)),
-    )
-
-
-def _refuse_several_images(shard: Path, images: Strings, keys: Strings) -> None:
     several = keys.repeated()
     if several:
         start = f"{several[0]}."
@@ -204,9 +175,10 @@ def _refuse_several_images(shard: Path, images: Strings, keys: Strings) -> None:
             f"the one to take, as `image: {found[0].removeprefix(start)}` (--reader image=ENDING)."
         )
         raise PoolError(msg)
-
-
-def _refuse_missing_labels(shard: Path, images: Strings, label_of: NDArray[np.int64], kind: str) -> None:
+    label_keys, texts = members.labels.get(kind, (Strings(), Strings()))
+    said = np.flatnonzero(_mask(pc.not_equal(texts.column, "")))
+    label_keys, texts = label_keys.take(said), texts.take(said)
+    label_of = label_keys.positions(keys)
     missing = np.flatnonzero(label_of < 0)
     if len(missing):
         msg = (
@@ -215,6 +187,13 @@ def _refuse_missing_labels(shard: Path, images: Strings, label_of: NDArray[np.in
             "where the class stands (--reader labels=..., --reader label_key=...)."
         )
         raise PoolError(msg)
+    alone = np.flatnonzero(keys.positions(label_keys) < 0)
+    names = Strings.concatenated([images, Strings.joined(label_keys.take(alone), f".{kind}")])
+    return TarRows(
+        Strings.joined(f"{name}-", names),
+        Strings.concatenated([texts.take(label_of), texts.take(alone)]),
+        np.concatenate([members.places[rows], np.tile((0, 0, NO_IMAGE), (len(alone), 1))]),
+    )
 
 
 def _mask(column: pa.Array) -> NDArray[np.bool_]:

@@ -7,7 +7,7 @@ import os
 import re
 import tarfile
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
@@ -42,7 +42,13 @@ def expand_braces(pattern: str) -> list[str]:
     if group is None:
         return [pattern]
     first, last, entries = group.groups()
-    values = entries.split(",") if entries is not None else _counted(first, last)
+    if entries is not None:
+        values = entries.split(",")
+    else:
+        padded = any(len(end) > 1 and end.startswith("0") for end in (first, last))
+        width = max(len(first), len(last)) if padded else 0
+        low, high = sorted((int(first), int(last)))
+        values = [f"{number:0{width}d}" for number in range(low, high + 1)]
     head, tail = pattern[: group.start()], pattern[group.end() :]
     names = (name for value in values for name in expand_braces(head + value + tail))
     return list(dict.fromkeys(names))
@@ -102,13 +108,6 @@ def shard_name(root: Path, shard: Path) -> str:
     return shard.stem if shard == root else shard.relative_to(root).with_suffix("").as_posix()
 
 
-def _counted(first: str, last: str) -> list[str]:
-    padded = any(len(end) > 1 and end.startswith("0") for end in (first, last))
-    width = max(len(first), len(last)) if padded else 0
-    low, high = sorted((int(first), int(last)))
-    return [f"{number:0{width}d}" for number in range(low, high + 1)]
-
-
 def _shards_in(folder: Path) -> tuple[Path, ...]:
     with listable(folder):
         names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
@@ -163,11 +162,7 @@ def first_members(archive: Path) -> list[PurePosixPath]:
 
 
 def compressed_message(shard: Path) -> str:
-    """What to tell the owner of a compressed tar.
-
-    Args:
-        shard: The compressed file.
-    """
+    """What to tell the owner of a compressed tar."""
     return (
         f"Expected {shard} to be an uncompressed tar, in which any image can be reached at once, found a "
         "compressed one; decompress it first (gunzip, bunzip2, unxz or zstd -d)."
@@ -237,18 +232,15 @@ def _unlike_the_others(shards: Sequence[Path], found: Sequence[int]) -> str:
 
 def _stated(folder: Path) -> dict[str, tuple[int, str]]:
     """For each shard of a folder the stated number of samples and the file that states it."""
-    stated: dict[str, tuple[int, str]] = {}
+    pairs: list[tuple[object, object, str]] = []
     info = _read(folder / "_info.json").get("splits", {})
     for split in info.values() if isinstance(info, Mapping) else ():
         if isinstance(split, Mapping):
             names, lengths = split.get("filenames"), split.get("shard_lengths")
             if isinstance(names, list) and isinstance(lengths, list):
-                stated |= _counts(zip(names, lengths, strict=False), "_info.json")
-    return stated | _counts(_read(folder / "sizes.json").items(), "sizes.json")
-
-
-def _counts(pairs: Iterable[tuple[object, object]], by: str) -> dict[str, tuple[int, str]]:
-    return {name: (count, by) for name, count in pairs if isinstance(name, str) and isinstance(count, int)}
+                pairs += [(*pair, "_info.json") for pair in zip(names, lengths, strict=False)]
+    pairs += [(*pair, "sizes.json") for pair in _read(folder / "sizes.json").items()]
+    return {n: (count, by) for n, count, by in pairs if isinstance(n, str) and isinstance(count, int)}
 
 
 def _read(file: Path) -> Mapping[str, object]:

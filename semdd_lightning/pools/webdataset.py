@@ -59,13 +59,9 @@ class TarShards(DiskPool):
         require_counts(shards, index.counts, self.num_samples)
 
         def locate(rows: NDArray[np.int64]) -> Located:
-            shard_of, flaws = np.repeat(np.arange(len(shards)), index.counts)[rows], index.flaws[rows]
+            shard_of, flaws = np.repeat(np.arange(len(shards)), index.counts)[rows], index.places[rows, 2]
             problems = {row: FLAWS[int(flaws[row])] for row in np.flatnonzero(flaws).tolist()}
-            return (
-                stamps[shard_of],
-                TarSource(shards, shard_of, index.offsets[rows], index.sizes[rows]),
-                problems,
-            )
+            return stamps[shard_of], TarSource(shards, shard_of, index.places[rows, :2]), problems
 
         what = f"images of {self.path}"
         return index.stated.found(root, index.names, what, locate, self._class_list(default))
@@ -97,14 +93,12 @@ class TarSource(ImageSource):
     Args:
         shards: The tars.
         shard_of: Which of them holds each image, shape ``(N,)``.
-        offsets: Where each image begins, in bytes, shape ``(N,)``.
-        sizes: Bytes of each, shape ``(N,)``.
+        places: Where each image begins, in bytes, and how many it has, shape ``(N, 2)``.
     """
 
     shards: tuple[Path, ...]
     shard_of: NDArray[np.int64]
-    offsets: NDArray[np.int64]
-    sizes: NDArray[np.int64]
+    places: NDArray[np.int64]
 
     def read(self, row: int) -> bytes:
         """The content of a row's member.
@@ -112,9 +106,9 @@ class TarSource(ImageSource):
         Raises:
             OSError: If the shard is gone or was cut off since.
         """
-        shard, size = self.shards[self.shard_of[row]], int(self.sizes[row])
+        shard, (offset, size) = self.shards[self.shard_of[row]], self.places[row].tolist()
         with shard.open("rb", buffering=0) as file:
-            file.seek(int(self.offsets[row]))
+            file.seek(offset)
             content: bytes = file.read(size)
         if len(content) < size:
             msg = f"Expected {size} bytes in {shard.name}, found {len(content)}; the shard was cut off."
