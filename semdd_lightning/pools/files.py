@@ -47,11 +47,7 @@ def is_image_name(name: str) -> bool:
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is a folder or a link to one; a circle of links is none, and so counts as a file.
-
-    Args:
-        entry: What `os.scandir` gave.
-    """
+    """Whether an entry is a folder or a link to one; a circle of links is none, and so counts as a file."""
     try:
         return entry.is_dir()
     except OSError:  # a circle of links, which a later look at the file names
@@ -76,9 +72,6 @@ def leads_back(entry: Path, root: Path) -> bool:
 @contextmanager
 def listable(folder: Path) -> Iterator[None]:
     """Say of a folder that it cannot be listed, where its names are asked for.
-
-    Args:
-        folder: The folder.
 
     Raises:
         PoolError: If the system refuses to give them.
@@ -158,11 +151,7 @@ def stamps_of(root: Path, files: Strings) -> tuple[NDArray[np.int64], dict[int, 
 
 
 def printable(path: str) -> str:
-    """The path with bytes that are not UTF-8 escaped, so that it can stand in a table or a message.
-
-    Args:
-        path: A path as the file system gives it.
-    """
+    """The path with bytes that are not UTF-8 escaped, so that it can stand in a table or a message."""
     return path if path.isascii() else path.encode("utf-8", "backslashreplace").decode()
 
 
@@ -207,9 +196,6 @@ def relative_name(text: str) -> str:
 
     >>> relative_name("./cats//1.png")
     'cats/1.png'
-
-    Args:
-        text: The name as the table has it.
 
     Raises:
         ValueError: If it is empty, holds a NUL, is absolute, or climbs out of the folder, on any system.

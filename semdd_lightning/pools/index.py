@@ -54,7 +54,7 @@ def index_images(listing: Listing, registry: ClassRegistry, cache_dir: Path | No
     examined = _examine_all(listing, cache_dir)
     usable = np.flatnonzero(examined.codes == USABLE)
     first = np.arange(len(listing))
-    first[usable] = usable[first_equal(examined.traits.digests[usable], listing.labels[usable])]
+    first[usable] = usable[_first_equal(examined.traits.digests[usable], listing.labels[usable])]
     kept = usable[first[usable] == usable]
     excluded = _excluded(listing, examined, first)
     if not len(kept):
@@ -74,14 +74,12 @@ def index_images(listing: Listing, registry: ClassRegistry, cache_dir: Path | No
     return Pool(listing.root, paths, labels, registry, excluded, fingerprint, listing.source, kept, traits)
 
 
-def first_equal(digests: NDArray[np.uint8], labels: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+def _first_equal(digests: NDArray[np.uint8], labels: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
     """For each image the first one that is byte for byte the same, which may be itself.
 
-    Args:
-        digests: SHA-256 of each image, shape ``(N, 32)``.
-        labels: Class index of each, shape ``(N,)``, where only images of one class count as the same.
+    Where there are labels, only images of one class count as the same.
 
-    >>> first_equal(np.array([[7] * 32, [0] * 32, [7] * 32], dtype=np.uint8)).tolist()
+    >>> _first_equal(np.array([[7] * 32, [0] * 32, [7] * 32], dtype=np.uint8)).tolist()
     [0, 1, 0]
     """
     words = np.ascontiguousarray(digests).view(np.uint64)  # (N, 4)
@@ -183,7 +181,7 @@ def _warn_of_flat_images(paths: Strings, contrasts: NDArray[np.float32]) -> None
 
 def _warn_of_images_in_two_classes(paths: Strings, digests: NDArray[np.uint8]) -> None:
     """Every content is there once in a class, so what is there twice stands in two."""
-    first = first_equal(digests)
+    first = _first_equal(digests)
     again = np.flatnonzero(first != np.arange(len(first)))
     if len(again):
         warn(

@@ -159,9 +159,6 @@ class FileSource(ImageSource):
 def file_stamp(file: Path) -> NDArray[np.int64]:
     """Size in bytes, modification and change time in nanoseconds of a file, shape ``(3,)``.
 
-    Args:
-        file: The file.
-
     Raises:
         OSError: If it is not there.
     """

@@ -193,9 +193,5 @@ def _suffixes(paths: pa.ChunkedArray, usual: str) -> Strings:
 
 
 def arrow_file(path: Path) -> pa.NativeFile:
-    """The file for reading, whatever bytes its path has; close it, or let its reader do so.
-
-    Args:
-        path: The file.
-    """
+    """The file for reading, whatever bytes its path has; close it, or let its reader do so."""
     return pa.OSFile(os.fsencode(path))

@@ -13,7 +13,7 @@ from semdd_lightning.classes.registry import is_wnid, some_of
 from semdd_lightning.pools.class_folders import numbered_alike
 from semdd_lightning.pools.files import is_folder, is_image_name, is_pool_folder, listable
 from semdd_lightning.pools.metadata_folder import METADATA_NAMES
-from semdd_lightning.pools.splits import are_splits, folder_split, shared_by_most
+from semdd_lightning.pools.splits import are_splits, folder_split, shared_classes
 from semdd_lightning.pools.tar_shards import first_members, inside_tar, is_compressed_tar
 
 Recogniser = Callable[[Path], str | None]
@@ -212,7 +212,7 @@ def shared_folders(path: Path, names: tuple[str, ...]) -> list[str]:
         names: The folders.
     """
     inside = [seen for name in names[:_COMPARED] if (seen := look(path / name)).folders or seen.images]
-    return shared_by_most(
+    return shared_classes(
         {
             seen.path.name: (seen.folders, len(seen.images), sum(len(b.images) for b in seen.sampled()))
             for seen in inside

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from semdd_lightning.classes.registry import some_of
 from semdd_lightning.errors import PoolError
 from semdd_lightning.names import get_logger
-from semdd_lightning.pools.splits import are_splits, one_to_choose_from, shared_by_most
+from semdd_lightning.pools.splits import are_splits, one_to_choose_from, shared_classes
 from semdd_lightning.pools.strings import Strings
 from semdd_lightning.pools.tar_members import TarMembers
 
@@ -55,7 +55,7 @@ def rows_by_folder(root: Path, members: Sequence[TarMembers], below: str | None)
     for of_shard in parents:
         for entry in of_shard.value_counts().to_pylist():
             everywhere[entry["values"]] += entry["counts"]
-    base = folder_of_classes(everywhere, below, str(root))
+    base = _folder_of_classes(everywhere, below, str(root))
     start = f"{base}/" if base else ""
     rows = []
     for shard, parent in zip(members, parents, strict=True):
@@ -93,7 +93,7 @@ def _refuse_empty_folders(
         raise PoolError(msg)
 
 
-def folder_of_classes(parents: Mapping[str, int], below: str | None, where: str) -> str:
+def _folder_of_classes(parents: Mapping[str, int], below: str | None, where: str) -> str:
     """The folder inside a tar whose subfolders are the classes; empty for the top of the tar.
 
     As long as all images lie below one folder that holds none itself, it is gone down; the first folder
@@ -101,24 +101,16 @@ def folder_of_classes(parents: Mapping[str, int], below: str | None, where: str)
     images and folders of images, `below` has to say it. Splits, and several pools of the same classes side by
     side, are no classes, whoever says so.
 
-    >>> folder_of_classes({"pool/train/cat": 3, "pool/train/dog": 3}, None, "x.tar")
+    >>> _folder_of_classes({"pool/train/cat": 3, "pool/train/dog": 3}, None, "x.tar")
     'pool/train'
-    >>> folder_of_classes({"pool/ipc1/0": 1, "pool/ipc10/0": 10}, "pool/ipc10", "x.tar")
+    >>> _folder_of_classes({"pool/ipc1/0": 1, "pool/ipc10/0": 10}, "pool/ipc10", "x.tar")
     'pool/ipc10'
 
-    >>> folder_of_classes({f"pool/ipc{k}/{c}": k for k in (1, 10) for c in (0, 1)}, None, "x.tar")
+    >>> _folder_of_classes({f"pool/ipc{k}/{c}": k for k in (1, 10) for c in (0, 1)}, None, "x.tar")
     Traceback (most recent call last):
     ...
     semdd_lightning.errors.PoolError: Expected one folder of class folders in x.tar, found 'pool/ipc1', \
 'pool/ipc10', which share 2 class folders; give one of them, as x.tar/pool/ipc10.
-
-    Args:
-        parents: The folders that hold images, empty for the top, and how many each.
-        below: What the user says; `.` is the top.
-        where: Name of the tar or the pool, for messages.
-
-    Raises:
-        PoolError: If there is no class folder, or it is not clear which folders are the classes.
     """
     counts = {tuple(parent.split("/")) if parent else (): number for parent, number in parents.items()}
     places = set(counts)
@@ -167,7 +159,7 @@ def _shared_folders(
         own = counts.get(here, 0)
         below = sum(number for place, number in counts.items() if place[: len(here)] == here) - own
         places[name] = (_subfolders(set(counts), here), own, below)
-    return shared_by_most(places)
+    return shared_classes(places)
 
 
 def _example(inside: Iterable[str], base: tuple[str, ...], where: str) -> str:

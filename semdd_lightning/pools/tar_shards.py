@@ -22,21 +22,18 @@ _SAMPLED = 50  # members that tell what a tar holds
 _COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 
-def expand_braces(pattern: str) -> list[str]:
+def _expand_braces(pattern: str) -> list[str]:
     """The names that a brace pattern stands for, as a shell spells them out.
 
     A range counts with the padding of its ends, a list takes each entry, and both may be nested; other
     braces stand for themselves.
 
-    >>> expand_braces("train-{008..010}.tar")
+    >>> _expand_braces("train-{008..010}.tar")
     ['train-008.tar', 'train-009.tar', 'train-010.tar']
-    >>> expand_braces("{train,val}-{0..1}.tar")
+    >>> _expand_braces("{train,val}-{0..1}.tar")
     ['train-0.tar', 'train-1.tar', 'val-0.tar', 'val-1.tar']
-    >>> expand_braces("a{,b{1..2}}.tar"), expand_braces("{x}.tar")
+    >>> _expand_braces("a{,b{1..2}}.tar"), _expand_braces("{x}.tar")
     (['a.tar', 'ab1.tar', 'ab2.tar'], ['{x}.tar'])
-
-    Args:
-        pattern: A name with any number of ranges ``{first..last}`` and lists ``{a,b}``.
     """
     group = _RANGE_OR_LIST.search(pattern)  # an innermost one
     if group is None:
@@ -50,16 +47,12 @@ def expand_braces(pattern: str) -> list[str]:
         low, high = sorted((int(first), int(last)))
         values = [f"{number:0{width}d}" for number in range(low, high + 1)]
     head, tail = pattern[: group.start()], pattern[group.end() :]
-    names = (name for value in values for name in expand_braces(head + value + tail))
+    names = (name for value in values for name in _expand_braces(head + value + tail))
     return list(dict.fromkeys(names))
 
 
 def inside_tar(path: Path) -> tuple[Path, str | None]:
-    """A path that goes on inside a tar, as ``pool.tar/ipc10``, taken apart into the tar and the folder in it.
-
-    Args:
-        path: Any path.
-    """
+    """A path that goes on inside a tar, as ``pool.tar/ipc10``, taken apart into the tar and the folder in it."""
     for parent in path.parents:
         if parent.suffix.lower() == ".tar" and parent.is_file():
             return parent, path.relative_to(parent).as_posix()
@@ -81,7 +74,7 @@ def find_shards(path: Path) -> tuple[Path, tuple[Path, ...]]:
         return path, _shards_in(path)
     if path.is_file():
         return path, (path,)
-    shards = sorted(Path(name) for name in expand_braces(str(path)))
+    shards = sorted(Path(name) for name in _expand_braces(str(path)))
     missing = [shard for shard in shards if not shard.is_file()]
     if len(shards) == 1:
         msg = f"Expected a tar, a folder of tars or a pattern of tars at {path}, found nothing there; "
@@ -132,11 +125,7 @@ def _shards_in(folder: Path) -> tuple[Path, ...]:
 
 
 def is_compressed_tar(path: Path) -> bool:
-    """Whether a file is named as a tar, and compressed by its first bytes.
-
-    Args:
-        path: The file.
-    """
+    """Whether a file is named as a tar, and compressed by its first bytes."""
     if not path.name.lower().endswith((".tar", *_COMPRESSED)):
         return False
     try:
@@ -147,11 +136,7 @@ def is_compressed_tar(path: Path) -> bool:
 
 
 def first_members(archive: Path) -> list[PurePosixPath]:
-    """Paths of the first files in a tar archive; none if it is no tar archive, or compressed.
-
-    Args:
-        archive: A file.
-    """
+    """Paths of the first files in a tar archive; none if it is no tar archive, or compressed."""
     if not archive.is_file():
         return []
     try:
@@ -205,16 +190,10 @@ def require_counts(shards: Sequence[Path], found: Sequence[int], num_samples: in
 
 
 def stated_class_names(shards: Sequence[Path]) -> tuple[str, ...] | None:
-    """What class indices mean, where `class_names` of ``_info.json`` says so, alike beside all shards.
-
-    Args:
-        shards: The shards.
-    """
-    stated = [
-        _read(folder / "_info.json").get("class_names") for folder in {shard.parent for shard in shards}
-    ]
-    names = stated[0]
-    if not isinstance(names, list) or not names or any(other != names for other in stated):
+    """What class indices mean, where `class_names` of ``_info.json`` says so, alike beside all shards."""
+    folders = {shard.parent for shard in shards}
+    names, *others = (_read(folder / "_info.json").get("class_names") for folder in folders)
+    if not isinstance(names, list) or not names or any(other != names for other in others):
         return None
     return tuple(names) if all(isinstance(name, str) and name for name in names) else None
 

@@ -51,21 +51,14 @@ def load_arrays(path: Path, labels: Path | None, experiment: int) -> tuple[NDArr
     """
     images, own_labels = _find_arrays(_load(path), experiment, path)
     if labels is not None or own_labels is None:
-        second = labels if labels is not None else labels_beside(path)
+        second = labels if labels is not None else _labels_beside(path)
         of_images, of_labels = _find_arrays(_load(second), 0, second)
         own_labels = of_images if of_labels is None else of_labels
     return channels_first(to_array(images, path), path), to_array(own_labels, path, labels=True)
 
 
-def labels_beside(path: Path) -> Path:
-    """The file of labels that goes with a file of images: ``labels_best.pt`` with ``images_best.pt``.
-
-    Args:
-        path: The file of images.
-
-    Raises:
-        PoolError: If there is none.
-    """
+def _labels_beside(path: Path) -> Path:
+    """The file of labels that goes with a file of images: ``labels_best.pt`` with ``images_best.pt``."""
     plain = path.name.replace("images_zca", "images")
     names = [path.name.replace("images", "labels"), plain.replace("images", "labels")]
     for name in names:

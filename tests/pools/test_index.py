@@ -19,7 +19,7 @@ from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools import NEAR_CONSTANT, ExcludedImage, Pool, decode_image
 from semdd_lightning.pools.files import list_files
-from semdd_lightning.pools.index import first_equal, index_images
+from semdd_lightning.pools.index import _first_equal, index_images
 from semdd_lightning.pools.listing import FileSource, ImageSource, Listing
 from semdd_lightning.pools.perceptual_hashes import perceptual_hash
 from semdd_lightning.pools.strings import Strings
@@ -240,7 +240,7 @@ def test_first_equal_is_that_of_a_dictionary(
     first: dict[object, int] = {}
     keys = [(digests[row].tobytes(), label if by_class else 0) for row, (_, label) in enumerate(images)]
     expected = [first.setdefault(key, row) for row, key in enumerate(keys)]
-    assert first_equal(digests, labels if by_class else None).tolist() == expected
+    assert _first_equal(digests, labels if by_class else None).tolist() == expected
 
 
 def test_several_threads_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
