@@ -52,7 +52,7 @@ def _expand_braces(pattern: str) -> list[str]:
 
 
 def inside_tar(path: Path) -> tuple[Path, str | None]:
-    """A path that goes on inside a tar, as ``pool.tar/ipc10``, taken apart into the tar and the folder in it."""
+    """A path that goes on inside a tar, as ``pool.tar/ipc10``, as the tar and the folder in it."""
     for parent in path.parents:
         if parent.suffix.lower() == ".tar" and parent.is_file():
             return parent, path.relative_to(parent).as_posix()

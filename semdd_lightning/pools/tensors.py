@@ -66,7 +66,12 @@ class TensorFile(DiskPool):
 
     def find(self, default: ClassRegistry | None = None) -> Found:
         """The labels of all images; without a class list the classes are the numbers that occur."""
-        asked, path, second = self._asked_normalization(), self._file(), self._labels_file()
+        asked, path, second = self._asked_normalization(), self._file(), self.labels
+        if second is not None:
+            second = Path(second).expanduser().absolute()
+            if not second.is_file():
+                msg = f"Expected a file of labels at {second}, found none; correct labels."
+                raise PoolError(msg)
         images, labels = load_arrays(path, second, self.experiment)
         stated = _stated_labels(labels, len(images), str(second or path))
         listed = self._class_list(default)
@@ -91,19 +96,10 @@ class TensorFile(DiskPool):
             raise PoolError(msg)
         return path
 
-    def _labels_file(self) -> Path | None:
-        if self.labels is None:
-            return None
-        labels = Path(self.labels).expanduser().absolute()
-        if not labels.is_file():
-            msg = f"Expected a file of labels at {labels}, found none; correct labels."
-            raise PoolError(msg)
-        return labels
-
     def _asked_normalization(self) -> NormalizationName | Denormalization:
         if self.mean is None and self.std is None:
             if self.normalization == "auto":
-                _refuse_whitened(self._file())
+                self._refuse_whitened()
             return self.normalization
         mean, std = self.mean or (), self.std or ()
         if not mean or len(mean) != len(std) or not np.isfinite((*mean, *std)).all() or min(std) <= 0:
@@ -113,6 +109,18 @@ class TensorFile(DiskPool):
             )
             raise PoolError(msg)
         return Denormalization(tuple(mean), tuple(std))
+
+    def _refuse_whitened(self) -> None:
+        """MTT and DATM write ``images_zca_*.pt`` beside ``images_*.pt`` if, and only if, the run whitened."""
+        path = self._file()
+        restored = sorted(file.name for file in path.parent.glob("images_zca_*.pt"))
+        if re.fullmatch(r"images_(?!zca_).*\.pt", path.name) and restored:
+            msg = (
+                f"Expected pixels in {path}, found ZCA-whitened values, as {restored[-1]} beside it tells: "
+                "they cannot be turned back. Read that file, or give normalization if this one is not "
+                "whitened."
+            )
+            raise PoolError(msg)
 
     @property
     def _named(self) -> ResultName | None:
@@ -171,7 +179,10 @@ class TensorSource(ImageSource):
         if not np.isfinite(values).all():
             msg = f"{'NaN' if np.isnan(values).any() else 'infinite'} pixels"
             raise OSError(msg)
-        return _png(normalization.to_pixels(values))
+        pixels = np.ascontiguousarray(normalization.to_pixels(values).transpose(1, 2, 0))
+        content = BytesIO()
+        Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(content, format="PNG")
+        return content.getvalue()
 
     def _opened(self) -> NDArray[Any]:
         path, labels, experiment, _, shape, _ = self._arguments
@@ -213,23 +224,3 @@ def _stated_labels(labels: NDArray[Any], num_images: int, place: str) -> StatedL
         raise PoolError(msg)
     names = tuple(str(index) for index in range(labels.shape[1]))
     return StatedLabels(names, labels.argmax(axis=1).astype(np.int64), True, place)
-
-
-def _refuse_whitened(path: Path) -> None:
-    """MTT and DATM write ``images_zca_*.pt`` beside ``images_*.pt`` if, and only if, the run whitened."""
-    restored = sorted(file.name for file in path.parent.glob("images_zca_*.pt"))
-    if re.fullmatch(r"images_(?!zca_).*\.pt", path.name) and restored:
-        msg = (
-            f"Expected pixels in {path}, found ZCA-whitened values, as {restored[-1]} beside it tells: they "
-            "cannot be turned back. Read that file, or give normalization if this one is not whitened."
-        )
-        raise PoolError(msg)
-
-
-def _png(pixels: NDArray[np.uint8]) -> bytes:
-    """Channels first to a PNG file, the same bytes for the same pixels."""
-    channels_last = np.ascontiguousarray(pixels.transpose(1, 2, 0))
-    image = Image.fromarray(channels_last[..., 0] if len(pixels) == 1 else channels_last)
-    with BytesIO() as stream:
-        image.save(stream, format="PNG")
-        return stream.getvalue()
