@@ -109,12 +109,8 @@ class IndexCache:
     """
 
     def __init__(self, listing: Listing, cache_dir: Path | None = None) -> None:
-        identity = {
-            "format": FORMAT,
-            "pillow": PIL.__version__,
-            "root": str(listing.root.absolute()),
-            "source": listing.source.recipe(),
-        }
+        root, recipe = str(listing.root.absolute()), listing.source.recipe()
+        identity = {"format": FORMAT, "pillow": PIL.__version__, "root": root, "source": recipe}
         self._identity = json.dumps(identity, sort_keys=True).encode()
         if isinstance(listing.source, FileSource):
             require_outside(cache_root(cache_dir), listing.root)
@@ -188,12 +184,8 @@ class IndexCache:
             return
         table = pa.concat_tables([_table(self._listing, examined, rows), self._others])
         content = BytesIO()
-        pq.write_table(
-            table.replace_schema_metadata({_METADATA: self._identity}),
-            content,
-            compression="zstd",
-            use_dictionary=["reason"],
-        )
+        named = table.replace_schema_metadata({_METADATA: self._identity})
+        pq.write_table(named, content, compression="zstd", use_dictionary=["reason"])
         try:
             write_sealed(self.path, content.getbuffer())
             self._stored = len(table)
@@ -272,9 +264,7 @@ def _of_other_folders(table: pa.Table, listing: Listing, places: NDArray[np.int6
     A class list may name some of a root's folders today and all of them tomorrow. What is missing in a folder
     that was listed is gone.
     """
-    unlisted = np.ones(len(table), dtype=np.bool_)
-    unlisted[places[places >= 0]] = False
-    rest = table.filter(pa.array(unlisted))
+    rest = table.filter(pa.array(np.isin(np.arange(len(table)), places, invert=True)))
     folders = _folders(rest["path"])
     looked_into = pc.unique(_folders(listing.paths.column))
     others = pc.unique(folders.filter(pc.invert(pc.is_in(folders, value_set=looked_into))))

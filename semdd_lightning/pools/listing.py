@@ -78,13 +78,10 @@ class Listing:
 
     def take(self, rows: NDArray[np.int64]) -> Listing:
         """The images at `rows`, shape ``(n,)``, in this order."""
-        problems = {}
-        if self.problems:
-            problems = {i: self.problems[row] for i, row in enumerate(rows.tolist()) if row in self.problems}
-        source = TakenRows(self.source, rows)
-        return Listing(
-            self.root, self.paths.take(rows), self.labels[rows], self.stamps[rows], source, problems
-        )
+        known = self.problems
+        problems = {i: known[row] for i, row in enumerate(rows.tolist()) if row in known} if known else {}
+        paths, source = self.paths.take(rows), TakenRows(self.source, rows)
+        return Listing(self.root, paths, self.labels[rows], self.stamps[rows], source, problems)
 
     def in_path_order(self) -> Listing:
         """The same images sorted by path; the listing itself where they are."""
@@ -93,12 +90,7 @@ class Listing:
         return self if sorted_already else self.take(self.paths.order())
 
     def rows_at_class_ends(self, count: int, *, inside: bool) -> NDArray[np.int64]:
-        """The rows of the last `count` images of each class, or of all others.
-
-        Args:
-            count: How many of each class.
-            inside: Whether to give these, or the others.
-        """
+        """The rows of the last `count` images of each class; of all others where not `inside`."""
         following = np.empty(len(self), dtype=np.int64)  # images of the same class
         for label in np.unique(self.labels):
             rows = np.flatnonzero(self.labels == label)

@@ -66,7 +66,8 @@ class ParquetImages(DiskPool):
         label = label_column(schemas[0], self.label_column, files[0], by_type=True)
         names = class_names(schemas[0], label, files[0])
         for file, schema in zip(files, schemas, strict=True):
-            _require_alike(file, schema, files[0], schemas[0], (image, label))
+            for column in (image, label):
+                _require_alike(column, file, schema, files[0], schemas[0])
         parts = [read_shard(file, image, label, folder) for file in files]
         column = pa.chunked_array([c for part in parts for c in part.labels.chunks], parts[0].labels.type)
         stated = labels_from_column(column, f"column {label!r} of {place}", names)
@@ -90,24 +91,17 @@ def _locate(parts: Sequence[ShardRows], image: str, place: Path, rows: NDArray[n
     return stamps, ParquetSource(shards, image, shard_of, row_of), {}
 
 
-def _require_alike(
-    file: Path, schema: pa.Schema, first_file: Path, first: pa.Schema, columns: tuple[str, str]
-) -> None:
+def _require_alike(column: str, file: Path, schema: pa.Schema, first_file: Path, first: pa.Schema) -> None:
     """Refuse files that do not belong together; most often they are two data sets in one folder."""
-    for column in columns:
-        there = schema.get_field_index(column) >= 0
-        same_type = there and _plain(schema.field(column).type) == _plain(first.field(column).type)
-        same_names = class_names(schema, column, file) == class_names(first, column, first_file)
-        if not (same_type and same_names):
-            msg = (
-                f"Expected column {column!r} in {file} as in {first_file}, found another type or other "
-                "classes; give the files of one data set, by a folder or pattern of their own."
-            )
-            raise PoolError(msg)
-
-
-def _plain(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
+    types = [one.field(column).type if one.get_field_index(column) >= 0 else None for one in (schema, first)]
+    plain = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in types if kind is not None]
+    same_names = class_names(schema, column, file) == class_names(first, column, first_file)
+    if len(plain) < 2 or plain[0] != plain[1] or not same_names:
+        msg = (
+            f"Expected column {column!r} in {file} as in {first_file}, found another type or other classes; "
+            "give the files of one data set, by a folder or pattern of their own."
+        )
+        raise PoolError(msg)
 
 
 class ParquetSource(ImageSource):

@@ -25,8 +25,7 @@ _CIFAR = (
 _FLAT_SPLIT = re.compile(r"(?:ILSVRC2012_)?(val|test)_\d+\.JPEG")
 _COMPARED = 4  # folders whose subfolders are compared
 _MOST_NAMES = 20_000  # of one folder; a pool with more classes, or a longer flat folder, is seen in part
-_SAMPLED_FOLDERS = 4
-_SAMPLED_FILES = 50
+_SAMPLED_FOLDERS, _SAMPLED_FILES = 4, 50
 
 
 @dataclass(frozen=True)
@@ -211,13 +210,12 @@ def shared_folders(path: Path, names: tuple[str, ...]) -> list[str]:
         path: Where the folders are.
         names: The folders.
     """
-    inside = [seen for name in names[:_COMPARED] if (seen := look(path / name)).folders or seen.images]
-    return shared_classes(
-        {
-            seen.path.name: (seen.folders, len(seen.images), sum(len(b.images) for b in seen.sampled()))
-            for seen in inside
-        }
-    )
+    places = {}
+    for name in names[:_COMPARED]:
+        seen = look(path / name)
+        if seen.folders or seen.images:
+            places[name] = (seen.folders, len(seen.images), sum(len(b.images) for b in seen.sampled()))
+    return shared_classes(places)
 
 
 def coda(path: Path) -> str | None:
@@ -265,16 +263,12 @@ def class_folders(path: Path) -> str | None:
         return None
     if len(seen.folders) == 1 and metadata_folder(sampled[0].path):  # a split, whatever it is called
         return None
-    direct = [f"{inside.path.name}/{inside.images[0]}" for inside in sampled if inside.images]
-    if direct:
-        return f"{len(seen.folders)} folders with images as {direct[0]}"
-    if len(seen.folders) == 1:
-        return None
-    for inside in sampled:
-        for below in inside.sampled():
-            if below.images:
-                example = (below.path / below.images[0]).relative_to(path)
-                return f"{len(seen.folders)} folders with images further below, as {example}"
+    below = (deeper for inside in sampled if len(seen.folders) > 1 for deeper in inside.sampled())
+    for places, where in ((sampled, "images as"), (below, "images further below, as")):
+        for place in places:
+            if place.images:
+                example = (place.path / place.images[0]).relative_to(path)
+                return f"{len(seen.folders)} folders with {where} {example}"
     return None
 
 

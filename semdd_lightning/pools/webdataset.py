@@ -53,7 +53,12 @@ class TarShards(DiskPool):
         """The classes that the labels, or the folders in the tars, name; only headers and labels are read."""
         root, shards = find_shards(Path(self.path))
         stamps = np.stack([file_stamp(shard) for shard in shards])  # before they are read
-        labels, below = self._labels_and_folder()
+        labels = self.labels
+        below = self.below if self.below is not None else inside_tar(Path(self.path).expanduser())[1]
+        if self.label_key is not None:
+            labels = self._only("label_key", "json")
+        elif below is not None:
+            labels = self._only("below", "folder")
         image = None if self.image is None else self.image.lstrip(".")
         index = index_shards(root, shards, labels, self.label_key, image, below)
         require_counts(shards, index.counts, self.num_samples)
@@ -65,16 +70,6 @@ class TarShards(DiskPool):
 
         what = f"images of {self.path}"
         return index.stated.found(root, index.names, what, locate, self._class_list(default))
-
-    def _labels_and_folder(self) -> tuple[LabelKind | None, str | None]:
-        """Where the classes stand, and below which folder of the tar, as far as that is said."""
-        labels = self.labels
-        below = self.below if self.below is not None else inside_tar(Path(self.path).expanduser())[1]
-        if self.label_key is not None:
-            labels = self._only("label_key", "json")
-        elif below is not None:
-            labels = self._only("below", "folder")
-        return labels, below
 
     def _only(self, option: str, kind: LabelKind) -> LabelKind:
         if self.labels not in (None, kind):
