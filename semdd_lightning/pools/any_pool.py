@@ -92,10 +92,27 @@ class AnyPool(DiskPool):
         """
         found = self.found() if found is None else found
         reader = found.layout.reader(found.path, self.classes, self.class_names)
-        settings = dict(self.settings or {})
-        if self.split is not None:
-            settings["split"] = self.split
-        return _with_settings(reader, settings)
+        own = {field.name for field in fields(reader)} - {field.name for field in fields(DiskPool)}
+        types, change = get_type_hints(type(reader)), {}
+        split = {} if self.split is None else {"split": self.split}
+        for name, value in ({**(self.settings or {}), **split}).items():
+            if name not in own:
+                taken = f"a setting out of {', '.join(sorted(own))}" if own else "no settings"
+                msg = (
+                    f"Expected {taken} for {reader.path}, found {name} {value!r}; leave it out: "
+                    f"{type(reader).__name__} has none of that name."
+                )
+                raise PoolError(msg)
+            try:
+                change[name] = TypeAdapter(types[name]).validate_python(value)
+            except ValidationError as error:
+                what = " or ".join(_named(types[name])) or error.errors()[0]["msg"].lower()
+                msg = (
+                    f"Expected the {name} of {reader.path} to be a value that {type(reader).__name__} takes "
+                    f"({what}), found {value!r}; correct it."
+                )
+                raise PoolError(msg) from error
+        return replace(reader, **change)
 
     def evaluation_split(self) -> str | None:
         """The name that the reader has for the split to test on: `test` of CIFAR, `val` of ImageNet.
@@ -218,31 +235,6 @@ def _nothing_fits(path: Path) -> str:
     elif seen.images and not seen.folders:
         hint = "put the images of each class into a folder of their own"
     return f"Expected an image pool at {path}, found {found}; {hint}. Layouts are {', '.join(LAYOUT_NAMES)}."
-
-
-def _with_settings(reader: DiskPool, settings: Mapping[str, Any]) -> DiskPool:
-    """The reader with settings that only its layout has, each of the type that it takes."""
-    own = {field.name for field in fields(reader)} - {field.name for field in fields(DiskPool)}
-    types = get_type_hints(type(reader))
-    change: dict[str, Any] = {}
-    for name, value in settings.items():
-        if name not in own:
-            taken = f"a setting out of {', '.join(sorted(own))}" if own else "no settings"
-            msg = (
-                f"Expected {taken} for {reader.path}, found {name} {value!r}; leave it out: "
-                f"{type(reader).__name__} has none of that name."
-            )
-            raise PoolError(msg)
-        try:
-            change[name] = TypeAdapter(types[name]).validate_python(value)
-        except ValidationError as error:
-            what = " or ".join(_named(types[name])) or error.errors()[0]["msg"].lower()
-            msg = (
-                f"Expected the {name} of {reader.path} to be a value that {type(reader).__name__} takes "
-                f"({what}), found {value!r}; correct it."
-            )
-            raise PoolError(msg) from error
-    return replace(reader, **change)
 
 
 def _named(kind: object) -> tuple[str, ...]:

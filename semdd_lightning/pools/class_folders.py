@@ -97,15 +97,7 @@ def class_folder_names(root: Path) -> list[str]:
 
 
 def require_images(root: Path, folders: Iterable[str]) -> None:
-    """See that every class folder holds an image file.
-
-    Args:
-        root: The folder that holds the class folders.
-        folders: Their names.
-
-    Raises:
-        PoolError: If one holds none.
-    """
+    """Refuse the folder that holds the class folders of these names where one holds no image file."""
     for folder in folders:
         if next(find_images(root / folder), None) is None:
             msg = (

@@ -23,7 +23,7 @@ from semdd_lightning.pools.images import contrast, decode_image
 from semdd_lightning.pools.index_cache import USABLE, Examined, IndexCache
 from semdd_lightning.pools.listing import ImageSource, Listing
 from semdd_lightning.pools.perceptual_hashes import perceptual_hash
-from semdd_lightning.pools.pool import NEAR_CONSTANT, ExcludedImages, Pool, pool_fingerprint
+from semdd_lightning.pools.pool import NEAR_CONSTANT, ExcludedImages, ImageTraits, Pool, pool_fingerprint
 from semdd_lightning.pools.strings import Strings
 from semdd_lightning.progress import image_progress
 from semdd_lightning.threads import map_ahead
@@ -67,8 +67,7 @@ def index_images(listing: Listing, registry: ClassRegistry, cache_dir: Path | No
     paths, traits, labels = listing.paths, examined.traits, listing.labels
     if len(kept) < len(listing):
         paths, traits, labels = paths.take(kept), traits.take(kept), labels[kept]
-    _warn_of_flat_images(paths, traits.contrasts)
-    _warn_of_images_in_two_classes(paths, traits.digests)
+    _warn_of_content(paths, traits)
     fingerprint = pool_fingerprint(paths, traits.digests)
     pa.default_memory_pool().release_unused()  # Arrow keeps what the cached table took, twice the columns
     return Pool(listing.root, paths, labels, registry, excluded, fingerprint, listing.source, kept, traits)
@@ -168,8 +167,9 @@ def _excluded(listing: Listing, examined: Examined, first: NDArray[np.int64]) ->
     return ExcludedImages(listing.paths.take(rows), listing.labels[rows], Strings(reasons))
 
 
-def _warn_of_flat_images(paths: Strings, contrasts: NDArray[np.float32]) -> None:
-    flat = np.flatnonzero(contrasts < NEAR_CONSTANT)
+def _warn_of_content(paths: Strings, traits: ImageTraits) -> None:
+    """Warn of images that show nothing, and of those in two classes: within one each content is there once."""
+    flat = np.flatnonzero(traits.contrasts < NEAR_CONSTANT)
     if len(flat):
         warn(
             f"Expected images to show something, found {len(flat)} of {len(paths)} nearly constant (standard "
@@ -177,11 +177,7 @@ def _warn_of_flat_images(paths: Strings, contrasts: NDArray[np.float32]) -> None
             "collapsed. They stay in the pool: look at them, and remove those that show nothing.",
             stacklevel=4,
         )
-
-
-def _warn_of_images_in_two_classes(paths: Strings, digests: NDArray[np.uint8]) -> None:
-    """Every content is there once in a class, so what is there twice stands in two."""
-    first = _first_equal(digests)
+    first = _first_equal(traits.digests)
     again = np.flatnonzero(first != np.arange(len(first)))
     if len(again):
         warn(

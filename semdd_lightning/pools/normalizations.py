@@ -1,8 +1,7 @@
-"""Pixel normalisations of distillation methods: what a file's name says of them, and how they are undone."""
+"""Pixel normalisations of distillation methods: which one values went through, and how it is undone."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,7 +9,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.datasets import DATASETS
 from semdd_lightning.errors import PoolError
 from semdd_lightning.names import get_logger, warn
@@ -62,7 +60,6 @@ class Denormalization:
 
 UNIT = Denormalization((0.0,), (1.0,))
 BYTES = Denormalization((0.0,), (1 / 255,))
-
 
 _OF = {
     name: Denormalization(spec.normalization.mean, spec.normalization.std) for name, spec in DATASETS.items()
@@ -133,54 +130,6 @@ def _finite_blocks(images: NDArray[Any]) -> Iterator[NDArray[Any]]:
             yield usable
 
 
-_NAME = re.compile(r"res_[^_]+_([^_]+)_.+_\d+ipc\.pt", re.IGNORECASE)
-
-# For each data set of these methods what their code normalises it by (`get_dataset` in DC's utils), and our
-# name of it, which has its classes in the order of its labels.
-_DATA_SETS: dict[str, tuple[NormalizationName, str | None]] = {
-    "mnist": ("mnist", None),
-    "fashionmnist": ("fashion_mnist", None),
-    "svhn": ("svhn", None),
-    "cifar10": ("cifar10", "cifar10"),
-    "cifar100": ("cifar10", "cifar100"),
-    "tinyimagenet": ("imagenet", "tiny_imagenet"),
-}
-
-
-@dataclass(frozen=True)
-class ResultName:
-    """The data set that a file's name states.
-
-    Args:
-        normalization: What its pixels were normalised by.
-        data_set: Our name of it, if we have it.
-    """
-
-    normalization: NormalizationName
-    data_set: str | None
-
-    @classmethod
-    def of(cls, name: str) -> ResultName | None:
-        """What a file's name says, or none.
-
-        >>> ResultName.of("res_DC_CIFAR100_ConvNet_10ipc.pt")
-        ResultName(normalization='cifar10', data_set='cifar100')
-        """
-        match = _NAME.fullmatch(name)
-        found = _DATA_SETS.get(match[1].lower()) if match else None
-        return None if found is None else cls(*found)
-
-    def classes(self, num_classes: int) -> ClassRegistry | None:
-        """The classes of the data set, if the file holds as many; their order is that of its labels.
-
-        Args:
-            num_classes: How many the file holds.
-        """
-        if self.data_set is None or DATASETS[self.data_set].num_classes != num_classes:
-            return None
-        return DATASETS[self.data_set].registry.without_folders()
-
-
 _log = get_logger(__name__)
 
 _FEW_OUTSIDE = 0.05  # share of values outside [0, 1] that pixels may have after an inverse whitening
@@ -200,7 +149,7 @@ def settle_normalization(
     asked: NormalizationName | Denormalization,
     data_set: str | None,
     place: str,
-    named: ResultName | None = None,
+    named: NormalizationName | None = None,
 ) -> Denormalization:
     """Settle which normalisation to undo, and refuse to guess where nothing tells.
 
@@ -213,8 +162,7 @@ def settle_normalization(
         asked: A name, of which `auto` judges by the values and then the data set, or what to undo.
         data_set: Name of the data set that the class list is of, if known.
         place: The file, for messages.
-        named: What the file's name says of the data set, if anything; the methods that name theirs so do not
-            whiten.
+        named: What the file's name says, if anything; the methods that name theirs so do not whiten.
 
     Raises:
         PoolError: If the values are no pixels, or their normalisation is not known.
@@ -241,13 +189,13 @@ def settle_normalization(
     return normalization
 
 
-def _judge(found: ValueStatistics, data_set: str | None, named: ResultName | None, place: str) -> str:
+def _judge(found: ValueStatistics, data_set: str | None, named: NormalizationName | None, place: str) -> str:
     if found.low >= -0.5 and found.high <= 1.5 and found.outside <= _FEW_OUTSIDE:
         return "none"
     if found.low >= 0 and 16 < found.high <= 255:
         return "bytes"
     if named is not None:
-        return named.normalization
+        return named
     if data_set in _OF_DATA_SET:
         return _OF_DATA_SET[data_set]
     msg = (

@@ -147,11 +147,11 @@ def labels_from_column(
         names = tuple(in_order(text for text in pc.unique(texts.column).to_pylist() if text))
         stated = StatedLabels(names, Strings(names).positions(texts), False, place)
     elif pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-        known = pc.is_valid(column).to_numpy()
-        if pa.types.is_floating(column.type):
-            known &= ~pc.fill_null(pc.is_nan(column), True).to_numpy()
-        values = pc.fill_null(column, 0).to_numpy()
-        stated = labels_from_numbers(np.where(known, values, 0), place, known=known, class_names=class_names)
+        values, codes = pc.fill_null(column, 0).to_numpy(), np.full(len(column), -1)
+        rows = np.flatnonzero(pc.is_valid(column).to_numpy() & ~np.isnan(values))
+        stated = labels_from_numbers(values[rows], place, class_names)
+        codes[rows] = stated.codes
+        stated = replace(stated, codes=codes)
     elif pa.types.is_null(column.type):
         stated = StatedLabels((), np.full(len(column), -1), False, place)
     else:
@@ -180,30 +180,24 @@ def numbers_or_texts(texts: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def labels_from_numbers(
-    values: NDArray[np.number],
-    place: str,
-    *,
-    known: NDArray[np.bool_] | None = None,
-    class_names: tuple[str, ...] | None = None,
+    values: NDArray[np.number], place: str, class_names: tuple[str, ...] | None = None
 ) -> StatedLabels:
     """Read labels that are class indices.
 
     Args:
         values: The indices, whole numbers of any type, shape ``(N,)``.
         place: Where they stand, for messages.
-        known: Which of them count, shape ``(N,)``; none: all.
         class_names: What the indices mean, where the file says; then -1 is no label.
 
     Raises:
         PoolError: If one is not a whole number from 0 on, or beyond the names.
     """
-    known = np.ones(len(values), dtype=np.bool_) if known is None else known
     whole = np.isfinite(values) & (values == np.rint(values))
     if not whole.all():
         msg = f"Expected whole numbers as labels in {place}, found {values[~whole][0]:g}; correct the labels."
         raise PoolError(msg)
     lowest, top = (0, np.iinfo(np.int32).max) if class_names is None else (-1, len(class_names) - 1)
-    wrong = known & ((values < lowest) | (values > top))
+    wrong = (values < lowest) | (values > top)
     if wrong.any():
         until = "on" if class_names is None else f"to {top}"
         msg = (
@@ -211,11 +205,9 @@ def labels_from_numbers(
             "correct the labels or the class names."
         )
         raise PoolError(msg)
-    numbers = np.where(known, values, -1).astype(np.int64)
     if class_names is not None:
-        return StatedLabels(class_names, numbers, False, place)
-    distinct = np.unique(numbers[known])
-    codes = np.where(known, np.searchsorted(distinct, numbers), -1)
+        return StatedLabels(class_names, values.astype(np.int64), False, place)
+    distinct, codes = np.unique(values.astype(np.int64), return_inverse=True)
     return StatedLabels(tuple(map(str, distinct.tolist())), codes, True, place)
 
 
@@ -228,7 +220,14 @@ def folder_names(names: tuple[str, ...]) -> tuple[str, ...]:
     Args:
         names: The labels, in order.
     """
-    fit = all(_is_folder_name(name) for name in names)
+    fit = all(
+        name.isprintable()
+        and name == name.strip()
+        and not name.startswith(".")
+        and not {"/", "\\"} & set(name)
+        and 0 < len(name.encode()) <= _LONGEST_FOLDER
+        for name in names
+    )
     # Some file systems fold case, and folders are counted by their numbers.
     meant = {numbered_name(name) or name.casefold() for name in names}
     if fit and len(meant) == len({name.casefold() for name in names}) == len(names):
@@ -267,13 +266,3 @@ def read_as_folders(names: Sequence[str], classes: ClassRegistry | None, place: 
     except ClassListError as error:
         msg = f"The labels in {place}, read as names of class folders: {error}"
         raise ClassListError(msg) from error
-
-
-def _is_folder_name(name: str) -> bool:
-    return (
-        name.isprintable()
-        and name == name.strip()
-        and not name.startswith(".")
-        and not {"/", "\\"} & set(name)
-        and 0 < len(name.encode()) <= _LONGEST_FOLDER
-    )

@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.datasets import dataset_of, is_dataset_name
+from semdd_lightning.datasets import DATASETS, dataset_of, is_dataset_name
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.image_set import DiskPool, Found
 from semdd_lightning.pools.listing import ImageSource, file_stamp
 from semdd_lightning.pools.normalizations import (
     Denormalization,
     NormalizationName,
-    ResultName,
     settle_normalization,
 )
 from semdd_lightning.pools.stated_labels import (
@@ -33,6 +32,19 @@ from semdd_lightning.pools.stated_labels import (
     numbered_names,
 )
 from semdd_lightning.pools.tensor_files import NUMPY_SUFFIXES, TORCH_SUFFIXES, load_arrays
+
+_RESULTS = re.compile(r"res_[^_]+_([^_]+)_.+_\d+ipc\.pt", re.IGNORECASE)
+
+# For each data set of these methods what their code normalises it by (`get_dataset` in DC's utils), and our
+# name of it, which has its classes in the order of its labels.
+_DATA_SETS: dict[str, tuple[NormalizationName, str | None]] = {
+    "mnist": ("mnist", None),
+    "fashionmnist": ("fashion_mnist", None),
+    "svhn": ("svhn", None),
+    "cifar10": ("cifar10", "cifar10"),
+    "cifar100": ("cifar10", "cifar100"),
+    "tinyimagenet": ("imagenet", "tiny_imagenet"),
+}
 
 
 @dataclass(frozen=True)
@@ -75,12 +87,14 @@ class TensorFile(DiskPool):
         images, labels = load_arrays(path, second, self.experiment)
         stated = _stated_labels(labels, len(images), str(second or path))
         listed = self._class_list(default)
-        if listed is None and self._named is not None and stated.numbered:
-            listed = self._named.classes(len(stated.names))
+        known_as, data_set = self._named
+        if listed is None and data_set is not None and stated.numbered:
+            spec = DATASETS[data_set]  # its classes are in the order of the labels
+            listed = spec.registry.without_folders() if spec.num_classes == len(stated.names) else None
 
         def locate(rows: NDArray[np.int64]) -> Located:
             images, _ = load_arrays(path, second, self.experiment)  # not kept: they may fill the memory
-            normalization = settle_normalization(images, asked, self._data_set(), str(path), self._named)
+            normalization = settle_normalization(images, asked, self._data_set(), str(path), known_as)
             source = TensorSource(path, second, self.experiment, normalization, images.shape, rows)
             return np.broadcast_to(file_stamp(path), (len(rows), 3)), source, {}
 
@@ -123,9 +137,10 @@ class TensorFile(DiskPool):
             raise PoolError(msg)
 
     @property
-    def _named(self) -> ResultName | None:
-        """What the file's name says, if it is that of a method's results."""
-        return ResultName.of(Path(self.path).name)
+    def _named(self) -> tuple[NormalizationName | None, str | None]:
+        """Normalisation and data set that the file's name states, if it is that of a method's results."""
+        match = _RESULTS.fullmatch(Path(self.path).name)
+        return _DATA_SETS.get(match[1].lower(), (None, None)) if match else (None, None)
 
     def _data_set(self) -> str | None:
         """The data set that the class list is of, by its name or by its classes, as of a corrected list."""

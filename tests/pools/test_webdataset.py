@@ -307,7 +307,7 @@ def test_headers_are_read_once_and_no_image(shards: Path, monkeypatch: pytest.Mo
         read.append(shard)
         return read_members(shard, labels)
 
-    monkeypatch.setattr("semdd_lightning.pools.tar_index.read_members", counted)
+    monkeypatch.setattr("semdd_lightning.pools.webdataset.read_members", counted)
     monkeypatch.setattr(TarSource, "read", lambda *_: pytest.fail("an image was read"))
     found = TarShards(shards).resolve()
     assert (len(found.registry), len(found.listing)) == (3, 12)
