@@ -23,8 +23,7 @@ from semdd_lightning.data import ImageDataModule
 from semdd_lightning.freed_memory import keep_freed_memory
 from semdd_lightning.pools import ImageSet
 from semdd_lightning.pools.image_set import Found
-from semdd_lightning.pools.listing import Listing
-from semdd_lightning.pools.row_listings import list_array
+from semdd_lightning.pools.listing import Listing, list_array
 from semdd_lightning.training import ClassifierModule
 
 BAR = 0.95

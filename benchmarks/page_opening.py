@@ -25,9 +25,8 @@ from benchmarks.measuring import ROUNDS, Result
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.export import selection_table
 from semdd_lightning.pools import Pool
-from semdd_lightning.pools.listing import ImageSource
+from semdd_lightning.pools.listing import ImageSource, class_paths
 from semdd_lightning.pools.pool import ImageTraits
-from semdd_lightning.pools.row_listings import class_paths
 from semdd_lightning.pools.strings import Strings
 from semdd_lightning.report import statistics_record
 from semdd_lightning.report.page import write_page

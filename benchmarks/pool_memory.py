@@ -26,8 +26,7 @@ from benchmarks.clip_encoding import write_model
 from benchmarks.measuring import Ratio, Result, arguments
 from benchmarks.memory import forget_peak, in_a_process, peak_mib, resident_mib
 from semdd_lightning.pools import ClassFolders, Pool
-from semdd_lightning.pools.examined import Examined
-from semdd_lightning.pools.index_cache import IndexCache
+from semdd_lightning.pools.index_cache import Examined, IndexCache
 from semdd_lightning.prior import LoadedClip, OpenClipPrior, embed_pool
 
 IMAGENET = 1_281_167

@@ -16,7 +16,7 @@ from semdd_lightning.experiment.run.ownership import Claim, claim_apart
 from semdd_lightning.experiment.run.stopping import current
 from semdd_lightning.locks import remove_stale_locks
 from semdd_lightning.names import get_logger
-from semdd_lightning.pools.apart import require_apart
+from semdd_lightning.pools.files import require_apart
 
 if TYPE_CHECKING:  # torch, which the help can be printed without
     from semdd_lightning.studies.comparing.plan import Plan

@@ -24,7 +24,7 @@ from semdd_lightning.export.sharing import (
 )
 from semdd_lightning.export.subset import IMAGES
 from semdd_lightning.names import command as command_line
-from semdd_lightning.pools.apart import require_outside
+from semdd_lightning.pools.files import require_outside
 
 if TYPE_CHECKING:
     from semdd_lightning.export import Manifest

@@ -11,7 +11,7 @@ from semdd_lightning.errors import RunError
 from semdd_lightning.experiment.run.directory import VERSIONS, from_here
 from semdd_lightning.export import read_manifest
 from semdd_lightning.names import shown
-from semdd_lightning.pools.apart import require_outside
+from semdd_lightning.pools.files import require_outside
 
 if TYPE_CHECKING:  # matplotlib, which the help can be printed without
     from semdd_lightning.report.comparison import Comparison

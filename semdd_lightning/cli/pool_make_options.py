@@ -162,7 +162,7 @@ def task_of(options: Namespace) -> Task:
     from semdd_lightning.data.image_settings import check_seed
     from semdd_lightning.datasets import find_dataset
     from semdd_lightning.generation import Task, with_folders
-    from semdd_lightning.pools.apart import require_apart
+    from semdd_lightning.pools.files import require_apart
     from semdd_lightning.prior import parse_prior
 
     for what in ("images_per_class", "size", "keep_best", "max_images_per_class"):

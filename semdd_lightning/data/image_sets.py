@@ -16,8 +16,7 @@ from semdd_lightning.pools import CifarFiles, ClassFolders, ImageNetFiles, Image
 from semdd_lightning.pools.digits import digits_split
 from semdd_lightning.pools.files import list_files
 from semdd_lightning.pools.image_set import Found
-from semdd_lightning.pools.listing import Listing
-from semdd_lightning.pools.row_listings import list_array
+from semdd_lightning.pools.listing import Listing, list_array
 
 UNKNOWN = -1  # class index of an image without a label
 

@@ -18,7 +18,7 @@ from semdd_lightning.export.manifest import Manifest
 from semdd_lightning.export.subset import selection_table, write_subset
 from semdd_lightning.given import given_path
 from semdd_lightning.pools import Pool
-from semdd_lightning.pools.apart import require_outside
+from semdd_lightning.pools.files import require_outside
 from semdd_lightning.prior import PoolEmbeddings
 from semdd_lightning.selection import (
     ClassifierOutputs,

@@ -23,17 +23,14 @@ def is_array_like(content: object) -> bool:
     if isinstance(content, list | tuple):
         plain = all(isinstance(entry, bool | int | float | str) for entry in content)
         return bool(content) and (plain or all(map(is_array_like, content)))
-    return isinstance(content, SavedArray) or (hasattr(content, "shape") and hasattr(content, "dtype"))
+    return isinstance(content, _SavedArray) or (hasattr(content, "shape") and hasattr(content, "dtype"))
 
 
 def num_dimensions(values: Any) -> int:  # noqa: ANN401 - array-like
-    """How many dimensions it has.
+    """How many dimensions something has that `is_array_like`.
 
     >>> num_dimensions([[0, 1], [1, 0]]), num_dimensions(np.zeros((2, 3)))
     (2, 2)
-
-    Args:
-        values: What `is_array_like` knows.
     """
     if isinstance(values, list | tuple):
         return 1 + num_dimensions(values[0])
@@ -44,7 +41,7 @@ def to_array(values: Any, path: Path, *, labels: bool = False) -> NDArray[Any]: 
     """An array of numbers; labels may be names, too.
 
     Args:
-        values: A tensor, an array, or a list, as `is_array_like` knows them.
+        values: What `is_array_like` knows.
         path: The file, for messages.
         labels: Whether they are labels.
 
@@ -87,16 +84,15 @@ def channels_first(images: NDArray[Any], path: Path) -> NDArray[Any]:
 
 
 def _plain(values: Any, path: Path) -> NDArray[Any]:  # noqa: ANN401 - array-like
-    if isinstance(values, SavedArray):
+    if isinstance(values, _SavedArray):
         return values.rebuilt()
     if isinstance(values, list | tuple):
-        if all(isinstance(entry, bool | int | float | str) for entry in values):
-            kinds = {isinstance(entry, str) for entry in values}
-            if len(kinds) > 1:
-                msg = "numbers and texts in one list"
-                raise TypeError(msg)
-            return np.array(values)
-        return np.stack([_plain(entry, path) for entry in values])
+        if not all(isinstance(entry, bool | int | float | str) for entry in values):
+            return np.stack([_plain(entry, path) for entry in values])
+        if len({isinstance(entry, str) for entry in values}) > 1:
+            msg = "numbers and texts in one list"
+            raise TypeError(msg)
+        return np.array(values)
     if isinstance(values, np.ndarray):
         return values
     import torch  # it is loaded already, or there were no tensors
@@ -116,10 +112,7 @@ def _plain(values: Any, path: Path) -> NDArray[Any]:  # noqa: ANN401 - array-lik
     return array
 
 
-_KINDS = "biuf"  # truth values and numbers
-
-
-class SavedType:
+class _SavedType:
     """Stands in for ``numpy.dtype``."""
 
     def __init__(self, code: object = "", *_: object) -> None:
@@ -130,7 +123,7 @@ class SavedType:
             self.order = state[1]
 
 
-class SavedArray:
+class _SavedArray:
     """Stands in for what ``numpy._core.multiarray._reconstruct`` makes."""
 
     def __init__(self, *_: object) -> None:
@@ -146,20 +139,13 @@ class SavedArray:
         return shape if isinstance(shape, tuple) else ()
 
     def rebuilt(self) -> NDArray[Any]:
-        """The array.
-
-        Raises:
-            ValueError: If it holds no numbers, or its bytes and its shape do not fit together.
-        """
+        """The array, or a ValueError."""
         if not isinstance(self.state, tuple) or len(self.state) != 5:
             msg = "an array that is none"
             raise ValueError(msg)
         _, shape, kind, fortran, content = self.state
-        if (
-            not isinstance(kind, SavedType)
-            or kind.code[:1] not in tuple(_KINDS)
-            or not isinstance(content, bytes)
-        ):
+        numbers = isinstance(kind, _SavedType) and kind.code[:1] in tuple("biuf")
+        if not (numbers and isinstance(content, bytes)):
             msg = "an array of something else than numbers"
             raise ValueError(msg)
         flat = np.frombuffer(content, dtype=np.dtype(kind.order + kind.code))
@@ -176,17 +162,15 @@ class _Ignored:
         pass
 
 
-def _named(module: str, name: str, base: type) -> type:
-    return type(name, (base,), {"__module__": module})
-
-
 STAND_INS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
-    _named("numpy", "dtype", SavedType),
-    _named("numpy", "ndarray", _Ignored),
-    *(
-        _named(f"numpy.{module}.multiarray", name, base)
-        for module in ("core", "_core")
-        for name, base in (("_reconstruct", SavedArray), ("scalar", _Ignored))
-    ),
+    type(name, (base,), {"__module__": module})
+    for module, name, base in (
+        ("numpy", "dtype", _SavedType),
+        ("numpy", "ndarray", _Ignored),
+        ("numpy.core.multiarray", "_reconstruct", _SavedArray),
+        ("numpy.core.multiarray", "scalar", _Ignored),
+        ("numpy._core.multiarray", "_reconstruct", _SavedArray),
+        ("numpy._core.multiarray", "scalar", _Ignored),
+    )
 ]
 """What `weights_only` finds under the names of NumPy."""

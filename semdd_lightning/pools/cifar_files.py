@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from semdd_lightning.classes import ClassRegistry, resolve_classes
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.image_set import DiskPool, Found
-from semdd_lightning.pools.listing import Listing, file_stamp
-from semdd_lightning.pools.row_listings import list_array
+from semdd_lightning.pools.listing import Listing, file_stamp, list_array
 
 # The file of class names tells the two apart; the key is where the names stand in it.
 _META = {"batches.meta": ("CIFAR10", "label_names"), "meta": ("CIFAR100", "fine_label_names")}
@@ -41,38 +39,37 @@ class CifarFiles(DiskPool):
 
     def find(self, default: ClassRegistry | None = None) -> Found:
         """CIFAR's own classes in their order, or in that of the class list; `default` is not needed."""
-        folder = cifar_folder(self._existing_folder())
-        names, listed = cifar_class_names(folder), self._class_list()
+        meta = _meta_file(self._existing_folder())
+        names, listed = _class_names(meta), self._class_list()
         if listed is None:
             plain = tuple(name.replace("_", " ") for name in names)
             classes = ClassRegistry(plain, names, folders_given=True)
         else:
             classes = resolve_classes(names, listed)
         of_targets = np.array([classes.folders.index(name) for name in names], dtype=np.int64)
-        return classes, lambda: self._list(folder, classes, of_targets)
 
-    def _list(self, folder: Path, classes: ClassRegistry, of_targets: NDArray[np.int64]) -> Listing:
-        data = _read(folder, self.split)
-        labels = of_targets[np.asarray(data.targets, dtype=np.int64)]
-        return list_array(folder, data.data, labels, classes, _stamp(folder), name=self.split)
+        def list_images() -> Listing:
+            data, folder = _read(meta, self.split), meta.parent
+            labels = of_targets[np.asarray(data.targets, dtype=np.int64)]
+            # Size, newest modification and newest change of all files: an image lies in one of several.
+            stamps = np.stack([file_stamp(file) for file in folder.iterdir() if file.is_file()])
+            stamp = np.array([stamps[:, 0].sum(), *stamps[:, 1:].max(axis=0)], dtype=np.int64)
+            return list_array(folder, data.data, labels, classes, stamp, name=self.split)
+
+        return classes, list_images
 
 
-def cifar_folder(path: Path) -> Path:
-    """The folder of the python version: the path itself or one in it.
-
-    Args:
-        path: A folder that exists.
-
-    Raises:
-        PoolError: If there is none, several, or the binary version.
-    """
-    found = [path / name for name, meta in _FOLDERS.items() if (path / name / meta).is_file()]
-    if any((path / meta).is_file() for meta in _META):
-        found = [path]
+def _meta_file(path: Path) -> Path:
+    """The file of class names in the folder of the python version: the path itself or one in it."""
+    own = [path / meta for meta in _META if (path / meta).is_file()]
+    found = own[:1] or [
+        path / name / meta for name, meta in _FOLDERS.items() if (path / name / meta).is_file()
+    ]
     if len(found) == 1:
         return found[0]
     if found:
-        msg = f"Expected one CIFAR in {path}, found {' and '.join(f.name for f in found)}; give one of them."
+        names = " and ".join(file.parent.name for file in found)
+        msg = f"Expected one CIFAR in {path}, found {names}; give one of them."
         raise PoolError(msg)
     binary = [name for name in _BINARY if (path / name).exists()]
     what = f"the binary version ({binary[0]})" if binary else "neither"
@@ -83,21 +80,13 @@ def cifar_folder(path: Path) -> Path:
     raise PoolError(msg)
 
 
-def cifar_class_names(folder: Path) -> tuple[str, ...]:
-    """The class names in the authors' order, without torch.
-
-    Args:
-        folder: What `cifar_folder` gave.
-
-    Raises:
-        PoolError: If the file of class names does not hold them.
-    """
-    file = next(folder / meta for meta in _META if (folder / meta).is_file())
+def _class_names(meta: Path) -> tuple[str, ...]:
+    """The class names in the authors' order, without torch."""
     try:
-        names = _PlainUnpickler(BytesIO(file.read_bytes()), encoding="latin1").load()[_META[file.name][1]]
+        names = _PlainUnpickler(BytesIO(meta.read_bytes()), encoding="latin1").load()[_META[meta.name][1]]
         return tuple(str(name) for name in names)
     except Exception as error:  # a pickle that is none fails in many ways
-        msg = f"Expected CIFAR's class names in {file}, found none ({error}); unpack the archive again."
+        msg = f"Expected CIFAR's class names in {meta}, found none ({error}); unpack the archive again."
         raise PoolError(msg) from error
 
 
@@ -109,10 +98,10 @@ class _PlainUnpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(msg)
 
 
-def _read(folder: Path, split: Literal["train", "test"]) -> Any:  # noqa: ANN401 - torchvision has no types
+def _read(meta: Path, split: Literal["train", "test"]) -> Any:  # noqa: ANN401 - torchvision has no types
     import torchvision.datasets  # torch, which finding the folder can do without
 
-    name = next(_META[meta][0] for meta in _META if (folder / meta).is_file())
+    name, folder = _META[meta.name][0], meta.parent
     official = getattr(torchvision.datasets, name)
     here = type(name, (official,), {"base_folder": folder.name})  # whatever the folder is called
     try:
@@ -123,9 +112,3 @@ def _read(folder: Path, split: Literal["train", "test"]) -> Any:  # noqa: ANN401
             f"hash ({error}); unpack {official.filename} again."
         )
         raise PoolError(msg) from error
-
-
-def _stamp(folder: Path) -> NDArray[np.int64]:
-    """Size, newest modification and newest change of all files: an image lies in one of several."""
-    stamps = np.stack([file_stamp(file) for file in folder.iterdir() if file.is_file()])
-    return np.array([stamps[:, 0].sum(), *stamps[:, 1:].max(axis=0)], dtype=np.int64)

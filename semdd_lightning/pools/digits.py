@@ -66,9 +66,8 @@ def digits_split(
     if split not in ("train", "test"):
         msg = f"Expected split to be 'train' or 'test', found {split!r}; name one of the two."
         raise DataError(msg)
-    intensities, labels = _original_digits()
-    rows = _rows_of_split(labels, split)
-    return _to_rgb(intensities[rows], image_size), labels[rows]
+    intensities, labels = _half(split)
+    return _to_rgb(intensities, image_size), labels
 
 
 @with_config(RECORD)
@@ -143,22 +142,30 @@ class GeneratedDigits(ImageSet):
             try:
                 made.parent.mkdir(parents=True, exist_ok=True)
                 self._write(made / "pool")
-                if self._fault() is not None:  # no other process was faster
-                    self._replace(made / "pool", made / "damaged")
+                if self._fault() is None:  # another process was faster
+                    return
+                with suppress(FileNotFoundError):
+                    self.folder.rename(made / "damaged")
+                try:
+                    (made / "pool").rename(self.folder)
+                except OSError:
+                    if self._fault() is not None:
+                        raise  # else another process was faster by a hair
             finally:
                 shutil.rmtree(made, ignore_errors=True)
 
     def find(self, default: ClassRegistry | None = None) -> Found:
         """The ten digits, each in the folder of its number; what is missing, `prepare` generates."""
         folders = tuple(str(digit) for digit in range(10))
-        return ClassRegistry(names=DIGIT_NAMES, folders=folders), self._list
 
-    def _list(self) -> Listing:
-        fault = self._fault()
-        if fault is not None:
-            msg = f"Expected the generated digits in {self.folder}, found {fault}; call prepare() first."
-            raise PoolError(msg)
-        return list_files(self.folder, [(str(digit), digit) for digit in range(10)])
+        def list_images() -> Listing:
+            fault = self._fault()
+            if fault is not None:
+                msg = f"Expected the generated digits in {self.folder}, found {fault}; call prepare() first."
+                raise PoolError(msg)
+            return list_files(self.folder, [(folder, digit) for digit, folder in enumerate(folders)])
+
+        return ClassRegistry(names=DIGIT_NAMES, folders=folders), list_images
 
     def _fault(self) -> str | None:
         """Why the folder does not hold what was written to it, and nothing else; none where it does."""
@@ -169,15 +176,6 @@ class GeneratedDigits(ImageSet):
         except DamageError as error:
             return f"no record that can be trusted ({in_words(error)})"
         return None if record.images == _digest_of(self.folder) else "other images than were generated"
-
-    def _replace(self, made: Path, damaged: Path) -> None:
-        with suppress(FileNotFoundError):
-            self.folder.rename(damaged)
-        try:
-            made.rename(self.folder)
-        except OSError:
-            if self._fault() is not None:
-                raise  # else another process was faster by a hair
 
     def _write(self, folder: Path) -> None:
         for digit, images in enumerate(self._generate()):
@@ -194,12 +192,11 @@ class GeneratedDigits(ImageSet):
         from sklearn.decomposition import PCA  # takes a second to import, needed only here
         from sklearn.neighbors import KernelDensity
 
-        intensities, labels = _original_digits()
-        rows = _rows_of_split(labels, "train")
-        components = PCA(n_components=_COMPONENTS, svd_solver="covariance_eigh").fit(intensities[rows])
+        intensities, labels = _half("train")
+        components = PCA(n_components=_COMPONENTS, svd_solver="covariance_eigh").fit(intensities)
         generated = []
         for digit in range(10):
-            centres = components.transform(intensities[rows[labels[rows] == digit]])
+            centres = components.transform(intensities[labels == digit])
             density = KernelDensity(bandwidth=self.bandwidth).fit(centres)
             seed = int(np.random.SeedSequence([self.seed, digit]).generate_state(1)[0])
             drawn = density.sample(self.images_per_class, random_state=seed)
@@ -216,19 +213,14 @@ def _digest_of(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _original_digits() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Intensities (1797, 64), 0 to 16, and labels (1797,)."""
+def _half(split: Literal["train", "test"]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Intensities (N, 64), 0 to 16, and labels (N,) of one half, in the order of the data set."""
     from sklearn.datasets import load_digits  # takes a second to import, needed only here
 
     intensities, labels = load_digits(return_X_y=True)
-    return np.asarray(intensities, dtype=np.float64), np.asarray(labels, dtype=np.int64)
-
-
-def _rows_of_split(labels: NDArray[np.int64], split: Literal["train", "test"]) -> NDArray[np.int64]:
-    """Positions of a half in the data set, ascending."""
     first = 0 if split == "train" else 1
-    halves = [np.flatnonzero(labels == digit)[first::2] for digit in range(10)]
-    return np.sort(np.concatenate(halves)).astype(np.int64)
+    rows = np.sort(np.concatenate([np.flatnonzero(labels == digit)[first::2] for digit in range(10)]))
+    return np.asarray(intensities[rows], dtype=np.float64), np.asarray(labels[rows], dtype=np.int64)
 
 
 def _to_rgb(intensities: NDArray[np.float64], image_size: int) -> NDArray[np.uint8]:

@@ -11,11 +11,12 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from stat import S_ISREG
 
 import numpy as np
+from numpy.typing import NDArray
 
-from semdd_lightning.errors import PoolError
+from semdd_lightning.errors import PoolError, RunError
 from semdd_lightning.names import get_logger
 from semdd_lightning.pools.listing import FileSource, Listing
-from semdd_lightning.pools.strings import GrowingStrings
+from semdd_lightning.pools.strings import GrowingStrings, Strings
 from semdd_lightning.progress import image_progress
 
 IMAGE_SUFFIXES = frozenset(
@@ -46,11 +47,7 @@ def is_image_name(name: str) -> bool:
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is a folder or a link to one; a circle of links is none, and so counts as a file.
-
-    Args:
-        entry: What `os.scandir` gave.
-    """
+    """Whether an entry is a folder or a link to one; a circle of links is none, and so counts as a file."""
     try:
         return entry.is_dir()
     except OSError:  # a circle of links, which a later look at the file names
@@ -75,9 +72,6 @@ def leads_back(entry: Path, root: Path) -> bool:
 @contextmanager
 def listable(folder: Path) -> Iterator[None]:
     """Say of a folder that it cannot be listed, where its names are asked for.
-
-    Args:
-        folder: The folder.
 
     Raises:
         PoolError: If the system refuses to give them.
@@ -112,32 +106,57 @@ def list_files(root: Path, folders: Sequence[tuple[str, int]]) -> Listing:
     Raises:
         PoolError: If a folder cannot be listed.
     """
-    rows = _Rows()
+    growing = GrowingStrings()
+    numbers = array("q")  # label, size, mtime and ctime of each file, one after the other
+    found: dict[int, str] = {}
     with image_progress("Listing images", None, after=1.0, keep=False) as advance:
         for folder, label in folders:
             start = len(str(root / folder)) + 1
             prefix = "" if Path(folder) == Path() else f"{Path(folder).as_posix()}/"
             for entry in _image_entries(root / folder, set(), root):
-                rows.add(prefix + entry.path[start:].replace(os.sep, "/"), label, entry)
+                path = prefix + entry.path[start:].replace(os.sep, "/")
+                stamp, problem = _stamp_or_problem(entry)
+                if printable(path) != path:
+                    problem = "unreadable: file name is not UTF-8"
+                if problem is not None:
+                    found[len(numbers) // 4] = problem
+                numbers.extend((label, *stamp))
+                growing.append(printable(path))
                 advance(1)
-    return rows.listing(root)
+    paths = growing.finish()
+    order = paths.order()
+    paths, places = paths.take(order), np.argsort(order)
+    columns = np.array(numbers, dtype=np.int64).reshape(-1, 4)[order]
+    stamps = np.ascontiguousarray(columns[:, 1:])
+    problems = {int(places[row]): problem for row, problem in found.items()}
+    return Listing(root, paths, columns[:, 0].copy(), stamps, FileSource(root, paths), problems)
+
+
+def stamps_of(root: Path, files: Strings) -> tuple[NDArray[np.int64], dict[int, str]]:
+    """Stamps of files, as a `Listing` has them, and by row why one cannot be read.
+
+    Args:
+        root: Folder that they lie in.
+        files: Path of each below it, N of them.
+    """
+    stamps = np.zeros((len(files), 3), dtype=np.int64)
+    problems = {}
+    with image_progress("Listing images", len(files), after=1.0, keep=False) as advance:
+        for row, name in enumerate(files):
+            stamps[row], problem = _stamp_or_problem(root / name)
+            if problem is not None:
+                problems[row] = problem
+            advance(1)
+    return stamps, problems
 
 
 def printable(path: str) -> str:
-    """The path with bytes that are not UTF-8 escaped, so that it can stand in a table or a message.
-
-    Args:
-        path: A path as the file system gives it.
-    """
+    """The path with bytes that are not UTF-8 escaped, so that it can stand in a table or a message."""
     return path if path.isascii() else path.encode("utf-8", "backslashreplace").decode()
 
 
-def stamp_or_problem(file: Path | os.DirEntry[str]) -> tuple[tuple[int, int, int], str | None]:
-    """The stamp of a file, as a `Listing` has it, or zeros and why it cannot be read.
-
-    Args:
-        file: The file, or what `os.scandir` gave.
-    """
+def _stamp_or_problem(file: Path | os.DirEntry[str]) -> tuple[tuple[int, int, int], str | None]:
+    """The stamp of a file, or zeros and why it cannot be read."""
     try:
         stat = file.stat()
     except OSError as error:
@@ -146,38 +165,6 @@ def stamp_or_problem(file: Path | os.DirEntry[str]) -> tuple[tuple[int, int, int
     if not S_ISREG(stat.st_mode):  # a pipe would block the read for ever
         return (0, 0, 0), "unreadable: not a regular file"
     return (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns), None
-
-
-class _Rows:
-    """Files as they are found, in columns but for the last few."""
-
-    def __init__(self) -> None:
-        self._paths = GrowingStrings()
-        self._numbers = array("q")  # label, size, mtime and ctime of each file, one after the other
-        self._problems: dict[int, str] = {}
-
-    def add(self, path: str, label: int, entry: os.DirEntry[str]) -> None:
-        """Add a file with its stamp, or with the reason why it cannot be read."""
-        shown = printable(path)
-        stamp, problem = stamp_or_problem(entry)
-        if shown != path:
-            problem = "unreadable: file name is not UTF-8"
-        if problem is not None:
-            self._problems[len(self._numbers) // 4] = problem
-        self._numbers.extend((label, *stamp))
-        self._paths.append(shown)
-
-    def listing(self, root: Path) -> Listing:
-        """All files, sorted by path."""
-        paths = self._paths.finish()
-        order = paths.order()
-        paths = paths.take(order)
-        numbers = np.array(self._numbers, dtype=np.int64).reshape(-1, 4)[order]
-        places = np.empty(len(order), dtype=np.int64)
-        places[order] = np.arange(len(order))
-        problems = {int(places[row]): problem for row, problem in self._problems.items()}
-        stamps = np.ascontiguousarray(numbers[:, 1:])
-        return Listing(root, paths, numbers[:, 0].copy(), stamps, FileSource(root, paths), problems)
 
 
 def _image_entries(folder: Path, seen: set[tuple[int, int]], root: Path) -> Iterator[os.DirEntry[str]]:
@@ -210,20 +197,57 @@ def relative_name(text: str) -> str:
     >>> relative_name("./cats//1.png")
     'cats/1.png'
 
-    Args:
-        text: The name as the table has it.
-
     Raises:
         ValueError: If it is empty, holds a NUL, is absolute, or climbs out of the folder, on any system.
     """
-    windows = PureWindowsPath(text)
-    if (
-        not text
-        or "\0" in text
-        or text.startswith(("/", "\\"))
-        or windows.drive
-        or ".." in re.split(r"[/\\]", text)
-    ):
+    climbs = ".." in re.split(r"[/\\]", text) or text.startswith(("/", "\\")) or PureWindowsPath(text).drive
+    if not text or "\0" in text or climbs:
         msg = f"Expected a file name inside the folder, found {text!r}"
         raise ValueError(msg)
     return PurePosixPath(text).as_posix()
+
+
+def require_outside(output: Path, images: object) -> None:
+    """Refuse to write where images are read; a hidden folder is no part of a pool.
+
+    Args:
+        output: Where output goes.
+        images: Where images lie; anything but the path of a folder holds nothing.
+
+    Raises:
+        RunError: If the output lies within.
+    """
+    root, place = _real(images), _real(output)
+    if root is None or not root.is_dir() or place is None or not place.is_relative_to(root):
+        return
+    if all(map(is_pool_folder, place.relative_to(root).parts)):
+        msg = (
+            f"Expected a folder for the output outside of the images in {root}, found {output} in it, which "
+            "would be read as a part of them; give another."
+        )
+        raise RunError(msg)
+
+
+def require_apart(output: Path, images: object) -> None:
+    """Refuse to write where images are read, and to take over a folder in which they lie.
+
+    Args:
+        output: Folder that is to hold output and nothing else.
+        images: As `require_outside` has it.
+
+    Raises:
+        RunError: If one lies in the other.
+    """
+    require_outside(output, images)
+    root, place = _real(images), _real(output)
+    if root is not None and place is not None and root.exists() and root.is_relative_to(place):
+        msg = (
+            f"Expected a folder for the output and nothing else, found the images in {root} within {output}; "
+            "give another."
+        )
+        raise RunError(msg)
+
+
+def _real(path: object) -> Path | None:
+    """The path without links; `Path.resolve` stumbles over those that lead to themselves."""
+    return Path(os.path.realpath(Path(path).expanduser())) if isinstance(path, str | Path) else None

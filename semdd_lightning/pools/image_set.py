@@ -56,9 +56,7 @@ class ImageSet(ABC):
             default: Classes to read the set by where it has no class list of its own.
 
         Raises:
-            PoolError: If the set is missing, empty or malformed.
-            ClassListError: If its folders or labels and the class list do not fit together.
-            DataError: If `held_out` is below 0.
+            DataError: If `held_out` is below 0; and what `find` raises.
         """
         if self.held_out < 0:
             msg = f"Expected held_out to be at least 0, found {self.held_out}; 0 keeps the set whole."
@@ -195,11 +193,7 @@ class DiskPool(ImageSet):
         return None if default is None else default.without_folders()
 
     def _existing(self) -> Path:
-        """The absolute path.
-
-        Raises:
-            PoolError: If nothing is there.
-        """
+        """The absolute path, where something is."""
         path = Path(self.path).expanduser().absolute()
         if not path.exists():
             msg = f"Expected an image pool at {path}, found nothing there; correct the path."
@@ -207,11 +201,7 @@ class DiskPool(ImageSet):
         return path
 
     def _existing_folder(self) -> Path:
-        """The absolute path.
-
-        Raises:
-            PoolError: If nothing is there, or a file.
-        """
+        """The absolute path, where a folder is."""
         path = self._existing()
         if not path.is_dir():
             msg = f"Expected {path} to be a folder of class folders, found a file; give the folder."

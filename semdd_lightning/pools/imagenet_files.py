@@ -1,10 +1,11 @@
-"""ImageNet (ILSVRC 2012) as it is published, and the form that its subsets share: splits of wnids."""
+"""ImageNet (ILSVRC 2012), its subsets and Tiny-ImageNet as they are published: splits of wnids."""
 
 from __future__ import annotations
 
 import re
 import tempfile
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +19,9 @@ from semdd_lightning.classes.registry import is_wnid, some_of
 from semdd_lightning.errors import PoolError
 from semdd_lightning.names import get_logger
 from semdd_lightning.pools.class_folders import class_folder_names, require_images
-from semdd_lightning.pools.files import is_image_name, list_files
+from semdd_lightning.pools.files import is_image_name, list_files, relative_name, stamps_of
 from semdd_lightning.pools.image_set import DiskPool, Found
-from semdd_lightning.pools.listing import FileSource, Listing, file_stamp
+from semdd_lightning.pools.listing import FileSource, Listing
 from semdd_lightning.pools.strings import Strings
 
 _DEVKIT = "ILSVRC2012_devkit_t12"
@@ -52,37 +53,36 @@ class WnidFiles(DiskPool):
             classes = ClassRegistry(self._names(wnids), wnids, wnids, folders_given=True)
         else:
             classes = choose_by_wnid(wnids, listed)
-        if self._is_flat():
-            self._require_labels()
-        else:
-            require_images(self._split_folder(), classes.folders)
-        return classes, lambda: self._list({wnid: c for c, wnid in enumerate(classes.folders)})
-
-    def _list(self, classes: dict[str, int]) -> Listing:
-        """Every image file of the split whose class is asked for."""
-        if not self._is_flat():
-            return list_files(self._split_folder(), list(classes.items()))
-        images, wnids = self._flat_images()
-        return list_labelled_files(images, {f: classes[wnid] for f, wnid in wnids.items() if wnid in classes})
+        folder, labels = self._split_folder(), self._flat_labels()
+        indices = {wnid: c for c, wnid in enumerate(classes.folders)}
+        if labels is None:
+            require_images(folder, classes.folders)
+            return classes, lambda: list_files(folder, list(indices.items()))
+        return classes, lambda: self._list_flat(labels, indices)
 
     @abstractmethod
     def _wnids(self) -> tuple[str, ...]:
         """All wnids, sorted."""
 
     @abstractmethod
-    def _is_flat(self) -> bool:
-        """Whether the images of the split lie in one folder for all classes."""
+    def _flat_labels(self) -> Path | None:
+        """What tells the classes of images that lie in one folder for all of them; none where they do not."""
 
     @abstractmethod
-    def _require_labels(self) -> None:
-        """Refuse flat images without the file that tells their classes."""
-
-    @abstractmethod
-    def _flat_images(self) -> tuple[Path, dict[str, str]]:
+    def _flat_images(self, labels: Path) -> tuple[Path, dict[str, str]]:
         """The folder of flat images, and the wnid of each by its file's name."""
 
     def _names(self, wnids: tuple[str, ...]) -> tuple[str, ...]:
         return wnids
+
+    def _list_flat(self, labels: Path, indices: Mapping[str, int]) -> Listing:
+        """The flat images whose class is asked for; one that is not there is a problem of its row."""
+        root, wnids = self._flat_images(labels)
+        files = sorted(file for file, wnid in wnids.items() if wnid in indices)
+        paths, classes = Strings(files), np.array([indices[wnids[file]] for file in files], dtype=np.int64)
+        stamps, problems = stamps_of(root, paths)
+        problems = dict.fromkeys(problems, "unreadable: not a regular file")
+        return Listing(root, paths, classes, stamps, FileSource(root, paths), problems)
 
     def _split_folder(self) -> Path:
         folder = self._existing_folder() / self.split
@@ -105,10 +105,10 @@ class ImageNetFiles(WnidFiles):
     """
 
     def _wnids(self) -> tuple[str, ...]:
-        train = self._existing_folder() / "train"
-        if self._is_flat() and not train.is_dir():
-            return tuple(sorted(set(validation_wnids(devkit_file(self._existing_folder())))))
-        folder = train if self._is_flat() else self._split_folder()
+        labels, train = self._flat_labels(), self._existing_folder() / "train"
+        if labels is not None and not train.is_dir():
+            return tuple(sorted(set(_validation_wnids(labels))))
+        folder = self._split_folder() if labels is None else train
         wnids = class_folder_names(folder)
         strange = [wnid for wnid in wnids if not is_wnid(wnid)]
         if strange:
@@ -116,43 +116,29 @@ class ImageNetFiles(WnidFiles):
             raise PoolError(msg)
         return tuple(wnids)
 
-    def _is_flat(self) -> bool:
-        return any(_VALIDATION_IMAGE.fullmatch(file.name) for file in self._split_folder().iterdir())
+    def _flat_labels(self) -> Path | None:
+        flat = any(_VALIDATION_IMAGE.fullmatch(file.name) for file in self._split_folder().iterdir())
+        return _devkit(self._existing_folder()) if flat else None
 
-    def _require_labels(self) -> None:
-        devkit_file(self._existing_folder())
-
-    def _flat_images(self) -> tuple[Path, dict[str, str]]:
-        folder = self._split_folder()
-        return folder, _wnids_of_images(folder, validation_wnids(devkit_file(self._existing_folder())))
-
-
-def _wnids_of_images(folder: Path, wnids: list[str]) -> dict[str, str]:
-    """Wnid of each flat validation image, by file name."""
-    found = {}
-    for name in sorted(file.name for file in folder.iterdir() if is_image_name(file.name)):
-        number = _VALIDATION_IMAGE.fullmatch(name)
-        if number is None or not 1 <= int(number[1]) <= len(wnids):
-            msg = (
-                f"Expected images ILSVRC2012_val_00000001.JPEG to ..._{len(wnids):08d}.JPEG in {folder}, "
-                f"found {name!r}; remove what does not belong there."
-            )
-            raise PoolError(msg)
-        found[name] = wnids[int(number[1]) - 1]
-    if len(found) < len(wnids):
-        _log.warning("%s holds %d of %d validation images.", folder, len(found), len(wnids))
-    return found
+    def _flat_images(self, labels: Path) -> tuple[Path, dict[str, str]]:
+        folder, wnids = self._split_folder(), _validation_wnids(labels)
+        found = {}
+        for name in sorted(file.name for file in folder.iterdir() if is_image_name(file.name)):
+            number = _VALIDATION_IMAGE.fullmatch(name)
+            if number is None or not 1 <= int(number[1]) <= len(wnids):
+                msg = (
+                    f"Expected images ILSVRC2012_val_00000001.JPEG to ..._{len(wnids):08d}.JPEG in {folder}, "
+                    f"found {name!r}; remove what does not belong there."
+                )
+                raise PoolError(msg)
+            found[name] = wnids[int(number[1]) - 1]
+        if len(found) < len(wnids):
+            _log.warning("%s holds %d of %d validation images.", folder, len(found), len(wnids))
+        return folder, found
 
 
-def devkit_file(root: Path) -> Path:
-    """Where the labels of ImageNet's validation images stand.
-
-    Args:
-        root: The folder that holds ``val``.
-
-    Raises:
-        PoolError: If there is nothing of the devkit.
-    """
+def _devkit(root: Path) -> Path:
+    """Where the labels of the flat validation images stand."""
     for name in (_META, f"{_DEVKIT}.tar.gz", _DEVKIT):
         if (root / name).exists():
             return root / name
@@ -163,28 +149,18 @@ def devkit_file(root: Path) -> Path:
     raise PoolError(msg)
 
 
-def validation_wnids(devkit: Path) -> list[str]:
-    """The wnid of each validation image, in the order of their numbers from 1 on.
-
-    Args:
-        devkit: What `devkit_file` found.
-
-    Raises:
-        PoolError: If it does not hold what it should.
-    """
+def _validation_wnids(devkit: Path) -> list[str]:
+    """The wnid of each validation image, in the order of their numbers from 1 on."""
+    expected = f"Expected the labels of ImageNet's validation images in {devkit}, found"
     try:
         wnids = _from_folder(devkit) if devkit.is_dir() else _from_torchvision(devkit)
     except Exception as error:  # archives, MATLAB files and pickles that are none fail in many ways
-        raise _no_labels(devkit, f"none ({error})") from error
-    if not wnids or not all(is_wnid(wnid) for wnid in wnids):
-        raise _no_labels(devkit, f"{some_of(wnids)}, which are no wnids")
+        msg = f"{expected} none ({error}); get it again."
+        raise PoolError(msg) from error
+    if not wnids or not all(map(is_wnid, wnids)):
+        msg = f"{expected} {some_of(wnids)}, which are no wnids; get it again."
+        raise PoolError(msg)
     return wnids
-
-
-def _no_labels(devkit: Path, found: str) -> PoolError:
-    return PoolError(
-        f"Expected the labels of ImageNet's validation images in {devkit}, found {found}; get it again."
-    )
 
 
 def _from_torchvision(file: Path) -> list[str]:
@@ -207,21 +183,104 @@ def _from_folder(devkit: Path) -> list[str]:
     return [wnids[int(number)] for number in numbers]
 
 
-def list_labelled_files(root: Path, labels: Mapping[str, int]) -> Listing:
-    """The listed files, in path order; one that is not there is a problem of its row.
+@dataclass(frozen=True)
+class TinyImageNetFiles(WnidFiles):
+    """Tiny-ImageNet in its official form; the classes are the sorted wnids, not the order of ``wnids.txt``.
+
+    The validation images may also have been sorted into folders by wnid, as many scripts do. The official
+    test images have no labels.
 
     Args:
-        root: Folder that holds them.
-        labels: Class index of each file, by its path below `root`.
+        path: The folder ``tiny-imagenet-200``.
     """
-    files = sorted(labels)
-    stamps = np.zeros((len(files), 3), dtype=np.int64)
-    problems = {}
-    for row, file in enumerate(files):
-        if (root / file).is_file():
-            stamps[row] = file_stamp(root / file)
-        else:
-            problems[row] = "unreadable: not a regular file"
-    paths = Strings(files)
-    classes = np.array([labels[file] for file in files], dtype=np.int64)
-    return Listing(root, paths, classes, stamps, FileSource(root, paths), problems)
+
+    def _wnids(self) -> tuple[str, ...]:
+        """The sorted wnids: out of ``wnids.txt``, else the training folders."""
+        root = self._existing_folder()
+        file = root / "wnids.txt"
+        wnids = " ".join(_read_lines(file)).split() if file.is_file() else None
+        if wnids is None:
+            wnids = class_folder_names(root / "train") if (root / "train").is_dir() else []
+        bad = [wnid for wnid in wnids if not is_wnid(wnid)]
+        if bad or not wnids:
+            found = some_of(bad) if bad else "none"
+            msg = (
+                f"Expected wnids in wnids.txt of {root}, or folders train/<wnid>, found {found}; give the "
+                "folder tiny-imagenet-200."
+            )
+            raise PoolError(msg)
+        return tuple(sorted(wnids))
+
+    def _names(self, wnids: tuple[str, ...]) -> tuple[str, ...]:
+        """The first name of each wnid in ``words.txt``, where that is there."""
+        file = self._existing_folder() / "words.txt"
+        lines = _read_lines(file) if file.is_file() else []
+        cells = (line.split("\t", 1) for line in lines if "\t" in line)
+        words = {wnid: names.split(",")[0].strip() for wnid, names in cells}
+        return tuple(words.get(wnid) or wnid for wnid in wnids)
+
+    def _flat_labels(self) -> Path | None:
+        folder = self._split_folder()
+        file = folder / "val_annotations.txt"
+        if not (folder / "images").is_dir():
+            return None
+        if not file.is_file():
+            msg = (
+                f"Expected val_annotations.txt in {folder}, found none, and the images lie in no class "
+                "folders; unpack tiny-imagenet-200.zip again."
+            )
+            raise PoolError(msg)
+        return file
+
+    def _flat_images(self, labels: Path) -> tuple[Path, dict[str, str]]:
+        images, annotated = labels.parent / "images", _annotations(labels)
+        strange = sorted(
+            f.name for f in images.iterdir() if is_image_name(f.name) and f.name not in annotated
+        )
+        if strange:
+            msg = (
+                f"Expected a class for every image of {images}, found none for {some_of(strange)}; "
+                "remove what does not belong there."
+            )
+            raise PoolError(msg)
+        return images, annotated
+
+
+def _annotations(file: Path) -> dict[str, str]:
+    """Wnid of each validation image, by file name."""
+    lines = [line.split("\t") for line in _read_lines(file) if line]
+    bad = [cells for cells in lines if len(cells) < 2 or not is_wnid(cells[1])]
+    if bad or not lines:
+        found = repr("\t".join(bad[0])) if bad else "an empty file"
+        msg = f"Expected lines `image, wnid, box` in {file}, found {found}; unpack the archive again."
+        raise PoolError(msg)
+    repeated = [name for name, count in Counter(cells[0] for cells in lines).items() if count > 1]
+    outside = [cells[0] for cells in lines if not _is_plain(cells[0])]
+    if repeated or outside:
+        msg = (
+            f"Expected the name of each image once in {file}, found {some_of(repeated or outside)}"
+            f"{' more than once' if repeated else ''}; unpack the archive again."
+        )
+        raise PoolError(msg)
+    return {cells[0]: cells[1] for cells in lines}
+
+
+def _is_plain(name: str) -> bool:
+    try:
+        return relative_name(name) == name
+    except ValueError:
+        return False
+
+
+def _read_lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        msg = f"Expected to read {file}, found: {error.strerror}; check the file, or unpack it again."
+        raise PoolError(msg) from error
+    except UnicodeDecodeError as error:
+        msg = (
+            f"Expected {file} in UTF-8, found other bytes at {error.start} ({error.reason}); save it as "
+            "UTF-8, or unpack it again."
+        )
+        raise PoolError(msg) from error

@@ -4,28 +4,14 @@ from __future__ import annotations
 
 from io import BytesIO
 from math import sqrt
-from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from semdd_lightning.errors import PoolError
 
 _POWERS = np.stack([np.arange(256), np.arange(256) ** 2], axis=1)  # (values, 2)
 _DEEP_MODES = ("I", "F")  # and I;16, I;16B, ...: PIL would clip these at 255
-
-
-def read_image(path: Path) -> Image.Image:
-    """Read an image file as RGB, fully decoded.
-
-    Args:
-        path: The image file; of an animation the first frame is taken.
-
-    Raises:
-        OSError: If the file cannot be read, is no image, is cut off, or is large enough to be an attack.
-    """
-    return decode_image(path.read_bytes())
 
 
 def went_bad(image: str, error: OSError) -> PoolError:
@@ -58,7 +44,10 @@ def decode_image(content: bytes, at_least: int | None = None) -> Image.Image:
     """
     try:
         with Image.open(BytesIO(content)) as image:
-            _refuse_bomb(*image.size)
+            pixels, most = image.width * image.height, Image.MAX_IMAGE_PIXELS
+            if most is not None and pixels > most:
+                msg = f"Image size ({pixels} pixels) exceeds limit of {most} pixels"
+                raise Image.DecompressionBombError(msg)
             if at_least is not None:
                 image.draft(None, (at_least, at_least))
             image.load()
@@ -70,13 +59,6 @@ def decode_image(content: bytes, at_least: int | None = None) -> Image.Image:
     except Exception as error:  # PIL's decoders let ValueError, SyntaxError, struct.error, ... through
         msg = f"{type(error).__name__}: {error}"
         raise OSError(msg) from error
-
-
-def _refuse_bomb(width: int, height: int) -> None:
-    most = Image.MAX_IMAGE_PIXELS
-    if most is not None and width * height > most:
-        msg = f"Image size ({width * height} pixels) exceeds limit of {most} pixels"
-        raise Image.DecompressionBombError(msg)
 
 
 def contrast(image: Image.Image) -> float:
@@ -100,32 +82,14 @@ def contrast(image: Image.Image) -> float:
 
 
 def _scale_deep_grey(image: Image.Image) -> Image.Image:
-    is_float = image.mode == "F"
+    """Map grey values to 0..255 by the first range [0, r] that holds them all, else by their own range."""
     values = np.asarray(image, dtype=np.float64)
-    ranges = (1.0, 255.0, 65535.0) if is_float else (65535.0,)
-    return Image.fromarray(scale_to_8_bit(values, ranges))
-
-
-def scale_to_8_bit(values: NDArray[np.float64], ranges: tuple[float, ...]) -> NDArray[np.uint8]:
-    """Map grey values to 0..255 by the first range [0, r] that holds them all, else by their own range.
-
-    >>> scale_to_8_bit(np.array([[0.0, 257.0, 65535.0]]), (65535.0,))
-    array([[  0,   1, 255]], dtype=uint8)
-    >>> scale_to_8_bit(np.array([[-10.0, 10.0]]), (1.0, 255.0))
-    array([[  0, 255]], dtype=uint8)
-
-    Args:
-        values: Grey values of one image, shape ``(H, W)``.
-        ranges: Upper ends of the ranges to try, ascending.
-
-    Raises:
-        ValueError: If a value is not finite.
-    """
     low, high = float(values.min()), float(values.max())
     if not np.isfinite((low, high)).all():
         msg = "Expected finite grey values, found NaN or infinity."
         raise ValueError(msg)
+    ranges = (1.0, 255.0, 65535.0) if image.mode == "F" else (65535.0,)
     fitting = [top for top in ranges if low >= 0 and high <= top]
     bottom, top = (0.0, fitting[0]) if fitting else (low, high)
     span = (top - bottom) or 1.0
-    return np.rint((values - bottom) / span * 255.0).astype(np.uint8)
+    return Image.fromarray(np.rint((values - bottom) / span * 255.0).astype(np.uint8))

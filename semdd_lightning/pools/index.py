@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import time
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import PoolError
 from semdd_lightning.names import warn
-from semdd_lightning.pools.examined import USABLE, Examined, examine
-from semdd_lightning.pools.index_cache import IndexCache
-from semdd_lightning.pools.listing import Listing
-from semdd_lightning.pools.pool import NEAR_CONSTANT, ExcludedImages, Pool, pool_fingerprint
+from semdd_lightning.pools.images import contrast, decode_image
+from semdd_lightning.pools.index_cache import USABLE, Examined, IndexCache
+from semdd_lightning.pools.listing import ImageSource, Listing
+from semdd_lightning.pools.perceptual_hashes import perceptual_hash
+from semdd_lightning.pools.pool import NEAR_CONSTANT, ExcludedImages, ImageTraits, Pool, pool_fingerprint
 from semdd_lightning.pools.strings import Strings
 from semdd_lightning.progress import image_progress
+from semdd_lightning.threads import map_ahead
 
 _SAVE_SECONDS = 60.0  # of reading that a killed process may lose
+_BATCH = 64  # images that a thread takes at once, so that handing over costs little beside reading
+
+_Found = tuple[tuple[Any, ...], str, bool]
+"""Traits of an image, as `ImageTraits` has them, or why it has none; and whether the bytes always tell so."""
 
 
 def index_images(listing: Listing, registry: ClassRegistry, cache_dir: Path | None = None) -> Pool:
@@ -42,7 +54,7 @@ def index_images(listing: Listing, registry: ClassRegistry, cache_dir: Path | No
     examined = _examine_all(listing, cache_dir)
     usable = np.flatnonzero(examined.codes == USABLE)
     first = np.arange(len(listing))
-    first[usable] = usable[first_equal(examined.traits.digests[usable], listing.labels[usable])]
+    first[usable] = usable[_first_equal(examined.traits.digests[usable], listing.labels[usable])]
     kept = usable[first[usable] == usable]
     excluded = _excluded(listing, examined, first)
     if not len(kept):
@@ -55,21 +67,18 @@ def index_images(listing: Listing, registry: ClassRegistry, cache_dir: Path | No
     paths, traits, labels = listing.paths, examined.traits, listing.labels
     if len(kept) < len(listing):
         paths, traits, labels = paths.take(kept), traits.take(kept), labels[kept]
-    _warn_of_flat_images(paths, traits.contrasts)
-    _warn_of_images_in_two_classes(paths, traits.digests)
+    _warn_of_content(paths, traits)
     fingerprint = pool_fingerprint(paths, traits.digests)
     pa.default_memory_pool().release_unused()  # Arrow keeps what the cached table took, twice the columns
     return Pool(listing.root, paths, labels, registry, excluded, fingerprint, listing.source, kept, traits)
 
 
-def first_equal(digests: NDArray[np.uint8], labels: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+def _first_equal(digests: NDArray[np.uint8], labels: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
     """For each image the first one that is byte for byte the same, which may be itself.
 
-    Args:
-        digests: SHA-256 of each image, shape ``(N, 32)``.
-        labels: Class index of each, shape ``(N,)``, where only images of one class count as the same.
+    Where there are labels, only images of one class count as the same.
 
-    >>> first_equal(np.array([[7] * 32, [0] * 32, [7] * 32], dtype=np.uint8)).tolist()
+    >>> _first_equal(np.array([[7] * 32, [0] * 32, [7] * 32], dtype=np.uint8)).tolist()
     [0, 1, 0]
     """
     words = np.ascontiguousarray(digests).view(np.uint64)  # (N, 4)
@@ -85,39 +94,68 @@ def first_equal(digests: NDArray[np.uint8], labels: NDArray[np.int64] | None = N
 def _examine_all(listing: Listing, cache_dir: Path | None) -> Examined:
     """What each image holds, out of the cache where it can be."""
     cache = IndexCache(listing, cache_dir)
-    examined = _recall(cache, listing)
+    examined = cache.recall()
     if examined.known.all():
         cache.store(examined)  # without what has vanished
         return examined
     with cache.turn():  # several processes that need the same images read each once
         if cache.was_renewed:
-            examined = _recall(cache, listing)
-        _examine_missing(listing, examined, cache)
+            examined = cache.recall()
+        rows, saved = np.flatnonzero(~examined.known), time.monotonic()
+        try:
+            with image_progress("Reading images", len(rows), after=1.0, keep=False) as advance:
+                for count in _examine(listing, examined, rows):
+                    advance(count)
+                    if time.monotonic() - saved > _SAVE_SECONDS:
+                        cache.store(examined)
+                        saved = time.monotonic()
+        finally:
+            cache.store(examined)
     return examined
 
 
-def _recall(cache: IndexCache, listing: Listing) -> Examined:
-    """What the cache and the listing itself know."""
-    examined = cache.recall()
-    for row, problem in listing.problems.items():
-        examined.codes[row], examined.known[row] = examined.code(problem), True
-        examined.lasting[row] = False  # the next listing will say so itself
-    return examined
+def _examine(listing: Listing, examined: Examined, rows: NDArray[np.int64]) -> Iterator[int]:
+    """Read, hash and decode rows in threads, enter what they tell, and yield how many were entered."""
+
+    def look(batch: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[_Found]]:
+        return batch, [_look_at(listing.source, row) for row in batch.tolist()]
+
+    batches = (rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH))
+    workers = min(32, (os.cpu_count() or 1) + 4)  # PIL and hashlib release the GIL
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # such an image is refused, and said
+        for batch, found in map_ahead(look, batches, workers=workers, ahead=4 * workers):
+            for row, (traits, reason, lasting) in zip(batch.tolist(), found, strict=True):
+                for column, value in zip(vars(examined.traits).values(), traits, strict=False):
+                    column[row] = value
+                examined.codes[row] = examined.code(reason)
+                examined.known[row], examined.lasting[row] = True, lasting
+            yield len(batch)
 
 
-def _examine_missing(listing: Listing, examined: Examined, cache: IndexCache) -> None:
-    """Read what is not known, and keep it now and then, and whatever ends it."""
-    rows = np.flatnonzero(~examined.known)
-    saved = time.monotonic()
+def _look_at(source: ImageSource, row: int) -> _Found:
+    """Content hash and traits of an image, or why it is unusable."""
     try:
-        with image_progress("Reading images", len(rows), after=1.0, keep=False) as advance:
-            for count in examine(listing, examined, rows):
-                advance(count)
-                if time.monotonic() - saved > _SAVE_SECONDS:
-                    cache.store(examined)
-                    saved = time.monotonic()
-    finally:
-        cache.store(examined)
+        content = source.read(row)
+    except OSError as error:
+        return (), f"unreadable: {_short_reason(error)}", False
+    if not content:
+        return (), "unreadable: empty file", True
+    try:
+        image = decode_image(content)
+    except OSError as error:
+        return (), f"unreadable: {_short_reason(error)}", True
+    except MemoryError:
+        return (), "unreadable: not enough memory to decode it", False
+    digest = np.frombuffer(hashlib.sha256(content).digest(), dtype=np.uint8)
+    return (*image.size, contrast(image), digest, perceptual_hash(image)), "", True
+
+
+def _short_reason(error: OSError) -> str:
+    """What went wrong, without paths and memory addresses, which would differ between two runs."""
+    if error.strerror:
+        return error.strerror
+    return "no known image format" if isinstance(error, UnidentifiedImageError) else str(error)
 
 
 def _excluded(listing: Listing, examined: Examined, first: NDArray[np.int64]) -> ExcludedImages:
@@ -129,8 +167,9 @@ def _excluded(listing: Listing, examined: Examined, first: NDArray[np.int64]) ->
     return ExcludedImages(listing.paths.take(rows), listing.labels[rows], Strings(reasons))
 
 
-def _warn_of_flat_images(paths: Strings, contrasts: NDArray[np.float32]) -> None:
-    flat = np.flatnonzero(contrasts < NEAR_CONSTANT)
+def _warn_of_content(paths: Strings, traits: ImageTraits) -> None:
+    """Warn of images that show nothing, and of those in two classes: within one each content is there once."""
+    flat = np.flatnonzero(traits.contrasts < NEAR_CONSTANT)
     if len(flat):
         warn(
             f"Expected images to show something, found {len(flat)} of {len(paths)} nearly constant (standard "
@@ -138,11 +177,7 @@ def _warn_of_flat_images(paths: Strings, contrasts: NDArray[np.float32]) -> None
             "collapsed. They stay in the pool: look at them, and remove those that show nothing.",
             stacklevel=4,
         )
-
-
-def _warn_of_images_in_two_classes(paths: Strings, digests: NDArray[np.uint8]) -> None:
-    """Every content is there once in a class, so what is there twice stands in two."""
-    first = first_equal(digests)
+    first = _first_equal(traits.digests)
     again = np.flatnonzero(first != np.arange(len(first)))
     if len(again):
         warn(

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
@@ -23,11 +24,14 @@ from semdd_lightning.errors import DamageError, DiskError
 from semdd_lightning.given import cache_root
 from semdd_lightning.locks import Lock, remove_stale_locks
 from semdd_lightning.names import get_logger
-from semdd_lightning.pools.apart import require_outside
-from semdd_lightning.pools.examined import Examined
+from semdd_lightning.pools.files import require_outside
 from semdd_lightning.pools.listing import FileSource, Listing
+from semdd_lightning.pools.pool import ImageTraits
 from semdd_lightning.pools.strings import Strings
 from semdd_lightning.records import SEAL_BYTES, check_seal, write_sealed
+
+USABLE = 0
+"""Code of an image that nothing speaks against."""
 
 FORMAT = 1
 """Version of the columns and of how they are found; part of every key."""
@@ -51,6 +55,47 @@ _METADATA = b"semdd"
 _log = get_logger(__name__)
 
 
+@dataclass(frozen=True, eq=False)
+class Examined:
+    """What is known of the rows of a listing.
+
+    Args:
+        traits: Traits of each row; zeros where it is unusable or unknown.
+        codes: For each row which of `reasons` makes it unusable, shape ``(N,)``.
+        known: Whether a row has been examined, shape ``(N,)``.
+        lasting: Whether the same bytes would be found the same again, shape ``(N,)``; not so where the file
+            system refused to give them.
+        reasons: The distinct reasons with their codes; the first one stands for none.
+    """
+
+    traits: ImageTraits
+    codes: NDArray[np.int32]
+    known: NDArray[np.bool_]
+    lasting: NDArray[np.bool_]
+    reasons: dict[str, int] = field(default_factory=lambda: {"": USABLE})
+
+    @classmethod
+    def nothing(cls, num_rows: int) -> Examined:
+        """All rows unknown."""
+        traits = ImageTraits(
+            widths=np.zeros(num_rows, dtype=np.int32),
+            heights=np.zeros(num_rows, dtype=np.int32),
+            contrasts=np.zeros(num_rows, dtype=np.float32),
+            digests=np.zeros((num_rows, 32), dtype=np.uint8),
+            perceptual_hashes=np.zeros(num_rows, dtype=np.uint64),
+        )
+        known, lasting = np.zeros(num_rows, dtype=np.bool_), np.zeros(num_rows, dtype=np.bool_)
+        return cls(traits, np.zeros(num_rows, dtype=np.int32), known, lasting)
+
+    def code(self, reason: str) -> int:
+        """The code of a reason, a new one if need be."""
+        return self.reasons.setdefault(reason, len(self.reasons))
+
+    def reasons_of(self, rows: NDArray[np.int64]) -> Strings:
+        """Why each of `rows` is unusable, an empty text where it is not."""
+        return Strings(self.reasons).take(self.codes[rows])
+
+
 class IndexCache:
     """The file that holds what is known of the images below one root, whatever classes they are given.
 
@@ -64,12 +109,8 @@ class IndexCache:
     """
 
     def __init__(self, listing: Listing, cache_dir: Path | None = None) -> None:
-        identity = {
-            "format": FORMAT,
-            "pillow": PIL.__version__,
-            "root": str(listing.root.absolute()),
-            "source": listing.source.recipe(),
-        }
+        root, recipe = str(listing.root.absolute()), listing.source.recipe()
+        identity = {"format": FORMAT, "pillow": PIL.__version__, "root": root, "source": recipe}
         self._identity = json.dumps(identity, sort_keys=True).encode()
         if isinstance(listing.source, FileSource):
             require_outside(cache_root(cache_dir), listing.root)
@@ -81,28 +122,34 @@ class IndexCache:
         self._recalled: tuple[int, ...] | None = None
 
     def recall(self) -> Examined:
-        """What is known of the listing's rows."""
+        """What is known of the listing's rows, of what it lists as problems too."""
         examined = Examined.nothing(len(self._listing))
         remove_stale_files(self.path.parent)
         remove_stale_locks(self.path.parent)
         self._recalled = _stamp(self.path)
         table = self._read()
-        if table is None:
-            return examined
+        if table is not None:
+            self._enter(table, examined)
+        for row, problem in self._listing.problems.items():
+            examined.codes[row], examined.known[row] = examined.code(problem), True
+            examined.lasting[row] = False  # the next listing will say so itself
+        return examined
+
+    def _enter(self, table: pa.Table, examined: Examined) -> None:
+        """Take over the rows of files that are as they were."""
         paths, found = Strings(table["path"]), len(table)
         places = np.arange(len(paths))
         if paths != self._listing.paths:
             places = paths.positions(self._listing.paths)
             self._others = _of_other_folders(table, self._listing, places)
         listed = np.flatnonzero(places >= 0)
-        same = (_columns(table, _STAMPS)[places[listed]] == self._listing.stamps[listed]).all(axis=1)
-        rows = listed[same]
+        stamps = np.stack([table[name].to_numpy() for name in _STAMPS], axis=1)
+        rows = listed[(stamps[places[listed]] == self._listing.stamps[listed]).all(axis=1)]
         if not np.array_equal(places[rows], np.arange(len(table))):  # where all is as it was, spare the copy
             table = table.take(pa.array(places[rows]))
         _fill(examined, rows, table)
         holds = len(rows) + len(self._others) == found
         self._stored = found if holds else -1  # what changed or vanished has to go
-        return examined
 
     @property
     def was_renewed(self) -> bool:
@@ -137,12 +184,8 @@ class IndexCache:
             return
         table = pa.concat_tables([_table(self._listing, examined, rows), self._others])
         content = BytesIO()
-        pq.write_table(
-            table.replace_schema_metadata({_METADATA: self._identity}),
-            content,
-            compression="zstd",
-            use_dictionary=["reason"],
-        )
+        named = table.replace_schema_metadata({_METADATA: self._identity})
+        pq.write_table(named, content, compression="zstd", use_dictionary=["reason"])
         try:
             write_sealed(self.path, content.getbuffer())
             self._stored = len(table)
@@ -190,32 +233,25 @@ def _sealed_table(path: Path) -> pa.Table:
 
 
 def _table(listing: Listing, examined: Examined, rows: NDArray[np.int64]) -> pa.Table:
-    traits = examined.traits.take(rows)
-    digests = pa.py_buffer(np.ascontiguousarray(traits.digests))
-    columns = [
-        listing.paths.take(rows).column,
-        *(np.ascontiguousarray(stamps) for stamps in listing.stamps[rows].T),
-        traits.widths,
-        traits.heights,
-        traits.contrasts,
-        pa.Array.from_buffers(pa.binary(32), len(rows), [None, digests]),
-        traits.perceptual_hashes,
-        examined.reasons_of(rows).column,
-    ]
-    return pa.table(columns, schema=_SCHEMA)
+    traits = vars(examined.traits.take(rows))
+    digests = pa.py_buffer(np.ascontiguousarray(traits["digests"]))
+    traits["digests"] = pa.Array.from_buffers(pa.binary(32), len(rows), [None, digests])
+    stamps = (np.ascontiguousarray(column) for column in listing.stamps[rows].T)
+    reasons = examined.reasons_of(rows).column
+    return pa.table([listing.paths.take(rows).column, *stamps, *traits.values(), reasons], schema=_SCHEMA)
 
 
 def _fill(examined: Examined, rows: NDArray[np.int64], table: pa.Table) -> None:
     """Enter what a table says of rows of the listing."""
     traits = examined.traits
-    traits.widths[rows] = table["width"].to_numpy()
-    traits.heights[rows] = table["height"].to_numpy()
-    traits.contrasts[rows] = table["contrast"].to_numpy()
-    traits.perceptual_hashes[rows] = table["perceptual_hash"].to_numpy()
     digests = table["digest"].combine_chunks()
     if len(rows):
         bytes_of = np.frombuffer(digests.buffers()[1], dtype=np.uint8).reshape(-1, 32)
         traits.digests[rows] = bytes_of[digests.offset : digests.offset + len(rows)]
+    traits.widths[rows] = table["width"].to_numpy()
+    traits.heights[rows] = table["height"].to_numpy()
+    traits.contrasts[rows] = table["contrast"].to_numpy()
+    traits.perceptual_hashes[rows] = table["perceptual_hash"].to_numpy()
     reasons = table["reason"].combine_chunks().dictionary_encode()
     codes = np.array([examined.code(reason) for reason in reasons.dictionary.to_pylist()], dtype=np.int32)
     examined.codes[rows] = codes[reasons.indices.to_numpy()]
@@ -228,9 +264,7 @@ def _of_other_folders(table: pa.Table, listing: Listing, places: NDArray[np.int6
     A class list may name some of a root's folders today and all of them tomorrow. What is missing in a folder
     that was listed is gone.
     """
-    unlisted = np.ones(len(table), dtype=np.bool_)
-    unlisted[places[places >= 0]] = False
-    rest = table.filter(pa.array(unlisted))
+    rest = table.filter(pa.array(np.isin(np.arange(len(table)), places, invert=True)))
     folders = _folders(rest["path"])
     looked_into = pc.unique(_folders(listing.paths.column))
     others = pc.unique(folders.filter(pc.invert(pc.is_in(folders, value_set=looked_into))))
@@ -240,7 +274,3 @@ def _of_other_folders(table: pa.Table, listing: Listing, places: NDArray[np.int6
 
 def _folders(paths: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
     return pc.replace_substring_regex(paths, pattern="/[^/]*$", replacement="")
-
-
-def _columns(table: pa.Table, names: tuple[str, ...]) -> NDArray[np.int64]:
-    return np.stack([table[name].to_numpy() for name in names], axis=1)

@@ -9,14 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from numpy.typing import NDArray
 
 from semdd_lightning.pools.any_pool import AnyPool, hub_name
 from semdd_lightning.pools.index import index_images
-from semdd_lightning.pools.listing import Listing
-from semdd_lightning.pools.pool import NEAR_CONSTANT, Pool
-
-_DUPLICATE = "duplicate of "
+from semdd_lightning.pools.pool import NEAR_CONSTANT
 
 
 @dataclass(frozen=True)
@@ -88,8 +84,15 @@ def inspect_pool(pool: AnyPool, cache_dir: Path | None = None) -> PoolInspection
         warnings.filterwarnings("ignore", message="Expected every image in one class")
         images = index_images(listing, registry, cache_dir)
     reasons = {image.path: image.reason for image in images.excluded}
-    duplicates = {p: r.removeprefix(_DUPLICATE) for p, r in reasons.items() if r.startswith(_DUPLICATE)}
+    start = "duplicate of "
+    duplicates = {p: r.removeprefix(start) for p, r in reasons.items() if r.startswith(start)}
     flat = np.flatnonzero(images.traits.contrasts < NEAR_CONSTANT)
+    _, times = np.unique(images.traits.digests, axis=0, return_counts=True)
+    pairs, counts = np.unique([images.traits.widths, images.traits.heights], axis=1, return_counts=True)
+    sizes = dict(zip((f"{width} x {height}" for width, height in pairs.T), counts.tolist(), strict=True))
+    stamps = listing.stamps
+    if not len(listing) or listing.source.file(0) is None:
+        stamps = np.unique(stamps, axis=0)  # of the files that hold the images
     return PoolInspection(
         path=hub_name(pool.path) or str(Path(pool.path).expanduser().absolute()),
         layout=found.layout.name,
@@ -99,35 +102,16 @@ def inspect_pool(pool: AnyPool, cache_dir: Path | None = None) -> PoolInspection
         class_names=registry.names,
         class_folders=registry.folders,
         images_per_class=tuple(images.counts().tolist()),
-        image_sizes=_sizes(images.traits.widths, images.traits.heights),
+        image_sizes=_most_frequent(sizes),
         formats=_most_frequent(Counter(PurePosixPath(path).suffix.lower() for path in listing.paths)),
         unreadable={path: reason for path, reason in reasons.items() if path not in duplicates},
         duplicates=duplicates,
-        in_several_classes=_repeated(images),
+        in_several_classes=int((times > 1).sum()),
         near_constant=tuple(images.paths.take(flat)),
-        bytes=_bytes(listing),
+        bytes=int(stamps[:, 0].sum()),
         fingerprint=images.fingerprint,
     )
 
 
-def _sizes(widths: NDArray[np.int32], heights: NDArray[np.int32]) -> dict[str, int]:
-    pairs, counts = np.unique(np.stack([widths, heights]), axis=1, return_counts=True)
-    named = zip((f"{width} x {height}" for width, height in pairs.T), counts.tolist(), strict=True)
-    return _most_frequent(Counter(dict(named)))
-
-
-def _most_frequent(counts: Counter[str]) -> dict[str, int]:
+def _most_frequent(counts: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
-
-def _repeated(pool: Pool) -> int:
-    """How many contents stand more than once: within a class each is kept once."""
-    _, counts = np.unique(pool.traits.digests, axis=0, return_counts=True)
-    return int((counts > 1).sum())
-
-
-def _bytes(listing: Listing) -> int:
-    """Of images that are files the sum of their sizes; else of the files that hold them."""
-    if len(listing) and listing.source.file(0) is not None:
-        return int(listing.stamps[:, 0].sum())
-    return int(np.unique(listing.stamps, axis=0)[:, 0].sum())

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
-from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.cifar_files import CifarFiles
-from semdd_lightning.pools.class_folders import ClassFolders
+from semdd_lightning.pools.class_folders import ClassFolders, MergedFolders
 from semdd_lightning.pools.image_set import DiskPool
-from semdd_lightning.pools.imagenet_files import ImageNetFiles
-from semdd_lightning.pools.merged_folders import MergedFolders
+from semdd_lightning.pools.imagenet_files import ImageNetFiles, TinyImageNetFiles
 from semdd_lightning.pools.metadata_folder import MetadataFolder
 from semdd_lightning.pools.parquet import ParquetImages
 from semdd_lightning.pools.recognisers import (
@@ -17,6 +16,8 @@ from semdd_lightning.pools.recognisers import (
     cifar,
     class_folders,
     class_folders_named,
+    coda,
+    dgs,
     file_named,
     imagenet,
     metadata_folder,
@@ -26,14 +27,9 @@ from semdd_lightning.pools.recognisers import (
     tar_of_folders,
     tar_shards,
     tiny_imagenet,
-    wnids_below,
-    wnids_with,
 )
 from semdd_lightning.pools.tensors import TensorFile
-from semdd_lightning.pools.tiny_imagenet_files import TinyImageNetFiles
 from semdd_lightning.pools.webdataset import TarShards
-
-AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -91,7 +87,7 @@ LAYOUTS: tuple[Layout, ...] = (
         "DC, DSA, DM",
         "res_{method}_{data}_{model}_{ipc}ipc.pt",
         TensorFile,
-        file_named(r"res_.+_\d+ipc\.pt", "named as the results of DC, DSA and DM"),
+        partial(file_named, r"res_.+_\d+ipc\.pt", "named as the results of DC, DSA and DM"),
         also=("dsa", "dm"),
     ),
     Layout(
@@ -99,7 +95,7 @@ LAYOUTS: tuple[Layout, ...] = (
         "MTT, DATM",
         "images_{step}.pt beside labels_{step}.pt",
         TensorFile,
-        file_named(r"images_.+\.pt", "named as the images of MTT and DATM"),
+        partial(file_named, r"images_.+\.pt", "named as the images of MTT and DATM"),
         also=("datm",),
     ),
     Layout(
@@ -107,14 +103,14 @@ LAYOUTS: tuple[Layout, ...] = (
         "anything that saves with torch",
         "{name}.pt, {name}.pth",
         TensorFile,
-        file_named(r".+\.pth?", "a file of tensors"),
+        partial(file_named, r".+\.pth?", "a file of tensors"),
     ),
     Layout(
         "npz",
         "anything that saves with NumPy",
         "{name}.npz, {name}.npy",
         TensorFile,
-        file_named(r".+\.np[zy]", "a file of arrays"),
+        partial(file_named, r".+\.np[zy]", "a file of arrays"),
         also=("npy",),
     ),
     Layout(
@@ -125,11 +121,7 @@ LAYOUTS: tuple[Layout, ...] = (
         metadata_folder,
     ),
     Layout(
-        "parquet",
-        "Hugging Face data sets",
-        "data/{split}-{i:05d}-of-{n:05d}.parquet",
-        ParquetImages,
-        parquet,
+        "parquet", "Hugging Face data sets", "data/{split}-{i:05d}-of-{n:05d}.parquet", ParquetImages, parquet
     ),
     Layout(
         "webdataset",
@@ -138,54 +130,30 @@ LAYOUTS: tuple[Layout, ...] = (
         TarShards,
         tar_shards,
     ),
-    Layout(
-        "tar",
-        "tar of class folders",
-        "{name}.tar with {class}/{image}",
-        TarShards,
-        tar_of_folders,
-    ),
-    Layout(
-        "mgd3",
-        "MGD3",
-        "dataset_{k}/{wnid}/{i}.png",
-        MergedFolders,
-        parts("dataset_"),
-    ),
+    Layout("tar", "tar of class folders", "{name}.tar with {class}/{image}", TarShards, tar_of_folders),
+    Layout("mgd3", "MGD3", "dataset_{k}/{wnid}/{i}.png", MergedFolders, partial(parts, "dataset_")),
     Layout(
         "merged_folders",
         "several pools side by side, as D4M's budgets",
         "ipc{k}/{class}/{image}",
         MergedFolders,
-        parts(),
+        partial(parts, ""),
     ),
-    Layout(
-        "coda",
-        "CoDA",
-        "generated_images/{wnid}/{i}.png",
-        ClassFolders,
-        wnids_below("generated_images"),
-    ),
-    Layout(
-        "dgs",
-        "DGS",
-        "{wnid}/{i}.png beside selected.jsonl or metadata.jsonl",
-        ClassFolders,
-        wnids_with("selected.jsonl", "metadata.jsonl"),
-    ),
+    Layout("coda", "CoDA", "generated_images/{wnid}/{i}.png", ClassFolders, coda),
+    Layout("dgs", "DGS", "{wnid}/{i}.png beside selected.jsonl or metadata.jsonl", ClassFolders, dgs),
     Layout(
         "rded",
         "RDED",
         "syn_data/{c:05d}/class{c:05d}_id{i:05d}.jpg",
         ClassFolders,
-        class_folders_named(r"\d{5}", r"class{folder}_id\d{5}\.\w+"),
+        partial(class_folders_named, r"\d{5}", r"class{folder}_id\d{5}\.\w+"),
     ),
     Layout(
         "sre2l",
         "SRe2L, CDA, EDC",
         "new{c:03d}/class{c:03d}_id{i:03d}.jpg",
         ClassFolders,
-        class_folders_named(r"new\d{3,}", r"class\d{3,}_id\d{3,}\.\w+"),
+        partial(class_folders_named, r"new\d{3,}", r"class\d{3,}_id\d{3,}\.\w+"),
         also=("cda", "edc"),
     ),
     Layout(
@@ -193,14 +161,14 @@ LAYOUTS: tuple[Layout, ...] = (
         "D4M",
         "{c}/{c}-image{i}{j}.png",
         ClassFolders,
-        class_folders_named(r"\d+", r"{folder}-image\d+\.\w+"),
+        partial(class_folders_named, r"\d+", r"{folder}-image\d+\.\w+"),
     ),
     Layout(
         "dit",
         "DiT, Minimax",
         "{wnid}/{i}.png",
         ClassFolders,
-        class_folders_named(r"n\d{8}", r"\d+\.png"),
+        partial(class_folders_named, r"n\d{8}", r"\d+\.png"),
         also=("minimax",),
     ),
     Layout(
@@ -214,22 +182,5 @@ LAYOUTS: tuple[Layout, ...] = (
 """All layouts, the more specific ones first."""
 
 
-def layout_names() -> tuple[str, ...]:
-    """Every name that a layout goes by."""
-    return tuple(name for layout in LAYOUTS for name in (layout.name, *layout.also))
-
-
-def find_layout(name: str) -> Layout:
-    """The layout of a name.
-
-    Raises:
-        PoolError: If there is none.
-
-    >>> find_layout("cda").name
-    'sre2l'
-    """
-    for layout in LAYOUTS:
-        if name in (layout.name, *layout.also):
-            return layout
-    msg = f"Expected a layout to be {AUTO} or one of {', '.join(layout_names())}, found {name!r}; name one."
-    raise PoolError(msg)
+LAYOUT_NAMES = {name: layout for layout in LAYOUTS for name in (layout.name, *layout.also)}
+"""The layouts by every name that they go by."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -77,13 +78,10 @@ class Listing:
 
     def take(self, rows: NDArray[np.int64]) -> Listing:
         """The images at `rows`, shape ``(n,)``, in this order."""
-        problems = {}
-        if self.problems:
-            problems = {i: self.problems[row] for i, row in enumerate(rows.tolist()) if row in self.problems}
-        source = TakenRows(self.source, rows)
-        return Listing(
-            self.root, self.paths.take(rows), self.labels[rows], self.stamps[rows], source, problems
-        )
+        known = self.problems
+        problems = {i: known[row] for i, row in enumerate(rows.tolist()) if row in known} if known else {}
+        paths, source = self.paths.take(rows), TakenRows(self.source, rows)
+        return Listing(self.root, paths, self.labels[rows], self.stamps[rows], source, problems)
 
     def in_path_order(self) -> Listing:
         """The same images sorted by path; the listing itself where they are."""
@@ -92,12 +90,7 @@ class Listing:
         return self if sorted_already else self.take(self.paths.order())
 
     def rows_at_class_ends(self, count: int, *, inside: bool) -> NDArray[np.int64]:
-        """The rows of the last `count` images of each class, or of all others.
-
-        Args:
-            count: How many of each class.
-            inside: Whether to give these, or the others.
-        """
+        """The rows of the last `count` images of each class; of all others where not `inside`."""
         following = np.empty(len(self), dtype=np.int64)  # images of the same class
         for label in np.unique(self.labels):
             rows = np.flatnonzero(self.labels == label)
@@ -158,14 +151,73 @@ class FileSource(ImageSource):
 def file_stamp(file: Path) -> NDArray[np.int64]:
     """Size in bytes, modification and change time in nanoseconds of a file, shape ``(3,)``.
 
-    Args:
-        file: The file.
-
     Raises:
         OSError: If it is not there.
     """
     stat = file.stat()
     return np.array([stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns], dtype=np.int64)
+
+
+def class_paths(registry: ClassRegistry, labels: NDArray[np.int64], names: Strings) -> Strings:
+    """Paths ``<class folder>/<name>``, unsorted.
+
+    Args:
+        registry: The classes.
+        labels: Class index of each image, shape ``(N,)``.
+        names: Name of each image, ``(N,)``.
+    """
+    return Strings.joined(Strings(registry.folders).take(labels), "/", names)
+
+
+def list_array(
+    root: Path,
+    pixels: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    classes: ClassRegistry,
+    stamp: NDArray[np.int64],
+    *,
+    name: str,
+) -> Listing:
+    """Every row of an array as ``<class>/<row>.png``, in the order of the rows.
+
+    Args:
+        root: Where the array comes from.
+        pixels: The images, shape ``(N, H, W, 3)``.
+        labels: Class index of each, shape ``(N,)``.
+        classes: The classes.
+        stamp: What changes when the array may have changed, shape ``(3,)``.
+        name: What tells the array from others of the same root.
+    """
+    names = Strings(f"{row:05d}.png" for row in range(len(labels)))
+    stamps = np.broadcast_to(stamp, (len(labels), 3))
+    return Listing(root, class_paths(classes, labels, names), labels, stamps, PixelRows(pixels, name))
+
+
+@dataclass(frozen=True, eq=False)
+class PixelRows(ImageSource):
+    """Rows of an array of pixels.
+
+    Args:
+        pixels: The images, shape ``(N, H, W, 3)``.
+        name: What tells the array from others of the same root.
+    """
+
+    pixels: NDArray[np.uint8]
+    name: str
+
+    def recipe(self) -> str:
+        """With the array's name."""
+        return f"{super().recipe()}, {self.name}"
+
+    def read(self, row: int) -> bytes:
+        """A row as PNG: stored, not compressed, the same bytes whichever zlib is installed."""
+        content = BytesIO()
+        self.image(row).save(content, format="PNG", compress_level=0)
+        return content.getvalue()
+
+    def image(self, row: int) -> Image.Image:
+        """A row as it is."""
+        return Image.fromarray(self.pixels[row])
 
 
 @dataclass(frozen=True, eq=False)

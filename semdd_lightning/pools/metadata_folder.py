@@ -16,16 +16,14 @@ from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.classes.registry import some_of
 from semdd_lightning.errors import PoolError
 from semdd_lightning.names import get_logger
-from semdd_lightning.pools.files import find_images, printable, relative_name, stamp_or_problem
+from semdd_lightning.pools.files import find_images, printable, relative_name, stamps_of
 from semdd_lightning.pools.image_set import DiskPool, Found
 from semdd_lightning.pools.listing import FileSource
 from semdd_lightning.pools.parquet_shards import arrow_file, read_parquet
-from semdd_lightning.pools.row_listings import Located, StatedImages
 from semdd_lightning.pools.splits import folder_split, rows_of_split
-from semdd_lightning.pools.stated_labels import labels_from_column, numbers_or_texts
+from semdd_lightning.pools.stated_labels import Located, labels_from_column, numbers_or_texts
 from semdd_lightning.pools.strings import Strings
-from semdd_lightning.pools.table_columns import class_names, label_column
-from semdd_lightning.progress import image_progress
+from semdd_lightning.pools.table_columns import class_names, is_text, label_column
 
 METADATA_NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 """What the table of an image folder is called."""
@@ -65,7 +63,10 @@ class MetadataFolder(DiskPool):
         listed = _file_names(content, file)
         if file.parent != root:
             listed = Strings.joined(f"{file.parent.name}/", listed)
-        kept = _rows_of_split(listed, self.split, file)
+        parents = pc.replace_substring_regex(listed.column, pattern="[^/]*$", replacement="")
+        folders = parents.dictionary_encode()  # a file's own name tells nothing of its split
+        of_split = rows_of_split(folders.dictionary.to_pylist(), self.split, file)
+        kept = np.flatnonzero(np.isin(folders.indices.to_numpy(), of_split))
         column = label_column(content.schema, self.label_column, file, by_type=False)
         labels = content.column(column).take(kept)
         stated = labels_from_column(
@@ -78,30 +79,10 @@ class MetadataFolder(DiskPool):
         def locate(rows: NDArray[np.int64]) -> Located:
             _warn_of_unlisted(root, file, listed)
             asked = files.take(rows)
-            stamps, problems = _look_at(root, asked)
+            stamps, problems = stamps_of(root, asked)
             return stamps, FileSource(root, asked), problems
 
-        return StatedImages(root, stated, files, f"images of {file}", locate).found(self._class_list(default))
-
-
-def _rows_of_split(files: Strings, split: str | None, table: Path) -> NDArray[np.int64]:
-    """The files of a split by their folders; their own names tell nothing of it."""
-    folders = pc.replace_substring_regex(files.column, pattern="[^/]*$", replacement="").dictionary_encode()
-    kept = rows_of_split(folders.dictionary.to_pylist(), split, table)
-    return np.flatnonzero(np.isin(folders.indices.to_numpy(), kept))
-
-
-def _look_at(root: Path, files: Strings) -> tuple[NDArray[np.int64], dict[int, str]]:
-    """Stamps of the files, and those that are not there."""
-    stamps = np.zeros((len(files), 3), dtype=np.int64)
-    problems = {}
-    with image_progress("Listing images", len(files), after=1.0, keep=False) as advance:
-        for row, name in enumerate(files):
-            stamps[row], problem = stamp_or_problem(root / name)
-            if problem is not None:
-                problems[row] = problem
-            advance(1)
-    return stamps, problems
+        return stated.found(root, files, f"images of {file}", locate, self._class_list(default))
 
 
 def _warn_of_unlisted(root: Path, table: Path, listed: Strings) -> None:
@@ -129,7 +110,14 @@ def _find_metadata(root: Path, split: str | None) -> Path:
         folders = {table.parent.name for table in found}
         splits = sorted(name for name in folders if name == split or folder_split(name))
         if not splits:
-            raise PoolError(_no_table(root, sorted(folders)))
+            what = f"no {' or '.join(METADATA_NAMES)}; correct the path"
+            if folders:
+                what = (
+                    f"some in {some_of(sorted(folders))}, which are no splits; read class folders as "
+                    "ClassFolders, or give the folder of one table"
+                )
+            msg = f"Expected a table of images in {root} or its split folders, found {what}."
+            raise PoolError(msg)
         kept = rows_of_split([f"{name}/" for name in splits], split, root)
         tables = [table for table in found if table.parent.name in {splits[row] for row in kept}]
     if len(tables) > 1:
@@ -145,7 +133,7 @@ def _read_metadata(table: Path) -> pa.Table:
         if table.suffix == ".parquet":
             content = read_parquet(table)
         else:
-            _refuse_other_bytes(table)
+            _require_utf8(table)
             content = _read_csv(table) if table.suffix == ".csv" else _read_json_lines(table)
         content.validate(full=True)
     except (pa.ArrowException, OSError) as error:
@@ -199,7 +187,7 @@ def _read_json_lines(table: Path) -> pa.Table:
     return content
 
 
-def _refuse_other_bytes(table: Path) -> None:
+def _require_utf8(table: Path) -> None:
     """Say where a table is not UTF-8, which the readers find out late or not at all."""
     with table.open("rb") as file:
         for number, line in enumerate(file, start=1):
@@ -226,7 +214,7 @@ def _require_file_names(content: pa.Table, table: Path) -> None:
         )
         raise PoolError(msg)
     names = content.column(_FILE_NAME)
-    if not (pa.types.is_string(names.type) or pa.types.is_large_string(names.type)):
+    if not is_text(names.type):
         msg = f"Expected texts as {_FILE_NAME} in {table}, found {names.type}; write the names as texts."
         raise PoolError(msg)
     if names.null_count:
@@ -235,13 +223,3 @@ def _require_file_names(content: pa.Table, table: Path) -> None:
             "without; complete them."
         )
         raise PoolError(msg)
-
-
-def _no_table(root: Path, folders: list[str]) -> str:
-    found = f"no {' or '.join(METADATA_NAMES)}; correct the path"
-    if folders:
-        found = (
-            f"some in {some_of(folders)}, which are no splits; read class folders as ClassFolders, or give "
-            "the folder of one table"
-        )
-    return f"Expected a table of images in {root} or its split folders, found {found}."

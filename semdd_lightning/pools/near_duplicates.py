@@ -9,7 +9,6 @@ image of a candidate pair is then decoded once, and the distance of the thumbnai
 from __future__ import annotations
 
 import os
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -94,9 +93,8 @@ def leaked_images(pool: Pool, test: Pool) -> pd.DataFrame:
 
 def _identical(first: NDArray[np.int64], second: NDArray[np.int64]) -> pd.DataFrame:
     """Pairs of images of the same bytes, a row a pair."""
-    return pd.DataFrame(
-        {"first": first, "second": second, "distance": 0.0, "mirrored": False, "identical": True}
-    )
+    pairs = {"first": first, "second": second}
+    return pd.DataFrame(pairs).assign(distance=0.0, mirrored=False, identical=True)
 
 
 def _closest(matches: pd.DataFrame, side: str) -> pd.DataFrame:
@@ -145,21 +143,17 @@ def _alike(pool: Pool, test: Pool | None = None) -> pd.DataFrame:
         seen[mirrored[block]] = seen[mirrored[block], :, ::-1]
         distance[block] = picture_distance(seen, thumbnails[at_second[block]])
     areas = np.maximum(_areas(pool)[first], _areas(pool if test is None else test)[second])
-    near = distance <= largest_distance(areas)
     pairs = {"first": first, "second": second, "distance": distance, "mirrored": mirrored}
-    return pd.DataFrame({name: column[near] for name, column in pairs.items()} | {"identical": False})
+    return pd.DataFrame(pairs)[distance <= largest_distance(areas)].assign(identical=False)
 
 
 def _candidates(pool: Pool, test: Pool | None, flipped: int) -> Pairs:
     """Pairs of images that are not nearly constant and have close hashes."""
     rows = _with_content(pool)
-    hashes = pool.traits.perceptual_hashes[rows]
-    if test is None:
-        first, second = close_pairs(hashes, flipped=flipped)
-        return rows[first], rows[second]
-    test_rows = _with_content(test)
-    first, second = close_pairs(hashes, test.traits.perceptual_hashes[test_rows], flipped=flipped)
-    return rows[first], test_rows[second]
+    others = rows if test is None else _with_content(test)
+    other_hashes = None if test is None else test.traits.perceptual_hashes[others]
+    first, second = close_pairs(pool.traits.perceptual_hashes[rows], other_hashes, flipped=flipped)
+    return rows[first], others[second]
 
 
 def _with_content(pool: Pool) -> NDArray[np.int64]:
@@ -172,19 +166,18 @@ def _areas(pool: Pool) -> NDArray[np.int64]:
 
 def _thumbnails(images: NDArray[np.int64], pool: Pool, test: Pool | None) -> NDArray[np.uint8]:
     """Thumbnails of images, those of the test set numbered after the pool's, shape ``(n, S, S, 3)``."""
+
+    def make(image: int) -> NDArray[np.uint8]:
+        source, index = (pool, image) if test is None or image < len(pool) else (test, image - len(pool))
+        return thumbnail(source.image(index))
+
     thumbnails = np.empty((len(images), SIDE, SIDE, 3), dtype=np.uint8)
     workers = min(32, (os.cpu_count() or 1) + 4)  # PIL releases the GIL
-    made = map_ahead(partial(_thumbnail, pool, test), images, workers=workers, ahead=_AHEAD)
     with image_progress("Comparing look-alikes", len(images), after=1.0, keep=False) as advance:
-        for row, pixels in enumerate(made):
+        for row, pixels in enumerate(map_ahead(make, images, workers=workers, ahead=_AHEAD)):
             thumbnails[row] = pixels
             advance(1)
     return thumbnails
-
-
-def _thumbnail(pool: Pool, test: Pool | None, image: int) -> NDArray[np.uint8]:
-    source, index = (pool, image) if test is None or image < len(pool) else (test, image - len(pool))
-    return thumbnail(source.image(index))
 
 
 def thumbnail(image: Image.Image) -> NDArray[np.uint8]:

@@ -29,8 +29,7 @@ from semdd_lightning.pools.parquet_shards import (
     read_schema,
     read_shard,
 )
-from semdd_lightning.pools.row_listings import Located, StatedImages
-from semdd_lightning.pools.stated_labels import labels_from_column
+from semdd_lightning.pools.stated_labels import Located, labels_from_column
 from semdd_lightning.pools.strings import Strings
 from semdd_lightning.pools.table_columns import class_names, image_column, label_column
 
@@ -60,26 +59,21 @@ class ParquetImages(DiskPool):
 
     def find(self, default: ClassRegistry | None = None) -> Found:
         """The labels of all rows; without a class list the metadata's classes, else the labels that occur."""
-        place = self._place()
+        place = Path(self.path).expanduser().absolute()
         folder, files = find_shards(place, self.split)
         schemas = [read_schema(file) for file in files]
         image = image_column(schemas[0], self.image_column, files[0])
         label = label_column(schemas[0], self.label_column, files[0], by_type=True)
         names = class_names(schemas[0], label, files[0])
         for file, schema in zip(files, schemas, strict=True):
-            _require_alike(file, schema, files[0], schemas[0], (image, label))
+            for column in (image, label):
+                _require_alike(column, file, schema, files[0], schemas[0])
         parts = [read_shard(file, image, label, folder) for file in files]
         column = pa.chunked_array([c for part in parts for c in part.labels.chunks], parts[0].labels.type)
         stated = labels_from_column(column, f"column {label!r} of {place}", names)
         of_images = Strings.concatenated([part.names for part in parts])
         locate = partial(_locate, parts, image, Path(self.path))
-        return StatedImages(place, stated, of_images, f"rows of {self.path}", locate).found(
-            self._class_list(default)
-        )
-
-    def _place(self) -> Path:
-        """The absolute path or pattern."""
-        return Path(self.path).expanduser().absolute()
+        return stated.found(place, of_images, f"rows of {self.path}", locate, self._class_list(default))
 
 
 def _locate(parts: Sequence[ShardRows], image: str, place: Path, rows: NDArray[np.int64]) -> Located:
@@ -97,24 +91,17 @@ def _locate(parts: Sequence[ShardRows], image: str, place: Path, rows: NDArray[n
     return stamps, ParquetSource(shards, image, shard_of, row_of), {}
 
 
-def _require_alike(
-    file: Path, schema: pa.Schema, first_file: Path, first: pa.Schema, columns: tuple[str, str]
-) -> None:
+def _require_alike(column: str, file: Path, schema: pa.Schema, first_file: Path, first: pa.Schema) -> None:
     """Refuse files that do not belong together; most often they are two data sets in one folder."""
-    for column in columns:
-        there = schema.get_field_index(column) >= 0
-        same_type = there and _plain(schema.field(column).type) == _plain(first.field(column).type)
-        same_names = class_names(schema, column, file) == class_names(first, column, first_file)
-        if not (same_type and same_names):
-            msg = (
-                f"Expected column {column!r} in {file} as in {first_file}, found another type or other "
-                "classes; give the files of one data set, by a folder or pattern of their own."
-            )
-            raise PoolError(msg)
-
-
-def _plain(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
+    types = [one.field(column).type if one.get_field_index(column) >= 0 else None for one in (schema, first)]
+    plain = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in types if kind is not None]
+    same_names = class_names(schema, column, file) == class_names(first, column, first_file)
+    if len(plain) < 2 or plain[0] != plain[1] or not same_names:
+        msg = (
+            f"Expected column {column!r} in {file} as in {first_file}, found another type or other classes; "
+            "give the files of one data set, by a folder or pattern of their own."
+        )
+        raise PoolError(msg)
 
 
 class ParquetSource(ImageSource):
@@ -150,9 +137,8 @@ class ParquetSource(ImageSource):
         """
         number = int(self._shard_of[row])
         shard, row_in_file = self._shards[number], int(self._row_of[row])
-        group = int(np.searchsorted(shard.ends, row_in_file, side="right"))
-        first = int(shard.ends[group - 1]) if group else 0
-        entry = self._group(number, group)[row_in_file - first].as_py()
+        group = int(shard.groups(self._row_of[row]))
+        entry = self._group(number, group)[row_in_file - int(shard.starts[group])].as_py()
         content, path = (entry.get("bytes"), entry.get("path")) if isinstance(entry, dict) else (entry, None)
         if content is None and path:
             return _beside(shard, path).read_bytes()
@@ -179,7 +165,7 @@ class ParquetSource(ImageSource):
         except (pa.ArrowException, IndexError) as error:
             msg = f"row group {group} is damaged: {str(error).splitlines()[0]}"
             raise OSError(msg) from error
-        if len(images) != int(shard.ends[group]) - (int(shard.ends[group - 1]) if group else 0):
+        if len(images) != shard.starts[group + 1] - shard.starts[group]:
             msg = "the file has changed"
             raise OSError(msg)
         return images
@@ -193,9 +179,9 @@ def _warn_of_rereading(
     groups = np.zeros(len(row_of), dtype=np.int64)
     for number, shard in enumerate(shards):
         of_shard = shard_of == number
-        groups[of_shard] = np.searchsorted(shard.ends, row_of[of_shard], side="right")
+        groups[of_shard] = shard.groups(row_of[of_shard])
     changes = (np.diff(groups) != 0) | (np.diff(shard_of) != 0)
-    times = (1 + int(changes.sum())) / max(sum(len(shard.ends) for shard in shards), 1)
+    times = (1 + int(changes.sum())) / max(sum(len(shard.sizes) for shard in shards), 1)
     if size > _KEPT and times > _MANY_TIMES:
         warn(
             f"Expected the images of a class to lie together in {place}, found them mixed: each part of the "

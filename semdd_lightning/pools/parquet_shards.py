@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from glob import has_magic
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -17,9 +18,10 @@ from numpy.typing import NDArray
 
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.files import IMAGE_SUFFIXES
-from semdd_lightning.pools.row_listings import numbered_names
 from semdd_lightning.pools.splits import rows_of_split
+from semdd_lightning.pools.stated_labels import numbered_names
 from semdd_lightning.pools.strings import Strings
+from semdd_lightning.pools.table_columns import is_text
 
 _SIGNATURES = {b"\x89PNG": ".png", b"\xff\xd8": ".jpg", b"GIF8": ".gif", b"BM": ".bmp", b"RIFF": ".webp"}
 
@@ -30,16 +32,20 @@ class Shard:
 
     Args:
         path: The file.
-        ends: Row after the last of each row group, shape ``(G,)``.
+        starts: First row of each row group, and the number of rows, shape ``(G + 1,)``.
         sizes: Bytes of each row group's images once decompressed, shape ``(G,)``.
     """
 
     path: Path
-    ends: NDArray[np.int64]
+    starts: NDArray[np.int64]
     sizes: NDArray[np.int64]
 
     def __len__(self) -> int:
-        return int(self.ends[-1]) if len(self.ends) else 0
+        return int(self.starts[-1])
+
+    def groups(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The row group of each row, shape as theirs."""
+        return np.searchsorted(self.starts, rows, side="right") - 1
 
 
 def find_shards(path: Path, split: str | None) -> tuple[Path, list[Path]]:
@@ -89,8 +95,7 @@ def read_parquet(file: Path) -> pa.Table:
         return parquet.read()
 
 
-@dataclass(frozen=True, eq=False)
-class ShardRows:
+class ShardRows(NamedTuple):
     """What is to know of a Parquet file without its images.
 
     Args:
@@ -123,14 +128,15 @@ def read_shard(file: Path, image: str, label: str, folder: Path) -> ShardRows:
     """
     with _opened(file) as parquet:
         kind = parquet.schema_arrow.field(image).type
-        with_paths = pa.types.is_struct(kind) and _is_text(_child_type(kind, "path"))
+        index = kind.get_field_index("path") if pa.types.is_struct(kind) else -1
+        with_paths = index >= 0 and is_text(kind.field(index).type)
         table = parquet.read([label, f"{image}.path"] if with_paths else [label])
         table.validate(full=True)
         groups = [parquet.metadata.row_group(group) for group in range(parquet.num_row_groups)]
         first = _first_image(parquet, image)
     sizes = [sum(chunk.total_uncompressed_size for chunk in _image_chunks(group, image)) for group in groups]
-    ends = np.cumsum([group.num_rows for group in groups], dtype=np.int64)
-    shard = Shard(file, ends, np.array(sizes, dtype=np.int64))
+    starts = np.cumsum([0, *(group.num_rows for group in groups)], dtype=np.int64)
+    shard = Shard(file, starts, np.array(sizes, dtype=np.int64))
     usual = next((suffix for start, suffix in _SIGNATURES.items() if first.startswith(start)), ".png")
     paths = pc.struct_field(table.column(image), "path") if with_paths else None
     suffixes = usual if paths is None else _suffixes(paths, usual)
@@ -138,8 +144,7 @@ def read_shard(file: Path, image: str, label: str, folder: Path) -> ShardRows:
     if pa.types.is_dictionary(labels.type):
         labels = labels.cast(labels.type.value_type)  # each file has a dictionary of its own
     stem = file.relative_to(folder).with_suffix("").as_posix()
-    rows = np.arange(len(table))
-    names = numbered_names(stem, rows, len(table), suffixes)
+    names = numbered_names(stem, len(table), suffixes)
     outside = paths is not None and any(_may_lack_bytes(group, image) for group in groups)
     return ShardRows(shard, labels, names, Strings(pc.fill_null(paths, "")) if outside else None)
 
@@ -159,15 +164,6 @@ def _opened(file: Path) -> Iterator[pq.ParquetFile]:
     except (pa.ArrowException, OSError, ValueError, KeyError, IndexError, OverflowError) as error:
         msg = f"Expected a whole Parquet file at {file}, found: {error}; copy or make the file again."
         raise PoolError(msg) from error
-
-
-def _child_type(kind: pa.DataType, name: str) -> pa.DataType:
-    index = kind.get_field_index(name)
-    return kind.field(index).type if index >= 0 else pa.null()
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _image_chunks(group: pq.RowGroupMetaData, image: str) -> list[pq.ColumnChunkMetaData]:
@@ -197,12 +193,5 @@ def _suffixes(paths: pa.ChunkedArray, usual: str) -> Strings:
 
 
 def arrow_file(path: Path) -> pa.NativeFile:
-    """The file for reading, whatever bytes its path has; close it, or let its reader do so.
-
-    Args:
-        path: The file.
-
-    Raises:
-        OSError: If it cannot be opened.
-    """
+    """The file for reading, whatever bytes its path has; close it, or let its reader do so."""
     return pa.OSFile(os.fsencode(path))

@@ -188,20 +188,19 @@ def require_images_per_class(pool: Pool, ipc: int) -> None:
         msg = f"Expected ipc to be at least 1, found {ipc}; ask for one image per class or more."
         raise SelectionError(msg)
     counts = pool.counts()
-    short = np.flatnonzero(counts < ipc)
-    if len(short):
+    short, exact = np.flatnonzero(counts < ipc).tolist(), np.flatnonzero(counts == ipc).tolist()
+    if short:
         left_out = Counter(image.class_index for image in pool.excluded)
         found = "; ".join(
             f"{_class_label(pool.registry, c)}: needed {ipc}, found {counts[c]} usable"
             f" ({left_out[c]} excluded as unreadable or duplicate)"
-            for c in short.tolist()
+            for c in short
         )
         msg = (
             f"Expected at least {ipc} distinct usable images in every class, found fewer in {len(short)} of "
             f"{len(pool.registry)} classes: {found}; lower ipc to {counts.min()} or add images."
         )
         raise TooFewImagesError(msg)
-    exact = np.flatnonzero(counts == ipc).tolist()
     if exact:
         names = ", ".join(_class_label(pool.registry, c) for c in exact)
         warn(
@@ -232,6 +231,7 @@ class ExcludedImage:
     reason: str
 
 
+@dataclass(frozen=True, eq=False)
 class ExcludedImages(Sequence[ExcludedImage]):
     """A read-only sequence of excluded images, held as columns: a broken pool may have a million of them.
 
@@ -245,12 +245,9 @@ class ExcludedImages(Sequence[ExcludedImage]):
     ('unreadable: empty file', 0)
     """
 
-    __slots__ = ("labels", "paths", "reasons")
-
-    def __init__(self, paths: Strings, labels: NDArray[np.int64], reasons: Strings) -> None:
-        self.paths = paths
-        self.labels = labels
-        self.reasons = reasons
+    paths: Strings
+    labels: NDArray[np.int64]
+    reasons: Strings
 
     @overload
     def __getitem__(self, index: int) -> ExcludedImage: ...
@@ -270,13 +267,6 @@ class ExcludedImages(Sequence[ExcludedImage]):
         return map(ExcludedImage, self.paths, map(int, self.labels), self.reasons)
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, ExcludedImages):
-            same = self.paths == other.paths and self.reasons == other.reasons
-            return same and np.array_equal(self.labels, other.labels)
-        return isinstance(other, tuple | list) and list(self) == list(other)
+        return isinstance(other, Sequence) and list(self) == list(other)
 
     __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        more = f", ... {len(self)} in all" if len(self) > 3 else ""
-        return f"ExcludedImages({', '.join(map(repr, self[:3]))}{more})"

@@ -2,31 +2,92 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from semdd_lightning.classes.registry import is_wnid, some_of
-from semdd_lightning.pools.files import is_image_name
-from semdd_lightning.pools.merged_folders import numbered_alike
+from semdd_lightning.pools.class_folders import numbered_alike
+from semdd_lightning.pools.files import is_folder, is_image_name, is_pool_folder, listable
 from semdd_lightning.pools.metadata_folder import METADATA_NAMES
-from semdd_lightning.pools.seen import Seen, first_members, look
-from semdd_lightning.pools.splits import are_splits, folder_split, shared_by_most
-from semdd_lightning.pools.tars.shards import inside_tar, is_compressed_tar
+from semdd_lightning.pools.splits import are_splits, folder_split, shared_classes
+from semdd_lightning.pools.tar_shards import first_members, inside_tar, is_compressed_tar
 
 Recogniser = Callable[[Path], str | None]
 
 _CIFAR = (
-    "cifar-10-batches-py",
-    "cifar-100-python",
-    "cifar-10-batches-bin",
-    "cifar-100-binary",
-    "batches.meta",
-    "data_batch_1.bin",
-    "fine_label_names.txt",
+    *("cifar-10-batches-py", "cifar-100-python", "cifar-10-batches-bin", "cifar-100-binary"),
+    *("batches.meta", "data_batch_1.bin", "fine_label_names.txt"),
 )
 _FLAT_SPLIT = re.compile(r"(?:ILSVRC2012_)?(val|test)_\d+\.JPEG")
 _COMPARED = 4  # folders whose subfolders are compared
+_MOST_NAMES = 20_000  # of one folder; a pool with more classes, or a longer flat folder, is seen in part
+_SAMPLED_FOLDERS, _SAMPLED_FILES = 4, 50
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Names in a folder, sorted, those with a leading dot left out.
+
+    Args:
+        path: The folder; or a file, which shows no names.
+        folders: Names of folders.
+        files: Names of files.
+    """
+
+    path: Path
+    folders: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """Names of image files."""
+        return tuple(name for name in self.files if is_image_name(name))
+
+    def with_suffix(self, *suffixes: str) -> tuple[str, ...]:
+        """Names of files that end so, in lower or upper case."""
+        return tuple(name for name in self.files if name.lower().endswith(suffixes))
+
+    def sampled(self) -> tuple[Seen, ...]:
+        """What the first folders show, the first names of each."""
+        return tuple(look(self.path / name, _SAMPLED_FILES) for name in self.folders[:_SAMPLED_FOLDERS])
+
+    def described(self) -> str:
+        """The names in words, for a message."""
+        if self.path.is_file():
+            return f"a file {self.path.name!r}"
+        if not self.folders and not self.files:
+            return "an empty folder"
+        images, others = self.images, [name for name in self.files if not is_image_name(name)]
+        parts = [
+            f"{len(self.folders)} folders ({some_of(self.folders)})" if self.folders else "no folders",
+            f"{len(images)} loose image files ({some_of(images)})" if images else "",
+            f"{len(others)} other files ({some_of(others)})" if others else "",
+        ]
+        return " and ".join(part for part in parts if part)
+
+
+def look(path: Path, most: int = _MOST_NAMES) -> Seen:
+    """Look into a folder.
+
+    Args:
+        path: A folder or a file that exists.
+        most: How many names to take at most, in the order that the file system gives them.
+
+    Raises:
+        PoolError: If it cannot be listed.
+    """
+    if not path.is_dir():
+        return Seen(path)
+    names: tuple[list[str], list[str]] = ([], [])
+    with listable(path), os.scandir(path) as entries:  # tells folders from files without looking at each
+        for entry in islice(entries, most):
+            names[not is_folder(entry)].append(entry.name)
+    folders, files = (tuple(sorted(filter(is_pool_folder, some))) for some in names)
+    return Seen(path, folders, files)
 
 
 def subset(path: Path) -> str | None:
@@ -66,19 +127,16 @@ def imagenet(path: Path) -> str | None:
     return None
 
 
-def file_named(pattern: str, what: str) -> Recogniser:
-    """Recognises one file by its name.
+def file_named(pattern: str, what: str, path: Path) -> str | None:
+    """One file of a certain name.
 
     Args:
         pattern: Regular expression of the whole name, letters of either case.
         what: What such a file is.
+        path: Where to look.
     """
-
-    def recognise(path: Path) -> str | None:
-        matches = path.is_file() and re.fullmatch(pattern, path.name, re.IGNORECASE)
-        return f"{path.name}, {what}" if matches else None
-
-    return recognise
+    matches = path.is_file() and re.fullmatch(pattern, path.name, re.IGNORECASE)
+    return f"{path.name}, {what}" if matches else None
 
 
 def parquet(path: Path) -> str | None:
@@ -128,25 +186,21 @@ def tar_of_folders(path: Path) -> str | None:
     return f"a tar of folders of images, as {inside[0]}" if inside else None
 
 
-def parts(prefix: str | None = None) -> Recogniser:
-    """Recognises folders whose names differ in a number and that hold the same class folders.
+def parts(prefix: str, path: Path) -> str | None:
+    """Folders whose names differ in a number and that hold the same class folders.
 
     Args:
-        prefix: What their names begin with; none stands for anything.
+        prefix: What their names begin with.
+        path: Where to look.
     """
-
-    def recognise(path: Path) -> str | None:
-        seen = look(path)
-        names = numbered_alike(seen.folders)
-        wanted = prefix is None or (names[:1] and names[0].startswith(prefix))
-        if len(names) < 2 or not wanted or are_splits(seen.folders):
-            return None
-        shared = shared_folders(path, names)
-        if len(shared) < len(names):  # more classes than subfolders, if they are classes: not for us to say
-            return None
-        return f"{len(names)} folders ({some_of(names)}) that share {len(shared)} class folders"
-
-    return recognise
+    seen = look(path)
+    names = numbered_alike(seen.folders)
+    if len(names) < 2 or not names[0].startswith(prefix) or are_splits(seen.folders):
+        return None
+    shared = shared_folders(path, names)
+    if len(shared) < len(names):  # more classes than subfolders, if they are classes: not for us to say
+        return None
+    return f"{len(names)} folders ({some_of(names)}) that share {len(shared)} class folders"
 
 
 def shared_folders(path: Path, names: tuple[str, ...]) -> list[str]:
@@ -156,59 +210,47 @@ def shared_folders(path: Path, names: tuple[str, ...]) -> list[str]:
         path: Where the folders are.
         names: The folders.
     """
-    inside = [seen for name in names[:_COMPARED] if (seen := look(path / name)).folders or seen.images]
-    return shared_by_most(
-        {
-            seen.path.name: (seen.folders, len(seen.images), sum(len(b.images) for b in seen.sampled()))
-            for seen in inside
-        }
-    )
+    places = {}
+    for name in names[:_COMPARED]:
+        seen = look(path / name)
+        if seen.folders or seen.images:
+            places[name] = (seen.folders, len(seen.images), sum(len(b.images) for b in seen.sampled()))
+    return shared_classes(places)
 
 
-def wnids_below(parent: str) -> Recogniser:
-    """Recognises class folders named by wnid in a folder of a certain name."""
-
-    def recognise(path: Path) -> str | None:
-        fits = path.name == parent and _all_wnids(look(path))
-        return f"class folders named by wnid in {parent}" if fits else None
-
-    return recognise
+def coda(path: Path) -> str | None:
+    """Class folders named by wnid in the folder `generated_images`."""
+    fits = path.name == "generated_images" and _all_wnids(look(path))
+    return "class folders named by wnid in generated_images" if fits else None
 
 
-def wnids_with(*tables: str) -> Recogniser:
-    """Recognises class folders named by wnid that hold a table beside their images."""
-
-    def recognise(path: Path) -> str | None:
-        seen = look(path)
-        if not _all_wnids(seen):
-            return None
-        found = [{*folder.files} & {*tables} for folder in seen.sampled()]
-        return f"{sorted(found[0])[0]} beside the images of each wnid" if all(found) else None
-
-    return recognise
+def dgs(path: Path) -> str | None:
+    """Class folders named by wnid that hold a table beside their images."""
+    seen = look(path)
+    if not _all_wnids(seen):
+        return None
+    found = [{*folder.files} & {"selected.jsonl", "metadata.jsonl"} for folder in seen.sampled()]
+    return f"{min(found[0])} beside the images of each wnid" if all(found) else None
 
 
-def class_folders_named(folder: str, image: str) -> Recogniser:
-    """Recognises class folders and their images by how they are named.
+def class_folders_named(folder: str, image: str, path: Path) -> str | None:
+    """Class folders and images of certain names.
 
     Args:
         folder: Regular expression of every folder's name.
         image: Regular expression of the images' names; ``{folder}`` stands for that of their folder.
+        path: Where to look.
     """
-
-    def recognise(path: Path) -> str | None:
-        seen = look(path)
-        if not seen.folders or not all(re.fullmatch(folder, name) for name in seen.folders):
+    seen = look(path)
+    if not seen.folders or not all(re.fullmatch(folder, name) for name in seen.folders):
+        return None
+    examples = []
+    for inside in seen.sampled():
+        named = re.compile(image.replace("{folder}", re.escape(inside.path.name)), re.IGNORECASE)
+        if not all(map(named.fullmatch, inside.images)):
             return None
-        examples = []
-        for inside in seen.sampled():
-            named = re.compile(image.replace("{folder}", re.escape(inside.path.name)), re.IGNORECASE)
-            if not all(named.fullmatch(name) for name in inside.images):
-                return None
-            examples += [f"{inside.path.name}/{name}" for name in inside.images[:1]]
-        return f"{len(seen.folders)} class folders with images as {examples[0]}" if examples else None
-
-    return recognise
+        examples += [f"{inside.path.name}/{name}" for name in inside.images[:1]]
+    return f"{len(seen.folders)} class folders with images as {examples[0]}" if examples else None
 
 
 def class_folders(path: Path) -> str | None:
@@ -221,16 +263,12 @@ def class_folders(path: Path) -> str | None:
         return None
     if len(seen.folders) == 1 and metadata_folder(sampled[0].path):  # a split, whatever it is called
         return None
-    direct = [f"{inside.path.name}/{inside.images[0]}" for inside in sampled if inside.images]
-    if direct:
-        return f"{len(seen.folders)} folders with images as {direct[0]}"
-    if len(seen.folders) == 1:
-        return None
-    for inside in sampled:
-        for below in inside.sampled():
-            if below.images:
-                example = (below.path / below.images[0]).relative_to(path)
-                return f"{len(seen.folders)} folders with images further below, as {example}"
+    below = (deeper for inside in sampled if len(seen.folders) > 1 for deeper in inside.sampled())
+    for places, where in ((sampled, "images as"), (below, "images further below, as")):
+        for place in places:
+            if place.images:
+                example = (place.path / place.images[0]).relative_to(path)
+                return f"{len(seen.folders)} folders with {where} {example}"
     return None
 
 

@@ -33,9 +33,6 @@ def folder_split(name: str) -> str | None:
 
     >>> [folder_split(name) for name in ("training_set", "Val", "test2017", "devSplit", "bullet_train")]
     ['training', 'val', 'test', 'dev', None]
-
-    Args:
-        name: The folder's name.
     """
     words = _words(name)
     splits = [word for word in map(_split_word, words) if word is not None]
@@ -67,43 +64,34 @@ def are_splits(folders: Iterable[str]) -> bool:
     return len(set(words) - {None}) > 1 or (bool(words) and None not in words)
 
 
-def shared_classes(inside: Mapping[str, Collection[str]]) -> list[str]:
+def shared_classes(places: Mapping[str, tuple[Collection[str], int, int]]) -> list[str]:
     """The class folders that folders share where they are splits, or pools side by side, and no classes.
 
-    Folders of one level that share two names or more among their subfolders hold the same classes, whatever
-    they are called; runs of a generator (`ipc1`, `ipc10`) do if they share one. Not so where they are wnids,
-    or where what they share are views of an image (`masks`) or, fewer than they are themselves, such runs:
-    classes have such subfolders.
+    Most of them have to share them: a folder of images among them, or images beside subfolders, fewer than in
+    these, do not make them classes. Folders that share two names or more among their subfolders hold the same
+    classes, whatever they are called; runs of a generator (`ipc1`, `ipc10`) do if they share one. Not so
+    where they are wnids, or where what they share are views of an image (`masks`) or, fewer than they are
+    themselves, such runs: classes have such subfolders.
 
-    >>> shared_classes({"a": ["cat", "dog"], "b": ["cat", "dog"], "c": ["cat", "dog", "cow"]})
+    >>> shared_classes({"a": (["cat", "dog"], 0, 9), "b": (["cat", "dog", "cow"], 0, 9), "c": ([], 3, 0)})
     ['cat', 'dog']
-    >>> shared_classes({"cat": ["ipc1", "ipc10"], "cow": ["ipc1", "ipc10"], "dog": ["ipc1", "ipc10"]})
+    >>> shared_classes({name: (["ipc1", "ipc10"], 0, 9) for name in ("cat", "cow", "dog")})
     []
-    >>> shared_classes({"ipc1": ["cat", "dog"], "ipc10": ["dog", "cow"]})
+    >>> shared_classes({"ipc1": (["cat", "dog"], 0, 9), "ipc10": (["dog", "cow"], 0, 9)})
     ['dog']
-
-    Args:
-        inside: For each folder the names of its subfolders.
-    """
-    if len(inside) < 2 or all(map(is_wnid, inside)):
-        return []
-    shared = set.intersection(*map(set, inside.values()))
-    if len(shared) < (1 if _are_runs(inside) else 2) or shared <= _VIEWS:
-        return []
-    return [] if _are_runs(shared) and len(shared) < len(inside) else sorted(shared)
-
-
-def shared_by_most(places: Mapping[str, tuple[Collection[str], int, int]]) -> list[str]:
-    """The class folders that most of some folders share, as `shared_classes` tells.
-
-    Images beside their subfolders, fewer than in these, do not make them classes, nor does a folder of images
-    among them.
 
     Args:
         places: For each folder the names of its subfolders, its own images and those in its subfolders.
     """
-    holding = {name: folders for name, (folders, own, below) in places.items() if folders and own <= below}
-    return shared_classes(holding) if 2 * len(holding) > len(places) else []
+    inside = {
+        name: set(folders) for name, (folders, own, below) in places.items() if folders and own <= below
+    }
+    if len(inside) < 2 or 2 * len(inside) <= len(places) or all(map(is_wnid, inside)):
+        return []
+    shared = set.intersection(*inside.values())
+    if len(shared) < (1 if _are_runs(inside) else 2) or shared <= _VIEWS:
+        return []
+    return [] if _are_runs(shared) and len(shared) < len(inside) else sorted(shared)
 
 
 def _are_runs(names: Iterable[str]) -> bool:
@@ -149,13 +137,10 @@ def rows_of_split(paths: Sequence[str], split: str | None, place: Path) -> NDArr
     begins = re.compile(re.escape(split) + "(?![A-Za-z])")
     parts = [path.split("/") for path in paths]
     kept = [row for row, part in enumerate(parts) if split in part[:-1] or begins.match(part[-1])]
-    if not kept:
-        asked = split_of(split)
-        alike = {word for word in found if asked is not None and _KINDS[word] == _KINDS[asked]}
-        if asked in alike or len(alike) == 1:
-            kept = [
-                row for row, word in enumerate(words) if word == (asked if asked in alike else min(alike))
-            ]
+    asked = split_of(split)
+    if not kept and asked is not None:
+        alike = [asked] if asked in found else [word for word in found if _KINDS[word] == _KINDS[asked]]
+        kept = [row for row, word in enumerate(words) if [word] == alike]
     if not kept:
         there = some_of(found) if found else "names of no split"
         msg = f"Expected files of split {split!r} in {place}, found {there}; correct split or leave it out."

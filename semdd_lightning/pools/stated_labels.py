@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -15,11 +16,18 @@ from semdd_lightning.classes.folders import in_order, numbered_name
 from semdd_lightning.classes.registry import is_wnid, some_of
 from semdd_lightning.errors import ClassListError, PoolError
 from semdd_lightning.names import get_logger
+from semdd_lightning.pools.image_set import Found
+from semdd_lightning.pools.listing import ImageSource, Listing, class_paths
 from semdd_lightning.pools.strings import Strings
+from semdd_lightning.pools.table_columns import is_text
 
 _log = get_logger(__name__)
 
 _LONGEST_FOLDER = 200  # bytes; file systems take 255, and exports add to it
+
+
+Located = tuple[NDArray[np.int64], ImageSource, Mapping[int, str]]
+"""Stamps, source and problems of images, as a `Listing` has them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +66,13 @@ class StatedLabels:
             of_name = dict(zip(self.names, folders, strict=True))
             return replace(matched, folders=tuple(of_name[name] for name in matched.folders))
         if classes is not None:
-            self._require_indices_below(len(classes))
+            beyond = [name for name in self.names if int(name) >= len(classes)]
+            if beyond:
+                msg = (
+                    f"Expected labels from 0 to {len(classes) - 1} in {self.place}, one for each class of "
+                    f"the class list, found {some_of(beyond)}; correct the class list."
+                )
+                raise ClassListError(msg)
             numbers = tuple(str(index) for index in range(len(classes)))
             registry = replace(classes, folders=numbers, folders_given=True)
         else:
@@ -74,29 +88,41 @@ class StatedLabels:
             raise ClassListError(msg)
         return registry
 
-    def labelled(self, registry: ClassRegistry, images: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The images that have a label and the class index of each, both ``(M,)``; the others are warned of.
+    def found(
+        self,
+        root: Path,
+        names: Strings,
+        what: str,
+        locate: Callable[[NDArray[np.int64]], Located],
+        class_list: ClassRegistry | None,
+    ) -> Found:
+        """The classes, and the listing of every image that has a label, as ``<class>/<name>``.
 
         Args:
-            registry: What `registry` gave.
-            images: What the images are, in the plural, for the warning.
-        """
-        index = {folder: c for c, folder in enumerate(registry.folders)}
-        of_labels = [index.get(folder, -1) for folder in folder_names(self.names)]
-        indices = np.array([*of_labels, -1], dtype=np.int64)[self.codes]
-        kept = np.flatnonzero(indices >= 0)
-        if len(kept) < len(indices):
-            _log.warning("%d %s have no label and are ignored.", len(indices) - len(kept), images)
-        return kept, indices[kept]
+            root: Folder, or file, that the images were read from.
+            names: Name of each image, which comes below its class folder.
+            what: What the images are, in the plural, for a warning of those without a label.
+            locate: Says where the images of rows are; asked once they are listed.
+            class_list: The class list; without one the labels are the classes.
 
-    def _require_indices_below(self, num_classes: int) -> None:
-        beyond = [name for name in self.names if int(name) >= num_classes]
-        if beyond:
-            msg = (
-                f"Expected labels from 0 to {num_classes - 1} in {self.place}, one for each class of the "
-                f"class list, found {some_of(beyond)}; correct the class list."
-            )
-            raise ClassListError(msg)
+        Raises:
+            ClassListError: If labels and class list do not fit, or a class has no image.
+        """
+        classes = self.registry(class_list)
+
+        def list_images() -> Listing:
+            index = {folder: c for c, folder in enumerate(classes.folders)}
+            of_labels = [index.get(folder, -1) for folder in folder_names(self.names)]
+            indices = np.array([*of_labels, -1], dtype=np.int64)[self.codes]
+            rows = np.flatnonzero(indices >= 0)
+            if len(rows) < len(indices):
+                _log.warning("%d %s have no label and are ignored.", len(indices) - len(rows), what)
+            paths = class_paths(classes, indices[rows], names.take(rows))
+            order = paths.order()
+            rows, paths = rows[order], paths.take(order)
+            return Listing(root, paths, indices[rows], *locate(rows))
+
+        return classes, list_images
 
 
 def labels_from_column(
@@ -116,14 +142,16 @@ def labels_from_column(
         column = column.cast(column.type.value_type)
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.string())
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        stated = _labels_from_texts(column, place)
+    if is_text(column.type):
+        texts = Strings(pc.utf8_trim_whitespace(column))
+        names = tuple(in_order(text for text in pc.unique(texts.column).to_pylist() if text))
+        stated = StatedLabels(names, Strings(names).positions(texts), False, place)
     elif pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-        known = pc.is_valid(column).to_numpy()
-        if pa.types.is_floating(column.type):
-            known &= ~pc.fill_null(pc.is_nan(column), True).to_numpy()
-        values = pc.fill_null(column, 0).to_numpy()
-        stated = labels_from_numbers(np.where(known, values, 0), place, known=known, class_names=class_names)
+        values, codes = pc.fill_null(column, 0).to_numpy(), np.full(len(column), -1)
+        rows = np.flatnonzero(pc.is_valid(column).to_numpy() & ~np.isnan(values))
+        stated = labels_from_numbers(values[rows], place, class_names)
+        codes[rows] = stated.codes
+        stated = replace(stated, codes=codes)
     elif pa.types.is_null(column.type):
         stated = StatedLabels((), np.full(len(column), -1), False, place)
     else:
@@ -152,30 +180,24 @@ def numbers_or_texts(texts: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def labels_from_numbers(
-    values: NDArray[np.number],
-    place: str,
-    *,
-    known: NDArray[np.bool_] | None = None,
-    class_names: tuple[str, ...] | None = None,
+    values: NDArray[np.number], place: str, class_names: tuple[str, ...] | None = None
 ) -> StatedLabels:
     """Read labels that are class indices.
 
     Args:
         values: The indices, whole numbers of any type, shape ``(N,)``.
         place: Where they stand, for messages.
-        known: Which of them count, shape ``(N,)``; none: all.
         class_names: What the indices mean, where the file says; then -1 is no label.
 
     Raises:
         PoolError: If one is not a whole number from 0 on, or beyond the names.
     """
-    known = np.ones(len(values), dtype=np.bool_) if known is None else known
     whole = np.isfinite(values) & (values == np.rint(values))
     if not whole.all():
         msg = f"Expected whole numbers as labels in {place}, found {values[~whole][0]:g}; correct the labels."
         raise PoolError(msg)
     lowest, top = (0, np.iinfo(np.int32).max) if class_names is None else (-1, len(class_names) - 1)
-    wrong = known & ((values < lowest) | (values > top))
+    wrong = (values < lowest) | (values > top)
     if wrong.any():
         until = "on" if class_names is None else f"to {top}"
         msg = (
@@ -183,11 +205,9 @@ def labels_from_numbers(
             "correct the labels or the class names."
         )
         raise PoolError(msg)
-    numbers = np.where(known, values, -1).astype(np.int64)
     if class_names is not None:
-        return StatedLabels(class_names, numbers, False, place)
-    distinct = np.unique(numbers[known])
-    codes = np.where(known, np.searchsorted(distinct, numbers), -1)
+        return StatedLabels(class_names, values.astype(np.int64), False, place)
+    distinct, codes = np.unique(values.astype(np.int64), return_inverse=True)
     return StatedLabels(tuple(map(str, distinct.tolist())), codes, True, place)
 
 
@@ -200,7 +220,14 @@ def folder_names(names: tuple[str, ...]) -> tuple[str, ...]:
     Args:
         names: The labels, in order.
     """
-    fit = all(_is_folder_name(name) for name in names)
+    fit = all(
+        name.isprintable()
+        and name == name.strip()
+        and not name.startswith(".")
+        and not {"/", "\\"} & set(name)
+        and 0 < len(name.encode()) <= _LONGEST_FOLDER
+        for name in names
+    )
     # Some file systems fold case, and folders are counted by their numbers.
     meant = {numbered_name(name) or name.casefold() for name in names}
     if fit and len(meant) == len({name.casefold() for name in names}) == len(names):
@@ -208,11 +235,19 @@ def folder_names(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(str(number) for number in range(len(names)))
 
 
-def _labels_from_texts(column: pa.ChunkedArray, place: str) -> StatedLabels:
-    texts = Strings(pc.utf8_trim_whitespace(column))
-    distinct = [text for text in pc.unique(texts.column).to_pylist() if text]
-    names = tuple(in_order(distinct))
-    return StatedLabels(names, Strings(names).positions(texts), False, place)
+def numbered_names(stem: str, count: int, suffix: str | Strings) -> Strings:
+    """Names ``<stem>-<row><suffix>`` of all rows, padded so that they sort as numbers.
+
+    >>> list(numbered_names("images", 11, ".png"))[-2:]
+    ['images-09.png', 'images-10.png']
+
+    Args:
+        stem: What the names begin with.
+        count: How many rows there are.
+        suffix: What the names end in, or what each does.
+    """
+    rows = pa.array(np.arange(count)).cast(pa.large_string())
+    return Strings.joined(f"{stem}-", Strings(pc.utf8_lpad(rows, len(str(max(count - 1, 0))), "0")), suffix)
 
 
 def read_as_folders(names: Sequence[str], classes: ClassRegistry | None, place: str) -> ClassRegistry:
@@ -231,13 +266,3 @@ def read_as_folders(names: Sequence[str], classes: ClassRegistry | None, place: 
     except ClassListError as error:
         msg = f"The labels in {place}, read as names of class folders: {error}"
         raise ClassListError(msg) from error
-
-
-def _is_folder_name(name: str) -> bool:
-    return (
-        name.isprintable()
-        and name == name.strip()
-        and not name.startswith(".")
-        and not {"/", "\\"} & set(name)
-        and 0 < len(name.encode()) <= _LONGEST_FOLDER
-    )

@@ -40,9 +40,9 @@ class Strings(Sequence[str]):
         >>> Strings.joined("a-", Strings(["1", "2"]), ".png")
         Strings('a-1.png', 'a-2.png')
         """
-        kind = pa.large_string()
-        parts = [pa.scalar(text, kind) if isinstance(text, str) else text.column for text in texts]
-        return cls(pc.binary_join_element_wise(*parts, pa.scalar("", kind)))
+        texts = (*texts, "")  # what stands between them
+        parts = [pa.scalar(t, pa.large_string()) if isinstance(t, str) else t.column for t in texts]
+        return cls(pc.binary_join_element_wise(*parts))
 
     @classmethod
     def concatenated(cls, columns: Sequence[Strings]) -> Strings:
@@ -117,13 +117,9 @@ class GrowingStrings:
         """Add one at the end."""
         self._recent.append(text)
         if len(self._recent) == _PIECE:
-            self._store()
+            self._pieces.append(pa.array(self._recent, pa.large_string()))
+            self._recent = []
 
     def finish(self) -> Strings:
         """All of them."""
-        self._store()
-        return Strings(pa.chunked_array(self._pieces))
-
-    def _store(self) -> None:
-        self._pieces.append(pa.array(self._recent, pa.large_string()))
-        self._recent = []
+        return Strings(pa.chunked_array([*self._pieces, pa.array(self._recent, pa.large_string())]))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from semdd_lightning.classes.registry import some_of
 from semdd_lightning.errors import PoolError
 
-LABEL_NAMES = frozenset({"label", "labels", "class", "class_name", "category"})
+_LABEL_NAMES = frozenset({"label", "labels", "class", "class_name", "category"})
 
 
 def image_column(schema: pa.Schema, wanted: str | None, place: Path) -> str:
@@ -26,9 +25,9 @@ def image_column(schema: pa.Schema, wanted: str | None, place: Path) -> str:
         PoolError: If there is none, or several.
     """
     fitting = [field.name for field in schema if _holds_images(field.type)]
-    if wanted is not None:
-        return _require(wanted, fitting, schema, place, "images")
-    return _one_of([fitting], schema, place, "images", "image_column")
+    return _choose(
+        wanted, fitting, [fitting], schema, f"images in {place}", "image_column (--reader image_column=NAME)"
+    )
 
 
 def label_column(schema: pa.Schema, wanted: str | None, place: Path, *, by_type: bool) -> str:
@@ -45,13 +44,11 @@ def label_column(schema: pa.Schema, wanted: str | None, place: Path, *, by_type:
     """
     fields = [field for field in schema if _holds_labels(field.type)]
     fitting = [field.name for field in fields]
-    if wanted is not None:
-        return _require(wanted, fitting, schema, place, "labels")
-    stated = [name for name in fitting if class_names(schema, name, place) is not None]
-    usual = [name for name in fitting if name.lower() in LABEL_NAMES]
+    stated = [name for name in fitting if wanted is None and class_names(schema, name, place) is not None]
+    usual = [name for name in fitting if name.lower() in _LABEL_NAMES]
     numbers_or_texts = [field.name for field in fields if not pa.types.is_boolean(field.type)]
     ranks = [stated, usual, numbers_or_texts] if by_type else [stated, usual]
-    return _one_of(ranks, schema, place, "labels", "label_column")
+    return _choose(wanted, fitting, ranks, schema, f"labels in {place}", "label_column (--label-column NAME)")
 
 
 def class_names(schema: pa.Schema, column: str, place: Path) -> tuple[str, ...] | None:
@@ -65,7 +62,14 @@ def class_names(schema: pa.Schema, column: str, place: Path) -> tuple[str, ...] 
     Raises:
         PoolError: If the metadata are malformed.
     """
-    feature = _features(schema, place).get(column)
+    text = (schema.metadata or {}).get(b"huggingface")
+    try:
+        feature = dict(json.loads(text or b"{}").get("info", {}).get("features") or {}).get(column)
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
+        msg = (
+            f"Expected JSON of features as `huggingface` metadata of {place}, found: {error}; write it anew."
+        )
+        raise PoolError(msg) from error
     if not isinstance(feature, dict) or feature.get("_type") != "ClassLabel":
         return None
     names = feature.get("names")
@@ -75,44 +79,25 @@ def class_names(schema: pa.Schema, column: str, place: Path) -> tuple[str, ...] 
     return tuple(names)
 
 
-def _features(schema: pa.Schema, place: Path) -> dict[str, Any]:
-    text = (schema.metadata or {}).get(b"huggingface")
-    try:
-        features = json.loads(text or b"{}").get("info", {}).get("features", {})
-        return dict(features or {})
-    except (ValueError, AttributeError, TypeError, RecursionError) as error:
-        msg = (
-            f"Expected JSON of features as `huggingface` metadata of {place}, found: {error}; write it anew."
-        )
-        raise PoolError(msg) from error
-
-
-def _one_of(ranks: list[list[str]], schema: pa.Schema, place: Path, what: str, option: str) -> str:
-    """The one column of the first rank that has any."""
-    option += " (--label-column NAME)" if option == "label_column" else f" (--reader {option}=NAME)"
-    for fitting in ranks:
-        if len(fitting) == 1:
-            return fitting[0]
-        if fitting:
-            advice = f"name one as {option}" if len(set(fitting)) > 1 else "rename one of them"
-            msg = f"Expected one column of {what} in {place}, found {some_of(fitting)}; {advice}."
+def _choose(
+    wanted: str | None, fitting: list[str], ranks: list[list[str]], schema: pa.Schema, what: str, option: str
+) -> str:
+    """The wanted one of the columns that fit, else the one column of the first rank that has any."""
+    described = ", ".join(f"{field.name} ({field.type})" for field in schema) or "no columns"
+    if wanted is not None:
+        if fitting.count(wanted) != 1:
+            msg = f"Expected one column {wanted!r} of {what}, found {described}; correct the name."
             raise PoolError(msg)
-    msg = f"Expected a column of {what} in {place}, found {_described(schema)}; name one as {option}."
+        return wanted
+    for names in ranks:
+        if len(names) == 1:
+            return names[0]
+        if names:
+            advice = f"name one as {option}" if len(set(names)) > 1 else "rename one of them"
+            msg = f"Expected one column of {what}, found {some_of(names)}; {advice}."
+            raise PoolError(msg)
+    msg = f"Expected a column of {what}, found {described}; name one as {option}."
     raise PoolError(msg)
-
-
-def _require(wanted: str, fitting: list[str], schema: pa.Schema, place: Path, what: str) -> str:
-    if fitting.count(wanted) != 1:
-        msg = (
-            f"Expected one column {wanted!r} of {what} in {place}, found {_described(schema)}; "
-            "correct the name."
-        )
-        raise PoolError(msg)
-    return wanted
-
-
-def _described(schema: pa.Schema) -> str:
-    return ", ".join(f"{field.name} ({field.type})" for field in schema) or "no columns"
 
 
 def _holds_images(kind: pa.DataType) -> bool:
@@ -129,6 +114,10 @@ def _is_binary(kind: pa.DataType) -> bool:
 def _holds_labels(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
     number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
-    return bool(text or number or pa.types.is_boolean(kind))
+    return bool(is_text(kind) or number or pa.types.is_boolean(kind))
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds texts."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

@@ -51,21 +51,14 @@ def load_arrays(path: Path, labels: Path | None, experiment: int) -> tuple[NDArr
     """
     images, own_labels = _find_arrays(_load(path), experiment, path)
     if labels is not None or own_labels is None:
-        second = labels if labels is not None else labels_beside(path)
+        second = labels if labels is not None else _labels_beside(path)
         of_images, of_labels = _find_arrays(_load(second), 0, second)
         own_labels = of_images if of_labels is None else of_labels
     return channels_first(to_array(images, path), path), to_array(own_labels, path, labels=True)
 
 
-def labels_beside(path: Path) -> Path:
-    """The file of labels that goes with a file of images: ``labels_best.pt`` with ``images_best.pt``.
-
-    Args:
-        path: The file of images.
-
-    Raises:
-        PoolError: If there is none.
-    """
+def _labels_beside(path: Path) -> Path:
+    """The file of labels that goes with a file of images: ``labels_best.pt`` with ``images_best.pt``."""
     plain = path.name.replace("images_zca", "images")
     names = [path.name.replace("images", "labels"), plain.replace("images", "labels")]
     for name in names:
@@ -78,10 +71,15 @@ def labels_beside(path: Path) -> Path:
 
 def _load(path: Path) -> Any:  # noqa: ANN401 - whatever was saved
     try:
-        _refuse_half_an_archive(path)
-        if path.suffix.lower() in TORCH_SUFFIXES:
-            return _load_torch(path)
-        return _load_numpy(path)
+        zipped = zipfile.is_zipfile(path)
+        with path.open("rb") as file:
+            begun = file.read(2) == b"PK"
+        if begun and not zipped:  # which the readers would take for another format
+            msg = f"Expected {path} to be whole, found that its end is missing; copy or make the file again."
+            raise PoolError(msg)
+        if zipped:
+            _refuse_bomb(path)
+        return (_load_torch if path.suffix.lower() in TORCH_SUFFIXES else _load_numpy)(path, zipped=zipped)
     except PoolError:
         raise
     except UnpicklingError as error:
@@ -92,15 +90,6 @@ def _load(path: Path) -> Any:  # noqa: ANN401 - whatever was saved
             "copy or make the file again."
         )
         raise PoolError(msg) from error
-
-
-def _refuse_half_an_archive(path: Path) -> None:
-    """Say it clearly: without the end of the archive the readers take the rest for another format."""
-    with path.open("rb") as file:
-        zipped = file.read(2) == b"PK"
-    if zipped and not zipfile.is_zipfile(path):
-        msg = f"Expected {path} to be whole, found that its end is missing; copy or make the file again."
-        raise PoolError(msg)
 
 
 def _refuse_bomb(path: Path) -> None:
@@ -123,9 +112,8 @@ def _damaged_record(path: Path, stamp: tuple[int, ...]) -> str | None:
         return archive.testzip()
 
 
-def _load_torch(path: Path) -> Any:  # noqa: ANN401 - whatever was saved
-    if zipfile.is_zipfile(path):
-        _refuse_bomb(path)
+def _load_torch(path: Path, *, zipped: bool) -> Any:  # noqa: ANN401 - whatever was saved
+    if zipped:
         damaged = _damaged_record(path, tuple(file_stamp(path).tolist()))
         if damaged is not None:
             msg = f"that {damaged} in it does not fit its checksum"
@@ -136,13 +124,12 @@ def _load_torch(path: Path) -> Any:  # noqa: ANN401 - whatever was saved
         if any("\udc80" <= letter <= "\udcff" for letter in str(path)):  # no UTF-8: torch cannot map it
             with path.open("rb") as file:
                 return torch.load(file, map_location="cpu", weights_only=True)
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
 
 
-def _load_numpy(path: Path) -> Any:  # noqa: ANN401 - an array, or arrays by name
-    if not zipfile.is_zipfile(path):
+def _load_numpy(path: Path, *, zipped: bool) -> Any:  # noqa: ANN401 - an array, or arrays by name
+    if not zipped:
         return np.load(path, mmap_mode="r", allow_pickle=False)
-    _refuse_bomb(path)
     with np.load(path, allow_pickle=False) as archive:
         return {name: archive[name] if name in (*_IMAGES, *_LABELS) else None for name in archive.files}
 

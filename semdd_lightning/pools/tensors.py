@@ -15,15 +15,36 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.datasets import dataset_of, is_dataset_name
+from semdd_lightning.datasets import DATASETS, dataset_of, is_dataset_name
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.image_set import DiskPool, Found
 from semdd_lightning.pools.listing import ImageSource, file_stamp
-from semdd_lightning.pools.normalizations import Denormalization, NormalizationName, ResultName
-from semdd_lightning.pools.pixel_values import settle_normalization
-from semdd_lightning.pools.row_listings import Located, StatedImages, numbered_names
-from semdd_lightning.pools.stated_labels import StatedLabels, labels_from_column, labels_from_numbers
+from semdd_lightning.pools.normalizations import (
+    Denormalization,
+    NormalizationName,
+    settle_normalization,
+)
+from semdd_lightning.pools.stated_labels import (
+    Located,
+    StatedLabels,
+    labels_from_column,
+    labels_from_numbers,
+    numbered_names,
+)
 from semdd_lightning.pools.tensor_files import NUMPY_SUFFIXES, TORCH_SUFFIXES, load_arrays
+
+_RESULTS = re.compile(r"res_[^_]+_([^_]+)_.+_\d+ipc\.pt", re.IGNORECASE)
+
+# For each data set of these methods what their code normalises it by (`get_dataset` in DC's utils), and our
+# name of it, which has its classes in the order of its labels.
+_DATA_SETS: dict[str, tuple[NormalizationName, str | None]] = {
+    "mnist": ("mnist", None),
+    "fashionmnist": ("fashion_mnist", None),
+    "svhn": ("svhn", None),
+    "cifar10": ("cifar10", "cifar10"),
+    "cifar100": ("cifar10", "cifar100"),
+    "tinyimagenet": ("imagenet", "tiny_imagenet"),
+}
 
 
 @dataclass(frozen=True)
@@ -57,22 +78,29 @@ class TensorFile(DiskPool):
 
     def find(self, default: ClassRegistry | None = None) -> Found:
         """The labels of all images; without a class list the classes are the numbers that occur."""
-        asked, path, second = self._asked_normalization(), self._file(), self._labels_file()
+        asked, path, second = self._asked_normalization(), self._file(), self.labels
+        if second is not None:
+            second = Path(second).expanduser().absolute()
+            if not second.is_file():
+                msg = f"Expected a file of labels at {second}, found none; correct labels."
+                raise PoolError(msg)
         images, labels = load_arrays(path, second, self.experiment)
         stated = _stated_labels(labels, len(images), str(second or path))
         listed = self._class_list(default)
-        if listed is None and self._named is not None and stated.numbered:
-            listed = self._named.classes(len(stated.names))
+        known_as, data_set = self._named
+        if listed is None and data_set is not None and stated.numbered:
+            spec = DATASETS[data_set]  # its classes are in the order of the labels
+            listed = spec.registry.without_folders() if spec.num_classes == len(stated.names) else None
 
         def locate(rows: NDArray[np.int64]) -> Located:
             images, _ = load_arrays(path, second, self.experiment)  # not kept: they may fill the memory
-            normalization = settle_normalization(images, asked, self._data_set(), str(path), self._named)
+            normalization = settle_normalization(images, asked, self._data_set(), str(path), known_as)
             source = TensorSource(path, second, self.experiment, normalization, images.shape, rows)
             return np.broadcast_to(file_stamp(path), (len(rows), 3)), source, {}
 
         stem = path.stem if self.experiment == 0 else f"{path.stem}-{self.experiment}"
-        names = numbered_names(stem, np.arange(len(images)), len(images), ".png")
-        return StatedImages(path, stated, names, f"images of {path}", locate).found(listed)
+        names = numbered_names(stem, len(images), ".png")
+        return stated.found(path, names, f"images of {path}", locate, listed)
 
     def _file(self) -> Path:
         path = self._existing()
@@ -82,19 +110,10 @@ class TensorFile(DiskPool):
             raise PoolError(msg)
         return path
 
-    def _labels_file(self) -> Path | None:
-        if self.labels is None:
-            return None
-        labels = Path(self.labels).expanduser().absolute()
-        if not labels.is_file():
-            msg = f"Expected a file of labels at {labels}, found none; correct labels."
-            raise PoolError(msg)
-        return labels
-
     def _asked_normalization(self) -> NormalizationName | Denormalization:
         if self.mean is None and self.std is None:
             if self.normalization == "auto":
-                _refuse_whitened(self._file())
+                self._refuse_whitened()
             return self.normalization
         mean, std = self.mean or (), self.std or ()
         if not mean or len(mean) != len(std) or not np.isfinite((*mean, *std)).all() or min(std) <= 0:
@@ -105,10 +124,23 @@ class TensorFile(DiskPool):
             raise PoolError(msg)
         return Denormalization(tuple(mean), tuple(std))
 
+    def _refuse_whitened(self) -> None:
+        """MTT and DATM write ``images_zca_*.pt`` beside ``images_*.pt`` if, and only if, the run whitened."""
+        path = self._file()
+        restored = sorted(file.name for file in path.parent.glob("images_zca_*.pt"))
+        if re.fullmatch(r"images_(?!zca_).*\.pt", path.name) and restored:
+            msg = (
+                f"Expected pixels in {path}, found ZCA-whitened values, as {restored[-1]} beside it tells: "
+                "they cannot be turned back. Read that file, or give normalization if this one is not "
+                "whitened."
+            )
+            raise PoolError(msg)
+
     @property
-    def _named(self) -> ResultName | None:
-        """What the file's name says, if it is that of a method's results."""
-        return ResultName.of(Path(self.path).name)
+    def _named(self) -> tuple[NormalizationName | None, str | None]:
+        """Normalisation and data set that the file's name states, if it is that of a method's results."""
+        match = _RESULTS.fullmatch(Path(self.path).name)
+        return _DATA_SETS.get(match[1].lower(), (None, None)) if match else (None, None)
 
     def _data_set(self) -> str | None:
         """The data set that the class list is of, by its name or by its classes, as of a corrected list."""
@@ -162,7 +194,10 @@ class TensorSource(ImageSource):
         if not np.isfinite(values).all():
             msg = f"{'NaN' if np.isnan(values).any() else 'infinite'} pixels"
             raise OSError(msg)
-        return _png(normalization.to_pixels(values))
+        pixels = np.ascontiguousarray(normalization.to_pixels(values).transpose(1, 2, 0))
+        content = BytesIO()
+        Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(content, format="PNG")
+        return content.getvalue()
 
     def _opened(self) -> NDArray[Any]:
         path, labels, experiment, _, shape, _ = self._arguments
@@ -204,23 +239,3 @@ def _stated_labels(labels: NDArray[Any], num_images: int, place: str) -> StatedL
         raise PoolError(msg)
     names = tuple(str(index) for index in range(labels.shape[1]))
     return StatedLabels(names, labels.argmax(axis=1).astype(np.int64), True, place)
-
-
-def _refuse_whitened(path: Path) -> None:
-    """MTT and DATM write ``images_zca_*.pt`` beside ``images_*.pt`` if, and only if, the run whitened."""
-    restored = sorted(file.name for file in path.parent.glob("images_zca_*.pt"))
-    if re.fullmatch(r"images_(?!zca_).*\.pt", path.name) and restored:
-        msg = (
-            f"Expected pixels in {path}, found ZCA-whitened values, as {restored[-1]} beside it tells: they "
-            "cannot be turned back. Read that file, or give normalization if this one is not whitened."
-        )
-        raise PoolError(msg)
-
-
-def _png(pixels: NDArray[np.uint8]) -> bytes:
-    """Channels first to a PNG file, the same bytes for the same pixels."""
-    channels_last = np.ascontiguousarray(pixels.transpose(1, 2, 0))
-    image = Image.fromarray(channels_last[..., 0] if len(pixels) == 1 else channels_last)
-    with BytesIO() as stream:
-        image.save(stream, format="PNG")
-        return stream.getvalue()

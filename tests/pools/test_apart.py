@@ -8,7 +8,7 @@ import pytest
 
 from semdd_lightning.errors import RunError
 from semdd_lightning.pools import ClassFolders
-from semdd_lightning.pools.apart import require_apart, require_outside
+from semdd_lightning.pools.files import require_apart, require_outside
 
 
 @pytest.mark.parametrize("output", ["pool", "pool/out", "pool/cat/out", "link/out", "other/../pool/out"])

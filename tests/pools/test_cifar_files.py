@@ -10,7 +10,7 @@ from PIL import Image
 
 from semdd_lightning.datasets import DATASETS
 from semdd_lightning.errors import ClassListError, PoolError
-from semdd_lightning.pools.cifar_files import CifarFiles, cifar_class_names
+from semdd_lightning.pools.cifar_files import CifarFiles
 from semdd_lightning.pools.images import decode_image
 from tests.layout_makers import CIFAR10_NAMES, MAKERS, PER_CLASS
 from tests.pools.pickle_makers import Touch
@@ -117,7 +117,7 @@ def test_class_names_that_are_none(root: Path, content: bytes) -> None:
     folder = root / "cifar-10-batches-py"
     (folder / "batches.meta").write_bytes(content)
     with pytest.raises(PoolError, match="Expected CIFAR's class names in"):
-        cifar_class_names(folder)
+        CifarFiles(root).check()
 
 
 def test_where_there_is_no_cifar(root: Path, tmp_path: Path) -> None:

@@ -15,9 +15,8 @@ from semdd_lightning.datasets import imagenet_names
 from semdd_lightning.errors import ClassListError, PoolError
 from semdd_lightning.pools.imagenet_files import (
     ImageNetFiles,
-    devkit_file,
-    list_labelled_files,
-    validation_wnids,
+    _devkit,
+    _validation_wnids,
 )
 from tests.layout_makers import MAKERS, PER_CLASS, WNIDS, shown_classes, write
 from tests.pools.pickle_makers import Touch
@@ -129,8 +128,8 @@ NAME = "ILSVRC2012_devkit_t12"
 
 
 def test_the_unpacked_devkit(root: Path) -> None:
-    assert devkit_file(root) == root / NAME
-    assert validation_wnids(devkit_file(root)) == EXPECTED
+    assert _devkit(root) == root / NAME
+    assert _validation_wnids(_devkit(root)) == EXPECTED
 
 
 def test_the_archive_is_read_by_torchvision_and_nothing_is_written_beside_it(
@@ -140,57 +139,50 @@ def test_the_archive_is_read_by_torchvision_and_nothing_is_written_beside_it(
         archive.add(root / NAME, NAME)
     before = sorted(root.iterdir())
     with pytest.raises(PoolError, match="is not present in the root directory or is corrupted"):
-        validation_wnids(devkit_file(root))
+        _validation_wnids(_devkit(root))
     monkeypatch.setattr("torchvision.datasets.imagenet._verify_archive", lambda *_: None)
-    assert devkit_file(root) == root / f"{NAME}.tar.gz"
-    assert validation_wnids(devkit_file(root)) == EXPECTED
+    assert _devkit(root) == root / f"{NAME}.tar.gz"
+    assert _validation_wnids(_devkit(root)) == EXPECTED
     assert sorted(root.iterdir()) == before
 
 
 def test_the_form_that_torchvision_keeps(root: Path) -> None:
     torch.save((dict.fromkeys(WNIDS, ("name",)), EXPECTED), root / "meta.bin")
-    assert devkit_file(root) == root / "meta.bin"
-    assert validation_wnids(devkit_file(root)) == EXPECTED
+    assert _devkit(root) == root / "meta.bin"
+    assert _validation_wnids(_devkit(root)) == EXPECTED
 
 
 def test_a_file_that_would_run_code_is_refused(root: Path) -> None:
     mark = root / "ran"
     (root / "meta.bin").write_bytes(pickle.dumps(Touch(mark), protocol=2))
     with pytest.raises(PoolError, match=r"validation images in .*meta.bin, found none"):
-        validation_wnids(root / "meta.bin")
+        _validation_wnids(root / "meta.bin")
     assert not mark.exists()
 
 
 def test_contents_that_are_no_labels(root: Path) -> None:
     torch.save(({}, ["tench", "springer"]), root / "meta.bin")
     with pytest.raises(PoolError, match="found 'tench', 'springer', which are no wnids; get it again"):
-        validation_wnids(root / "meta.bin")
+        _validation_wnids(root / "meta.bin")
     truth = root / NAME / "data/ILSVRC2012_validation_ground_truth.txt"
     truth.write_text("1\n1001\n")
     with pytest.raises(PoolError, match=r"found none .1001.; get it again"):
-        validation_wnids(root / NAME)
+        _validation_wnids(root / NAME)
     truth.write_text("")
     with pytest.raises(PoolError, match="which are no wnids"):
-        validation_wnids(root / NAME)
+        _validation_wnids(root / NAME)
     truth.unlink()
     with pytest.raises(PoolError, match="No such file"):
-        validation_wnids(root / NAME)
+        _validation_wnids(root / NAME)
 
 
-def test_files_in_path_order_with_their_stamps(tmp_path: Path) -> None:
-    (tmp_path / "b.png").write_bytes(b"22")
-    (tmp_path / "a.png").write_bytes(b"333")
-    listing = list_labelled_files(tmp_path, {"b.png": 4, "a.png": 7})
-    assert list(listing.paths) == ["a.png", "b.png"]
-    assert listing.labels.tolist() == [7, 4]
-    assert listing.stamps[:, 0].tolist() == [3, 2]
-    assert listing.stamps[0, 1] == (tmp_path / "a.png").stat().st_mtime_ns
-    assert listing.problems == {}
-    assert [listing.source.read(row) for row in range(2)] == [b"333", b"22"]
-
-
-def test_what_is_no_file_is_a_problem(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe.png")  # reading it would never end
-    (tmp_path / "folder.png").mkdir()
-    listing = list_labelled_files(tmp_path, dict.fromkeys(("pipe.png", "folder.png", "gone.png"), 0))
-    assert listing.problems == dict.fromkeys(range(3), "unreadable: not a regular file")
+def test_flat_images_have_stamps_and_what_is_no_file_is_a_problem(root: Path) -> None:
+    first, second, third = sorted((root / "val").iterdir())[:3]
+    second.unlink()
+    os.mkfifo(second)  # reading it would never end
+    third.unlink()
+    third.mkdir()
+    listing = ImageNetFiles(root, split="val").listing()
+    assert listing.stamps[0, :2].tolist() == [first.stat().st_size, first.stat().st_mtime_ns]
+    assert listing.problems == dict.fromkeys((1, 2), "unreadable: not a regular file")
+    assert listing.source.read(0) == first.read_bytes()

@@ -19,7 +19,7 @@ from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools import NEAR_CONSTANT, ExcludedImage, Pool, decode_image
 from semdd_lightning.pools.files import list_files
-from semdd_lightning.pools.index import first_equal, index_images
+from semdd_lightning.pools.index import _first_equal, index_images
 from semdd_lightning.pools.listing import FileSource, ImageSource, Listing
 from semdd_lightning.pools.perceptual_hashes import perceptual_hash
 from semdd_lightning.pools.strings import Strings
@@ -173,7 +173,7 @@ def test_an_image_too_large_for_the_memory_does_not_end_the_reading(
             raise MemoryError
         return decode_image(content)
 
-    monkeypatch.setattr("semdd_lightning.pools.examined.decode_image", decode)
+    monkeypatch.setattr("semdd_lightning.pools.index.decode_image", decode)
     pool = index_images(_listing([b"large", _png(1)], [0, 0], tmp_path), REGISTRY)
     assert [image.reason for image in pool.excluded] == ["unreadable: not enough memory to decode it"]
 
@@ -240,14 +240,14 @@ def test_first_equal_is_that_of_a_dictionary(
     first: dict[object, int] = {}
     keys = [(digests[row].tobytes(), label if by_class else 0) for row, (_, label) in enumerate(images)]
     expected = [first.setdefault(key, row) for row, key in enumerate(keys)]
-    assert first_equal(digests, labels if by_class else None).tolist() == expected
+    assert _first_equal(digests, labels if by_class else None).tolist() == expected
 
 
 def test_several_threads_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for i in range(5):
         _save(tmp_path, f"a/{i}.png", seed=i)
     _save(tmp_path, "b/0.png", seed=5)
-    monkeypatch.setattr("semdd_lightning.pools.examined._BATCH", 1)
+    monkeypatch.setattr("semdd_lightning.pools.index._BATCH", 1)
     meeting = threading.Barrier(2, timeout=10)  # one alone would wait for ever
     read = FileSource.read
 

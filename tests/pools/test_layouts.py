@@ -9,11 +9,10 @@ import pytest
 import torch
 
 from semdd_lightning.datasets import find_classes
-from semdd_lightning.errors import PoolError
 from semdd_lightning.export import Manifest, describe, exported_images, write_subset
 from semdd_lightning.pools import ClassFolders
 from semdd_lightning.pools.any_pool import AnyPool
-from semdd_lightning.pools.layouts import LAYOUTS, find_layout, layout_names
+from semdd_lightning.pools.layouts import LAYOUT_NAMES, LAYOUTS
 from semdd_lightning.pools.pool import Pool
 from semdd_lightning.selection import Embeddings, Selection, build_sampler
 from tests.layout_makers import MAKERS, shown_class, shown_classes
@@ -59,19 +58,12 @@ def _all_paths(pool: Pool) -> list[str]:
 
 def test_every_layout_has_a_maker_and_names_of_its_own() -> None:
     assert sorted(NAMES) == sorted(MAKERS)
-    assert len(set(layout_names())) == len(layout_names())
+    assert len(LAYOUT_NAMES) == sum(1 + len(layout.also) for layout in LAYOUTS)
     for layout in LAYOUTS:
         assert layout.written_by
         assert layout.pattern
         for name in (layout.name, *layout.also):
-            assert find_layout(name) is layout
-
-
-def test_a_name_that_is_none() -> None:
-    with pytest.raises(
-        PoolError, match=r"Expected a layout to be auto or one of subset, .*found 'imagefolder'"
-    ):
-        find_layout("imagefolder")
+            assert LAYOUT_NAMES[name] is layout
 
 
 @pytest.mark.usefixtures("unchecked_cifar")
@@ -160,7 +152,7 @@ def test_a_corrected_class_list_moves_the_folders_of_official_forms(name: str, t
 def test_sniffing_needs_no_torch(tmp_path: Path) -> None:
     paths = [str(MAKERS[name](tmp_path / name).path) for name in NAMES]
     code = (
-        "import sys; from pathlib import Path; from semdd_lightning.pools.sniffing import sniff\n"
+        "import sys; from pathlib import Path; from semdd_lightning.pools.any_pool import sniff\n"
         "print(*(sniff(Path(path)).layout.name for path in sys.argv[1:]))\n"
         "sys.exit('torch' in sys.modules)"
     )

@@ -15,8 +15,7 @@ from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import DataError
 from semdd_lightning.pools import ClassFolders, Pool, decode_image
 from semdd_lightning.pools.index import index_images
-from semdd_lightning.pools.listing import ImageSource, LabelledImages, Listing
-from semdd_lightning.pools.row_listings import list_array
+from semdd_lightning.pools.listing import ImageSource, LabelledImages, Listing, list_array
 from semdd_lightning.pools.strings import Strings
 
 REGISTRY = ClassRegistry(("a", "b"), ("a", "b"))

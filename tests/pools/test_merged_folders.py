@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from semdd_lightning.errors import ClassListError, PoolError
-from semdd_lightning.pools.merged_folders import MergedFolders, numbered_alike
+from semdd_lightning.pools.class_folders import MergedFolders, numbered_alike
 from tests.layout_makers import MAKERS, PER_CLASS, WNIDS, shown_classes, write
 
 
@@ -46,7 +46,8 @@ def test_a_class_list_orders_the_classes(root: Path) -> None:
 def test_parts_are_counted_by_number_and_may_be_named(root: Path) -> None:
     shutil.copytree(root / "dataset_0", root / "dataset_10")
     shutil.copytree(root / "dataset_0", root / "extra")
-    assert MergedFolders(root).found_parts() == ("dataset_0", "dataset_1", "dataset_10")
+    merged = MergedFolders(root).listing().paths
+    assert {path.split("/")[0] for path in merged} == {"dataset_0", "dataset_1", "dataset_10"}
     chosen = MergedFolders(root, parts=("extra", "dataset_1"))
     assert {path.split("/")[0] for path in chosen.listing().paths} == {"extra", "dataset_1"}
 

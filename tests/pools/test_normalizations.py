@@ -16,14 +16,14 @@ from semdd_lightning.datasets import DATASETS
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools import normalizations
 from semdd_lightning.pools.normalizations import (
+    _OF_DATA_SET,
     BYTES,
     NORMALIZATIONS,
     UNIT,
     Denormalization,
-    share_outside,
+    settle_normalization,
     value_statistics,
 )
-from semdd_lightning.pools.pixel_values import _OF_DATA_SET, settle_normalization
 
 IMAGES = st.integers(0, 2**32 - 1).map(
     lambda seed: np.random.default_rng(seed).integers(0, 256, (2, 3, 5, 4), dtype=np.uint8)
@@ -64,7 +64,7 @@ def test_values_are_clipped_and_counted_channel_by_channel() -> None:
     normalization = Denormalization((0.0, 0.5), (1.0, 0.1))
     values = np.array([[[[2.0]], [[2.0]]], [[[-0.1]], [[-9.0]]]])  # (2, 2, 1, 1)
     assert normalization.to_pixels(values).ravel().tolist() == [255, 178, 0, 0]
-    assert share_outside(values, normalization) == 0.75
+    assert value_statistics(values, normalization).outside == 0.75
 
 
 def test_statistics_of_blocks_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,13 +78,13 @@ def test_statistics_of_blocks_are_those_of_the_whole(monkeypatch: pytest.MonkeyP
     outside = (usable < -0.5 / 255) | (usable > 1 + 0.5 / 255)
     assert found.outside == pytest.approx(outside.mean())
     assert found.spread == pytest.approx(usable.mean(axis=(1, 2, 3)).std())
-    assert share_outside(images, UNIT) == pytest.approx(outside.mean())
+    assert value_statistics(images, BYTES).outside == pytest.approx((usable / 255 < -0.5 / 255).mean())
 
 
 def test_images_of_nan_alone_have_statistics() -> None:
     found = value_statistics(np.full((2, 3, 4, 4), np.nan))
     assert (found.low, found.high, found.num_images) == (0.0, 0.0, 0)
-    assert share_outside(np.full((2, 3, 4, 4), np.nan), UNIT) == 0
+    assert found.outside == 0
 
 
 # ------------------------------------------------------------------ what auto takes

@@ -136,6 +136,6 @@ def test_nothing_excluded() -> None:
     assert not _columns(())
 
 
-def test_it_shows_its_first_images() -> None:
-    assert repr(_columns(IMAGES[:1])) == f"ExcludedImages({IMAGES[0]!r})"
-    assert repr(_columns(IMAGES)).endswith(", ... 4 in all)")
+def test_it_shows_a_few_of_its_images() -> None:
+    assert "c0/a.png" in repr(_columns(IMAGES[:1]))
+    assert len(repr(_columns(IMAGES * 1_000))) < 1_000

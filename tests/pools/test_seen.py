@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from semdd_lightning.pools.seen import first_members, look
+from semdd_lightning.pools.recognisers import first_members, look
 
 
 def test_names_are_sorted_and_hidden_ones_left_out(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from semdd_lightning.errors import PoolError
-from semdd_lightning.pools.sniffing import sniff
+from semdd_lightning.pools.any_pool import sniff
 from tests.layout_makers import MAKERS, WNIDS, write
 
 
@@ -177,7 +177,9 @@ def test_paths_that_hold_nothing(tmp_path: Path) -> None:
     touch(tmp_path / "file.doc")
     with pytest.raises(PoolError, match=r"found a file 'file\.doc'"):
         sniff(tmp_path / "file.doc")
-    with pytest.raises(PoolError, match="Expected a layout to be auto or one of"):
+    with pytest.raises(
+        PoolError, match=r"Expected a layout to be auto or one of subset, .*found 'imagefolder'"
+    ):
         sniff(tmp_path, "imagefolder")
 
 

@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 
 from semdd_lightning.classes import ClassRegistry, resolve_classes
 from semdd_lightning.errors import PoolError
+from semdd_lightning.pools.listing import class_paths
 from semdd_lightning.pools.stated_labels import (
     StatedLabels,
     folder_names,
     labels_from_column,
     labels_from_numbers,
+    numbered_names,
     numbers_or_texts,
 )
+from semdd_lightning.pools.strings import Strings
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Nd"]), max_size=5)
 
@@ -146,3 +149,15 @@ def test_folders_are_distinct_and_safe(names: list[str]) -> None:
     folders = folder_names(tuple(names))
     assert len({folder.casefold() for folder in folders}) == len(names)
     assert not any("/" in folder or folder in ("", ".", "..") for folder in folders)
+
+
+@given(st.integers(1, 2_000), st.sampled_from([".png", Strings([".jpg"])]))
+def test_numbered_names_sort_as_numbers(count: int, suffix: str | Strings) -> None:
+    suffix = suffix if isinstance(suffix, str) else Strings([".jpg"] * count)
+    names = list(numbered_names("f", count, suffix))
+    assert names == sorted(names)
+    assert [int(name[2:-4]) for name in names] == list(range(count))
+    registry = ClassRegistry(("x", "y"), ("0", "1"))
+    assert list(class_paths(registry, np.arange(count) % 2, Strings(names))) == [
+        f"{row % 2}/{name}" for row, name in enumerate(names)
+    ]

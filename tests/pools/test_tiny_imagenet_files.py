@@ -7,7 +7,7 @@ import pytest
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.datasets import imagenet_names
 from semdd_lightning.errors import ClassListError, PoolError
-from semdd_lightning.pools.tiny_imagenet_files import TinyImageNetFiles
+from semdd_lightning.pools.imagenet_files import TinyImageNetFiles
 from tests.layout_makers import MAKERS, PER_CLASS, WNIDS, shown_classes, write
 
 

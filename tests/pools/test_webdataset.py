@@ -14,7 +14,7 @@ import pytest
 
 from semdd_lightning.errors import ClassListError, PoolError
 from semdd_lightning.pools import ClassFolders, ExcludedImage
-from semdd_lightning.pools.tars.members import LabelFinder, TarMembers, read_members
+from semdd_lightning.pools.tar_members import LabelFinder, TarMembers, read_members
 from semdd_lightning.pools.webdataset import TarShards, TarSource
 from tests.layout_makers import written_out
 from tests.pools.tar_makers import noise, special_member, write_samples, write_tar
@@ -307,7 +307,7 @@ def test_headers_are_read_once_and_no_image(shards: Path, monkeypatch: pytest.Mo
         read.append(shard)
         return read_members(shard, labels)
 
-    monkeypatch.setattr("semdd_lightning.pools.tars.index.read_members", counted)
+    monkeypatch.setattr("semdd_lightning.pools.webdataset.read_members", counted)
     monkeypatch.setattr(TarSource, "read", lambda *_: pytest.fail("an image was read"))
     found = TarShards(shards).resolve()
     assert (len(found.registry), len(found.listing)) == (3, 12)

@@ -12,7 +12,7 @@ from types import TracebackType
 from semdd_lightning.atomic import disk_error, remove_stale_files
 from semdd_lightning.errors import RunError
 from semdd_lightning.locks import Lock
-from semdd_lightning.pools.apart import require_apart
+from semdd_lightning.pools.files import require_apart
 
 MARK = ".unfinished"
 DEAR = ("*.ckpt", "*.safetensors")  # trained students and labels

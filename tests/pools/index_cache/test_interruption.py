@@ -45,10 +45,10 @@ def test_processes_that_race_read_each_image_once(root: Path, reads: Reads, tmp_
 _KILLED = """
 import sys, time
 from pathlib import Path
-from semdd_lightning.pools import ClassFolders, examined, index, index_cache
+from semdd_lightning.pools import ClassFolders, index, index_cache
 from semdd_lightning.pools.listing import FileSource
 
-index._SAVE_SECONDS, index_cache._RECENT_NS, examined._BATCH = 0.0, 0, 1
+index._SAVE_SECONDS, index_cache._RECENT_NS, index._BATCH = 0.0, 0, 1
 read = FileSource.read
 def slowly(source, row):
     time.sleep(0.03)
@@ -80,7 +80,7 @@ def test_a_killed_run_leaves_what_it_had(root: Path, reads: Reads, tmp_path: Pat
 def test_an_interrupted_run_leaves_what_it_had(
     root: Path, monkeypatch: pytest.MonkeyPatch, reads: Reads
 ) -> None:
-    monkeypatch.setattr("semdd_lightning.pools.examined._BATCH", 1)
+    monkeypatch.setattr("semdd_lightning.pools.index._BATCH", 1)
     read = FileSource.read
 
     def interrupt(source: FileSource, row: int) -> bytes:

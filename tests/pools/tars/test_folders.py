@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semdd_lightning.errors import PoolError
-from semdd_lightning.pools.tars.folders import folder_of_classes as find_folder
+from semdd_lightning.pools.tar_folders import _folder_of_classes as find_folder
 
 NAMES = st.text("abc", min_size=1, max_size=2)
 

@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semdd_lightning.errors import PoolError
-from semdd_lightning.pools.tars.members import (
+from semdd_lightning.pools.tar_members import (
     GOOD,
     NOT_A_FILE,
     NOT_UTF8,
     LabelFinder,
     TarMembers,
-    label_text,
+    _label_text,
     read_members,
 )
 from tests.pools.tar_makers import noise, special_member, write_samples, write_tar
@@ -42,10 +42,10 @@ def test_places_and_labels_of_every_tar_format(tmp_path: Path, tar_format: int) 
                 tar.addfile(member, io.BytesIO(data))
     members = _read(tmp_path / "x.tar")
     whole = (tmp_path / "x.tar").read_bytes()
-    places = zip(members.offsets.tolist(), members.sizes.tolist(), strict=True)
+    places = members.places[:, :2].tolist()
     assert [whole[start : start + size] for start, size in places] == list(contents.values())
     assert list(members.images) == list(contents)
-    assert (members.flaws == GOOD).all()
+    assert (members.places[:, 2] == GOOD).all()
     keys, texts = members.labels["cls"]
     assert list(keys) == [name.removesuffix(".PNG") for name in contents]
     assert list(texts) == [str(len(content)) for content in contents.values()]
@@ -72,7 +72,7 @@ def test_links_and_devices_are_not_followed(tmp_path: Path) -> None:
     ]
     members = _read(write_tar(tmp_path / "x.tar", {"0.png": noise(0)}, *specials))
     assert members.images == ("0.png", "a.png", "b.png", "c.png")
-    assert members.flaws.tolist() == [GOOD, NOT_A_FILE, NOT_A_FILE, NOT_A_FILE]
+    assert members.places[:, 2].tolist() == [GOOD, NOT_A_FILE, NOT_A_FILE, NOT_A_FILE]
     assert members.labels == {}
 
 
@@ -81,7 +81,7 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
     shard = write_tar(tmp_path / "x.tar", {f"{name}.png": noise(0), f"{name}.cls": b"3"})
     members = _read(shard)
     assert members.images == ("a\\udcff.png",)
-    assert members.flaws.tolist() == [NOT_UTF8]
+    assert members.places[:, 2].tolist() == [NOT_UTF8]
     keys, texts = members.labels["cls"]
     assert (list(keys), list(texts)) == (["a\\udcff"], ["3"])
 
@@ -112,7 +112,7 @@ def test_a_tar_that_was_cut_off_anywhere(tmp_path: Path) -> None:
     shard = write_samples(tmp_path / "x.tar", {f"{i}": i for i in range(3)})
     whole = shard.read_bytes()
     members = _read(shard)
-    ends = members.offsets + members.sizes
+    ends = members.places[:, :2].sum(axis=1)
     content = len(whole.rstrip(b"\0"))
     cuts = [*range(1, content, 97), *range(512, content + 1, 512), *ends.tolist()]
     for cut in cuts:
@@ -191,7 +191,7 @@ def test_flipped_bytes_raise_nothing_but_pool_errors(tmp_path: Path, tar_format:
 @given(st.integers(0, 10**6), st.integers(0, 4))
 def test_padding_and_type_change_no_number(number: int, padding: int) -> None:
     padded = f"{'0' * padding}{number}"
-    assert [label_text(value) for value in (number, float(number))] == [str(number)] * 2
+    assert [_label_text(value) for value in (number, float(number))] == [str(number)] * 2
     assert LabelFinder(None, None).read("cls", f" {padded}\n".encode()) == str(number)
     record = json.dumps({"label": padded}).encode()
     assert LabelFinder(None, None).read("json", record) == padded  # a text is a text
@@ -199,11 +199,11 @@ def test_padding_and_type_change_no_number(number: int, padding: int) -> None:
 
 @pytest.mark.parametrize("value", [None, True, 1.5, float("nan"), [3], {"id": 3}, "", " \n"])
 def test_what_is_no_label(value: object) -> None:
-    assert label_text(value) == ""
+    assert _label_text(value) == ""
 
 
 def test_long_digits_stay_a_name() -> None:
-    assert label_text("1" * 5000) == "1" * 5000
+    assert _label_text("1" * 5000) == "1" * 5000
 
 
 def test_cls_members_win_and_json_is_not_read_after_them() -> None:

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semdd_lightning.errors import PoolError
-from semdd_lightning.pools.tars.shards import (
-    expand_braces,
+from semdd_lightning.pools.tar_shards import (
+    _expand_braces,
     find_shards,
     inside_tar,
     require_counts,
@@ -34,14 +34,14 @@ def test_braces_stand_for_what_they_stand_for_in_a_shell(pattern: str) -> None:
         text=True,
         check=True,
     )
-    assert set(expand_braces(f".{pattern}")) == set(spelt_out.stdout.splitlines())
+    assert set(_expand_braces(f".{pattern}")) == set(spelt_out.stdout.splitlines())
 
 
 def test_every_name_of_a_long_range_once_and_in_order() -> None:
-    names = expand_braces("shards/train-{000000..000146}.tar")
+    names = _expand_braces("shards/train-{000000..000146}.tar")
     assert names == [f"shards/train-{shard:06d}.tar" for shard in range(147)]
-    assert expand_braces("no braces.tar") == ["no braces.tar"]
-    assert expand_braces("{0..1..2}{x}.tar") == ["{0..1..2}{x}.tar"]
+    assert _expand_braces("no braces.tar") == ["no braces.tar"]
+    assert _expand_braces("{0..1..2}{x}.tar") == ["{0..1..2}{x}.tar"]
 
 
 def _touch(folder: Path, *names: str) -> Path:

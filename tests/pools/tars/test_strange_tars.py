@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from semdd_lightning.errors import PoolError
+from semdd_lightning.pools import tar_members as members
 from semdd_lightning.pools.any_pool import AnyPool
-from semdd_lightning.pools.tars import members
 from semdd_lightning.pools.webdataset import TarShards
 from tests.pools.tar_makers import noise, write_tar
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.files import is_image_name, printable
 from semdd_lightning.pools.strings import GrowingStrings, Strings
-from semdd_lightning.pools.tars.shards import COMPRESSIONS, compressed_message
+from semdd_lightning.pools.tar_shards import COMPRESSIONS, compressed_message
 
 LabelKind = Literal["cls", "json", "txt", "folder"]
 
@@ -43,10 +43,9 @@ class TarMembers:
     """What a tar holds that matters to a pool, in the order of the tar.
 
     Args:
-        images: Names of the image members, shape ``(N,)``.
-        offsets: Where the content of each begins, in bytes from the start of the tar, shape ``(N,)``.
-        sizes: Bytes of each, shape ``(N,)``.
-        flaws: `GOOD`, or the key in `FLAWS` of what makes it unusable, shape ``(N,)``.
+        images: Names of the image members, N of them.
+        places: Of each where its content begins, in bytes from the start of the tar, how many bytes it has,
+            and `GOOD` or the key in `FLAWS` of what makes it unusable, shape ``(N, 3)``.
         labels: By ending, for each member that holds a label its key (the name up to the first dot) and
             the label, which is empty where there is none.
         folders: Names of the folders that the tar lists.
@@ -55,9 +54,7 @@ class TarMembers:
     """
 
     images: Strings
-    offsets: NDArray[np.int64]
-    sizes: NDArray[np.int64]
-    flaws: NDArray[np.int8]
+    places: NDArray[np.int64]
     labels: Mapping[str, tuple[Strings, Strings]]
     folders: frozenset[str]
     others: tuple[str, ...]
@@ -77,7 +74,7 @@ def read_members(shard: Path, labels: LabelFinder) -> TarMembers:
         PoolError: If the file cannot be read, is no tar, is compressed or cut off, or holds a name that
             climbs out of it or stands twice.
     """
-    columns = _Columns()
+    columns = _Columns(shard, labels)
     try:
         with shard.open("rb") as file:
             if file.read(6).startswith(COMPRESSIONS):
@@ -86,16 +83,16 @@ def read_members(shard: Path, labels: LabelFinder) -> TarMembers:
             with tarfile.open(fileobj=file, mode="r:") as tar:
                 while (member := tar.next()) is not None:
                     tar.members.clear()  # type: ignore[attr-defined]  # else every member stays in memory
-                    _add(columns, tar, member, labels, shard)
+                    columns.add(tar, member)
                 file.seek(tar.offset)
                 mark, rest = file.read(_BLOCK), file.read(_TAIL)
     except PoolError:
         raise
     except tarfile.ReadError as error:
-        if not columns.sizes:
+        if not columns.places:
             msg = f"Expected {shard} to be a tar, found: {error}; make it again or correct the path."
             raise PoolError(msg) from error
-        raise PoolError(_cut_off(shard, columns)) from error
+        raise columns.cut_off() from error
     except OSError as error:
         msg = f"Expected to read {shard}, found: {error.strerror or error}; check the file."
         raise PoolError(msg) from error
@@ -103,120 +100,85 @@ def read_members(shard: Path, labels: LabelFinder) -> TarMembers:
         msg = f"Expected {shard} to be a tar, found a broken header ({error}); make it again."
         raise PoolError(msg) from error
     if len(mark) < _BLOCK or mark.strip(b"\0"):
-        raise PoolError(_cut_off(shard, columns))
+        raise columns.cut_off()
     if rest.strip(b"\0"):
         msg = (
             f"Expected nothing after the end of the tar {shard}, found more data, as of a second tar that "
             "was put behind it; keep them as two shards."
         )
         raise PoolError(msg)
-    return columns.finish(shard)
-
-
-def _add(
-    columns: _Columns, tar: tarfile.TarFile, member: tarfile.TarInfo, labels: LabelFinder, shard: Path
-) -> None:
-    if _CLIMBS.match(member.name):
-        msg = (
-            f"Expected the names in {shard} to stay inside it, found {printable(member.name)!r}; do not use "
-            "this file, or make it again with relative names."
-        )
-        raise PoolError(msg)
-    name = posixpath.normpath(member.name)
-    if _HIDDEN.match(name):
-        return
-    if member.isdir():
-        columns.folders.add(name)
-        return
-    key, _, ending = name.rpartition("/")[2].partition(".")
-    if is_image_name(posixpath.basename(name)):
-        columns.add_image(name, member)
-    elif member.isreg() and labels.wants(ending.lower()) and key:
-        content = tar.extractfile(member) if member.size <= _LARGEST_LABEL else None
-        text = labels.read(ending.lower(), b"" if content is None else content.read())
-        columns.add_label(name[: -len(ending) - 1], ending.lower(), text)
-    elif labels.wants(ending.rpartition(".")[2].lower()):
-        columns.dotted = columns.dotted or printable(name)
-    elif len(columns.others) < 3:
-        columns.others.append(printable(name))
+    return columns.finish()
 
 
 class _Columns:
     """The columns of `TarMembers` while they grow."""
 
-    def __init__(self) -> None:
-        self.images = GrowingStrings()
-        self.offsets, self.sizes, self.flaws = array("q"), array("q"), array("b")
-        self.labels: dict[str, tuple[GrowingStrings, GrowingStrings]] = {}
-        self.folders: set[str] = set()
-        self.others: list[str] = []
-        self.dotted: str | None = None
+    def __init__(self, shard: Path, finder: LabelFinder) -> None:
+        self._shard, self._finder = shard, finder
+        self._images = GrowingStrings()
+        self.places = array("q")  # offset, size and flaw of each image, one after the other
+        self._labels: dict[str, tuple[GrowingStrings, GrowingStrings]] = {}
+        self._folders: set[str] = set()
+        self._others: list[str] = []
+        self._dotted: str | None = None
 
-    def add_image(self, name: str, member: tarfile.TarInfo) -> None:
-        self.images.append(printable(name))
-        self.offsets.append(member.offset_data)
-        self.sizes.append(member.size)
-        if not member.isreg():  # a link or a device
-            self.flaws.append(NOT_A_FILE)
-        elif printable(name) != name:
-            self.flaws.append(NOT_UTF8)
-        else:
-            self.flaws.append(SPARSE if member.issparse() else GOOD)
+    def add(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+        if _CLIMBS.match(member.name):
+            msg = (
+                f"Expected the names in {self._shard} to stay inside it, found {printable(member.name)!r}; "
+                "do not use this file, or make it again with relative names."
+            )
+            raise PoolError(msg)
+        name = posixpath.normpath(member.name)
+        if _HIDDEN.match(name):
+            return
+        shown, base = printable(name), posixpath.basename(name)
+        key, _, ending = base.partition(".")
+        kind = ending.lower()
+        if member.isdir():
+            self._folders.add(name)
+        elif is_image_name(base):
+            flaw = SPARSE if member.issparse() else GOOD
+            if not member.isreg():  # a link or a device
+                flaw = NOT_A_FILE
+            elif shown != name:
+                flaw = NOT_UTF8
+            self._images.append(shown)
+            self.places.extend((member.offset_data, member.size, flaw))
+        elif member.isreg() and self._finder.wants(kind) and key:
+            content = tar.extractfile(member) if member.size <= _LARGEST_LABEL else None
+            text = self._finder.read(kind, b"" if content is None else content.read())
+            keys, texts = self._labels.setdefault(kind, (GrowingStrings(), GrowingStrings()))
+            keys.append(printable(name[: -len(ending) - 1]))
+            texts.append(printable(text))
+        elif self._finder.wants(kind.rpartition(".")[2]):
+            self._dotted = self._dotted or shown
+        elif len(self._others) < 3:
+            self._others.append(shown)
 
-    def add_label(self, key: str, ending: str, text: str) -> None:
-        keys, texts = self.labels.setdefault(ending, (GrowingStrings(), GrowingStrings()))
-        keys.append(printable(key))
-        texts.append(printable(text))
-
-    def finish(self, shard: Path) -> TarMembers:
-        images = self.images.finish()
-        labels = {ending: (keys.finish(), texts.finish()) for ending, (keys, texts) in self.labels.items()}
-        for ending, names in {
-            "": images,
-            **{f".{ending}": keys for ending, (keys, _) in labels.items()},
-        }.items():
+    def finish(self) -> TarMembers:
+        images = self._images.finish()
+        labels = {kind: (keys.finish(), texts.finish()) for kind, (keys, texts) in self._labels.items()}
+        for names, ending in ((images, ""), *((keys, f".{kind}") for kind, (keys, _) in labels.items())):
             repeated = names.repeated()
             if repeated:
                 msg = (
-                    f"Expected every name in {shard} once, found {repeated[0] + ending!r} "
+                    f"Expected every name in {self._shard} once, found {repeated[0] + ending!r} "
                     f"{names.count(repeated[0])} times; make the tar again without the repetition."
                 )
                 raise PoolError(msg)
-        return TarMembers(
-            images,
-            np.array(self.offsets, dtype=np.int64),
-            np.array(self.sizes, dtype=np.int64),
-            np.array(self.flaws, dtype=np.int8),
-            labels,
-            frozenset(self.folders),
-            tuple(self.others),
-            self.dotted,
+        places = np.array(self.places, dtype=np.int64).reshape(-1, 3)
+        others = tuple(self._others)
+        return TarMembers(images, places, labels, frozenset(self._folders), others, self._dotted)
+
+    def cut_off(self) -> PoolError:
+        size = self._shard.stat().st_size
+        places = np.array(self.places, dtype=np.int64).reshape(-1, 3)
+        whole = int((places[:, :2].sum(axis=1) <= size).sum())
+        return PoolError(
+            f"Expected {self._shard} to be a whole tar, found it cut off or broken after {whole} whole image "
+            "files; copy or make it again."
         )
-
-
-def _cut_off(shard: Path, columns: _Columns) -> str:
-    size = shard.stat().st_size
-    ends = np.array(columns.offsets) + np.array(columns.sizes)
-    return (
-        f"Expected {shard} to be a whole tar, found it cut off or broken after {int((ends <= size).sum())} "
-        "whole image files; copy or make it again."
-    )
-
-
-def label_text(value: object) -> str:
-    """A class label as a text: a number without padding, a name without space around it.
-
-    >>> label_text(7), label_text(7.0), label_text(" tench "), label_text(-1), label_text("007")
-    ('7', '7', 'tench', '-1', '007')
-
-    Args:
-        value: What stands for the class; anything but a whole number or a text gives the empty text.
-    """
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # tables with gaps store whole numbers as floats
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return ""
-    return str(value).strip()
 
 
 class LabelFinder:
@@ -250,11 +212,24 @@ class LabelFinder:
             self._kinds.discard("json")
             number = text.strip()  # WebDataset decodes it as one, whatever its padding
             return str(int(number)) if re.fullmatch(r"-?[0-9]{1,18}", number) else number
-        return label_text(text)
+        return _label_text(text)
 
     def _from_json(self, record: object) -> str:
         if not isinstance(record, dict):
             return ""
         if self._key is None:
-            self._key = next((key for key in _JSON_KEYS if label_text(record.get(key))), None)
-        return label_text(record.get(self._key))
+            self._key = next((key for key in _JSON_KEYS if _label_text(record.get(key))), None)
+        return _label_text(record.get(self._key))
+
+
+def _label_text(value: object) -> str:
+    """A class label as a text: a number without padding, a name without space around it; else empty.
+
+    >>> _label_text(7), _label_text(7.0), _label_text(" tench "), _label_text(-1), _label_text("007")
+    ('7', '7', 'tench', '-1', '007')
+    """
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # tables with gaps store whole numbers as floats
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return ""
+    return str(value).strip()

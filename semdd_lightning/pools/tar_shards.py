@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import tarfile
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path, PurePosixPath
 
 from semdd_lightning.classes.registry import SHOWN, some_of
 from semdd_lightning.errors import PoolError
@@ -16,41 +18,41 @@ from semdd_lightning.pools.splits import split_of
 
 _RANGE_OR_LIST = re.compile(r"\{(?:([0-9]+)\.\.([0-9]+)|([^{}]*,[^{}]*))\}")
 COMPRESSIONS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")  # gzip, bzip2, xz, zstandard
+_SAMPLED = 50  # members that tell what a tar holds
 _COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 
-def expand_braces(pattern: str) -> list[str]:
+def _expand_braces(pattern: str) -> list[str]:
     """The names that a brace pattern stands for, as a shell spells them out.
 
     A range counts with the padding of its ends, a list takes each entry, and both may be nested; other
     braces stand for themselves.
 
-    >>> expand_braces("train-{008..010}.tar")
+    >>> _expand_braces("train-{008..010}.tar")
     ['train-008.tar', 'train-009.tar', 'train-010.tar']
-    >>> expand_braces("{train,val}-{0..1}.tar")
+    >>> _expand_braces("{train,val}-{0..1}.tar")
     ['train-0.tar', 'train-1.tar', 'val-0.tar', 'val-1.tar']
-    >>> expand_braces("a{,b{1..2}}.tar"), expand_braces("{x}.tar")
+    >>> _expand_braces("a{,b{1..2}}.tar"), _expand_braces("{x}.tar")
     (['a.tar', 'ab1.tar', 'ab2.tar'], ['{x}.tar'])
-
-    Args:
-        pattern: A name with any number of ranges ``{first..last}`` and lists ``{a,b}``.
     """
     group = _RANGE_OR_LIST.search(pattern)  # an innermost one
     if group is None:
         return [pattern]
     first, last, entries = group.groups()
-    values = entries.split(",") if entries is not None else _counted(first, last)
+    if entries is not None:
+        values = entries.split(",")
+    else:
+        padded = any(len(end) > 1 and end.startswith("0") for end in (first, last))
+        width = max(len(first), len(last)) if padded else 0
+        low, high = sorted((int(first), int(last)))
+        values = [f"{number:0{width}d}" for number in range(low, high + 1)]
     head, tail = pattern[: group.start()], pattern[group.end() :]
-    names = (name for value in values for name in expand_braces(head + value + tail))
+    names = (name for value in values for name in _expand_braces(head + value + tail))
     return list(dict.fromkeys(names))
 
 
 def inside_tar(path: Path) -> tuple[Path, str | None]:
-    """A path that goes on inside a tar, as ``pool.tar/ipc10``, taken apart into the tar and the folder in it.
-
-    Args:
-        path: Any path.
-    """
+    """A path that goes on inside a tar, as ``pool.tar/ipc10``, as the tar and the folder in it."""
     for parent in path.parents:
         if parent.suffix.lower() == ".tar" and parent.is_file():
             return parent, path.relative_to(parent).as_posix()
@@ -72,7 +74,7 @@ def find_shards(path: Path) -> tuple[Path, tuple[Path, ...]]:
         return path, _shards_in(path)
     if path.is_file():
         return path, (path,)
-    shards = sorted(Path(name) for name in expand_braces(str(path)))
+    shards = sorted(Path(name) for name in _expand_braces(str(path)))
     missing = [shard for shard in shards if not shard.is_file()]
     if len(shards) == 1:
         msg = f"Expected a tar, a folder of tars or a pattern of tars at {path}, found nothing there; "
@@ -99,13 +101,6 @@ def shard_name(root: Path, shard: Path) -> str:
     return shard.stem if shard == root else shard.relative_to(root).with_suffix("").as_posix()
 
 
-def _counted(first: str, last: str) -> list[str]:
-    padded = any(len(end) > 1 and end.startswith("0") for end in (first, last))
-    width = max(len(first), len(last)) if padded else 0
-    low, high = sorted((int(first), int(last)))
-    return [f"{number:0{width}d}" for number in range(low, high + 1)]
-
-
 def _shards_in(folder: Path) -> tuple[Path, ...]:
     with listable(folder):
         names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
@@ -130,11 +125,7 @@ def _shards_in(folder: Path) -> tuple[Path, ...]:
 
 
 def is_compressed_tar(path: Path) -> bool:
-    """Whether a file is named as a tar, and compressed by its first bytes.
-
-    Args:
-        path: The file.
-    """
+    """Whether a file is named as a tar, and compressed by its first bytes."""
     if not path.name.lower().endswith((".tar", *_COMPRESSED)):
         return False
     try:
@@ -144,12 +135,19 @@ def is_compressed_tar(path: Path) -> bool:
         return False
 
 
-def compressed_message(shard: Path) -> str:
-    """What to tell the owner of a compressed tar.
+def first_members(archive: Path) -> list[PurePosixPath]:
+    """Paths of the first files in a tar archive; none if it is no tar archive, or compressed."""
+    if not archive.is_file():
+        return []
+    try:
+        with tarfile.open(archive, "r:") as tar:  # a compressed one would be unpacked, however large it gets
+            return [PurePosixPath(member.name) for member in islice(tar, _SAMPLED) if member.isfile()]
+    except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError):
+        return []
 
-    Args:
-        shard: The compressed file.
-    """
+
+def compressed_message(shard: Path) -> str:
+    """What to tell the owner of a compressed tar."""
     return (
         f"Expected {shard} to be an uncompressed tar, in which any image can be reached at once, found a "
         "compressed one; decompress it first (gunzip, bunzip2, unxz or zstd -d)."
@@ -192,16 +190,10 @@ def require_counts(shards: Sequence[Path], found: Sequence[int], num_samples: in
 
 
 def stated_class_names(shards: Sequence[Path]) -> tuple[str, ...] | None:
-    """What class indices mean, where `class_names` of ``_info.json`` says so, alike beside all shards.
-
-    Args:
-        shards: The shards.
-    """
-    stated = [
-        _read(folder / "_info.json").get("class_names") for folder in {shard.parent for shard in shards}
-    ]
-    names = stated[0]
-    if not isinstance(names, list) or not names or any(other != names for other in stated):
+    """What class indices mean, where `class_names` of ``_info.json`` says so, alike beside all shards."""
+    folders = {shard.parent for shard in shards}
+    names, *others = (_read(folder / "_info.json").get("class_names") for folder in folders)
+    if not isinstance(names, list) or not names or any(other != names for other in others):
         return None
     return tuple(names) if all(isinstance(name, str) and name for name in names) else None
 
@@ -219,18 +211,15 @@ def _unlike_the_others(shards: Sequence[Path], found: Sequence[int]) -> str:
 
 def _stated(folder: Path) -> dict[str, tuple[int, str]]:
     """For each shard of a folder the stated number of samples and the file that states it."""
-    stated: dict[str, tuple[int, str]] = {}
+    pairs: list[tuple[object, object, str]] = []
     info = _read(folder / "_info.json").get("splits", {})
     for split in info.values() if isinstance(info, Mapping) else ():
         if isinstance(split, Mapping):
             names, lengths = split.get("filenames"), split.get("shard_lengths")
             if isinstance(names, list) and isinstance(lengths, list):
-                stated |= _counts(zip(names, lengths, strict=False), "_info.json")
-    return stated | _counts(_read(folder / "sizes.json").items(), "sizes.json")
-
-
-def _counts(pairs: Iterable[tuple[object, object]], by: str) -> dict[str, tuple[int, str]]:
-    return {name: (count, by) for name, count in pairs if isinstance(name, str) and isinstance(count, int)}
+                pairs += [(*pair, "_info.json") for pair in zip(names, lengths, strict=False)]
+    pairs += [(*pair, "sizes.json") for pair in _read(folder / "sizes.json").items()]
+    return {n: (count, by) for n, count, by in pairs if isinstance(n, str) and isinstance(count, int)}
 
 
 def _read(file: Path) -> Mapping[str, object]:

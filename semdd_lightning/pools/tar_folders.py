@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from semdd_lightning.classes.registry import some_of
 from semdd_lightning.errors import PoolError
 from semdd_lightning.names import get_logger
-from semdd_lightning.pools.splits import are_splits, one_to_choose_from, shared_by_most
+from semdd_lightning.pools.splits import are_splits, one_to_choose_from, shared_classes
 from semdd_lightning.pools.strings import Strings
-from semdd_lightning.pools.tars.members import TarMembers
+from semdd_lightning.pools.tar_members import TarMembers
 
 _log = get_logger(__name__)
 
@@ -28,16 +28,12 @@ class TarRows(NamedTuple):
     Args:
         names: Path of each below its class folder, shape ``(N,)``.
         labels: The label of each, or its class folder, shape ``(N,)``.
-        offsets: Where each begins in the shard, in bytes, shape ``(N,)``.
-        sizes: Bytes of each, shape ``(N,)``.
-        flaws: Why it is unusable, as in `TarMembers`, shape ``(N,)``.
+        places: Where each lies in the shard, and why it is unusable, as in `TarMembers`, shape ``(N, 3)``.
     """
 
     names: Strings
     labels: Strings
-    offsets: NDArray[np.int64]
-    sizes: NDArray[np.int64]
-    flaws: NDArray[np.int8]
+    places: NDArray[np.int64]
 
 
 def rows_by_folder(root: Path, members: Sequence[TarMembers], below: str | None) -> list[TarRows]:
@@ -59,7 +55,7 @@ def rows_by_folder(root: Path, members: Sequence[TarMembers], below: str | None)
     for of_shard in parents:
         for entry in of_shard.value_counts().to_pylist():
             everywhere[entry["values"]] += entry["counts"]
-    base = folder_of_classes(everywhere, below, str(root))
+    base = _folder_of_classes(everywhere, below, str(root))
     start = f"{base}/" if base else ""
     rows = []
     for shard, parent in zip(members, parents, strict=True):
@@ -69,8 +65,7 @@ def rows_by_folder(root: Path, members: Sequence[TarMembers], below: str | None)
         names, folders = (
             Strings(pc.replace_substring_regex(paths, end, "")) for end in (r"^[^/]*/", r"/.*$")
         )
-        columns = (shard.offsets[kept], shard.sizes[kept], shard.flaws[kept])
-        rows.append(TarRows(names, folders, *columns))
+        rows.append(TarRows(names, folders, shard.places[kept]))
     loose = everywhere[base]
     if loose:
         place = repr(base) if base else "the top"
@@ -98,7 +93,7 @@ def _refuse_empty_folders(
         raise PoolError(msg)
 
 
-def folder_of_classes(parents: Mapping[str, int], below: str | None, where: str) -> str:
+def _folder_of_classes(parents: Mapping[str, int], below: str | None, where: str) -> str:
     """The folder inside a tar whose subfolders are the classes; empty for the top of the tar.
 
     As long as all images lie below one folder that holds none itself, it is gone down; the first folder
@@ -106,43 +101,46 @@ def folder_of_classes(parents: Mapping[str, int], below: str | None, where: str)
     images and folders of images, `below` has to say it. Splits, and several pools of the same classes side by
     side, are no classes, whoever says so.
 
-    >>> folder_of_classes({"pool/train/cat": 3, "pool/train/dog": 3}, None, "x.tar")
+    >>> _folder_of_classes({"pool/train/cat": 3, "pool/train/dog": 3}, None, "x.tar")
     'pool/train'
-    >>> folder_of_classes({"pool/ipc1/0": 1, "pool/ipc10/0": 10}, "pool/ipc10", "x.tar")
+    >>> _folder_of_classes({"pool/ipc1/0": 1, "pool/ipc10/0": 10}, "pool/ipc10", "x.tar")
     'pool/ipc10'
 
-    >>> folder_of_classes({f"pool/ipc{k}/{c}": k for k in (1, 10) for c in (0, 1)}, None, "x.tar")
+    >>> _folder_of_classes({f"pool/ipc{k}/{c}": k for k in (1, 10) for c in (0, 1)}, None, "x.tar")
     Traceback (most recent call last):
     ...
     semdd_lightning.errors.PoolError: Expected one folder of class folders in x.tar, found 'pool/ipc1', \
 'pool/ipc10', which share 2 class folders; give one of them, as x.tar/pool/ipc10.
-
-    Args:
-        parents: The folders that hold images, empty for the top, and how many each.
-        below: What the user says; `.` is the top.
-        where: Name of the tar or the pool, for messages.
-
-    Raises:
-        PoolError: If there is no class folder, or it is not clear which folders are the classes.
     """
     counts = {tuple(parent.split("/")) if parent else (): number for parent, number in parents.items()}
     places = set(counts)
-    base = () if below is None else _parts(below)
+    path = posixpath.normpath((below or "").strip("/") or ".")
+    base = () if path == "." else tuple(path.split("/"))
     while True:
         inside = _subfolders(places, base)
         if not inside:
             raise PoolError(_no_classes(places, base, where))
+        expected = f"Expected one folder of class folders in {where}, found"
+        candidates = some_of(["/".join((*base, folder)) for folder in sorted(inside)])
         shared = _shared_folders(counts, base, inside)
         holding = any((*base, folder) in places for folder in inside)
         only = (*base, *inside) if len(inside) == 1 else None
         # a lone split with class folders in it is gone down, as any lone folder, but for the test split
         alone = only is not None and _subfolders(places, only) and one_to_choose_from(inside) is not None
         if shared or (are_splits(inside) and not alone):
-            raise PoolError(_several_pools(inside, base, len(shared), where))
+            why = f"which share {len(shared)} class folders" if shared else "which are splits"
+            msg = f"{expected} {candidates}, {why}; give one of them{_example(inside, base, where)}."
+            raise PoolError(msg)
         if below is not None or (holding and not (only and _subfolders(places, only))):
             return "/".join(base)
         if holding or only is None:
-            raise PoolError(_fork(inside, base, where))
+            top = "/".join(base) or "."
+            msg = (
+                f"{expected} {candidates} with folders of images in them; give the one whose folders are the "
+                f"classes{_example(inside, base, where)}, or {top!r} as `below` (--reader below={top}) where "
+                "they are the classes."
+            )
+            raise PoolError(msg)
         base = only
 
 
@@ -161,33 +159,7 @@ def _shared_folders(
         own = counts.get(here, 0)
         below = sum(number for place, number in counts.items() if place[: len(here)] == here) - own
         places[name] = (_subfolders(set(counts), here), own, below)
-    return shared_by_most(places)
-
-
-def _parts(below: str) -> tuple[str, ...]:
-    path = posixpath.normpath(below.strip("/") or ".")
-    return () if path == "." else tuple(path.split("/"))
-
-
-def _fork(inside: set[str], base: tuple[str, ...], where: str) -> str:
-    return (
-        f"Expected one folder of class folders in {where}, found {_candidates(inside, base)} with folders of "
-        f"images in them; give the one whose folders are the classes{_example(inside, base, where)}, or "
-        f"{'/'.join(base) or '.'!r} as `below` (--reader below={'/'.join(base) or '.'}) where they are the "
-        "classes."
-    )
-
-
-def _several_pools(inside: set[str], base: tuple[str, ...], shared: int, where: str) -> str:
-    why = f"which share {shared} class folders" if shared else "which are splits"
-    return (
-        f"Expected one folder of class folders in {where}, found {_candidates(inside, base)}, {why}; give "
-        f"one of them{_example(inside, base, where)}."
-    )
-
-
-def _candidates(inside: Iterable[str], base: tuple[str, ...]) -> str:
-    return some_of(["/".join((*base, folder)) for folder in sorted(inside)])
+    return shared_classes(places)
 
 
 def _example(inside: Iterable[str], base: tuple[str, ...], where: str) -> str:
