@@ -22,14 +22,10 @@ from semdd_lightning.errors import DamageError
 from semdd_lightning.names import get_logger
 from semdd_lightning.tensor_blocks import read_tensors, write_tensors
 
-SHARD_SIZE = 1024
-"""Images of a shard: the unit that is encoded, written and handed to a rank. Part of the cache's key."""
-
 FORMAT = 1
 """Version of layout and encoding rules; part of every key."""
 
 _TENSOR = "embeddings"
-_log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -68,12 +64,12 @@ class CachedTensor:
             return None
         try:
             tensors, own = read_tensors(self.path, self.key)
+            fault = "no digest" if own.sha256 is None else self._fault(tensors)
         except DamageError as error:
-            _distrust(self.path, str(error))
-            return None
-        fault = self._fault(tensors) if own.sha256 is not None else "no digest"
+            fault = str(error)
         if fault:
-            _distrust(self.path, fault)
+            message = "%s is not trusted and has to be made again; found in it: %s."
+            get_logger(__name__).warning(message, self.path, fault)
             return None
         return tensors[_TENSOR].clone(), own.notes  # a copy, as the file may be replaced
 
@@ -104,22 +100,3 @@ def describe_folder(folder: Path, identity: Mapping[str, Any]) -> None:
         if path.read_bytes() == content:
             return
     write_atomically(path, content)
-
-
-def shard_ranges(num_images: int, shard_size: int) -> tuple[range, ...]:
-    """The images of each shard, in path order.
-
-    Args:
-        num_images: Images of the pool, N.
-        shard_size: Images of a shard, at least 1.
-
-    >>> shard_ranges(5, 2)
-    (range(0, 2), range(2, 4), range(4, 5))
-    """
-    return tuple(
-        range(start, min(start + shard_size, num_images)) for start in range(0, num_images, shard_size)
-    )
-
-
-def _distrust(path: Path, reason: str) -> None:
-    _log.warning("%s is not trusted and has to be made again; found in it: %s.", path, reason)

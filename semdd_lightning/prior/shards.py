@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice, tee
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,15 +20,12 @@ from semdd_lightning.given import EMBEDDINGS
 from semdd_lightning.locks import POLL_SECONDS, Lock, remove_stale_locks
 from semdd_lightning.names import get_logger
 from semdd_lightning.pools import Pool
-from semdd_lightning.prior.cache import CachedTensor, describe_folder, shard_ranges
-from semdd_lightning.prior.loaded_clip import LoadedClip
-from semdd_lightning.prior.parsing import Prior
-from semdd_lightning.prior.timm_prior import LoadedTimm
+from semdd_lightning.prior.cache import FORMAT, CachedTensor, describe_folder
+from semdd_lightning.prior.loaded_clip import FrozenEncoder
+from semdd_lightning.prior.priors import Prior
 from semdd_lightning.progress import image_progress
 from semdd_lightning.records import content_key
 from semdd_lightning.threads import map_ahead
-
-Encoder = LoadedClip | LoadedTimm
 
 _WORTH_A_BAR = 200  # images
 _MOST_WORKERS = 32  # a GPU takes what some twenty cores decode
@@ -41,22 +37,37 @@ class Shards:
 
     Args:
         root: Root of the cache.
-        identity: What the embeddings depend on.
-        num_images: Images of the pool.
+        pool: The pool.
+        prior: The model.
+        load: Loads it, if there is anything to encode.
         shard_size: Images of a shard.
         embed_dim: Columns.
     """
 
     def __init__(
-        self, root: Path, identity: Mapping[str, Any], num_images: int, shard_size: int, embed_dim: int
+        self,
+        root: Path,
+        pool: Pool,
+        prior: Prior,
+        load: Callable[[], FrozenEncoder],
+        shard_size: int,
+        embed_dim: int,
     ) -> None:
+        identity = {
+            "format": FORMAT,
+            "prior": prior.identity(),
+            "pool": pool.fingerprint,
+            "shard_size": shard_size,
+        }
         self.key = content_key(identity)
-        self.embeddings = torch.empty(num_images, embed_dim, dtype=torch.float32)
-        self.ranges = shard_ranges(num_images, shard_size)
+        self.embeddings = torch.empty(len(pool), embed_dim, dtype=torch.float32)
+        self._pool, self._load, self._batch_size = pool, load, prior.batch_size
+        images = range(len(pool))
+        self._rows = [images[start : start + shard_size] for start in images[::shard_size]]
         folder = root / EMBEDDINGS / self.key
         self.files = [
             CachedTensor(folder / f"shard-{i:05d}.safetensors", self.key, len(rows), embed_dim)
-            for i, rows in enumerate(self.ranges)
+            for i, rows in enumerate(self._rows)
         ]
         describe_folder(folder, identity)
         remove_stale_files(folder)
@@ -66,103 +77,78 @@ class Shards:
         """Enter what a file holds, if it is there and can be trusted."""
         content = self.files[i].read()
         if content is not None:
-            self.enter(i, content[0])
+            self._enter(i, content[0])
         return content is not None
 
-    def lock(self, i: int) -> Lock:
-        """Held by who encodes a shard."""
-        return Lock(self.files[i].path.with_suffix(".lock"))
+    def complete(self, missing: list[int], stall_minutes: float, *, show: bool) -> int:
+        """Encode missing shards that nobody else does and read what others finish; the images encoded here.
 
-    def count(self, numbers: Iterable[int]) -> int:
-        """Images of some shards."""
-        return sum(len(self.ranges[i]) for i in numbers)
+        Args:
+            missing: Numbers of those that are missing, in the order in which this process would make them.
+            stall_minutes: Longest wait without a new file of another process that lives.
+            show: Whether to show a progress bar.
 
-    def enter(self, i: int, embeddings: Tensor) -> None:
-        """Put the embeddings of one shard in their rows."""
-        self.embeddings[self.ranges[i].start : self.ranges[i].stop] = embeddings
+        Raises:
+            CacheError: If another process stalls.
+            PriorError: If embeddings are not finite.
+        """
+        total, encoded, last_news = self._count(missing), 0, time.monotonic()
+        _log.info("Encoding %d of %d images.", total, len(self._pool))
+        worth_it = total > _WORTH_A_BAR or len(missing) > 1
+        with image_progress("Encoding images", total, show=show and worth_it) as advance:
+            while missing:
+                own = self._encode_free(missing, advance)
+                found = [i for i in missing if i not in own and self.read(i)]
+                advance(self._count(found))
+                encoded += self._count(own)
+                missing = [i for i in missing if i not in own and i not in found]
+                if own or found:
+                    last_news = time.monotonic()
+                elif time.monotonic() - last_news > 60 * stall_minutes:
+                    raise stalled([self.files[i].path for i in missing], stall_minutes, "shards")
+                elif missing:
+                    time.sleep(POLL_SECONDS)
+        return encoded
 
+    def _count(self, numbers: Iterable[int]) -> int:
+        return sum(len(self._rows[i]) for i in numbers)
 
-def complete_shards(
-    pool: Pool,
-    prior: Prior,
-    load: Callable[[], Encoder],
-    shards: Shards,
-    missing: list[int],
-    stall_minutes: float,
-    *,
-    show: bool,
-) -> int:
-    """Encode missing shards that nobody else does and read what others finish; the images encoded here.
+    def _enter(self, i: int, embeddings: Tensor) -> None:
+        self.embeddings[self._rows[i].start : self._rows[i].stop] = embeddings
 
-    Args:
-        pool: The pool.
-        prior: The model.
-        load: Loads it, if there is anything to encode.
-        shards: The shards.
-        missing: Numbers of those that are missing, in the order in which this process would make them.
-        stall_minutes: Longest wait without a new file of another process that lives.
-        show: Whether to show a progress bar.
+    def _encode_free(self, missing: Sequence[int], advance: Callable[[int], None]) -> list[int]:
+        """Encode and write those of the missing shards that no living process is at; their numbers."""
+        held, encoded = deque[tuple[int, Lock]](), list[int]()
 
-    Raises:
-        CacheError: If another process stalls, or as `_encode_shards`.
-    """
-    total, encoded, last_news = shards.count(missing), 0, time.monotonic()
-    _log.info("Encoding %d of %d images.", total, len(pool))
-    worth_it = total > _WORTH_A_BAR or len(missing) > 1
-    with image_progress("Encoding images", total, show=show and worth_it) as advance:
-        while missing:
-            own = _encode_free(pool, prior, load, shards, missing, advance)
-            found = [i for i in missing if i not in own and shards.files[i].path.is_file() and shards.read(i)]
-            advance(shards.count(found))
-            encoded += shards.count(own)
-            missing = [i for i in missing if i not in own and i not in found]
-            if own or found:
-                last_news = time.monotonic()
-            elif time.monotonic() - last_news > 60 * stall_minutes:
-                raise CacheError(stalled([shards.files[i].path for i in missing], stall_minutes, "shards"))
-            elif missing:
-                time.sleep(POLL_SECONDS)
-    return encoded
+        def taken() -> Iterator[range]:
+            for i in missing:
+                lock = Lock(self.files[i].path.with_suffix(".lock"))
+                if not lock.take():
+                    continue
+                if self.read(i):  # finished since it was missing
+                    lock.give_back()
+                    continue
+                held.append((i, lock))
+                yield self._rows[i]
 
-
-def _encode_free(
-    pool: Pool,
-    prior: Prior,
-    load: Callable[[], Encoder],
-    shards: Shards,
-    missing: list[int],
-    advance: Callable[[int], None],
-) -> list[int]:
-    """Encode and write those of the missing shards that no living process is at; their numbers."""
-    held, encoded = deque[tuple[int, Lock]](), list[int]()
-
-    def taken() -> Iterator[range]:
-        for i in missing:
-            lock = shards.lock(i)
-            if not lock.take():
-                continue
-            if shards.files[i].path.is_file() and shards.read(i):  # finished since it was missing
+        free = taken()
+        try:
+            for first in islice(free, 1):  # the model is not loaded for nothing
+                for embeddings in encode_shards(
+                    self._pool, self._load(), chain([first], free), self._batch_size, advance
+                ):
+                    self.files[held[0][0]].write(embeddings)
+                    i, lock = held.popleft()
+                    lock.give_back()
+                    self._enter(i, embeddings)
+                    encoded.append(i)
+        finally:
+            for _, lock in held:
                 lock.give_back()
-                continue
-            held.append((i, lock))
-            yield shards.ranges[i]
-
-    free = taken()
-    try:
-        for first in islice(free, 1):  # the model is not loaded for nothing
-            for embeddings in _encode_shards(pool, load(), chain([first], free), prior.batch_size, advance):
-                shards.files[held[0][0]].write(embeddings)
-                i, lock = held.popleft()
-                lock.give_back()
-                shards.enter(i, embeddings)
-                encoded.append(i)
-    finally:
-        for _, lock in held:
-            lock.give_back()
-    return encoded
+        return encoded
 
 
-def stalled(missing: Sequence[Path], stall_minutes: float, what: str) -> str:
+def stalled(missing: Sequence[Path], stall_minutes: float, what: str) -> CacheError:
     """What to say of processes that live and do nothing.
 
     Args:
@@ -171,15 +157,15 @@ def stalled(missing: Sequence[Path], stall_minutes: float, what: str) -> str:
         what: What the files hold.
     """
     shown = ", ".join(path.name for path in missing[:8]) + (" ..." if len(missing) > 8 else "")
-    return (
+    return CacheError(
         f"Expected the other processes to write {what} into {missing[0].parent}, found nothing new "
         f"for {stall_minutes:g} minutes, {len(missing)} missing: {shown}; look at their output, or end them."
     )
 
 
-def _encode_shards(
+def encode_shards(
     pool: Pool,
-    clip: Encoder,
+    clip: FrozenEncoder,
     shards: Iterable[range],
     batch_size: int,
     advance: Callable[[int], None],
