@@ -78,7 +78,7 @@ def explain_order_by_reference(votes: Sequence[Votes], reference: Sequence[Votes
         votes: opinions of the pool, one or more voters.
         reference: the same voters' opinions of real images.
     """
-    likelihood = sum(v.counts @ log_profiles(r).T for v, r in zip(votes, reference, strict=True))
+    likelihood = sum(v.counts @ log_profiles(r.counts).T for v, r in zip(votes, reference, strict=True))
     likelihood = np.asarray(likelihood) / len(votes)  # voters see the same images: no independent evidence
     needed = NATS_PER_IMAGE + np.mean([profile_noise(r) for r in reference], axis=0)  # nats per image, (C,)
     images = votes[0].counts.sum(axis=1)
