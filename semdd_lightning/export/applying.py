@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from semdd_lightning.classes.registry import some_of
 from semdd_lightning.errors import PoolError, RunError
-from semdd_lightning.export.class_folders import exported_paths
 from semdd_lightning.export.files import new_directory, write_csv
 from semdd_lightning.export.manifest import FILE_NAME, Manifest, describe
-from semdd_lightning.export.subset import IMAGES, write_images
+from semdd_lightning.export.subset import IMAGES, exported_paths, write_images
 from semdd_lightning.pools import ResolvedImages
 from semdd_lightning.pools.listing import Listing
 from semdd_lightning.pools.strings import Strings

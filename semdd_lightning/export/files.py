@@ -82,7 +82,11 @@ def new_directory(path: Path) -> Iterator[Path]:
         try:
             unfinished.mkdir()
             yield unfinished
-            _rename(unfinished, path)
+            try:
+                unfinished.rename(path)
+            except OSError:  # somebody else was faster, or the disk refuses
+                require_new(path)
+                raise
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
@@ -95,19 +99,7 @@ def require_new(path: Path) -> None:
         RunError: if something has.
     """
     if os.path.lexists(path):
-        raise _taken(path)
-
-
-def _rename(unfinished: Path, path: Path) -> None:
-    try:
-        unfinished.rename(path)
-    except OSError as error:
-        if path.exists():
-            raise _taken(path) from error
-        raise
-
-
-def _taken(path: Path) -> RunError:
-    return RunError(
-        f"Expected {path} to be new, found something there; nothing was overwritten, choose another name."
-    )
+        msg = (
+            f"Expected {path} to be new, found something there; nothing was overwritten, choose another name."
+        )
+        raise RunError(msg)

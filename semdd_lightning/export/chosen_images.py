@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from semdd_lightning.errors import RunError
 from semdd_lightning.export.applying import find_images
-from semdd_lightning.export.class_folders import exported_paths
 from semdd_lightning.export.manifest import Manifest, build_component, manifest_file, read_manifest
-from semdd_lightning.export.subset import IMAGES, TABLE, read_table
+from semdd_lightning.export.subset import IMAGES, TABLE, exported_paths, read_table
 from semdd_lightning.pools import ImageSet
 from semdd_lightning.pools.listing import FileSource, ImageSource
 from semdd_lightning.pools.strings import Strings

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from semdd_lightning.errors import RunError
+from semdd_lightning.export.chosen_images import ChosenImages
 from semdd_lightning.export.manifest import FILE_NAME, Manifest
-from semdd_lightning.export.sharing.chosen_images import ChosenImages
 from semdd_lightning.names import command, shown
 from semdd_lightning.pools.any_pool import hub_name
 
@@ -177,11 +177,8 @@ def _in_words(component: Mapping[str, Any]) -> str:
     given = {
         name: _short(value) for name, value in component.get("init_args", {}).items() if value is not None
     }
-    return ", ".join([_kind(component), *(f"{name} {value}" for name, value in given.items())])
-
-
-def _kind(component: Mapping[str, Any]) -> str:
-    return str(component.get("class_path", "")).rpartition(".")[2]
+    kind = str(component.get("class_path", "")).rpartition(".")[2]
+    return ", ".join([kind, *(f"{name} {value}" for name, value in given.items())])
 
 
 def _short(value: object) -> str:
