@@ -58,7 +58,12 @@ def write_atomically(path: Path, *parts: bytes | memoryview) -> None:
             with suppress(OSError):
                 temporary.unlink()
             raise
-        _sync_folder(path.parent)
+        if os.name == "posix":  # other systems let no folder be opened to make the rename durable
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
 
 
 @contextmanager
@@ -146,14 +151,3 @@ def _is_stale(temporary: Path) -> bool:
         return True
     except psutil.Error:
         return False
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename durable; only POSIX systems let a folder be opened for that."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -56,7 +56,7 @@ def get_logger(name: str) -> logging.Logger:
         name: The module's.
     """
     logger = logging.getLogger(name)
-    logger.addFilter(_HARMLESS)  # of the same filter there is never a second
+    logger.addFilter(_harmless)  # of the same filter there is never a second
     return logger
 
 
@@ -70,13 +70,9 @@ def warn(message: str, stacklevel: int = 1) -> None:
     warnings.warn(shown_message(message), stacklevel=stacklevel + 1)
 
 
-class _Harmless(logging.Filter):
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = shown_message(record.getMessage()), ()
-        return True
-
-
-_HARMLESS = _Harmless()
+def _harmless(record: logging.LogRecord) -> bool:
+    record.msg, record.args = shown_message(record.getMessage()), ()
+    return True
 
 
 def command(*words: object) -> str:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from semdd_lightning.atomic import write_atomically
 from semdd_lightning.errors import DamageError
-from semdd_lightning.records import RECORD, checked, content_key, in_words, parse_json
+from semdd_lightning.records import CHANGED, RECORD, checked, content_key, in_words, parse_json
 
 _METADATA = "semdd"
 
@@ -55,8 +55,9 @@ def write_tensors(path: Path, key: str, tensors: Mapping[str, Tensor], notes: Ma
     """
     whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
     own = BlockNotes(key, path.name, dict(notes), tensors_digest(whole, notes))
+    entries = {name: value for name, value in asdict(own).items() if name != "notes" or value}
     # One entry, as safetensors writes several in random order and equal content shall be equal bytes.
-    write_atomically(path, save(whole, {_METADATA: _canonical(own)}))
+    write_atomically(path, save(whole, {_METADATA: json.dumps(entries, sort_keys=True)}))
 
 
 def read_notes(path: Path, key: str) -> BlockNotes:
@@ -89,8 +90,7 @@ def read_tensors(path: Path, key: str) -> tuple[dict[str, Tensor], BlockNotes]:
         own = _notes(file, path, key)
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     if own.sha256 is not None and own.sha256 != tensors_digest(tensors, own.notes):
-        msg = "that it was changed since it was written (its digest does not fit)"
-        raise DamageError(msg)
+        raise DamageError(CHANGED)
     return tensors, own
 
 
@@ -124,8 +124,3 @@ def _notes(file: Any, path: Path, key: str) -> BlockNotes:  # noqa: ANN401 - saf
         msg = "that it belongs to another key or place"
         raise DamageError(msg)
     return own
-
-
-def _canonical(own: BlockNotes) -> str:
-    content = {name: value for name, value in asdict(own).items() if name != "notes" or value}
-    return json.dumps(content, sort_keys=True)

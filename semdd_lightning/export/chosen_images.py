@@ -136,8 +136,9 @@ def read_chosen(directory: Path, soft_labels: SoftLabelArray | None = None) -> C
     source: ImageSource = FileSource(images, Strings(names))
     rows = list(range(len(names)))
     if not images.is_dir():
-        found = find_images(manifest, build_component(manifest.pool, ImageSet).resolve())
-        manifest, source, rows = found.manifest, found.listing.source, found.rows.tolist()
+        pool = build_component(manifest.pool, ImageSet).resolve()
+        manifest, found = find_images(manifest, pool)
+        source, rows = pool.listing.source, found.tolist()
     scores = _scores(file.parent, manifest)
     return ChosenImages(manifest, file, names, source, rows, scores, soft_labels)
 

@@ -62,7 +62,7 @@ class PoolSelection:
 
     def report(self) -> pd.DataFrame:
         """Statistics of pool, candidates, selection and a random subset of the same size."""
-        return Report(self._report.copy())
+        return Report(overall_report(self._report_by_class))
 
     def report_by_class(self) -> pd.DataFrame:
         """The statistics of `report` for every class: one row per set and class."""
@@ -86,23 +86,19 @@ class PoolSelection:
             self.selection,
             self.manifest,
             table=self.table,
-            report=self._report,
+            report=self.report(),
             report_by_class=self._report_by_class,
             link=link,
         )
 
     @cached_property
     def _report_by_class(self) -> pd.DataFrame:
+        """Both reports come out of this: the coverage of a large pool is worth computing once."""
         seen = sampler_embeddings(self.pool, self.embeddings)
         report = class_report(seen, self.selection, seed=self.manifest.selection_seed)
         names = self.pool.registry.names
         report.insert(2, "class_name", [names[index] for index in report["class_index"]])
         return report
-
-    @cached_property
-    def _report(self) -> pd.DataFrame:
-        """Out of the report by class: the coverage of a large pool by itself is worth computing once."""
-        return overall_report(self._report_by_class)
 
 
 class Report(pd.DataFrame):

@@ -24,7 +24,7 @@ from semdd_lightning.pools.files import relative_name
 from semdd_lightning.pools.images import went_bad
 from semdd_lightning.pools.listing import ImageSource
 from semdd_lightning.pools.stated_labels import folder_names
-from semdd_lightning.records import write_record
+from semdd_lightning.records import CHANGED, write_record
 
 if TYPE_CHECKING:  # torch, which manifests and versions can be written without
     from semdd_lightning.selection import Selection
@@ -123,8 +123,7 @@ def read_table(directory: Path) -> pd.DataFrame:
     try:
         content = found[0].read_bytes()
         if manifest.table_digest not in (None, sha256(content).hexdigest()):
-            msg = "that it was changed since it was written (its digest does not fit)"
-            raise ValueError(msg)
+            raise ValueError(CHANGED)
         table = pd.read_parquet(BytesIO(content))
         if missing := [name for name in _COLUMNS if name not in table]:
             msg = f"no column {missing[0]}"

@@ -19,7 +19,7 @@ from semdd_lightning.pools.listing import ImageSource, Listing
 from semdd_lightning.pools.perceptual_hashes import perceptual_hash
 from semdd_lightning.pools.pool import ImageTraits
 from semdd_lightning.pools.strings import Strings
-from semdd_lightning.threads import map_ahead
+from semdd_lightning.progress import map_ahead
 
 USABLE = 0
 """Code of an image that nothing speaks against."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from semdd_lightning.atomic import remove_stale_files
+from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import CacheError
 from semdd_lightning.given import cache_root
 from semdd_lightning.locks import Lock
@@ -96,7 +97,7 @@ def embed_pool(
     root = cache_root(cache_dir)
     load = cache(lambda: prior.load(device))
     text_identity = prior.text_identity(pool.registry)
-    prototypes, logit_scale = _prototypes(root, text_identity, prior, load, stall_minutes)
+    prototypes, logit_scale = _prototypes(root, text_identity, prior, pool.registry, load, stall_minutes)
 
     shards = Shards(root, pool, prior, load, shard_size, prototypes.shape[1])
     first = range(rank, len(shards.files), world_size)
@@ -141,6 +142,7 @@ def _prototypes(
     root: Path,
     identity: Mapping[str, Any],
     prior: Any,  # noqa: ANN401 - makes prototypes of what it loads itself
+    registry: ClassRegistry,
     load: Callable[[], FrozenEncoder],
     stall_minutes: float,
 ) -> tuple[Tensor, float]:
@@ -159,7 +161,7 @@ def _prototypes(
             if content is None:
                 remove_stale_files(folder)
                 encoder = load()
-                made: Tensor = prior.make_prototypes(encoder, identity).cpu()
+                made: Tensor = prior.prototypes(encoder, registry).cpu()
                 file.write(made, logit_scale=encoder.logit_scale)
                 return made, encoder.logit_scale
     prototypes, notes = content

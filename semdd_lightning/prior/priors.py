@@ -120,15 +120,6 @@ class OpenClipPrior:
             "templates": list(resolve_prompts(self.prompts)),
         }
 
-    def make_prototypes(self, encoder: LoadedClip, identity: Mapping[str, Any]) -> Tensor:
-        """Text prototypes, shape ``(C, d)``.
-
-        Args:
-            encoder: The loaded model.
-            identity: What `text_identity` returned.
-        """
-        return text_prototypes(encoder, identity["names"], identity["templates"])
-
     def load(self, device: torch.device | str = "cpu") -> LoadedClip:
         """Build the model and load its weights.
 

@@ -23,9 +23,8 @@ from semdd_lightning.pools import Pool
 from semdd_lightning.prior.cache import FORMAT, CachedTensor, describe_folder
 from semdd_lightning.prior.loaded_clip import FrozenEncoder
 from semdd_lightning.prior.priors import Prior
-from semdd_lightning.progress import image_progress
+from semdd_lightning.progress import image_progress, map_ahead
 from semdd_lightning.records import content_key
-from semdd_lightning.threads import map_ahead
 
 _WORTH_A_BAR = 200  # images
 _MOST_WORKERS = 32  # a GPU takes what some twenty cores decode

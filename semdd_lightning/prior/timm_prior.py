@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
@@ -90,22 +89,23 @@ class TimmPrior:
         Args:
             registry: The classes.
         """
-        has_head = _classifier(_build(self.name, self._file)) is not None
-        rows = head_rows(registry) if has_head else None
+        head = _classifier(_build(self.name, self._file))
+        rows = None if head is None else head_rows(registry)
         names = [] if rows is None else list(registry.names)
         return {"format": FORMAT, "prior": self.identity(), "names": names, "rows": rows or []}
 
-    def make_prototypes(self, encoder: LoadedTimm, identity: Mapping[str, Any]) -> Tensor:
+    def prototypes(self, encoder: LoadedTimm, registry: ClassRegistry) -> Tensor:
         """Normalised rows of the head ``(C, d)``; of shape ``(0, d)`` where it lacks the classes.
 
         Args:
             encoder: The loaded model.
-            identity: What `text_identity` returned.
+            registry: The classes.
 
         Raises:
             PriorError: If the head takes other features than the model's own.
         """
-        head, names, rows = _classifier(encoder.model), identity["names"], identity["rows"]
+        head = _classifier(encoder.model)
+        rows = None if head is None else head_rows(registry)
         if head is None or not rows:
             return torch.empty(0, encoder.embed_dim)
         if head.in_features != encoder.embed_dim:
@@ -115,7 +115,7 @@ class TimmPrior:
             )
             raise PriorError(msg)
         prototypes = F.normalize(head.weight.detach()[rows].float(), dim=-1)
-        warn_of_equal_prototypes(names, prototypes)
+        warn_of_equal_prototypes(registry.names, prototypes)
         return prototypes
 
     def load(self, device: torch.device | str = "cpu") -> LoadedTimm:
