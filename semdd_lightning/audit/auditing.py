@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from io import StringIO
 from typing import Literal, get_args
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from semdd_lightning.audit.verdict import MOST_SUSPECTS, Audit, judge
@@ -161,15 +160,10 @@ def _describe_suspects(registry: ClassRegistry, audit: Audit) -> str:
 
 def _mapping_csv(registry: ClassRegistry, order: NDArray[np.int64]) -> str:
     """A class list, ready to be used, in which every folder has the class that it holds."""
-    folder_of = np.empty(len(order), dtype=np.int64)
-    folder_of[order] = np.arange(len(order))
-    columns = [registry.names, [registry.folders[folder] for folder in folder_of]]
-    header = ["name", "folder"]
+    columns = {"name": registry.names, "folder": [registry.folders[f] for f in np.argsort(order)]}
     if registry.wnids is not None:
-        columns, header = [*columns, registry.wnids], [*header, "wnid"]
-    text = StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *zip(*columns, strict=True)])
-    return text.getvalue()
+        columns["wnid"] = registry.wnids
+    return pd.DataFrame(columns).to_csv(index=False, lineterminator="\n")
 
 
 def _percent(share: float) -> str:

@@ -63,11 +63,7 @@ class Audit:
         return len(self.voice.moved) > 0
 
     def share_of(self, folder: int) -> float:
-        """Share of a folder's images that are of the other class that it is said to hold, 0 to 1.
-
-        Args:
-            folder: class index of the folder.
-        """
+        """Share of a folder's images that are of the other class that it is said to hold, 0 to 1."""
         if self.order[folder] == folder:
             return float(self.contents.share[folder])
         return float(self.looks[folder, self.order[folder]])

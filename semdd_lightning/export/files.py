@@ -32,15 +32,9 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, text.encode())
 
 
-def write_csv(path: Path, table: pd.DataFrame, *, index: bool = False) -> None:
-    """Write a table atomically; texts that begin as a formula does are quoted.
-
-    Args:
-        path: where to.
-        table: the table.
-        index: whether its index is the first column.
-    """
-    columns = (table.reset_index() if index else table).copy()
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table without its index atomically; texts that begin as a formula does are quoted."""
+    columns = table.copy()
     for name in columns.columns:
         if not pd.api.types.is_numeric_dtype(columns[name]):
             columns[name] = columns[name].map(lambda value: cell(value) if isinstance(value, str) else value)

@@ -86,8 +86,10 @@ class PoolSelection:
             self.selection,
             self.manifest,
             table=self.table,
-            report=self.report(),
-            report_by_class=self._report_by_class,
+            reports={
+                "report.csv": self.report().reset_index(),
+                "report_by_class.csv": self._report_by_class,
+            },
             link=link,
         )
 

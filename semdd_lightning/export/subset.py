@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from hashlib import sha256
 from io import BytesIO
@@ -63,15 +63,14 @@ def write_subset(
     manifest: Manifest,
     *,
     table: pd.DataFrame | None = None,
-    report: pd.DataFrame | None = None,
-    report_by_class: pd.DataFrame | None = None,
+    reports: Mapping[str, pd.DataFrame] | None = None,
     link: bool = False,
 ) -> Path:
     """Write a selection to a new directory, all of it or nothing.
 
     It holds ``images/`` with one folder a class, in which the chosen images keep their paths unless a
     folder's name means another class (`export_folders`), ``manifest.json``, ``scores.parquet`` with every
-    pool image, ``chosen.csv`` with the chosen ones, ``report.csv`` and ``report_by_class.csv``.
+    pool image, ``chosen.csv`` with the chosen ones, and reports.
 
     Args:
         directory: where to; must not exist.
@@ -79,8 +78,7 @@ def write_subset(
         selection: what was chosen.
         manifest: how.
         table: what `selection_table` returns, where it is known already.
-        report: statistics over all classes, to put beside it.
-        report_by_class: the same for every class.
+        reports: statistics to put beside it, by name of the file.
         link: hard-link images that are files instead of copying them, where the file system can.
 
     Raises:
@@ -98,10 +96,8 @@ def write_subset(
         manifest = replace(manifest, table_digest=sha256(content.getbuffer()).hexdigest())
         picked = table[table["stage"] == "selected"].sort_values(["label", "step"])
         write_csv(unfinished / "chosen.csv", picked)
-        if report is not None:
-            write_csv(unfinished / "report.csv", report, index=True)
-        if report_by_class is not None:
-            write_csv(unfinished / "report_by_class.csv", report_by_class)
+        for name, report in (reports or {}).items():
+            write_csv(unfinished / name, report)
         write_record(unfinished / FILE_NAME, asdict(manifest))
     return directory
 
@@ -144,14 +140,7 @@ def exported_images(directory: Path, manifest: Manifest) -> list[tuple[str, Path
 def write_images(
     folder: Path, names: Sequence[str], source: ImageSource, rows: Sequence[int], *, link: bool
 ) -> None:
-    """Write images under their exported names.
-
-    Args:
-        folder: where to.
-        names: path of each image below it.
-        source: what holds them.
-        rows: row of each in the source.
-        link: hard-link images that are files instead of copying them, where the file system can.
+    """Write images, by their rows in a source, under their exported names below a folder.
 
     Raises:
         RunError: if two images have one name.

@@ -17,11 +17,10 @@ from semdd_lightning.errors import CacheError
 from semdd_lightning.given import cache_root
 from semdd_lightning.locks import Lock
 from semdd_lightning.pools import Pool
-from semdd_lightning.prior.cache import CachedTensor, describe_folder
+from semdd_lightning.prior.cache import FORMAT, CachedTensor, Shards, describe_folder, stalled
 from semdd_lightning.prior.loaded_clip import FrozenEncoder
 from semdd_lightning.prior.priors import Prior
 from semdd_lightning.prior.prompts import warn_of_equal_prototypes
-from semdd_lightning.prior.shards import Shards, stalled
 from semdd_lightning.records import content_key
 
 SHARD_SIZE = 1024
@@ -99,7 +98,13 @@ def embed_pool(
     text_identity = prior.text_identity(pool.registry)
     prototypes, logit_scale = _prototypes(root, text_identity, prior, pool.registry, load, stall_minutes)
 
-    shards = Shards(root, pool, prior, load, shard_size, prototypes.shape[1])
+    identity = {
+        "format": FORMAT,
+        "prior": prior.identity(),
+        "pool": pool.fingerprint,
+        "shard_size": shard_size,
+    }
+    shards = Shards(root, identity, pool, load, prior.batch_size, prototypes.shape[1])
     first = range(rank, len(shards.files), world_size)
     order = [*first, *(i for i in range(len(shards.files)) if i not in first)]
     missing = [i for i in order if not shards.read(i)]

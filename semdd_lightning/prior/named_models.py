@@ -27,16 +27,7 @@ _PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")
 
 
 def named_source(model: str, pretrained: str | None, activation: Activation | None) -> ModelSource:
-    """The model of an architecture name with its tag or weights file; only an uncached tag is fetched.
-
-    Args:
-        model: Architecture name.
-        pretrained: Tag or weights file.
-        activation: Stated activation, if any.
-
-    Raises:
-        PriorError: As `check_named`, or if weights are not cached and cannot be fetched.
-    """
+    """The model of an architecture name with its tag or weights file; only an uncached tag is fetched."""
     tag_config = check_named(model, pretrained, activation)
     name, pretrained = _clean_name(model), str(pretrained)
     model_cfg = deepcopy(get_model_config(name))
@@ -55,18 +46,10 @@ def named_source(model: str, pretrained: str | None, activation: Activation | No
 
 
 def check_named(model: str, pretrained: str | None, activation: Activation | None) -> dict[str, Any] | None:
-    """Check an architecture name together with its tag or weights file.
-
-    Args:
-        model: Architecture name.
-        pretrained: Tag or weights file.
-        activation: Stated activation, if any.
+    """Refuse an architecture name, tag, weights file or activation that are unknown or contradict each other.
 
     Returns:
         open_clip's configuration of the tag; None for a weights file.
-
-    Raises:
-        PriorError: If name, tag, file or activation are unknown or contradict each other.
     """
     name = _clean_name(model)
     if name not in list_models():  # asked first: a prefix would make open_clip ask the network
@@ -208,11 +191,7 @@ def _find_or_fetch_weights(model: str, tag: str, config: Mapping[str, Any]) -> P
 
 
 def find_cached_weights(config: Mapping[str, Any]) -> Path | None:
-    """The file of a tag that an earlier download left in a cache, if any.
-
-    Args:
-        config: open_clip's configuration of the tag.
-    """
+    """The file that an earlier download of a tag, by its configuration, left in a cache, if any."""
     repository, names = _hub_names(config)
     for name in names:
         found = try_to_load_from_cache(repository, name, cache_dir=constants.HF_HUB_CACHE)

@@ -72,16 +72,7 @@ def local_directory(model: str) -> Path | None:
 
 
 def directory_source(directory: Path, pretrained: str | None, activation: Activation | None) -> ModelSource:
-    """The model in a directory, which brings configuration, weights and tokenizer.
-
-    Args:
-        directory: The directory.
-        pretrained: What was given as weights, which must be nothing.
-        activation: Stated activation, if any.
-
-    Raises:
-        PriorError: If the directory lacks something, contradicts itself or what was stated.
-    """
+    """The model in a directory, which brings configuration, weights and tokenizer, none of it stated."""
     if pretrained is not None:
         msg = (
             f"Expected no pretrained beside the model directory {directory}, found {pretrained!r}; "

@@ -135,12 +135,7 @@ class TimmPrior:
 
 
 class LoadedTimm(FrozenEncoder):
-    """A timm model that never trains.
-
-    Args:
-        model: timm's model.
-        precision: As for `FrozenEncoder`.
-    """
+    """A timm model that never trains."""
 
     logit_scale = LOGIT_SCALE
 
