@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import open_clip
 import torch
@@ -178,12 +178,10 @@ class LoadedClip(FrozenEncoder):
         return features
 
     def _warn_of_long_texts(self, texts: Sequence[str]) -> None:
-        mode: str = getattr(self.tokenizer, "tokenizer_mode", "")
-        if not texts or mode:
+        if not texts or getattr(self.tokenizer, "tokenizer_mode", ""):
             return
         # With room for one token more, only a text that was cut fills the last place.
-        inner: Any = getattr(self.tokenizer, "tokenizer", None)
-        padding = getattr(inner, "pad_token_id", 0)
+        padding = getattr(getattr(self.tokenizer, "tokenizer", None), "pad_token_id", 0)
         roomy = self.tokenizer(list(texts), context_length=self.context_length + 1)
         cut = [text for text, last in zip(texts, roomy[:, -1].tolist(), strict=True) if last != padding]
         if cut:
@@ -199,7 +197,7 @@ def _build(source: ModelSource) -> nn.Module:
     try:
         # Initialising the layers draws from the global generator, before the weights overwrite them.
         with torch.random.fork_rng(devices=[]), _readable_weights(source.weights) as weights:
-            model = open_clip.create_model(
+            model: nn.Module = open_clip.create_model(
                 source.architecture,
                 pretrained=None if local else str(weights),
                 force_quick_gelu=source.activation == "quickgelu",
@@ -214,7 +212,7 @@ def _build(source: ModelSource) -> nn.Module:
             f"{type(error).__name__}: {str(error)[:500]}; check that file and architecture belong together."
         )
         raise PriorError(msg) from error
-    return cast("nn.Module", model)
+    return model
 
 
 def _tokenizer(source: ModelSource) -> Any:  # noqa: ANN401 - open_clip has four unrelated classes of them

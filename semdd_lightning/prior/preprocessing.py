@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
-from open_clip.transform import PreprocessCfg, image_transform_v2, merge_preprocess_dict
+from open_clip.transform import PreprocessCfg, center_crop_or_pad, image_transform_v2, merge_preprocess_dict
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
@@ -106,7 +106,8 @@ def resize_images(images: Tensor, preprocessing: Preprocessing) -> Tensor:
         images = F.interpolate(images, target, mode=mode, align_corners=False, antialias=True)
     # Bicubic overshoots at edges; 8-bit images cannot.
     images = images.clamp(0.0, 1.0)
-    return _crop_or_pad(images, size, preprocessing.fill_color / 255)
+    cropped: Tensor = center_crop_or_pad(images, list(size), preprocessing.fill_color / 255)
+    return cropped
 
 
 def normalize_images(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -166,16 +167,6 @@ def _resized_shape(height: int, width: int, size: tuple[int, int], resize_mode: 
     choose = max if resize_mode == "longest" else min
     ratio = choose(height / size[0], width / size[1])
     return round(height / ratio), round(width / ratio)
-
-
-def _crop_or_pad(images: Tensor, size: tuple[int, int], fill: float) -> Tensor:
-    """Centre crop of a batch, padded first where it is smaller than `size`."""
-    missing_h, missing_w = (max(0, s - n) for s, n in zip(size, images.shape[-2:], strict=True))
-    if missing_h or missing_w:
-        left, top = missing_w // 2, missing_h // 2
-        images = F.pad(images, (left, missing_w - left, top, missing_h - top), value=fill)
-    top, left = (round((n - s) / 2) for s, n in zip(size, images.shape[-2:], strict=True))
-    return images[..., top : top + size[0], left : left + size[1]]
 
 
 def _channels(value: float | Iterable[float]) -> tuple[float, ...]:

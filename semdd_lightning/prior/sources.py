@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, with_config
+from pydantic import BaseModel, ConfigDict, Field
 
 from semdd_lightning.errors import PriorError
 from semdd_lightning.prior.preprocessing import Preprocessing
@@ -30,7 +30,6 @@ DIGITS = "digits"
 DIGITS_FOLDER = Path(__file__).parents[1] / "assets" / "digits_clip"
 LOCAL_PREFIX = "local-dir:"
 _TOKENIZER_NAMES = ("tokenizer.json", "tokenizer_config.json")
-_FORM = RECORD | ConfigDict(extra="ignore")  # open_clip knows more entries than are looked at here
 _LEAST_BITS = 4  # of a parameter in a weights file
 
 
@@ -140,15 +139,19 @@ def _tokenizer_hash(directory: Path, text_cfg: dict[str, Any]) -> str:
     return digest.hexdigest()
 
 
+class _Form(BaseModel):
+    """What is looked at of a part of the file: open_clip knows more entries."""
+
+    model_config = RECORD | ConfigDict(extra="ignore")
+
+
 Size = Annotated[int, Field(ge=1, le=10**5)]
 Depth = Annotated[int, Field(ge=1, le=10**3)]
 Pixels = Annotated[int, Field(ge=1, le=4096)]
 Spread = Annotated[float, Field(gt=0)]
 
 
-@with_config(_FORM)
-@dataclass(frozen=True)
-class VisionTower:
+class VisionTower(_Form):
     """The image tower; its shape is timm's where that builds it."""
 
     image_size: Pixels | tuple[Pixels, Pixels] = 224
@@ -167,9 +170,7 @@ class VisionTower:
         return 12 * self.layers * self.width**2
 
 
-@with_config(_FORM)
-@dataclass(frozen=True)
-class TextTower:
+class TextTower(_Form):
     """The text tower; its shape is transformers' where that builds it."""
 
     context_length: Size = 77
@@ -188,9 +189,7 @@ class TextTower:
         return 12 * self.layers * self.width**2 + (self.vocab_size + self.context_length) * self.width
 
 
-@with_config(_FORM)
-@dataclass(frozen=True)
-class TwoTowers:
+class TwoTowers(_Form):
     """Both towers."""
 
     embed_dim: Size
@@ -199,9 +198,7 @@ class TwoTowers:
     quick_gelu: bool = False
 
 
-@with_config(_FORM)
-@dataclass(frozen=True)
-class Preprocess:
+class Preprocess(_Form):
     """What is done to images."""
 
     mean: float | tuple[float, float, float] | None = None
@@ -211,9 +208,7 @@ class Preprocess:
     fill_color: Annotated[int, Field(ge=0, le=255)] = 0
 
 
-@with_config(_FORM)
-@dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(_Form):
     """All of the file, as far as it is looked at."""
 
     model_cfg: TwoTowers
