@@ -82,11 +82,6 @@ def writing(path: Path) -> Iterator[None]:
 def disk_error(error: OSError, path: Path | str, doing: str = "write") -> DiskError:
     """What the system said of a path, and what to do about it.
 
-    Args:
-        error: What it said.
-        path: The path.
-        doing: What was to be done with it.
-
     >>> print(disk_error(OSError(errno.ENOSPC, "No space left on device"), "last.ckpt"))
     Expected to write last.ckpt, found No space left on device; free disk space there, or give another \
 folder (the cache's is SEMDD_CACHE).
@@ -110,11 +105,7 @@ def is_of_disk(error: BaseException) -> bool:
 
 
 def temporary_path(path: Path) -> Path:
-    """A free name beside a file or folder that is being made; it tells who makes it.
-
-    Args:
-        path: The name that it gets when it is whole.
-    """
+    """A free name beside a file or folder that is being made; it tells who makes it."""
     return path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex}{_SUFFIX}")
 
 

@@ -56,11 +56,7 @@ class Lock:
         return True
 
     def wait(self, seconds: float) -> bool:
-        """Take it as soon as its holder gives it back or dies.
-
-        Args:
-            seconds: longest wait.
-        """
+        """Take it as soon as its holder gives it back or dies."""
         until = time.monotonic() + seconds
         while not self.take():
             if time.monotonic() > until:

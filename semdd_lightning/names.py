@@ -50,11 +50,7 @@ def shown_message(message: object) -> str:
 
 
 def get_logger(name: str) -> logging.Logger:
-    """A logger whose lines are harmless whoever shows them, a user's own handler included.
-
-    Args:
-        name: The module's.
-    """
+    """A logger whose lines are harmless whoever shows them, a user's own handler included."""
     logger = logging.getLogger(name)
     logger.addFilter(_harmless)  # of the same filter there is never a second
     return logger

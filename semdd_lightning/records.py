@@ -91,10 +91,6 @@ def write_sealed(path: Path, content: bytes | memoryview) -> None:
     A zip archive, such as a checkpoint, may be followed by other bytes: whoever reads it by other means, as
     ``torch.load``, does not notice the seal.
 
-    Args:
-        path: The file.
-        content: All of it.
-
     Raises:
         DiskError: If it cannot be written.
     """
@@ -103,9 +99,6 @@ def write_sealed(path: Path, content: bytes | memoryview) -> None:
 
 def check_seal(path: Path) -> bool:
     """See that a file is what was written, in memory that does not grow with it.
-
-    Args:
-        path: The file.
 
     Returns:
         Whether there is a seal; version 0.1 wrote none.

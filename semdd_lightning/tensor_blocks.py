@@ -63,10 +63,6 @@ def write_tensors(path: Path, key: str, tensors: Mapping[str, Tensor], notes: Ma
 def read_notes(path: Path, key: str) -> BlockNotes:
     """What a file says of itself, without a look at its tensors.
 
-    Args:
-        path: The file.
-        key: Key that it must have.
-
     Raises:
         DamageError: If it is not whole or belongs elsewhere.
     """
@@ -78,10 +74,6 @@ def read_tensors(path: Path, key: str) -> tuple[dict[str, Tensor], BlockNotes]:
     """Memory-mapped tensors that are what was written, and what the file says of itself.
 
     Names, types and shapes are the caller's to compare: it knows what they must be.
-
-    Args:
-        path: The file.
-        key: Key that it must have.
 
     Raises:
         DamageError: If it is not whole, was changed, or belongs elsewhere.

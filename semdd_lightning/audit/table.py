@@ -31,14 +31,7 @@ _VERDICTS = {
 def print_audit(
     record: Mapping[str, Any], problem: str | None, page: Path, next_commands: Sequence[str]
 ) -> None:
-    """Print what an audit found and what to do next.
-
-    Args:
-        record: what `audit_record` gives.
-        problem: why the pool is refused, if it is.
-        page: where the page lies.
-        next_commands: commands to go on with.
-    """
+    """Print what an audit found and what to do next."""
     console = Console()
     console.print(_folder_table(record))
     console.print(table_of_rows("semdd audit", {**_rows(record), "page": str(page)}))

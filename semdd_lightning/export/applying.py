@@ -32,10 +32,6 @@ def find_images(manifest: Manifest, copy: ResolvedImages) -> tuple[Manifest, NDA
     An image is looked for where the manifest has it; what is not there, or is another, is looked for by its
     digest in the whole copy, which is then read, and not decoded.
 
-    Args:
-        manifest: what was chosen.
-        copy: a copy of the pool, in any layout.
-
     Returns:
         The manifest, with the digest of each image, and row of each image in the copy, shape ``(M,)``.
 

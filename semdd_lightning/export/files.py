@@ -61,9 +61,6 @@ def check_output_file(path: Path) -> None:
 def new_directory(path: Path) -> Iterator[Path]:
     """Fill a temporary directory and give it its name when all went well; nothing stays otherwise.
 
-    Args:
-        path: the directory's name.
-
     Raises:
         RunError: if something with that name is there already.
         DiskError: if it cannot be written.

@@ -57,14 +57,7 @@ paths of the machine on which the images were chosen.
 
 
 def dataset_card(chosen: ChosenImages, data_files: str, load: str, soft_labels: str) -> str:
-    """A data set card in the form of the Hugging Face hub: facts for its index, then text.
-
-    Args:
-        chosen: the images.
-        data_files: pattern of the files that hold them.
-        load: code that loads them.
-        soft_labels: what to say of soft labels.
-    """
+    """A data set card in the form of the Hugging Face hub: facts for its index, then text."""
     from huggingface_hub import DatasetCardData
 
     manifest = chosen.manifest

@@ -187,9 +187,6 @@ def read_manifest(place: Path | str) -> Manifest:
 def manifest_file(place: Path | str) -> Path:
     """Where the manifest of a run or an exported subset lies.
 
-    Args:
-        place: the directory, or the manifest itself.
-
     Raises:
         RunError: if there is none.
     """

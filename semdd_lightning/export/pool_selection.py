@@ -148,11 +148,7 @@ def sampler_embeddings(
 
 
 def embeddings_digest(embeddings: Embeddings) -> str:
-    """SHA-256 (hex) over all numbers that a sampler sees, to the last bit.
-
-    Args:
-        embeddings: the embedded pool.
-    """
+    """SHA-256 (hex) over all numbers that a sampler sees, to the last bit."""
     digest = hashlib.sha256()
     seen = []
     for part in embeddings.parts or (embeddings,):

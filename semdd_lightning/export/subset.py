@@ -183,9 +183,6 @@ def export_folders(registry: ClassRegistry) -> tuple[str, ...]:
     ('airplane', 'truck')
     >>> export_folders(ClassRegistry(("airplane", "truck"), ("0", "1")))
     ('0', '1')
-
-    Args:
-        registry: The classes with their folders in the pool.
     """
     if not (_some_mean_another(registry) or _numbers_out_of_order(registry.folders)):
         return registry.folders
