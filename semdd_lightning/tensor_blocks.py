@@ -66,8 +66,8 @@ def read_notes(path: Path, key: str) -> BlockNotes:
     Raises:
         DamageError: If it is not whole or belongs elsewhere.
     """
-    with _opened(path) as file:
-        return _notes(file, path, key)
+    with _opened(path, key) as (_, own):
+        return own
 
 
 def read_tensors(path: Path, key: str) -> tuple[dict[str, Tensor], BlockNotes]:
@@ -78,8 +78,7 @@ def read_tensors(path: Path, key: str) -> tuple[dict[str, Tensor], BlockNotes]:
     Raises:
         DamageError: If it is not whole, was changed, or belongs elsewhere.
     """
-    with _opened(path) as file:
-        own = _notes(file, path, key)
+    with _opened(path, key) as (file, own):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     if own.sha256 is not None and own.sha256 != tensors_digest(tensors, own.notes):
         raise DamageError(CHANGED)
@@ -97,22 +96,19 @@ def tensors_digest(tensors: Mapping[str, Tensor], notes: Mapping[str, float]) ->
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Path, key: str) -> Iterator[tuple[Any, BlockNotes]]:
     try:
         with safe_open(path, framework="pt") as file:
-            yield file
+            notes = (file.metadata() or {}).get(_METADATA, "{}")
+            try:
+                own = checked(parse_json(notes), BlockNotes)
+            except ValueError as error:
+                msg = f"another description of its tensors ({in_words(error)})"
+                raise DamageError(msg) from error
+            if (own.key, own.name) != (key, path.name):
+                msg = "that it belongs to another key or place"
+                raise DamageError(msg)
+            yield file, own
     except (SafetensorError, OSError) as error:
         msg = f"that it cannot be read ({error})"
         raise DamageError(msg) from error
-
-
-def _notes(file: Any, path: Path, key: str) -> BlockNotes:  # noqa: ANN401 - safetensors has no types
-    try:
-        own = checked(parse_json((file.metadata() or {}).get(_METADATA, "{}")), BlockNotes)
-    except ValueError as error:
-        msg = f"another description of its tensors ({in_words(error)})"
-        raise DamageError(msg) from error
-    if (own.key, own.name) != (key, path.name):
-        msg = "that it belongs to another key or place"
-        raise DamageError(msg)
-    return own

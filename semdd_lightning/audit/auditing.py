@@ -50,7 +50,9 @@ def audit_classes(
         at_most: look at so many images of each folder, evenly spaced; default: all. The rows of single
             images in the result count in the pool either way.
     """
-    prototypes = embeddings.text_prototypes.numpy() if _has_words(images.registry) else np.empty(0)
+    prototypes = (
+        embeddings.text_prototypes.numpy() if _has_words(images.registry) else np.empty(0, np.float32)
+    )
 
     def ask_clip(labelled: _Labelled, reference: _Labelled | None = None) -> list[Votes]:
         by_means = vote_by_class_means(*labelled, len(images.registry), reference)

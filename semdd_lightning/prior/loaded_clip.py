@@ -115,7 +115,6 @@ class LoadedClip(FrozenEncoder):
 
     Args:
         source: What it is built from.
-        identity: Everything that changes image embeddings, as plain JSON values.
         precision: As for `FrozenEncoder`.
         batch_size: Texts of one forward pass.
 
@@ -123,15 +122,12 @@ class LoadedClip(FrozenEncoder):
         PriorError: If weights or tokenizer cannot be loaded.
     """
 
-    def __init__(
-        self, source: ModelSource, identity: dict[str, Any], precision: str, batch_size: int
-    ) -> None:
+    def __init__(self, source: ModelSource, precision: str, batch_size: int) -> None:
         wanted = source.preprocessing
         super().__init__(_build(source), wanted.pil_resize(), wanted.mean, wanted.std, precision)
         self.preprocessing = wanted
         self.tokenizer = _tokenizer(source)
         self.preprocess = wanted.pil_transform()
-        self.identity = identity
         self.batch_size = batch_size
         self.context_length = source.model_cfg["text_cfg"].get("context_length", 77)
         self.logit_scale = float(torch.as_tensor(self.model.logit_scale).detach().double().exp())
@@ -178,7 +174,7 @@ class LoadedClip(FrozenEncoder):
         return features
 
     def _warn_of_long_texts(self, texts: Sequence[str]) -> None:
-        if not texts or getattr(self.tokenizer, "tokenizer_mode", ""):
+        if not texts or getattr(self.tokenizer, "tokenizer_mode", None):
             return
         # With room for one token more, only a text that was cut fills the last place.
         padding = getattr(getattr(self.tokenizer, "tokenizer", None), "pad_token_id", 0)

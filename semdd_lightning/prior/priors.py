@@ -129,8 +129,7 @@ class OpenClipPrior:
         Raises:
             PriorError: If the model cannot be had as described.
         """
-        source = self.source()
-        return LoadedClip(source, self._identity(source), self.precision, self.batch_size).to(device)
+        return LoadedClip(self.source(), self.precision, self.batch_size).to(device)
 
     def prompt_names(self, registry: ClassRegistry) -> tuple[str, ...]:
         """The class names as prompts use them.
