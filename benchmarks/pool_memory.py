@@ -33,7 +33,7 @@ IMAGENET = 1_281_167
 CLASSES = 1_000
 BAR = 1 / 1.3
 _SCAN = "semdd_lightning.pools.files._image_entries"
-_ENCODE = "semdd_lightning.prior.shards._encode_shards"
+_ENCODE = "semdd_lightning.prior.cache.encode_shards"
 _LONG_AGO_NS = 1_600_000_000_000_000_000
 
 

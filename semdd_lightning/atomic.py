@@ -58,7 +58,12 @@ def write_atomically(path: Path, *parts: bytes | memoryview) -> None:
             with suppress(OSError):
                 temporary.unlink()
             raise
-        _sync_folder(path.parent)
+        if os.name == "posix":  # other systems let no folder be opened to make the rename durable
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
 
 
 @contextmanager
@@ -76,11 +81,6 @@ def writing(path: Path) -> Iterator[None]:
 
 def disk_error(error: OSError, path: Path | str, doing: str = "write") -> DiskError:
     """What the system said of a path, and what to do about it.
-
-    Args:
-        error: What it said.
-        path: The path.
-        doing: What was to be done with it.
 
     >>> print(disk_error(OSError(errno.ENOSPC, "No space left on device"), "last.ckpt"))
     Expected to write last.ckpt, found No space left on device; free disk space there, or give another \
@@ -105,11 +105,7 @@ def is_of_disk(error: BaseException) -> bool:
 
 
 def temporary_path(path: Path) -> Path:
-    """A free name beside a file or folder that is being made; it tells who makes it.
-
-    Args:
-        path: The name that it gets when it is whole.
-    """
+    """A free name beside a file or folder that is being made; it tells who makes it."""
     return path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex}{_SUFFIX}")
 
 
@@ -146,14 +142,3 @@ def _is_stale(temporary: Path) -> bool:
         return True
     except psutil.Error:
         return False
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename durable; only POSIX systems let a folder be opened for that."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # malloc.h of glibc
-_PAD = 64 * 2**20  # bytes that the heap grows by at least
-KEEPING = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: -1, M_TOP_PAD: _PAD}
-DEFAULTS = {M_MMAP_MAX: 2**16, M_TRIM_THRESHOLD: 2**17, M_TOP_PAD: 0}
+_KEEPING = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: -1, M_TOP_PAD: 64 * 2**20}  # bytes the heap grows by at least
+_DEFAULTS = {M_MMAP_MAX: 2**16, M_TRIM_THRESHOLD: 2**17, M_TOP_PAD: 0}
 
 
-def keep_freed_memory() -> bool:
+def keep_freed_memory(settings: Mapping[int, int] = _KEEPING) -> bool:
     """Let the process use freed blocks again, in place of asking the kernel for each.
 
     glibc maps every block of more than some MiB anew, and the kernel zeroes it page by page. To a network on
@@ -23,7 +22,10 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether the C library is one that can.
     """
-    return _tell(KEEPING)
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    malloc = ctypes.CDLL(None)
+    return all(malloc.mallopt(name, value) == 1 for name, value in settings.items())
 
 
 @contextmanager
@@ -34,11 +36,4 @@ def freed_memory_kept() -> Iterator[None]:
         yield
     finally:
         if kept:
-            _tell(DEFAULTS)
-
-
-def _tell(settings: dict[int, int]) -> bool:
-    if platform.libc_ver()[0] != "glibc":
-        return False
-    malloc = ctypes.CDLL(None)
-    return all(malloc.mallopt(name, value) == 1 for name, value in settings.items())
+            keep_freed_memory(_DEFAULTS)

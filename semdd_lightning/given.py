@@ -20,10 +20,6 @@ EMBEDDINGS = "embeddings"  # the folder of those, in the cache's root
 def given_path(what: str, value: object) -> Path:
     """A path, whether it came as one or as text.
 
-    Args:
-        what: What it is for, for the message.
-        value: What was given.
-
     Raises:
         ConfigError: If it is neither.
     """
@@ -34,12 +30,7 @@ def given_path(what: str, value: object) -> Path:
 
 
 def require_kind(what: str, value: object, kind: type) -> None:
-    """Refuse what is no object of a kind, as a path or a name in its place.
-
-    Args:
-        what: What it is for, for the message.
-        value: What was given; none is always right.
-        kind: The class.
+    """Refuse what is no object of a kind, as a path or a name in its place; None is always right.
 
     Raises:
         ConfigError: If it is another.
@@ -52,11 +43,6 @@ def require_kind(what: str, value: object, kind: type) -> None:
 def require_word(what: str, value: object, words: Sequence[str]) -> None:
     """Refuse what is none of a few words.
 
-    Args:
-        what: What it is for, for the message.
-        value: What was given.
-        words: The words.
-
     Raises:
         ConfigError: If it is another.
     """
@@ -66,11 +52,7 @@ def require_word(what: str, value: object, words: Sequence[str]) -> None:
 
 
 def cache_root(cache_dir: Path | None = None) -> Path:
-    """The cache's root: the argument, else the variable ``SEMDD_CACHE``, else the user's cache folder.
-
-    Args:
-        cache_dir: Root given by the user, if any.
-    """
+    """The cache's root: the argument, else the variable ``SEMDD_CACHE``, else the user's cache folder."""
     if cache_dir is not None:
         return given_path("cache_dir", cache_dir).expanduser()
     variable = os.environ.get("SEMDD_CACHE")
@@ -78,11 +60,7 @@ def cache_root(cache_dir: Path | None = None) -> Path:
 
 
 def is_cache(folder: Path) -> bool:
-    """Whether a folder is the root of a cache: embeddings lie in every one.
-
-    Args:
-        folder: The folder, if it is one.
-    """
+    """Whether a folder is the root of a cache: embeddings lie in every one."""
     try:
         return (folder / EMBEDDINGS).is_dir()
     except OSError:  # somebody's who lets nobody look

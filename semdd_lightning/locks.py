@@ -7,7 +7,6 @@ import socket
 import time
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from weakref import WeakSet
 
 try:
@@ -57,11 +56,7 @@ class Lock:
         return True
 
     def wait(self, seconds: float) -> bool:
-        """Take it as soon as its holder gives it back or dies.
-
-        Args:
-            seconds: longest wait.
-        """
+        """Take it as soon as its holder gives it back or dies."""
         until = time.monotonic() + seconds
         while not self.take():
             if time.monotonic() > until:
@@ -82,7 +77,7 @@ class Lock:
         self.let_go()
 
     def let_go(self) -> None:
-        """Close the file and no more; a forked process does so, as it holds nothing itself."""
+        """Close the file and no more, as a forked process does, which holds nothing itself."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -91,17 +86,14 @@ class Lock:
     @property
     def holder(self) -> str:
         """Who holds it, in words."""
-        try:
+        with suppress(OSError):
             return self.path.read_text(errors="replace").strip() or "another process"
-        except OSError:
-            return "another process"
+        return "another process"
 
     def __enter__(self) -> Lock:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.give_back()
 
 
@@ -119,14 +111,13 @@ def remove_stale_locks(folder: Path) -> None:
 
 
 def _locked(descriptor: int) -> bool:
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
+    if fcntl is not None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True  # a file system without locks
     return True
 
 

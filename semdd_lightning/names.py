@@ -50,13 +50,9 @@ def shown_message(message: object) -> str:
 
 
 def get_logger(name: str) -> logging.Logger:
-    """A logger whose lines are harmless whoever shows them, a user's own handler included.
-
-    Args:
-        name: The module's.
-    """
+    """A logger whose lines are harmless whoever shows them, a user's own handler included."""
     logger = logging.getLogger(name)
-    logger.addFilter(_HARMLESS)  # of the same filter there is never a second
+    logger.addFilter(_harmless)  # of the same filter there is never a second
     return logger
 
 
@@ -70,13 +66,9 @@ def warn(message: str, stacklevel: int = 1) -> None:
     warnings.warn(shown_message(message), stacklevel=stacklevel + 1)
 
 
-class _Harmless(logging.Filter):
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = shown_message(record.getMessage()), ()
-        return True
-
-
-_HARMLESS = _Harmless()
+def _harmless(record: logging.LogRecord) -> bool:
+    record.msg, record.args = shown_message(record.getMessage()), ()
+    return True
 
 
 def command(*words: object) -> str:

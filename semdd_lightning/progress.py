@@ -1,13 +1,17 @@
-"""How far work on many images is, on a terminal or in a log, and how many seconds its stages took."""
+"""Work on many images: in threads that keep its order, and how far it is, on a terminal or in a log."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import islice
 from threading import Lock
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -55,9 +59,9 @@ def image_progress(
         yield lambda _: None
         return
     if not console.is_terminal:
-        yield Lines(description, total).advance
+        yield _Lines(description, total).advance
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), ImagesPerSecond())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _ImagesPerSecond())
     progress = Progress(*columns, TimeRemainingColumn(), console=console, transient=not keep)
     task = progress.add_task(description, total=total)
     appears = time.monotonic() + after
@@ -74,43 +78,27 @@ def image_progress(
         progress.stop()
 
 
-class ImagesPerSecond(ProgressColumn):
+class _ImagesPerSecond(ProgressColumn):
     """Speed of a task."""
 
     def render(self, task: Task) -> Text:
-        """Text of the column.
-
-        Args:
-            task: The task that the bar shows.
-        """
         speed = task.finished_speed or task.speed
         return Text("" if speed is None else f"{speed:,.1f} images/s", style="progress.data.speed")
 
 
-class Lines:
-    """Says how far work is, with rate and time left, at most once in a while.
+class _Lines:
+    """Says how far work is, with rate and time left, at most once in a while."""
 
-    Args:
-        description: What is done.
-        total: Images that there are, None where that is not known yet.
-        seconds: Least time from one line to the next.
-    """
-
-    def __init__(self, description: str, total: int | None, seconds: float = SECONDS) -> None:
-        self._description, self._total, self._seconds = description, total, seconds
+    def __init__(self, description: str, total: int | None) -> None:
+        self._description, self._total = description, total
         self._began = self._said = time.monotonic()
         self._done, self._lock = 0, Lock()  # several threads may do the work
 
     def advance(self, count: int) -> None:
-        """Say it, if it is time.
-
-        Args:
-            count: Images done since the last call.
-        """
         with self._lock:
             self._done += count
             now = time.monotonic()
-            if now - self._said < self._seconds:
+            if now - self._said < SECONDS:
                 return
             self._said = now
         speed = self._done / (now - self._began)
@@ -136,3 +124,32 @@ class Stopwatch:
             yield
         finally:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def map_ahead(function: Callable[[T], R], items: Iterable[T], *, workers: int, ahead: int) -> Iterator[R]:
+    """Map in threads, in order, at most `ahead` results in advance of the reader.
+
+    Args:
+        function: What to do with each item.
+        items: The items.
+        workers: Threads.
+        ahead: Bound on results that wait, at least 1.
+
+    >>> list(map_ahead(lambda x: x * x, range(4), workers=2, ahead=2))
+    [0, 1, 4, 9]
+    """
+    executor = ThreadPoolExecutor(workers, thread_name_prefix="semdd-decode")
+    waiting: deque[Future[R]] = deque()
+    remaining = iter(items)
+    try:
+        waiting.extend(executor.submit(function, item) for item in islice(remaining, ahead))
+        while waiting:
+            result = waiting.popleft().result()
+            waiting.extend(executor.submit(function, item) for item in islice(remaining, 1))
+            yield result
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)

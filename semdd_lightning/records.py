@@ -19,11 +19,13 @@ from semdd_lightning.names import get_logger
 RECORD = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 """What `pydantic.with_config` takes for a dataclass that is a record: its fields and no others."""
 DIGEST = "sha256"
+CHANGED = "that it was changed since it was written (its digest does not fit)"
 Schema = TypeVar("Schema")
 _MARK = b"semddSHA"
 SEAL_BYTES = len(_MARK) + hashlib.sha256().digest_size
 _CHUNK = 2**22
 _TRIED = ("Does not validate", "Subtypes:", "Errors:", "- Expected a <class 'NoneType'>", "Given value")
+_adapter = cache(TypeAdapter[Any])
 _log = get_logger(__name__)
 
 
@@ -76,8 +78,7 @@ def read_record(path: Path, schema: type[Schema], error: type[SemddError], advic
         if digest is None:
             _log.info("%s has no digest, as records of version 0.1: damage to it cannot be seen.", path)
         elif digest != content_key(content):
-            msg = "that it was changed since it was written (its digest does not fit)"
-            raise ValueError(msg)
+            raise ValueError(CHANGED)
         return checked(content, schema)
     except (OSError, ValueError, RecursionError, SemddError) as problem:
         msg = f"Expected {path} to be whole and of its form, found {in_words(problem)}; {advice}."
@@ -90,10 +91,6 @@ def write_sealed(path: Path, content: bytes | memoryview) -> None:
     A zip archive, such as a checkpoint, may be followed by other bytes: whoever reads it by other means, as
     ``torch.load``, does not notice the seal.
 
-    Args:
-        path: The file.
-        content: All of it.
-
     Raises:
         DiskError: If it cannot be written.
     """
@@ -102,9 +99,6 @@ def write_sealed(path: Path, content: bytes | memoryview) -> None:
 
 def check_seal(path: Path) -> bool:
     """See that a file is what was written, in memory that does not grow with it.
-
-    Args:
-        path: The file.
 
     Returns:
         Whether there is a seal; version 0.1 wrote none.
@@ -126,8 +120,7 @@ def check_seal(path: Path) -> bool:
         while chunk := stream.read(min(_CHUNK, length - stream.tell())):
             digest.update(chunk)
     if seal != _MARK + digest.digest():
-        msg = "that it was changed since it was written (its digest does not fit)"
-        raise DamageError(msg)
+        raise DamageError(CHANGED)
     return True
 
 
@@ -182,11 +175,6 @@ def in_one_line(message: str) -> str:
     """
     lines = [line.strip() for line in message.splitlines()]
     return " ".join(line.removeprefix("- ") for line in lines if not line.startswith(_TRIED))
-
-
-@cache
-def _adapter(schema: type[Any]) -> TypeAdapter[Any]:
-    return TypeAdapter(schema)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from semdd_lightning.atomic import write_atomically
 from semdd_lightning.errors import DamageError
-from semdd_lightning.records import RECORD, checked, content_key, in_words, parse_json
+from semdd_lightning.records import CHANGED, RECORD, checked, content_key, in_words, parse_json
 
 _METADATA = "semdd"
 
@@ -55,22 +55,19 @@ def write_tensors(path: Path, key: str, tensors: Mapping[str, Tensor], notes: Ma
     """
     whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
     own = BlockNotes(key, path.name, dict(notes), tensors_digest(whole, notes))
+    entries = {name: value for name, value in asdict(own).items() if name != "notes" or value}
     # One entry, as safetensors writes several in random order and equal content shall be equal bytes.
-    write_atomically(path, save(whole, {_METADATA: _canonical(own)}))
+    write_atomically(path, save(whole, {_METADATA: json.dumps(entries, sort_keys=True)}))
 
 
 def read_notes(path: Path, key: str) -> BlockNotes:
     """What a file says of itself, without a look at its tensors.
 
-    Args:
-        path: The file.
-        key: Key that it must have.
-
     Raises:
         DamageError: If it is not whole or belongs elsewhere.
     """
-    with _opened(path) as file:
-        return _notes(file, path, key)
+    with _opened(path, key) as (_, own):
+        return own
 
 
 def read_tensors(path: Path, key: str) -> tuple[dict[str, Tensor], BlockNotes]:
@@ -78,19 +75,13 @@ def read_tensors(path: Path, key: str) -> tuple[dict[str, Tensor], BlockNotes]:
 
     Names, types and shapes are the caller's to compare: it knows what they must be.
 
-    Args:
-        path: The file.
-        key: Key that it must have.
-
     Raises:
         DamageError: If it is not whole, was changed, or belongs elsewhere.
     """
-    with _opened(path) as file:
-        own = _notes(file, path, key)
+    with _opened(path, key) as (file, own):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     if own.sha256 is not None and own.sha256 != tensors_digest(tensors, own.notes):
-        msg = "that it was changed since it was written (its digest does not fit)"
-        raise DamageError(msg)
+        raise DamageError(CHANGED)
     return tensors, own
 
 
@@ -105,27 +96,19 @@ def tensors_digest(tensors: Mapping[str, Tensor], notes: Mapping[str, float]) ->
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Path, key: str) -> Iterator[tuple[Any, BlockNotes]]:
     try:
         with safe_open(path, framework="pt") as file:
-            yield file
+            notes = (file.metadata() or {}).get(_METADATA, "{}")
+            try:
+                own = checked(parse_json(notes), BlockNotes)
+            except ValueError as error:
+                msg = f"another description of its tensors ({in_words(error)})"
+                raise DamageError(msg) from error
+            if (own.key, own.name) != (key, path.name):
+                msg = "that it belongs to another key or place"
+                raise DamageError(msg)
+            yield file, own
     except (SafetensorError, OSError) as error:
         msg = f"that it cannot be read ({error})"
         raise DamageError(msg) from error
-
-
-def _notes(file: Any, path: Path, key: str) -> BlockNotes:  # noqa: ANN401 - safetensors has no types
-    try:
-        own = checked(parse_json((file.metadata() or {}).get(_METADATA, "{}")), BlockNotes)
-    except ValueError as error:
-        msg = f"another description of its tensors ({in_words(error)})"
-        raise DamageError(msg) from error
-    if (own.key, own.name) != (key, path.name):
-        msg = "that it belongs to another key or place"
-        raise DamageError(msg)
-    return own
-
-
-def _canonical(own: BlockNotes) -> str:
-    content = {name: value for name, value in asdict(own).items() if name != "notes" or value}
-    return json.dumps(content, sort_keys=True)

@@ -28,7 +28,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "records": {"atomic", "names", "errors"},
     "tensor_blocks": {"atomic", "records", "errors"},
     "progress": {"names"},
-    "threads": set(),
     "classes": {"errors"},
     "datasets": {"classes", "errors"},
     "pools": {
@@ -38,12 +37,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         "locks",
         *WRITING,
         "progress",
-        "threads",
         "names",
         "errors",
     },
     "prior": {
-        *("pools", "classes", "given", "locks", *WRITING, "progress", "threads", "names", "assets", "errors"),
+        *("pools", "classes", "given", "locks", *WRITING, "progress", "names", "assets", "errors"),
     },
     "audit": {"report", "prior", "pools", "classes", "given", "names", "errors"},
     "selection": {"errors"},
@@ -54,7 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "data": {
         *("export", "pools", "prior", "selection", "models", "audit", "datasets", "classes"),
-        *("given", "locks", *WRITING, "progress", "threads", "names", "errors"),
+        *("given", "locks", *WRITING, "progress", "names", "errors"),
     },
     "training": {
         *("models", "prior", "data", "audit", "pools", "given", *WRITING),
@@ -63,7 +61,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluation": {"records", "errors"},  # numbers of runs, however these were made
     "generation": {
         *("training", "models", "data", "export", "selection", "audit", "prior", "pools", "datasets"),
-        *("classes", *WRITING, "progress", "threads", "names", "errors"),
+        *("classes", *WRITING, "progress", "names", "errors"),
     },
     "report": {
         *("evaluation", "selection", "pools", "given", "atomic", "records", "names", "progress", "errors"),

@@ -4,21 +4,25 @@ Votes, order, contents and verdict are pure numerics: arrays in, verdicts out. A
 CLIP and teacher, what follows from the verdict, and how it is told: in words, as a record, as a table.
 """
 
-from semdd_lightning.audit.auditing import AUTOMATIC, TeacherLogits, audit_classes
-from semdd_lightning.audit.contents import FolderContents, folder_contents
-from semdd_lightning.audit.order import ClassOrder, explain_order, explain_order_by_reference
-from semdd_lightning.audit.policy import AuditPolicy, apply_policy, check_policy, describe_refusal
+from semdd_lightning.audit.auditing import (
+    AUTOMATIC,
+    AuditPolicy,
+    TeacherLogits,
+    apply_policy,
+    audit_classes,
+    check_policy,
+    describe_refusal,
+)
+from semdd_lightning.audit.contents import folder_contents
+from semdd_lightning.audit.order import explain_order, explain_order_by_reference
 from semdd_lightning.audit.record import audit_outcome, audit_record, class_record, stray_classes
-from semdd_lightning.audit.verdict import MOST_SUSPECTS, Audit, judge
+from semdd_lightning.audit.verdict import Audit, judge
 from semdd_lightning.audit.votes import Votes, even_sample, vote, vote_by_class_means, vote_by_prototypes
 
 __all__ = [
     "AUTOMATIC",
-    "MOST_SUSPECTS",
     "Audit",
     "AuditPolicy",
-    "ClassOrder",
-    "FolderContents",
     "TeacherLogits",
     "Votes",
     "apply_policy",

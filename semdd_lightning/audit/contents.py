@@ -67,7 +67,7 @@ def folder_contents(votes: Sequence[Votes], reference: Sequence[Votes] | None = 
     """
     alone = reference is None
     real = votes if reference is None else reference
-    profiles = [symmetric_log_profiles(v) if alone else log_profiles(v) for v in real]
+    profiles = [_symmetric_log_profiles(v) if alone else log_profiles(v.counts) for v in real]
     heard = votes[:1] if alone else votes  # class means of a faulty pool agree with themselves
     seen = np.sum([v.counts for v in heard], axis=0)
     images = votes[0].counts.sum(axis=1)
@@ -82,10 +82,7 @@ def folder_contents(votes: Sequence[Votes], reference: Sequence[Votes] | None = 
     mixed = (share >= SUSPECT_SHARE) & (
         evidence >= np.maximum(NATS_IN_ALL, (NATS_PER_IMAGE + noise) * images)
     )
-    if expected is None:
-        lost = _far_below_the_others(agreement, images)
-    else:
-        lost = _far_below(agreement, expected, images)
+    lost = _far_below(agreement, expected, images)
     return FolderContents(agreement, expected, suspected, share, evidence, mixed | lost | (images == 0))
 
 
@@ -121,34 +118,34 @@ def _best_mixture(
     return int(rivals[column]), share, float(evidence[row, column])
 
 
-def _far_below_the_others(agreement: NDArray[np.float64], images: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Folders that show next to nothing of their class to a voter that knows most of the others well."""
-    usual = float(np.median(agreement))
-    if usual < _WELL_KNOWN:
-        return np.zeros(len(agreement), dtype=np.bool_)
-    deviations = (usual - agreement) / np.sqrt(usual * (1 - usual + 1e-9) / np.maximum(images, 1))
-    below: NDArray[np.bool_] = (agreement < _NEXT_TO_NOTHING * usual) & (deviations >= _LEAST_DEVIATIONS)
-    return below
-
-
 def _far_below(
-    agreement: NDArray[np.float64], expected: NDArray[np.float64], images: NDArray[np.float64]
+    agreement: NDArray[np.float64], expected: NDArray[np.float64] | None, images: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """Folders whose agreement is far below the reference's, given how the whole pool compares with it."""
-    shift = float(np.median(agreement / np.maximum(expected, 1e-9)))
-    usual = np.clip(min(shift, 1.0) * expected, 1e-3, 1 - 1e-3)
+    """Folders whose agreement is far below the reference's, given how the whole pool compares with it.
+
+    Without a reference: folders that show next to nothing of their class to a voter that knows most of the
+    others well.
+    """
+    if expected is None:
+        usual = np.full(len(agreement), np.clip(np.median(agreement), 1e-9, 1 - 1e-9))
+        ratio = _NEXT_TO_NOTHING if usual[0] >= _WELL_KNOWN else 0.0
+    else:
+        shift = float(np.median(agreement / np.maximum(expected, 1e-9)))
+        usual, ratio = np.clip(min(shift, 1.0) * expected, 1e-3, 1 - 1e-3), AGREEMENT_RATIO
     deviations = (usual - agreement) / np.sqrt(usual * (1 - usual) / np.maximum(images, 1))
-    below: NDArray[np.bool_] = (agreement < AGREEMENT_RATIO * usual) & (deviations >= _LEAST_DEVIATIONS)
+    below: NDArray[np.bool_] = (agreement < ratio * usual) & (deviations >= _LEAST_DEVIATIONS)
     return below
 
 
-def log_profiles(votes: Votes) -> NDArray[np.float64]:
-    """Log of the share of votes for each class among images of each class, (C, C).
+def log_profiles(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Log of the share of votes for each class among images of each class, smoothed, (C, C).
 
     Args:
-        votes: opinions of images whose folders are right.
+        counts: votes on images of each class for each class, (C, C).
     """
-    return _log_smoothed(votes.counts)
+    shares = (counts + 1) / (counts + 1).sum(axis=1, keepdims=True)
+    logs: NDArray[np.float64] = np.log((1 - _FLOOR) * shares + _FLOOR / counts.shape[1])
+    return logs
 
 
 def profile_noise(votes: Votes) -> NDArray[np.float64]:
@@ -160,28 +157,19 @@ def profile_noise(votes: Votes) -> NDArray[np.float64]:
     Args:
         votes: opinions of images whose folders are right.
     """
-    profiles = log_profiles(votes)
+    profiles = log_profiles(votes.counts)
     support = np.exp(-(np.exp(profiles) * profiles).sum(axis=1))
     noise: NDArray[np.float64] = (support - 1) / (4 * np.maximum(votes.counts.sum(axis=1), 1))
     return noise
 
 
-def symmetric_log_profiles(votes: Votes) -> NDArray[np.float64]:
+def _symmetric_log_profiles(votes: Votes) -> NDArray[np.float64]:
     """The same where no images with right folders are at hand, out of the votes on the pool itself, (C, C).
 
     Classes that look alike are taken for each other both ways, while a folder that is half filled with
     another class looks like it one way only: of two folders the smaller of the two shares is expected.
-
-    Args:
-        votes: opinions of the pool's images.
     """
     shares = np.minimum(votes.shares, votes.shares.T)
     np.fill_diagonal(shares, 0.0)
     np.fill_diagonal(shares, 1.0 - shares.sum(axis=1))
-    return _log_smoothed(shares * votes.counts.sum(axis=1, keepdims=True))
-
-
-def _log_smoothed(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    shares = (counts + 1) / (counts + 1).sum(axis=1, keepdims=True)
-    logs: NDArray[np.float64] = np.log((1 - _FLOOR) * shares + _FLOOR / counts.shape[1])
-    return logs
+    return log_profiles(shares * votes.counts.sum(axis=1, keepdims=True))

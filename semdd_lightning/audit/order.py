@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 from scipy.special import rel_entr
 
 from semdd_lightning.audit.contents import log_profiles, profile_noise
@@ -78,7 +80,7 @@ def explain_order_by_reference(votes: Sequence[Votes], reference: Sequence[Votes
         votes: opinions of the pool, one or more voters.
         reference: the same voters' opinions of real images.
     """
-    likelihood = sum(v.counts @ log_profiles(r).T for v, r in zip(votes, reference, strict=True))
+    likelihood = sum(v.counts @ log_profiles(r.counts).T for v, r in zip(votes, reference, strict=True))
     likelihood = np.asarray(likelihood) / len(votes)  # voters see the same images: no independent evidence
     needed = NATS_PER_IMAGE + np.mean([profile_noise(r) for r in reference], axis=0)  # nats per image, (C,)
     images = votes[0].counts.sum(axis=1)
@@ -113,16 +115,11 @@ def _assign(gain: NDArray[np.float64], bonus: float) -> NDArray[np.int64]:
 
 def _cycles(order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     """The cycles of a permutation that move something."""
-    found, seen = [], np.zeros(len(order), dtype=bool)
-    for start in np.flatnonzero(order != np.arange(len(order))):
-        cycle = []
-        while not seen[start]:
-            seen[start] = True
-            cycle.append(start)
-            start = order[start]
-        if cycle:
-            found.append(np.array(cycle))
-    return found
+    classes = len(order)
+    steps = csr_array((np.ones(classes), (np.arange(classes), order)), (classes, classes))
+    number, cycle_of = connected_components(steps, directed=False)
+    cycles = [np.flatnonzero(cycle_of == cycle) for cycle in range(number)]
+    return [cycle for cycle in cycles if len(cycle) > 1]
 
 
 def _convinces(counts: NDArray[np.float64], folders: NDArray[np.int64], classes: NDArray[np.int64]) -> bool:

@@ -64,10 +64,11 @@ def class_record(images: Pool, audit: Audit) -> dict[str, Any]:
         images: the pool.
         audit: what its classes look like.
     """
+    doubtful = len(audit.suspects) or not audit.knows_classes
     return {
-        "verdict": _verdict(audit),
+        "verdict": "refuse" if audit.refused else "warn" if doubtful else "pass",
         "prior_knows_classes": audit.knows_classes,
-        "folders": folder_records(images, audit),
+        "folders": _folder_records(images, audit),
     }
 
 
@@ -96,27 +97,23 @@ def audit_outcome(images: Pool, audit: Audit) -> dict[str, Any]:
         `verdict` (pass, warn or refuse), `prior_knows_classes`, how many folders hold another class
         (`moved_folders`) or seem to hold it in part (`suspect_folders`), and the first of both in `folders`.
     """
-    wrong = [record for record in folder_records(images, audit) if record["verdict"] in ("moved", "suspect")]
-    counts = Counter(record["verdict"] for record in wrong)
+    record = class_record(images, audit)
+    wrong = [folder for folder in record["folders"] if folder["verdict"] in ("moved", "suspect")]
+    counts = Counter(folder["verdict"] for folder in wrong)
     return {
-        "verdict": _verdict(audit),
-        "prior_knows_classes": audit.knows_classes,
+        "verdict": record["verdict"],
+        "prior_knows_classes": record["prior_knows_classes"],
         "moved_folders": counts["moved"],
         "suspect_folders": counts["suspect"],
         "folders": [
-            {key: record[key] for key in ("folder", "class", "suspected_class", "share", "verdict")}
-            for record in wrong[:SHOWN]
+            {key: folder[key] for key in ("folder", "class", "suspected_class", "share", "verdict")}
+            for folder in wrong[:SHOWN]
         ],
     }
 
 
-def folder_records(images: Pool, audit: Audit) -> list[dict[str, Any]]:
-    """One record a folder, the most suspect first; folders that another order moves lead.
-
-    Args:
-        images: the pool.
-        audit: what its classes look like.
-    """
+def _folder_records(images: Pool, audit: Audit) -> list[dict[str, Any]]:
+    """One record a folder, the most suspect first; folders that another order moves lead."""
     registry, contents = images.registry, audit.contents
     moved = audit.order != np.arange(len(registry))
     ranking, counts = contents.ranking(), images.counts()
@@ -144,12 +141,6 @@ def _folder_verdict(audit: Audit, folder: int, images: int) -> str:
     if images == 0:
         return "empty"
     return "suspect" if audit.contents.suspect[folder] else "ok"
-
-
-def _verdict(audit: Audit) -> str:
-    if audit.refused:
-        return "refuse"
-    return "warn" if len(audit.suspects) or not audit.knows_classes else "pass"
 
 
 def _order(order: ClassOrder) -> dict[str, Any]:

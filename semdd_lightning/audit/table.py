@@ -21,7 +21,7 @@ from semdd_lightning.report.tables import (
 _FOLDERS = 12  # shown where fewer are suspect
 _SHOWN = 5  # examples of single images
 _COLOURS = {"moved": "red", "empty": "red", "suspect": "yellow", "ok": "green"}
-VERDICTS = {
+_VERDICTS = {
     "pass": "[green]pass[/]: the folders hold their classes",
     "warn": "[yellow]warn[/]: go on with open eyes",
     "refuse": "[red]refuse[/]: do not train on this pool as it is",
@@ -31,16 +31,9 @@ VERDICTS = {
 def print_audit(
     record: Mapping[str, Any], problem: str | None, page: Path, next_commands: Sequence[str]
 ) -> None:
-    """Print what an audit found and what to do next.
-
-    Args:
-        record: what `audit_record` gives.
-        problem: why the pool is refused, if it is.
-        page: where the page lies.
-        next_commands: commands to go on with.
-    """
+    """Print what an audit found and what to do next."""
     console = Console()
-    console.print(folder_table(record))
+    console.print(_folder_table(record))
     console.print(table_of_rows("semdd audit", {**_rows(record), "page": str(page)}))
     if problem is not None:
         print_plain(console, problem)
@@ -49,15 +42,11 @@ def print_audit(
 
 def verdict_words(verdict: str) -> str:
     """A verdict and what follows from it, in words."""
-    return Text.from_markup(VERDICTS[verdict]).plain
+    return Text.from_markup(_VERDICTS[verdict]).plain
 
 
-def folder_table(record: Mapping[str, Any]) -> FoldingTable:
-    """The folders, most suspect first: all that are, or the first dozen.
-
-    Args:
-        record: what `audit_record` gives.
-    """
+def _folder_table(record: Mapping[str, Any]) -> FoldingTable:
+    """The folders, most suspect first: all that are, or the first dozen."""
     folders = record["folders"]
     faulty = sum(folder["verdict"] != "ok" for folder in folders)
     listed = folders[: max(_FOLDERS, faulty)]
@@ -106,7 +95,7 @@ def _rows(record: Mapping[str, Any]) -> dict[str, str | Text]:
     rows["near duplicates"] = _examples([_pair(pair) for pair in record["duplicates"]])
     if record["leaked"] is not None:
         rows["leaked from test"] = _examples([_pair(pair) for pair in record["leaked"]])
-    rows["verdict"] = Text.from_markup(VERDICTS[record["verdict"]])
+    rows["verdict"] = Text.from_markup(_VERDICTS[record["verdict"]])
     return rows
 
 

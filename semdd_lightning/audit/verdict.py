@@ -41,44 +41,29 @@ class Audit:
     most_suspects: float = MOST_SUSPECTS
 
     @property
-    def without_reference(self) -> bool:
-        """Whether CLIP had no real images to compare with."""
-        return self.contents.reference_agreement is None
-
-    def counted_in(self, rows: NDArray[np.int64]) -> Audit:
-        """The same with single images counted in the pool that a sample was taken of.
-
-        Args:
-            rows: rows of the sample in the pool, (n,).
-        """
-        return replace(self, strays=rows[self.strays])
+    def voice(self) -> ClassOrder:
+        """Whose order counts: CLIP's, or the teacher's where CLIP would move nothing."""
+        return self.clip if self.teacher is None or len(self.clip.moved) else self.teacher
 
     @property
     def order(self) -> NDArray[np.int64]:
-        """Class that each folder holds, (C,), by CLIP or else by the teacher."""
-        if self.teacher is None or len(self.clip.moved):
-            return self.clip.order
-        return self.teacher.order
+        """Class that each folder holds, (C,)."""
+        return self.voice.order
 
     @property
     def suspects(self) -> NDArray[np.int64]:
         """Folders that do not hold their class alone, most suspect first; moved ones are not among them."""
         suspect = self.contents.suspect & (self.order == np.arange(len(self.order)))
         ranking = self.contents.ranking()
-        suspects: NDArray[np.int64] = ranking[suspect[ranking]]
-        return suspects
+        return np.asarray(ranking[suspect[ranking]])
 
     @property
     def other_order(self) -> bool:
         """Whether another order of the classes explains the pool clearly better."""
-        return bool((self.order != np.arange(len(self.order))).any())
+        return len(self.voice.moved) > 0
 
     def share_of(self, folder: int) -> float:
-        """Share of a folder's images that are of the other class that it is said to hold, 0 to 1.
-
-        Args:
-            folder: class index of the folder.
-        """
+        """Share of a folder's images that are of the other class that it is said to hold, 0 to 1."""
         if self.order[folder] == folder:
             return float(self.contents.share[folder])
         return float(self.looks[folder, self.order[folder]])
@@ -118,12 +103,15 @@ def judge(
     elif teacher is not None:
         by_teacher = explain_order(teacher)
     if teacher is not None and len(clip.moved) and _contradicts(teacher, clip):
-        clip = _as_it_stands(clip)
+        clip = ClassOrder(clip.voters, np.arange(len(clip.order)), clip.accuracy, clip.accuracy)
+    contents = folder_contents(votes, reference)
+    if teacher is not None:  # it sees their class in most images of some folders
+        contents = replace(contents, suspect=contents.suspect & (np.diag(teacher.shares) <= 0.5))
     strays, stray_classes = _strays(votes if teacher is None else [*votes, teacher])
     return Audit(
         clip,
         by_teacher,
-        _with_teacher(folder_contents(votes, reference), teacher),
+        contents,
         np.mean([v.shares for v in (votes if reference is not None else votes[:1])], axis=0),
         strays,
         stray_classes,
@@ -137,18 +125,6 @@ def _contradicts(teacher: Votes, clip: ClassOrder) -> bool:
     moved = clip.moved
     staying, moving = teacher.shares[moved, moved], teacher.shares[moved, clip.order[moved]]
     return bool(staying.sum() >= ACCURACY_RATIO * moving.sum() and staying.mean() > 2 / len(clip.order))
-
-
-def _with_teacher(contents: FolderContents, teacher: Votes | None) -> FolderContents:
-    """What CLIP suspects, without the folders in most of whose images a teacher sees their class."""
-    if teacher is None:
-        return contents
-    sound = np.diag(teacher.shares) > 0.5
-    return replace(contents, suspect=contents.suspect & ~sound)
-
-
-def _as_it_stands(clip: ClassOrder) -> ClassOrder:
-    return ClassOrder(clip.voters, np.arange(len(clip.order)), clip.accuracy, clip.accuracy)
 
 
 def _above_chance(votes: Votes, clip: ClassOrder) -> bool:

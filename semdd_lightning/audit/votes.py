@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+from scipy.special import softmax
 
 Floats = NDArray[np.float32]
 Logits = Callable[[NDArray[np.int64]], Floats]
@@ -76,7 +77,7 @@ def vote(
     step = max(1, _CHUNK // num_classes)
     for start in range(0, len(labels), step):
         rows = np.arange(start, min(start + step, len(labels)))
-        beliefs = _softmax(logits(rows) + offsets)
+        beliefs = softmax(logits(rows) + offsets, axis=1)
         best[rows] = beliefs.argmax(axis=1)
         margin[rows] = beliefs.max(axis=1) - beliefs[np.arange(len(rows)), labels[rows]]
         members = csr_array((np.ones(len(rows)), (labels[rows], rows - start)), (num_classes, len(rows)))
@@ -186,9 +187,3 @@ def _class_sums(
 def _unit(vectors: NDArray[Any]) -> NDArray[Any]:
     unit: NDArray[Any] = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     return unit
-
-
-def _softmax(logits: Floats) -> Floats:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares: Floats = powers / powers.sum(axis=1, keepdims=True)
-    return shares

@@ -33,14 +33,14 @@ def run(command: str, argv: list[str]) -> int:
     from semdd_lightning.export.applying import find_images, write_applied
     from semdd_lightning.report.tables import print_next_commands, table_of_rows
 
-    found = find_images(manifest, copy)
-    write_applied(options.out, found, copy, link=options.link)
+    manifest, found = find_images(manifest, copy)
+    write_applied(options.out, manifest, copy, found, link=options.link)
+    by_path = sum(copy.listing.paths[row] == path for row, path in zip(found, manifest.paths, strict=True))
     rows = {
         "selection": f"{manifest.ipc} images for each of {len(manifest.class_names)} classes, chosen by "
         f"{manifest.sampler_name} from {manifest.pool_root}",
-        "copy of the pool": str(found.listing.root),
-        "images": f"{len(found.rows)}: {found.by_path} where they were, {len(found.rows) - found.by_path} by "
-        "their content",
+        "copy of the pool": str(copy.listing.root),
+        "images": f"{len(found)}: {by_path} where they were, {len(found) - by_path} by their content",
         "written to": str(options.out),
     }
     console = Console()

@@ -14,14 +14,9 @@ from semdd_lightning.experiment.config.configs import read_config
 from semdd_lightning.experiment.config.options import flatten
 from semdd_lightning.experiment.run.going_on import working_directory
 from semdd_lightning.export import read_manifest, require_new
-from semdd_lightning.export.sharing import (
-    FORMS,
-    SoftLabelArray,
-    check_repository,
-    push,
-    read_chosen,
-    write_shared,
-)
+from semdd_lightning.export.chosen_images import SoftLabelArray, read_chosen
+from semdd_lightning.export.hub import check_repository, push
+from semdd_lightning.export.sharing import FORMS, write_shared
 from semdd_lightning.export.subset import IMAGES
 from semdd_lightning.names import command as command_line
 from semdd_lightning.pools.files import require_outside

@@ -21,10 +21,9 @@ from semdd_lightning.given import cache_root
 from semdd_lightning.pools import Pool
 from semdd_lightning.prior import OpenClipPrior
 from semdd_lightning.prior.cache import FORMAT, CachedTensor, describe_folder
-from semdd_lightning.progress import image_progress
+from semdd_lightning.progress import image_progress, map_ahead
 from semdd_lightning.records import content_key
 from semdd_lightning.selection import ClassifierOutputs
-from semdd_lightning.threads import map_ahead
 
 _BATCH = 64  # images; part of the key, as it moves the last bits
 _WORTH_A_BAR = 200  # images

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from semdd_lightning.classes.registry import some_of
 from semdd_lightning.errors import PoolError, RunError
-from semdd_lightning.export.class_folders import exported_paths
 from semdd_lightning.export.files import new_directory, write_csv
 from semdd_lightning.export.manifest import FILE_NAME, Manifest, describe
-from semdd_lightning.export.subset import IMAGES, write_images
+from semdd_lightning.export.subset import IMAGES, exported_paths, write_images
 from semdd_lightning.pools import ResolvedImages
 from semdd_lightning.pools.listing import Listing
 from semdd_lightning.pools.strings import Strings
@@ -27,32 +26,14 @@ from semdd_lightning.records import write_record
 ABSENT = -1
 
 
-@dataclass(frozen=True, eq=False)
-class FoundImages:
-    """The images of a manifest in a copy of its pool.
-
-    Attributes:
-        manifest: the manifest, with the digest of each image.
-        listing: the copy's images.
-        rows: row of each image of the manifest, shape ``(M,)``.
-        by_path: how many lie where they lay; the others were found by their content.
-    """
-
-    manifest: Manifest
-    listing: Listing
-    rows: NDArray[np.int64]
-    by_path: int
-
-
-def find_images(manifest: Manifest, copy: ResolvedImages) -> FoundImages:
+def find_images(manifest: Manifest, copy: ResolvedImages) -> tuple[Manifest, NDArray[np.int64]]:
     """Find the images that a manifest names, each with the very bytes that were chosen.
 
     An image is looked for where the manifest has it; what is not there, or is another, is looked for by its
     digest in the whole copy, which is then read, and not decoded.
 
-    Args:
-        manifest: what was chosen.
-        copy: a copy of the pool, in any layout.
+    Returns:
+        The manifest, with the digest of each image, and row of each image in the copy, shape ``(M,)``.
 
     Raises:
         PoolError: if some are nowhere in the copy.
@@ -66,38 +47,39 @@ def find_images(manifest: Manifest, copy: ResolvedImages) -> FoundImages:
     for i, place in enumerate(places.tolist()):
         if place >= 0 and _digest(listing, place) == digests[i]:
             rows[i] = place
-    by_path = int((rows >= 0).sum())
     _find_by_content(listing, digests, rows)
     if (rows < 0).any():
         raise _not_there(manifest, listing, rows, places)
-    return FoundImages(manifest, listing, rows, by_path)
+    return manifest, rows
 
 
-def write_applied(directory: Path, found: FoundImages, copy: ResolvedImages, *, link: bool = False) -> Path:
+def write_applied(
+    directory: Path, manifest: Manifest, copy: ResolvedImages, rows: NDArray[np.int64], *, link: bool = False
+) -> None:
     """Write found images as the selection's own export has them: class folders, manifest, `chosen.csv`.
 
     Args:
         directory: where to; must not exist.
-        found: the images.
+        manifest: what was chosen, with the digest of each image.
         copy: what they were found in; the manifest names it.
+        rows: row of each image in it.
         link: hard-link images that are files instead of copying them, where the file system can.
 
     Raises:
         RunError: if ``directory`` exists.
     """
-    manifest = replace(found.manifest, applied_to=describe(copy.image_set), table_digest=None)
+    manifest = replace(manifest, applied_to=describe(copy.image_set), table_digest=None)
     with new_directory(directory) as unfinished:
         names = exported_paths(manifest.registry, manifest.paths, manifest.labels)
-        write_images(unfinished / IMAGES, names, found.listing.source, found.rows.tolist(), link=link)
-        rows = {
+        write_images(unfinished / IMAGES, names, copy.listing.source, rows.tolist(), link=link)
+        chosen = {
             "path": manifest.paths,
             "class_name": [manifest.class_names[label] for label in manifest.labels],
             "label": manifest.labels,
             "step": manifest.steps,
         }
-        write_csv(unfinished / "chosen.csv", pd.DataFrame(rows))
+        write_csv(unfinished / "chosen.csv", pd.DataFrame(chosen))
         write_record(unfinished / FILE_NAME, asdict(manifest))
-    return directory
 
 
 def _with_digests(manifest: Manifest, copy: ResolvedImages) -> Manifest:

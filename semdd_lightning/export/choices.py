@@ -89,14 +89,8 @@ class Choices:
             struck: paths of images in the pool that are never to be chosen.
             pinned: paths of images that are to be chosen first, in order.
         """
-        kinds: tuple[tuple[Choice, Iterable[str]], ...] = (("strike", struck), ("pin", pinned))
-        return cls(
-            tuple(
-                Decision(path, choice, f"what is {'struck out' if choice == 'strike' else 'pinned'}", path)
-                for choice, paths in kinds
-                for path in paths
-            )
-        )
+        struck_out = [Decision(path, "strike", "what is struck out", path) for path in struck]
+        return cls((*struck_out, *(Decision(path, "pin", "what is pinned", path) for path in pinned)))
 
     @classmethod
     def recorded(cls, record: ChoicesRecord) -> Choices:
@@ -130,29 +124,26 @@ def read_choices(file: Path | str) -> Choices:
 
 def _decisions(file: Path, text: str) -> Iterator[Decision]:
     rows = csv.reader(StringIO(text, newline=""), strict=True)
-    header: list[str] | None = None
-    while True:
-        try:
-            row = next(rows, None)
-        except csv.Error as error:
-            raise _malformed(file, rows.line_num, "CSV", str(error)) from error
-        if row is None:
-            break
-        if not row:
-            continue
-        if header is None:
-            header = [name.strip() for name in row]
-            if any(header.count(name) != 1 for name in COLUMNS):
-                raise _malformed(file, rows.line_num, "the columns path and choice", ", ".join(row))
-            continue
-        if len(row) != len(header):
-            raise _malformed(file, rows.line_num, f"{len(header)} cells", f"{len(row)}")
-        written, choice = (row[header.index(name)] for name in COLUMNS)
-        if choice.strip() not in ("strike", "pin"):
-            raise _malformed(file, rows.line_num, "strike or pin as choice", repr(choice))
-        place = f"line {rows.line_num} of {file}"
-        yield Decision(cell_path(written), cast("Choice", choice.strip()), place, written)
-    if header is None:
+    header: list[str] = []
+    try:
+        for row in rows:
+            if not row:
+                continue
+            if not header:
+                header = [name.strip() for name in row]
+                if any(header.count(name) != 1 for name in COLUMNS):
+                    raise _malformed(file, rows.line_num, "the columns path and choice", ", ".join(row))
+                continue
+            if len(row) != len(header):
+                raise _malformed(file, rows.line_num, f"{len(header)} cells", f"{len(row)}")
+            written, choice = (row[header.index(name)] for name in COLUMNS)
+            if choice.strip() not in ("strike", "pin"):
+                raise _malformed(file, rows.line_num, "strike or pin as choice", repr(choice))
+            place = f"line {rows.line_num} of {file}"
+            yield Decision(cell_path(written), cast("Choice", choice.strip()), place, written)
+    except csv.Error as error:
+        raise _malformed(file, rows.line_num, "CSV", str(error)) from error
+    if not header:
         raise _malformed(file, 1, "the columns path and choice", "nothing")
 
 

@@ -32,15 +32,9 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, text.encode())
 
 
-def write_csv(path: Path, table: pd.DataFrame, *, index: bool = False) -> None:
-    """Write a table atomically; texts that begin as a formula does are quoted.
-
-    Args:
-        path: where to.
-        table: the table.
-        index: whether its index is the first column.
-    """
-    columns = (table.reset_index() if index else table).copy()
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table without its index atomically; texts that begin as a formula does are quoted."""
+    columns = table.copy()
     for name in columns.columns:
         if not pd.api.types.is_numeric_dtype(columns[name]):
             columns[name] = columns[name].map(lambda value: cell(value) if isinstance(value, str) else value)
@@ -67,9 +61,6 @@ def check_output_file(path: Path) -> None:
 def new_directory(path: Path) -> Iterator[Path]:
     """Fill a temporary directory and give it its name when all went well; nothing stays otherwise.
 
-    Args:
-        path: the directory's name.
-
     Raises:
         RunError: if something with that name is there already.
         DiskError: if it cannot be written.
@@ -82,7 +73,11 @@ def new_directory(path: Path) -> Iterator[Path]:
         try:
             unfinished.mkdir()
             yield unfinished
-            _rename(unfinished, path)
+            try:
+                unfinished.rename(path)
+            except OSError:  # somebody else was faster, or the disk refuses
+                require_new(path)
+                raise
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
@@ -95,19 +90,7 @@ def require_new(path: Path) -> None:
         RunError: if something has.
     """
     if os.path.lexists(path):
-        raise _taken(path)
-
-
-def _rename(unfinished: Path, path: Path) -> None:
-    try:
-        unfinished.rename(path)
-    except OSError as error:
-        if path.exists():
-            raise _taken(path) from error
-        raise
-
-
-def _taken(path: Path) -> RunError:
-    return RunError(
-        f"Expected {path} to be new, found something there; nothing was overwritten, choose another name."
-    )
+        msg = (
+            f"Expected {path} to be new, found something there; nothing was overwritten, choose another name."
+        )
+        raise RunError(msg)

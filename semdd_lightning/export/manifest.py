@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, is_dataclass
 from importlib import import_module
 from inspect import isabstract
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast
 
@@ -114,12 +114,8 @@ class Manifest:
     @property
     def steps(self) -> list[int]:
         """At which step of its class each image was picked, from 1 on."""
-        picked = Counter[int]()
-        steps = []
-        for label in self.labels:
-            picked[label] += 1
-            steps.append(picked[label])
-        return steps
+        picked = {label: count(1) for label in set(self.labels)}
+        return [next(picked[label]) for label in self.labels]
 
 
 def describe(component: object) -> dict[str, Any]:
@@ -160,7 +156,11 @@ def build_component(description: dict[str, Any], base: Callable[..., Component])
             config = parser.parse_object({"component": description})
         else:
             parser.add_class_arguments(kind, "component")
-            config = parser.parse_object({"component": _arguments(description, kind)})
+            class_path = description.get("class_path", kind.__name__)
+            if class_path.rpartition(".")[2] != kind.__name__:
+                msg = f"it is a {class_path}"
+                raise ValueError(msg)
+            config = parser.parse_object({"component": description.get("init_args", description)})
         component: Component = parser.instantiate(config).component
     except Exception as error:
         msg = (
@@ -186,9 +186,6 @@ def read_manifest(place: Path | str) -> Manifest:
 
 def manifest_file(place: Path | str) -> Path:
     """Where the manifest of a run or an exported subset lies.
-
-    Args:
-        place: the directory, or the manifest itself.
 
     Raises:
         RunError: if there is none.
@@ -216,15 +213,6 @@ def _public_path(class_path: str) -> str:
         return class_path
     package = f"{root}.{parts[0]}"
     return f"{package}.{parts[-1]}" if hasattr(import_module(package), parts[-1]) else class_path
-
-
-def _arguments(description: dict[str, Any], base: type) -> dict[str, Any]:
-    class_path = description.get("class_path", base.__name__)
-    if class_path.rpartition(".")[2] != base.__name__:
-        msg = f"it is a {class_path}"
-        raise ValueError(msg)
-    arguments: dict[str, Any] = description.get("init_args", description)
-    return arguments
 
 
 def _plain(value: object) -> str:

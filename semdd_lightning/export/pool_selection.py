@@ -62,7 +62,7 @@ class PoolSelection:
 
     def report(self) -> pd.DataFrame:
         """Statistics of pool, candidates, selection and a random subset of the same size."""
-        return Report(self._report.copy())
+        return Report(overall_report(self._report_by_class))
 
     def report_by_class(self) -> pd.DataFrame:
         """The statistics of `report` for every class: one row per set and class."""
@@ -86,23 +86,21 @@ class PoolSelection:
             self.selection,
             self.manifest,
             table=self.table,
-            report=self._report,
-            report_by_class=self._report_by_class,
+            reports={
+                "report.csv": self.report().reset_index(),
+                "report_by_class.csv": self._report_by_class,
+            },
             link=link,
         )
 
     @cached_property
     def _report_by_class(self) -> pd.DataFrame:
+        """Both reports come out of this: the coverage of a large pool is worth computing once."""
         seen = sampler_embeddings(self.pool, self.embeddings)
         report = class_report(seen, self.selection, seed=self.manifest.selection_seed)
         names = self.pool.registry.names
         report.insert(2, "class_name", [names[index] for index in report["class_index"]])
         return report
-
-    @cached_property
-    def _report(self) -> pd.DataFrame:
-        """Out of the report by class: the coverage of a large pool by itself is worth computing once."""
-        return overall_report(self._report_by_class)
 
 
 class Report(pd.DataFrame):
@@ -150,11 +148,7 @@ def sampler_embeddings(
 
 
 def embeddings_digest(embeddings: Embeddings) -> str:
-    """SHA-256 (hex) over all numbers that a sampler sees, to the last bit.
-
-    Args:
-        embeddings: the embedded pool.
-    """
+    """SHA-256 (hex) over all numbers that a sampler sees, to the last bit."""
     digest = hashlib.sha256()
     seen = []
     for part in embeddings.parts or (embeddings,):

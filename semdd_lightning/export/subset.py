@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from hashlib import sha256
 from io import BytesIO
@@ -12,14 +13,18 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.classes.folders import numbered_name
+from semdd_lightning.classes.registry import is_wnid, plain_name
 from semdd_lightning.errors import RunError
-from semdd_lightning.export.class_folders import exported_paths
 from semdd_lightning.export.files import new_directory, write_csv
 from semdd_lightning.export.manifest import FILE_NAME, Manifest, read_manifest
 from semdd_lightning.pools import Pool
+from semdd_lightning.pools.files import relative_name
 from semdd_lightning.pools.images import went_bad
 from semdd_lightning.pools.listing import ImageSource
-from semdd_lightning.records import write_record
+from semdd_lightning.pools.stated_labels import folder_names
+from semdd_lightning.records import CHANGED, write_record
 
 if TYPE_CHECKING:  # torch, which manifests and versions can be written without
     from semdd_lightning.selection import Selection
@@ -58,15 +63,14 @@ def write_subset(
     manifest: Manifest,
     *,
     table: pd.DataFrame | None = None,
-    report: pd.DataFrame | None = None,
-    report_by_class: pd.DataFrame | None = None,
+    reports: Mapping[str, pd.DataFrame] | None = None,
     link: bool = False,
 ) -> Path:
     """Write a selection to a new directory, all of it or nothing.
 
     It holds ``images/`` with one folder a class, in which the chosen images keep their paths unless a
     folder's name means another class (`export_folders`), ``manifest.json``, ``scores.parquet`` with every
-    pool image, ``chosen.csv`` with the chosen ones, ``report.csv`` and ``report_by_class.csv``.
+    pool image, ``chosen.csv`` with the chosen ones, and reports.
 
     Args:
         directory: where to; must not exist.
@@ -74,8 +78,7 @@ def write_subset(
         selection: what was chosen.
         manifest: how.
         table: what `selection_table` returns, where it is known already.
-        report: statistics over all classes, to put beside it.
-        report_by_class: the same for every class.
+        reports: statistics to put beside it, by name of the file.
         link: hard-link images that are files instead of copying them, where the file system can.
 
     Raises:
@@ -93,10 +96,8 @@ def write_subset(
         manifest = replace(manifest, table_digest=sha256(content.getbuffer()).hexdigest())
         picked = table[table["stage"] == "selected"].sort_values(["label", "step"])
         write_csv(unfinished / "chosen.csv", picked)
-        if report is not None:
-            write_csv(unfinished / "report.csv", report, index=True)
-        if report_by_class is not None:
-            write_csv(unfinished / "report_by_class.csv", report_by_class)
+        for name, report in (reports or {}).items():
+            write_csv(unfinished / name, report)
         write_record(unfinished / FILE_NAME, asdict(manifest))
     return directory
 
@@ -107,32 +108,7 @@ def read_table(directory: Path) -> pd.DataFrame:
     Raises:
         RunError: if there is none, or it is not the one that its manifest was written with.
     """
-    return _read_table(directory, read_manifest(directory))
-
-
-def read_selection(directory: Path) -> Selection:
-    """Read a selection back as it was made.
-
-    Raises:
-        RunError: if there is none, or table and manifest do not belong together.
-    """
-    import torch  # not needed to refuse a directory, so not at the top
-
-    from semdd_lightning.selection import Selection
-
     manifest = read_manifest(directory)
-    table = _read_table(directory, manifest)
-    scores = table[table["stage"] != "excluded"].drop(columns=["path", "class_name"])
-    picked = scores[scores["stage"] == "selected"].sort_values(["label", "step"])
-    indices = torch.from_numpy(picked.index.to_numpy(dtype="int64", copy=True))
-    selection = Selection(indices, manifest.ipc, len(manifest.class_names), scores)
-    if selection.digest != manifest.selection_digest:
-        msg = f"Expected {TABLE} of {directory} to belong to its manifest, found another; export again."
-        raise RunError(msg)
-    return selection
-
-
-def _read_table(directory: Path, manifest: Manifest) -> pd.DataFrame:
     found = [path for path in (directory / TABLE, directory / "subset" / TABLE) if path.is_file()]
     if not found:
         msg = (
@@ -143,8 +119,7 @@ def _read_table(directory: Path, manifest: Manifest) -> pd.DataFrame:
     try:
         content = found[0].read_bytes()
         if manifest.table_digest not in (None, sha256(content).hexdigest()):
-            msg = "that it was changed since it was written (its digest does not fit)"
-            raise ValueError(msg)
+            raise ValueError(CHANGED)
         table = pd.read_parquet(BytesIO(content))
         if missing := [name for name in _COLUMNS if name not in table]:
             msg = f"no column {missing[0]}"
@@ -165,14 +140,7 @@ def exported_images(directory: Path, manifest: Manifest) -> list[tuple[str, Path
 def write_images(
     folder: Path, names: Sequence[str], source: ImageSource, rows: Sequence[int], *, link: bool
 ) -> None:
-    """Write images under their exported names.
-
-    Args:
-        folder: where to.
-        names: path of each image below it.
-        source: what holds them.
-        rows: row of each in the source.
-        link: hard-link images that are files instead of copying them, where the file system can.
+    """Write images, by their rows in a source, under their exported names below a folder.
 
     Raises:
         RunError: if two images have one name.
@@ -201,3 +169,77 @@ def _place(source: ImageSource, row: int, target: Path, *, link: bool) -> None:
     except OSError as error:
         raise went_bad(f"the image for {target.name}", error) from error
     target.write_bytes(content)
+
+
+def export_folders(registry: ClassRegistry) -> tuple[str, ...]:
+    """A folder for each class, in class order: the pool's, unless they would be read as other classes.
+
+    A class list may say that the pool's folder ``truck`` holds airplanes. Whoever reads an export knows its
+    folder names alone. So where one of them is name or wnid of another class, or they are numbers in another
+    order than the classes, all classes get folders of one kind: their wnids; without these their names, or,
+    where those are not fit for folders, numbers in class order.
+
+    >>> export_folders(ClassRegistry(("airplane", "truck"), ("truck", "airplane")))
+    ('airplane', 'truck')
+    >>> export_folders(ClassRegistry(("airplane", "truck"), ("0", "1")))
+    ('0', '1')
+    """
+    if not (_some_mean_another(registry) or _numbers_out_of_order(registry.folders)):
+        return registry.folders
+    if registry.wnids is not None:
+        return registry.wnids
+    if folder_names(registry.names) == registry.names:
+        return registry.names
+    width = len(str(len(registry) - 1))  # so that they sort as text too
+    return tuple(f"{index:0{width}}" for index in range(len(registry)))
+
+
+def exported_paths(registry: ClassRegistry, paths: Sequence[str], labels: Sequence[int]) -> list[str]:
+    """Where images lie in an export, each in the folder of its class.
+
+    Args:
+        registry: the classes with their folders in the pool.
+        paths: path of each image in the pool.
+        labels: class index of each.
+
+    Raises:
+        RunError: if a path or a folder leads out of the export, as a stranger's manifest may have it.
+    """
+    folders = list(zip(registry.folders, export_folders(registry), strict=True))
+    try:
+        return [
+            relative_name(_exported_path(path, *folders[label]))
+            for path, label in zip(paths, labels, strict=True)
+        ]
+    except ValueError as error:
+        msg = f"{error}; correct the class list, and do not trust a manifest of somebody else that says so."
+        raise RunError(msg) from error
+
+
+def _exported_path(path: str, folder: str, exported_folder: str) -> str:
+    """Where an image lies in an export, which always has one folder a class.
+
+    >>> _exported_path("cat/deep/a.png", "cat", "cat"), _exported_path("part_0/cat/a.png", "cat", "cat")
+    ('cat/deep/a.png', 'cat/part_0/cat/a.png')
+    >>> _exported_path("truck/a.png", "truck", "airplane")
+    'airplane/a.png'
+    """
+    return f"{exported_folder}/{path.removeprefix(f'{folder}/')}"
+
+
+def _some_mean_another(registry: ClassRegistry) -> bool:
+    meant = defaultdict(set)
+    for texts in (registry.names, registry.wnids or ()):
+        for index, text in enumerate(texts):
+            meant[plain_name(text)].add(index)
+    return any(
+        index not in meant.get(plain_name(folder), {index}) for index, folder in enumerate(registry.folders)
+    )
+
+
+def _numbers_out_of_order(folders: tuple[str, ...]) -> bool:
+    candidates = [folder for folder in folders if not is_wnid(folder)]
+    numbered = [name for folder in candidates if (name := numbered_name(folder)) is not None]
+    if len(numbered) < len(folders) or len({prefix for prefix, _ in numbered}) > 1:
+        return False
+    return numbered != sorted(numbered)

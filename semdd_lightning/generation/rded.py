@@ -27,7 +27,7 @@ from semdd_lightning.generation.crops import (
 from semdd_lightning.generation.generator import Generator, Made, Maker, Task, image_seed
 from semdd_lightning.generation.random_images import drawn_rows, source_facts
 from semdd_lightning.models import IMAGENET_MEAN, NormalizedNetwork
-from semdd_lightning.threads import map_ahead
+from semdd_lightning.progress import map_ahead
 from semdd_lightning.training.checkpoint_card import weights_digest
 from semdd_lightning.training.teachers import (
     FrozenTeacher,

@@ -25,8 +25,7 @@ from semdd_lightning.pools.listing import ImageSource, Listing
 from semdd_lightning.pools.perceptual_hashes import perceptual_hash
 from semdd_lightning.pools.pool import NEAR_CONSTANT, ExcludedImages, ImageTraits, Pool, pool_fingerprint
 from semdd_lightning.pools.strings import Strings
-from semdd_lightning.progress import image_progress
-from semdd_lightning.threads import map_ahead
+from semdd_lightning.progress import image_progress, map_ahead
 
 _SAVE_SECONDS = 60.0  # of reading that a killed process may lose
 _BATCH = 64  # images that a thread takes at once, so that handing over costs little beside reading

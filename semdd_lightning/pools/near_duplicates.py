@@ -17,8 +17,7 @@ from PIL import Image
 
 from semdd_lightning.pools.perceptual_hashes import MIRRORED, Pairs, close_pairs
 from semdd_lightning.pools.pool import NEAR_CONSTANT, Pool
-from semdd_lightning.progress import image_progress
-from semdd_lightning.threads import map_ahead
+from semdd_lightning.progress import image_progress, map_ahead
 
 SIDE = 16
 """Pixels of a thumbnail's side."""

@@ -12,15 +12,19 @@ import torch
 from torch import Tensor
 
 from semdd_lightning.atomic import remove_stale_files
+from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import CacheError
 from semdd_lightning.given import cache_root
 from semdd_lightning.locks import Lock
 from semdd_lightning.pools import Pool
-from semdd_lightning.prior.cache import FORMAT, SHARD_SIZE, CachedTensor, describe_folder
-from semdd_lightning.prior.parsing import Prior
+from semdd_lightning.prior.cache import FORMAT, CachedTensor, Shards, describe_folder, stalled
+from semdd_lightning.prior.loaded_clip import FrozenEncoder
+from semdd_lightning.prior.priors import Prior
 from semdd_lightning.prior.prompts import warn_of_equal_prototypes
-from semdd_lightning.prior.shards import Encoder, Shards, complete_shards, stalled
 from semdd_lightning.records import content_key
+
+SHARD_SIZE = 1024
+"""Images of a shard: the unit that is encoded, written and handed to a rank. Part of the cache's key."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +96,7 @@ def embed_pool(
     root = cache_root(cache_dir)
     load = cache(lambda: prior.load(device))
     text_identity = prior.text_identity(pool.registry)
-    prototypes, logit_scale = _prototypes(root, text_identity, prior, load, stall_minutes)
+    prototypes, logit_scale = _prototypes(root, text_identity, prior, pool.registry, load, stall_minutes)
 
     identity = {
         "format": FORMAT,
@@ -100,15 +104,11 @@ def embed_pool(
         "pool": pool.fingerprint,
         "shard_size": shard_size,
     }
-    shards = Shards(root, identity, len(pool), shard_size, prototypes.shape[1])
+    shards = Shards(root, identity, pool, load, prior.batch_size, prototypes.shape[1])
     first = range(rank, len(shards.files), world_size)
     order = [*first, *(i for i in range(len(shards.files)) if i not in first)]
     missing = [i for i in order if not shards.read(i)]
-    encoded = 0
-    if missing:
-        encoded = complete_shards(
-            pool, prior, load, shards, missing, stall_minutes, show=progress and rank == 0
-        )
+    encoded = shards.complete(missing, stall_minutes, show=progress and rank == 0) if missing else 0
     return PoolEmbeddings(
         image_embeddings=shards.embeddings,
         text_prototypes=prototypes,
@@ -146,8 +146,9 @@ def join(parts: Sequence[PoolEmbeddings]) -> PoolEmbeddings:
 def _prototypes(
     root: Path,
     identity: Mapping[str, Any],
-    prior: Prior,
-    load: Callable[[], Encoder],
+    prior: Any,  # noqa: ANN401 - makes prototypes of what it loads itself
+    registry: ClassRegistry,
+    load: Callable[[], FrozenEncoder],
     stall_minutes: float,
 ) -> tuple[Tensor, float]:
     """Text prototypes and logit scale out of the cache; one process makes them if need be."""
@@ -159,23 +160,15 @@ def _prototypes(
         describe_folder(folder, identity)
         lock = Lock(file.path.with_suffix(".lock"))
         if not lock.wait(60 * stall_minutes):
-            raise CacheError(stalled([file.path], stall_minutes, "text prototypes"))
+            raise stalled([file.path], stall_minutes, "text prototypes")
         with lock:
-            content = file.read() if file.path.is_file() else None
+            content = file.read()  # of the process that held the lock before
             if content is None:
-                return _new_prototypes(file, identity, prior, load())
+                remove_stale_files(folder)
+                encoder = load()
+                made: Tensor = prior.prototypes(encoder, registry).cpu()
+                file.write(made, logit_scale=encoder.logit_scale)
+                return made, encoder.logit_scale
     prototypes, notes = content
     warn_of_equal_prototypes(names, prototypes)
     return prototypes, notes["logit_scale"]
-
-
-def _new_prototypes(
-    file: CachedTensor,
-    identity: Mapping[str, Any],
-    prior: Any,  # noqa: ANN401 - makes prototypes of what it loads itself
-    encoder: Encoder,
-) -> tuple[Tensor, float]:
-    remove_stale_files(file.path.parent)
-    prototypes: Tensor = prior.make_prototypes(encoder, identity).cpu()
-    file.write(prototypes, logit_scale=encoder.logit_scale)
-    return prototypes, encoder.logit_scale

@@ -1,83 +1,64 @@
-"""A frozen CLIP model: images and texts to unit vectors, and zero-shot logits of batches."""
+"""Frozen models that make unit vectors of images, and CLIP, which reads texts and classifies as well."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
+import open_clip
 import torch
 from PIL import Image
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from semdd_lightning.atomic import write_atomically
+from semdd_lightning.errors import DiskError, PriorError
 from semdd_lightning.names import warn
 from semdd_lightning.prior.preprocessing import (
-    Preprocessing,
     normalize_images,
     normalize_pixels,
     resize_images,
 )
+from semdd_lightning.prior.sources import LOCAL_PREFIX, ModelSource
 
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-class LoadedClip(nn.Module):
-    """A CLIP model that never trains.
+class FrozenEncoder(nn.Module):
+    """A model that never trains: images to unit vectors.
 
     Args:
-        model: open_clip's model.
-        tokenizer: Texts to token ids, called with ``context_length``.
-        preprocessing: The model's own preprocessing.
-        identity: Everything that changes image embeddings, as plain JSON values.
+        model: The model.
+        resize: A PIL image to RGB of the model's input size.
+        mean: Mean of each channel, of images in [0, 1].
+        std: Standard deviation of each channel, of images in [0, 1].
         precision: ``fp32``, or ``bf16`` / ``fp16`` by autocast; vectors are normalised in float32 always.
-        batch_size: Texts of one forward pass.
-        context_length: Tokens that the text tower sees.
     """
 
     mean: Tensor
     std: Tensor
+    embed_dim: int
+    logit_scale: float
 
     def __init__(
         self,
         model: nn.Module,
-        tokenizer: Callable[..., Tensor],
-        preprocessing: Preprocessing,
-        identity: dict[str, Any],
-        precision: str = "fp32",
-        batch_size: int = 64,
-        context_length: int = 77,
+        resize: Callable[[Image.Image], Image.Image],
+        mean: Sequence[float],
+        std: Sequence[float],
+        precision: str,
     ) -> None:
         super().__init__()
-        self.model = model.requires_grad_(requires_grad=False)
-        self.tokenizer: Any = tokenizer  # open_clip has four unrelated classes of them
-        self.preprocessing = preprocessing
-        self.preprocess: Callable[[Image.Image], Tensor] = preprocessing.pil_transform()
-        self.resize: Callable[[Image.Image], Image.Image] = preprocessing.pil_resize()
-        self.identity = identity
-        self.precision = precision
-        self.batch_size = batch_size
-        self.context_length = context_length
-        self.logit_scale = float(torch.as_tensor(model.logit_scale).detach().double().exp())
-        self.embed_dim = int(identity["architecture"]["embed_dim"])
-        self.register_buffer("mean", torch.tensor(preprocessing.mean), persistent=False)
-        self.register_buffer("std", torch.tensor(preprocessing.std), persistent=False)
+        self.model: Any = model.requires_grad_(requires_grad=False)
+        self.resize, self.precision = resize, precision
+        self.register_buffer("mean", torch.tensor(mean), persistent=False)
+        self.register_buffer("std", torch.tensor(std), persistent=False)
         self.train(mode=False)
-
-    @property
-    def weights_hash(self) -> str:
-        """SHA-256 (hex) of the weights file."""
-        return str(self.identity["weights"])
-
-    @property
-    def image_size(self) -> tuple[int, int]:
-        """Height and width of the model's input, in pixels."""
-        return self.preprocessing.size
-
-    @property
-    def interpolation(self) -> str:
-        """``bicubic`` or ``bilinear``."""
-        return self.preprocessing.interpolation
 
     @property
     def device(self) -> torch.device:
@@ -98,28 +79,59 @@ class LoadedClip(nn.Module):
         """Unit vectors of preprocessed images.
 
         Args:
-            images: Output of `preprocess`, stacked, shape ``(B, 3, *image_size)``.
+            images: Resized and normalised, stacked, shape ``(B, 3, H, W)``.
 
         Returns:
             Unit-norm float32 embeddings, shape ``(B, d)``.
         """
         images = images.to(self.device, torch.float32)
-        with self._precision():
-            features: Tensor = self.model.encode_image(images)  # type: ignore[operator]
-        return F.normalize(features.float(), dim=-1)
+        with self._autocast(self.precision):
+            return F.normalize(self._features(images).float(), dim=-1)
 
     def encode_pixels(self, pixels: Tensor) -> Tensor:
         """Unit vectors of images that are resized but not normalised yet: a quarter of the bytes to move.
 
         Args:
-            pixels: Output of `resize`, 8-bit, stacked, shape ``(B, *image_size, 3)``; copied to the device
-                without waiting if it lies in pinned memory.
+            pixels: Output of `resize`, 8-bit, stacked, shape ``(B, H, W, 3)``; copied to the device without
+                waiting if it lies in pinned memory.
 
         Returns:
-            Unit-norm float32 embeddings, shape ``(B, d)``, the bits of `encode_images` after `preprocess`.
+            Unit-norm float32 embeddings, shape ``(B, d)``, the bits of `encode_images` after preprocessing.
         """
         pixels = pixels.to(self.device, non_blocking=True)
         return self.encode_images(normalize_pixels(pixels, self.mean, self.std))
+
+    def _features(self, images: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def _autocast(self, precision: str) -> torch.autocast:
+        """Of our own choice, also inside a caller's: a trainer's precision is not the prior's."""
+        dtype = _DTYPES[precision]
+        return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
+
+
+class LoadedClip(FrozenEncoder):
+    """A CLIP model that never trains.
+
+    Args:
+        source: What it is built from.
+        precision: As for `FrozenEncoder`.
+        batch_size: Texts of one forward pass.
+
+    Raises:
+        PriorError: If weights or tokenizer cannot be loaded.
+    """
+
+    def __init__(self, source: ModelSource, precision: str, batch_size: int) -> None:
+        wanted = source.preprocessing
+        super().__init__(_build(source), wanted.pil_resize(), wanted.mean, wanted.std, precision)
+        self.preprocessing = wanted
+        self.tokenizer = _tokenizer(source)
+        self.preprocess = wanted.pil_transform()
+        self.batch_size = batch_size
+        self.context_length = source.model_cfg["text_cfg"].get("context_length", 77)
+        self.logit_scale = float(torch.as_tensor(self.model.logit_scale).detach().double().exp())
+        self.embed_dim = source.model_cfg["embed_dim"]
 
     @torch.no_grad()
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
@@ -136,8 +148,8 @@ class LoadedClip(nn.Module):
         for start in range(0, len(texts), self.batch_size):
             chunk = list(texts[start : start + self.batch_size])
             tokens = self.tokenizer(chunk, context_length=self.context_length).to(self.device)
-            with self._precision():
-                features: Tensor = self.model.encode_text(tokens)  # type: ignore[operator]
+            with self._autocast(self.precision):
+                features: Tensor = self.model.encode_text(tokens)
             parts.append(F.normalize(features.float(), dim=-1))
         return torch.cat(parts)
 
@@ -152,32 +164,20 @@ class LoadedClip(nn.Module):
         Returns:
             Float32 logits, shape ``(B, C)``.
         """
-        with self._autocast(enabled=False):
+        with self._autocast("fp32"):
             resized = resize_images(images.to(self.device, torch.float32), self.preprocessing)
             embeddings = self.encode_images(normalize_images(resized, self.mean, self.std))
             return self.logit_scale * embeddings @ prototypes.to(embeddings).T
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Unit vectors of preprocessed images, as `encode_images`.
-
-        Args:
-            images: Output of `preprocess`, stacked, shape ``(B, 3, *image_size)``.
-        """
-        return self.encode_images(images)
-
-    def _precision(self) -> AbstractContextManager[Any]:
-        return self._autocast(enabled=self.precision != "fp32")
-
-    def _autocast(self, *, enabled: bool) -> AbstractContextManager[Any]:
-        return encoding_precision(self.precision if enabled else "fp32", self.device)
+    def _features(self, images: Tensor) -> Tensor:
+        features: Tensor = self.model.encode_image(images)
+        return features
 
     def _warn_of_long_texts(self, texts: Sequence[str]) -> None:
-        mode: str = getattr(self.tokenizer, "tokenizer_mode", "")
-        if not texts or mode:
+        if not texts or getattr(self.tokenizer, "tokenizer_mode", None):
             return
         # With room for one token more, only a text that was cut fills the last place.
-        inner: Any = getattr(self.tokenizer, "tokenizer", None)
-        padding = getattr(inner, "pad_token_id", 0)
+        padding = getattr(getattr(self.tokenizer, "tokenizer", None), "pad_token_id", 0)
         roomy = self.tokenizer(list(texts), context_length=self.context_length + 1)
         cut = [text for text, last in zip(texts, roomy[:, -1].tolist(), strict=True) if last != padding]
         if cut:
@@ -188,12 +188,66 @@ class LoadedClip(nn.Module):
             )
 
 
-def encoding_precision(precision: str, device: torch.device) -> AbstractContextManager[Any]:
-    """Autocast of our own choice, also inside a caller's: a trainer's precision is not the prior's.
+def _build(source: ModelSource) -> nn.Module:
+    local = source.architecture.startswith(LOCAL_PREFIX)
+    try:
+        # Initialising the layers draws from the global generator, before the weights overwrite them.
+        with torch.random.fork_rng(devices=[]), _readable_weights(source.weights) as weights:
+            model: nn.Module = open_clip.create_model(
+                source.architecture,
+                pretrained=None if local else str(weights),
+                force_quick_gelu=source.activation == "quickgelu",
+                require_pretrained=True,
+                device="cpu",
+            )
+    except DiskError:
+        raise
+    except Exception as error:  # a broken file fails in as many ways as there are formats
+        msg = (
+            f"Expected {source.weights} to hold weights of {source.architecture!r}, found "
+            f"{type(error).__name__}: {str(error)[:500]}; check that file and architecture belong together."
+        )
+        raise PriorError(msg) from error
+    return model
 
-    Args:
-        precision: ``fp32``, which is none, ``bf16`` or ``fp16``.
-        device: Where the model lies.
-    """
-    enabled = precision != "fp32"
-    return torch.autocast(device.type, dtype=_DTYPES[precision] if enabled else None, enabled=enabled)
+
+def _tokenizer(source: ModelSource) -> Any:  # noqa: ANN401 - open_clip has four unrelated classes of them
+    """Texts to token ids, called with ``context_length``."""
+    text_cfg, local = source.model_cfg["text_cfg"], source.architecture.startswith(LOCAL_PREFIX)
+    has_own = text_cfg.get("hf_tokenizer_name") or text_cfg.get("tokenizer_kwargs")
+    if not has_own and (local or "siglip" not in source.architecture.lower()):
+        return open_clip.tokenize  # built once, at import
+    try:
+        tokenizer: Any = open_clip.get_tokenizer(source.architecture)
+    except Exception as error:  # a missing library, a missing file, no network
+        msg = (
+            f"Expected a tokenizer for {source.architecture!r}, found {type(error).__name__}: {error}; "
+            "install transformers if it is missing, or place the tokenizer's files in a model directory."
+        )
+        raise PriorError(msg) from error
+    if getattr(tokenizer, "reduction_fn", None) is not None:
+        # Random and syntactic shortening of long texts is for training: plain truncation is deterministic.
+        tokenizer.reduction_fn = None
+    return tokenizer
+
+
+@contextmanager
+def _readable_weights(weights: Path) -> Iterator[Path]:
+    """The weights file, converted first if it is a TorchScript archive, as OpenAI published theirs."""
+    if not _is_torchscript(weights):
+        yield weights
+        return
+    state = torch.jit.load(weights, map_location="cpu").state_dict()  # type: ignore[no-untyped-call]
+    settings = ("input_resolution", "context_length", "vocab_size")
+    tensors = {name: value.contiguous().clone() for name, value in state.items() if name not in settings}
+    with TemporaryDirectory(prefix="semdd-") as folder:
+        converted = Path(folder) / "weights.safetensors"
+        write_atomically(converted, save(tensors))
+        yield converted
+
+
+def _is_torchscript(weights: Path) -> bool:
+    if not zipfile.is_zipfile(weights):
+        return False
+    with zipfile.ZipFile(weights) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any
 
 from huggingface_hub import constants, model_info, try_to_load_from_cache
 from open_clip import list_models, list_pretrained_tags_by_model
@@ -15,8 +16,8 @@ from open_clip.pretrained import download_pretrained, get_pretrained_cfg
 
 from semdd_lightning.errors import PriorError
 from semdd_lightning.names import warn
-
-Activation = Literal["gelu", "quickgelu"]
+from semdd_lightning.prior.preprocessing import Preprocessing
+from semdd_lightning.prior.sources import Activation, ModelSource
 
 URL_CACHE = Path("~/.cache/clip")
 
@@ -25,21 +26,32 @@ _QUICK_SUFFIX = "-quickgelu"
 _PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")
 
 
-def check_named(model: str, pretrained: str | None, activation: Activation | None) -> dict[str, Any] | None:
-    """Check an architecture name together with its tag or weights file.
+def named_source(model: str, pretrained: str | None, activation: Activation | None) -> ModelSource:
+    """The model of an architecture name with its tag or weights file; only an uncached tag is fetched."""
+    tag_config = check_named(model, pretrained, activation)
+    name, pretrained = _clean_name(model), str(pretrained)
+    model_cfg = deepcopy(get_model_config(name))
+    if tag_config is None:
+        weights, quick = Path(pretrained).expanduser(), activation == "quickgelu"
+        preprocess_cfg = _usual_preprocessing(name)
+    else:
+        weights, quick = (
+            _find_or_fetch_weights(name, pretrained, tag_config),
+            bool(model_cfg.get("quick_gelu")),
+        )
+        preprocess_cfg = tag_config
+    model_cfg["quick_gelu"] = quick
+    preprocessing = Preprocessing.from_config(preprocess_cfg, model_cfg["vision_cfg"].get("image_size", 224))
+    return ModelSource(name, weights, "quickgelu" if quick else "gelu", model_cfg, preprocessing)
 
-    Args:
-        model: Architecture name.
-        pretrained: Tag or weights file.
-        activation: Stated activation, if any.
+
+def check_named(model: str, pretrained: str | None, activation: Activation | None) -> dict[str, Any] | None:
+    """Refuse an architecture name, tag, weights file or activation that are unknown or contradict each other.
 
     Returns:
         open_clip's configuration of the tag; None for a weights file.
-
-    Raises:
-        PriorError: If name, tag, file or activation are unknown or contradict each other.
     """
-    name = clean_name(model)
+    name = _clean_name(model)
     if name not in list_models():  # asked first: a prefix would make open_clip ask the network
         raise PriorError(_unknown_model(model))
     config = get_model_config(name)
@@ -61,14 +73,8 @@ def check_named(model: str, pretrained: str | None, activation: Activation | Non
     raise PriorError(_unknown_tag(name, pretrained, tags))
 
 
-def usual_preprocessing(name: str) -> dict[str, Any]:
-    """Preprocessing of an architecture's published weights, for a weights file that brings none.
-
-    Warns where the published weights disagree, and takes the most frequent.
-
-    Args:
-        name: Architecture name.
-    """
+def _usual_preprocessing(name: str) -> dict[str, Any]:
+    """Preprocessing of an architecture's published weights, the most frequent where they disagree."""
     configs = [get_pretrained_cfg(name, tag) for tag in list_pretrained_tags_by_model(name)]
     known = [{entry: config[entry] for entry in _PREPROCESSING} for config in configs]
     if not known:
@@ -83,13 +89,10 @@ def usual_preprocessing(name: str) -> dict[str, Any]:
     return usual
 
 
-def clean_name(model: str) -> str:
+def _clean_name(model: str) -> str:
     """open_clip's spelling of an architecture name.
 
-    Args:
-        model: Architecture name, perhaps with a slash (``ViT-B/32``).
-
-    >>> clean_name("ViT-B/32")
+    >>> _clean_name("ViT-B/32")
     'ViT-B-32'
     """
     return model.replace("/", "-")
@@ -163,18 +166,7 @@ def _unknown_tag(name: str, tag: str, tags: list[str]) -> str:
     )
 
 
-def find_or_fetch_weights(model: str, tag: str, config: Mapping[str, Any]) -> Path:
-    """The weights file of a tag.
-
-    Args:
-        model: Architecture name.
-        tag: Tag of open_clip's hub.
-        config: open_clip's configuration of the tag (``hf_hub`` and ``url`` are read).
-
-    Raises:
-        PriorError: If the weights are not cached and cannot be fetched.
-            The error says what is needed and where to put it.
-    """
+def _find_or_fetch_weights(model: str, tag: str, config: Mapping[str, Any]) -> Path:
     cached = find_cached_weights(config)
     if cached is not None:
         return cached
@@ -190,19 +182,16 @@ def find_or_fetch_weights(model: str, tag: str, config: Mapping[str, Any]) -> Pa
             if repository
             else f"fetch {config.get('url')}, and take {model}:FILE as the prior, with its activation stated"
         )
+        reason = str(error).partition("\n")[0]
         msg = (
             f"Expected the weights {tag!r} of {model!r} in the local cache or on the network, found neither "
-            f"({type(error).__name__}: {_first_line(error)}); where there is a network, {advice}."
+            f"({type(error).__name__}: {reason}); where there is a network, {advice}."
         )
         raise PriorError(msg) from error
 
 
 def find_cached_weights(config: Mapping[str, Any]) -> Path | None:
-    """The file of a tag that an earlier download left in a cache, if any.
-
-    Args:
-        config: open_clip's configuration of the tag.
-    """
+    """The file that an earlier download of a tag, by its configuration, left in a cache, if any."""
     repository, names = _hub_names(config)
     for name in names:
         found = try_to_load_from_cache(repository, name, cache_dir=constants.HF_HUB_CACHE)
@@ -223,7 +212,3 @@ def _hub_names(config: Mapping[str, Any]) -> tuple[str, list[str]]:
     path = PurePosixPath(name)
     safe = [str(path.with_suffix(".safetensors"))] if path.suffix in (".bin", ".pth") else []
     return repository, [*safe, name]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, cast
 
-from open_clip.transform import PreprocessCfg, image_transform_v2
+from open_clip.transform import PreprocessCfg, center_crop_or_pad, image_transform_v2, merge_preprocess_dict
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
@@ -59,28 +59,22 @@ class Preprocessing:
             config: The ``preprocess_cfg`` of a model or a pretrained tag; missing entries take defaults.
             image_size: Input side, or height and width, of the model; overrides a size in `config`.
         """
-        defaults = PreprocessCfg()
+        found = merge_preprocess_dict(PreprocessCfg(), dict(config))
+        height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
         # open_clip takes "random" for bicubic outside of training.
-        interpolation = config.get("interpolation") or defaults.interpolation
+        interpolation = found["interpolation"]
         return cls(
-            size=_pair(image_size),
-            mean=_channels(_given(config, "mean", defaults.mean)),
-            std=_channels(_given(config, "std", defaults.std)),
-            interpolation="bicubic" if interpolation == "random" else str(interpolation),
-            resize_mode=str(config.get("resize_mode") or defaults.resize_mode),
-            fill_color=int(config.get("fill_color", defaults.fill_color)),
+            size=(height, width),
+            mean=_channels(found["mean"]),
+            std=_channels(found["std"]),
+            interpolation="bicubic" if interpolation == "random" else interpolation,
+            resize_mode=found["resize_mode"],
+            fill_color=found["fill_color"],
         )
 
     def pil_transform(self) -> Callable[[Image.Image], Tensor]:
         """open_clip's evaluation transform: a PIL image to a normalised tensor ``(3, H, W)``."""
-        config = PreprocessCfg(
-            size=self.size,
-            mean=self.mean,
-            std=self.std,
-            interpolation=self.interpolation,
-            resize_mode=self.resize_mode,
-            fill_color=self.fill_color,
-        )
+        config = PreprocessCfg(**asdict(self))
         return cast("Callable[[Image.Image], Tensor]", image_transform_v2(config, is_train=False))
 
     def pil_resize(self) -> Callable[[Image.Image], Image.Image]:
@@ -90,36 +84,6 @@ class Preprocessing:
         """
         *steps, _to_tensor, _normalize = cast("Compose", self.pil_transform()).transforms
         return cast("Callable[[Image.Image], Image.Image]", Compose(steps))
-
-
-def resized_shape(height: int, width: int, size: tuple[int, int], resize_mode: str) -> tuple[int, int]:
-    """Height and width that an image is resized to, before it is cropped or padded to `size`.
-
-    Rounding follows torchvision's ``Resize`` (floor) for a square `size` and open_clip's
-    ``ResizeKeepRatio`` (nearest) otherwise.
-
-    Args:
-        height: Height of the image, in pixels.
-        width: Width of the image, in pixels.
-        size: Height and width of the model's input.
-        resize_mode: ``shortest``, ``longest`` or ``squash``.
-
-    >>> resized_shape(48, 100, (32, 32), "shortest")
-    (32, 66)
-    >>> resized_shape(48, 100, (32, 32), "longest")
-    (15, 32)
-    >>> resized_shape(48, 100, (32, 32), "squash")
-    (32, 32)
-    """
-    if resize_mode == "squash":
-        return size
-    if resize_mode == "shortest" and size[0] == size[1]:
-        short, long = sorted((height, width))
-        scaled = int(size[0] * long / short)
-        return (scaled, size[0]) if height >= width else (size[0], scaled)
-    choose = max if resize_mode == "longest" else min
-    ratio = choose(height / size[0], width / size[1])
-    return round(height / ratio), round(width / ratio)
 
 
 def resize_images(images: Tensor, preprocessing: Preprocessing) -> Tensor:
@@ -134,7 +98,7 @@ def resize_images(images: Tensor, preprocessing: Preprocessing) -> Tensor:
     """
     size, resize_mode = preprocessing.size, preprocessing.resize_mode
     height, width = images.shape[-2:]
-    target = resized_shape(height, width, size, resize_mode)
+    target = _resized_shape(height, width, size, resize_mode)
     if target != (height, width):
         # ResizeKeepRatio is given no interpolation for an input that is not square.
         keeps_default = resize_mode == "shortest" and size[0] != size[1]
@@ -142,7 +106,8 @@ def resize_images(images: Tensor, preprocessing: Preprocessing) -> Tensor:
         images = F.interpolate(images, target, mode=mode, align_corners=False, antialias=True)
     # Bicubic overshoots at edges; 8-bit images cannot.
     images = images.clamp(0.0, 1.0)
-    return _crop_or_pad(images, size, preprocessing.fill_color / 255)
+    cropped: Tensor = center_crop_or_pad(images, list(size), preprocessing.fill_color / 255)
+    return cropped
 
 
 def normalize_images(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -180,31 +145,29 @@ def normalize_pixels(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     return normalize_images(pixels.permute(0, 3, 1, 2).contiguous() / white, mean, std)
 
 
-def _crop_or_pad(images: Tensor, size: tuple[int, int], fill: float) -> Tensor:
-    """Centre crop of a batch, padded first where it is smaller than `size`."""
-    missing_h, missing_w = (max(0, s - n) for s, n in zip(size, images.shape[-2:], strict=True))
-    if missing_h or missing_w:
-        left, top = missing_w // 2, missing_h // 2
-        images = F.pad(images, (left, missing_w - left, top, missing_h - top), value=fill)
-    top, left = (round((n - s) / 2) for s, n in zip(size, images.shape[-2:], strict=True))
-    return images[..., top : top + size[0], left : left + size[1]]
+def _resized_shape(height: int, width: int, size: tuple[int, int], resize_mode: str) -> tuple[int, int]:
+    """Height and width that an image is resized to, before it is cropped or padded to `size`.
+
+    Rounding follows torchvision's ``Resize`` (floor) for a square `size` and open_clip's
+    ``ResizeKeepRatio`` (nearest) otherwise.
+
+    >>> _resized_shape(48, 100, (32, 32), "shortest")
+    (32, 66)
+    >>> _resized_shape(48, 100, (32, 32), "longest")
+    (15, 32)
+    >>> _resized_shape(48, 100, (32, 32), "squash")
+    (32, 32)
+    """
+    if resize_mode == "squash":
+        return size
+    if resize_mode == "shortest" and size[0] == size[1]:
+        short, long = sorted((height, width))
+        scaled = int(size[0] * long / short)
+        return (scaled, size[0]) if height >= width else (size[0], scaled)
+    choose = max if resize_mode == "longest" else min
+    ratio = choose(height / size[0], width / size[1])
+    return round(height / ratio), round(width / ratio)
 
 
-def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
-    """Height and width of a size given as one or two numbers."""
-    if isinstance(size, int):
-        return size, size
-    height, width = size
-    return int(height), int(width)
-
-
-def _given(config: Mapping[str, Any], name: str, default: Any) -> Any:  # noqa: ANN401 - values of JSON
-    """An entry of a configuration; null is as good as none."""
-    value = config.get(name)
-    return default if value is None else value
-
-
-def _channels(value: Any) -> tuple[float, ...]:  # noqa: ANN401 - a number or a list of JSON
-    """Three channel values of a number or a list."""
-    values = (value,) * 3 if isinstance(value, int | float) else tuple(value)
-    return tuple(float(v) for v in values)
+def _channels(value: float | Iterable[float]) -> tuple[float, ...]:
+    return (float(value),) * 3 if isinstance(value, int | float) else tuple(map(float, value))

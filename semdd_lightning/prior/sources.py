@@ -1,4 +1,4 @@
-"""Where a CLIP model comes from: a local directory, a weights file or a tag of open_clip's hub.
+"""What tells one CLIP model from another, and the models that lie in a local directory.
 
 Nothing here builds a model: architecture, activation, preprocessing and weights file are found out, and
 what does not fit is refused.
@@ -7,24 +7,18 @@ what does not fit is refused.
 from __future__ import annotations
 
 import hashlib
-from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from open_clip.factory import get_model_config
+from pydantic import BaseModel, ConfigDict, Field
 
 from semdd_lightning.errors import PriorError
-from semdd_lightning.prior.model_config import read_model_config
-from semdd_lightning.prior.named_models import (
-    Activation,
-    check_named,
-    clean_name,
-    find_or_fetch_weights,
-    usual_preprocessing,
-)
 from semdd_lightning.prior.preprocessing import Preprocessing
+from semdd_lightning.records import RECORD, checked, in_words, parse_json
+
+Activation = Literal["gelu", "quickgelu"]
 
 CONFIG_NAME = "open_clip_config.json"
 WEIGHTS_NAMES = (  # in open_clip's own order of preference
@@ -34,8 +28,9 @@ WEIGHTS_NAMES = (  # in open_clip's own order of preference
 )
 DIGITS = "digits"
 DIGITS_FOLDER = Path(__file__).parents[1] / "assets" / "digits_clip"
+LOCAL_PREFIX = "local-dir:"
 _TOKENIZER_NAMES = ("tokenizer.json", "tokenizer_config.json")
-_LOCAL_PREFIX = "local-dir:"
+_LEAST_BITS = 4  # of a parameter in a weights file
 
 
 @dataclass(frozen=True)
@@ -64,77 +59,19 @@ class ModelSource:
         stat = self.weights.stat()
         return _file_hash(self.weights, stat.st_size, stat.st_mtime_ns)
 
-    def identity(self, precision: str, batch_size: int) -> dict[str, Any]:
-        """Everything that changes image embeddings, as plain JSON values.
-
-        Args:
-            precision: Number format of the forward pass.
-            batch_size: Images of one forward pass; it moves the last bits.
-        """
-        return {
-            "architecture": self.model_cfg,
-            "weights": self.weights_hash,
-            "activation": self.activation,
-            "preprocessing": asdict(self.preprocessing),
-            "precision": precision,
-            "batch_size": batch_size,
-        }
-
-
-def resolve_source(model: str, pretrained: str | None, activation: Activation | None) -> ModelSource:
-    """Find the weights and configuration of a CLIP model; only an uncached hub tag touches the network.
-
-    Args:
-        model: Local directory (``local-dir:`` may stand before it), ``digits``, or architecture name.
-        pretrained: Tag of open_clip's hub or weights file; None for a local directory.
-        activation: Activation that the weights were trained with; required for a weights file.
-
-    Raises:
-        PriorError: If there is no such model, tag or file, or if the activations contradict each other.
-    """
-    directory = local_directory(model)
-    if directory is not None:
-        return _directory_source(directory, pretrained, activation)
-    tag_config = check_named(model, pretrained, activation)
-    name, pretrained = clean_name(model), str(pretrained)
-    if tag_config is None:
-        return _named_source(
-            name, Path(pretrained).expanduser(), activation or "gelu", usual_preprocessing(name)
-        )
-    weights = find_or_fetch_weights(name, pretrained, tag_config)
-    quick = bool(get_model_config(name).get("quick_gelu", False))
-    return _named_source(name, weights, "quickgelu" if quick else "gelu", tag_config)
-
-
-def check_source(model: str, pretrained: str | None, activation: Activation | None) -> None:
-    """Refuse what `resolve_source` would refuse, without fetching anything.
-
-    Args:
-        model: As for `resolve_source`.
-        pretrained: As for `resolve_source`.
-        activation: As for `resolve_source`.
-
-    Raises:
-        PriorError: As `resolve_source`, except for weights that cannot be fetched.
-    """
-    directory = local_directory(model)
-    if directory is None:
-        check_named(model, pretrained, activation)
-    else:
-        _directory_source(directory, pretrained, activation)
-
 
 def local_directory(model: str) -> Path | None:
     """The directory that `model` names, if it names one."""
     if model == DIGITS:
         return DIGITS_FOLDER
-    if model.startswith(_LOCAL_PREFIX):
-        return Path(model.removeprefix(_LOCAL_PREFIX)).expanduser()
+    if model.startswith(LOCAL_PREFIX):
+        return Path(model.removeprefix(LOCAL_PREFIX)).expanduser()
     path = Path(model).expanduser()
     return path if path.is_dir() else None
 
 
-def _directory_source(directory: Path, pretrained: str | None, activation: Activation | None) -> ModelSource:
+def directory_source(directory: Path, pretrained: str | None, activation: Activation | None) -> ModelSource:
+    """The model in a directory, which brings configuration, weights and tokenizer, none of it stated."""
     if pretrained is not None:
         msg = (
             f"Expected no pretrained beside the model directory {directory}, found {pretrained!r}; "
@@ -142,27 +79,6 @@ def _directory_source(directory: Path, pretrained: str | None, activation: Activ
             "(over a config: --data.prior '{model: DIR, pretrained: null}')."
         )
         raise PriorError(msg)
-    config, weights = _directory_files(directory)
-    model_cfg = config["model_cfg"]
-    found: Activation = "quickgelu" if model_cfg.get("quick_gelu", False) else "gelu"
-    if activation not in (None, found):
-        msg = (
-            f"Expected activation {activation!r}, found {found!r} in {directory / CONFIG_NAME}; "
-            "leave activation out or correct quick_gelu in that file."
-        )
-        raise PriorError(msg)
-    return ModelSource(
-        architecture=f"{_LOCAL_PREFIX}{directory}",
-        weights=weights,
-        activation=found,
-        model_cfg=model_cfg,
-        preprocessing=_preprocessing(model_cfg, config.get("preprocess_cfg") or {}),
-        tokenizer_hash=_tokenizer_hash(directory, model_cfg),
-    )
-
-
-def _directory_files(directory: Path) -> tuple[dict[str, Any], Path]:
-    """Configuration and weights file of a model directory."""
     weights = next((directory / name for name in WEIGHTS_NAMES if (directory / name).is_file()), None)
     missing = [] if (directory / CONFIG_NAME).is_file() else [CONFIG_NAME]
     if weights is None:
@@ -174,9 +90,26 @@ def _directory_files(directory: Path) -> tuple[dict[str, Any], Path]:
             "place configuration, weights and, unless it is the built-in one, the tokenizer there."
         )
         raise PriorError(msg)
-    config = read_model_config(directory / CONFIG_NAME, weights)
-    _check_offline(directory, config["model_cfg"]["text_cfg"])
-    return config, weights
+    config = _read_config(directory / CONFIG_NAME, weights)
+    model_cfg = config["model_cfg"]
+    _check_offline(directory, model_cfg["text_cfg"])
+    found: Activation = "quickgelu" if model_cfg.get("quick_gelu", False) else "gelu"
+    if activation not in (None, found):
+        msg = (
+            f"Expected activation {activation!r}, found {found!r} in {directory / CONFIG_NAME}; "
+            "leave activation out or correct quick_gelu in that file."
+        )
+        raise PriorError(msg)
+    return ModelSource(
+        architecture=f"{LOCAL_PREFIX}{directory}",
+        weights=weights,
+        activation=found,
+        model_cfg=model_cfg,
+        preprocessing=Preprocessing.from_config(
+            config.get("preprocess_cfg") or {}, model_cfg["vision_cfg"].get("image_size", 224)
+        ),
+        tokenizer_hash=_tokenizer_hash(directory, model_cfg["text_cfg"]),
+    )
 
 
 def _check_offline(directory: Path, text_cfg: dict[str, Any]) -> None:
@@ -197,8 +130,8 @@ def _check_offline(directory: Path, text_cfg: dict[str, Any]) -> None:
         raise PriorError(msg)
 
 
-def _tokenizer_hash(directory: Path, model_cfg: dict[str, Any]) -> str:
-    if not model_cfg["text_cfg"].get("hf_tokenizer_name"):
+def _tokenizer_hash(directory: Path, text_cfg: dict[str, Any]) -> str:
+    if not text_cfg.get("hf_tokenizer_name"):
         return ""
     digest = hashlib.sha256()
     for path in sorted(p for p in directory.iterdir() if p.name.startswith(("tokenizer", "vocab", "merges"))):
@@ -206,18 +139,105 @@ def _tokenizer_hash(directory: Path, model_cfg: dict[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def _named_source(
-    name: str, weights: Path, activation: Activation, preprocess_cfg: dict[str, Any]
-) -> ModelSource:
-    model_cfg = deepcopy(get_model_config(name))
-    model_cfg["quick_gelu"] = activation == "quickgelu"
-    preprocessing = _preprocessing(model_cfg, preprocess_cfg)
-    return ModelSource(name, weights, activation, model_cfg, preprocessing)
+class _Form(BaseModel):
+    """What is looked at of a part of the file: open_clip knows more entries."""
+
+    model_config = RECORD | ConfigDict(extra="ignore")
 
 
-def _preprocessing(model_cfg: dict[str, Any], preprocess_cfg: dict[str, Any]) -> Preprocessing:
-    size = model_cfg["vision_cfg"].get("image_size", 224)
-    return Preprocessing.from_config(preprocess_cfg, size)
+Size = Annotated[int, Field(ge=1, le=10**5)]
+Depth = Annotated[int, Field(ge=1, le=10**3)]
+Pixels = Annotated[int, Field(ge=1, le=4096)]
+Spread = Annotated[float, Field(gt=0)]
+
+
+class VisionTower(_Form):
+    """The image tower; its shape is timm's where that builds it."""
+
+    image_size: Pixels | tuple[Pixels, Pixels] = 224
+    layers: Depth | tuple[Depth, Depth, Depth, Depth] = 12
+    width: Size = 768
+    patch_size: Pixels | tuple[Pixels, Pixels] | None = 16
+    timm_model_name: str | None = None
+
+    @property
+    def least_parameters(self) -> int:
+        """A lower bound of what it holds."""
+        if self.timm_model_name is not None:
+            return 0
+        if isinstance(self.layers, tuple):  # a residual network
+            return sum(self.layers) * self.width**2
+        return 12 * self.layers * self.width**2
+
+
+class TextTower(_Form):
+    """The text tower; its shape is transformers' where that builds it."""
+
+    context_length: Size = 77
+    vocab_size: Annotated[int, Field(ge=1, le=10**7)] = 49408
+    width: Size = 512
+    layers: Depth = 12
+    hf_model_name: str | None = None
+    hf_tokenizer_name: str | None = None
+    tokenizer_kwargs: dict[str, Any] | None = None
+
+    @property
+    def least_parameters(self) -> int:
+        """A lower bound of what it holds."""
+        if self.hf_model_name is not None:
+            return 0
+        return 12 * self.layers * self.width**2 + (self.vocab_size + self.context_length) * self.width
+
+
+class TwoTowers(_Form):
+    """Both towers."""
+
+    embed_dim: Size
+    vision_cfg: VisionTower
+    text_cfg: TextTower
+    quick_gelu: bool = False
+
+
+class Preprocess(_Form):
+    """What is done to images."""
+
+    mean: float | tuple[float, float, float] | None = None
+    std: Spread | tuple[Spread, Spread, Spread] | None = None
+    interpolation: str | None = None
+    resize_mode: str | None = None
+    fill_color: Annotated[int, Field(ge=0, le=255)] = 0
+
+
+class ModelConfig(_Form):
+    """All of the file, as far as it is looked at."""
+
+    model_cfg: TwoTowers
+    preprocess_cfg: Preprocess | None = None
+
+
+def _read_config(path: Path, weights: Path) -> dict[str, Any]:
+    """The configuration of a CLIP model, whose numbers can be those of its weights.
+
+    A model is built before its weights are read into it, so a number without bounds would take memory without
+    bounds.
+    """
+    try:
+        content: dict[str, Any] = parse_json(path.read_bytes())
+        model = checked(content, ModelConfig).model_cfg
+    except (OSError, ValueError) as error:
+        msg = (
+            f"Expected {path} to be JSON with model_cfg (embed_dim, vision_cfg, text_cfg), found "
+            f"{in_words(error)}; take the file that open_clip published with the weights."
+        )
+        raise PriorError(msg) from error
+    claimed = model.vision_cfg.least_parameters + model.text_cfg.least_parameters
+    if claimed * _LEAST_BITS > weights.stat().st_size * 8:
+        msg = (
+            f"Expected {path} to describe the model in {weights.name}, found at least {claimed:,} parameters "
+            f"for a file of {weights.stat().st_size:,} bytes; take the file that came with the weights."
+        )
+        raise PriorError(msg)
+    return content
 
 
 @lru_cache(maxsize=16)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.transforms import Compose
@@ -18,8 +16,7 @@ from torchvision.transforms import Compose
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import PriorError
 from semdd_lightning.prior.cache import FORMAT
-from semdd_lightning.prior.loaded_clip import encoding_precision
-from semdd_lightning.prior.preprocessing import normalize_pixels
+from semdd_lightning.prior.loaded_clip import FrozenEncoder
 from semdd_lightning.prior.prompts import warn_of_equal_prototypes
 
 IMAGENET_CLASSES = 1000
@@ -65,19 +62,19 @@ class TimmPrior:
         if not timm.is_model(self.name):
             msg = f"Expected a model of timm, found {self.name!r}; `timm.list_models()` lists them."
             raise PriorError(msg)
-        if self.weights is not None and not Path(self.weights).expanduser().is_file():
+        if self._file is not None and not self._file.is_file():
             msg = f"Expected weights of {self.name} at {self.weights}, found no such file; correct the path."
             raise PriorError(msg)
 
     def absolute(self) -> TimmPrior:
         """The same prior with a path that holds from any working directory, as manifests need it."""
-        if self.weights is None:
-            return self
-        return replace(self, weights=Path(self.weights).expanduser().absolute())
+        return self if self._file is None else replace(self, weights=self._file.absolute())
 
     def identity(self) -> dict[str, Any]:
         """Everything that changes image embeddings."""
-        hashed, preprocessing = _weights_hash(self.name, *_file_state(self.weights))
+        file = self._file
+        state = None if file is None else (file.stat().st_size, file.stat().st_mtime_ns)
+        hashed, preprocessing = _weights_hash(self.name, file, state)
         return {
             "timm": self.name,
             "weights": hashed,
@@ -92,20 +89,33 @@ class TimmPrior:
         Args:
             registry: The classes.
         """
-        has_head = _classifier(_build(self.name, self.weights)) is not None
-        rows = head_rows(registry) if has_head else None
+        head = _classifier(_build(self.name, self._file))
+        rows = None if head is None else head_rows(registry)
         names = [] if rows is None else list(registry.names)
         return {"format": FORMAT, "prior": self.identity(), "names": names, "rows": rows or []}
 
-    def make_prototypes(self, encoder: LoadedTimm, identity: Mapping[str, Any]) -> Tensor:
+    def prototypes(self, encoder: LoadedTimm, registry: ClassRegistry) -> Tensor:
         """Normalised rows of the head ``(C, d)``; of shape ``(0, d)`` where it lacks the classes.
 
         Args:
             encoder: The loaded model.
-            identity: What `text_identity` returned.
+            registry: The classes.
+
+        Raises:
+            PriorError: If the head takes other features than the model's own.
         """
-        prototypes = encoder.head_prototypes(identity["rows"])
-        warn_of_equal_prototypes(identity["names"], prototypes)
+        head = _classifier(encoder.model)
+        rows = None if head is None else head_rows(registry)
+        if head is None or not rows:
+            return torch.empty(0, encoder.embed_dim)
+        if head.in_features != encoder.embed_dim:
+            msg = (
+                f"Expected a head over {encoder.embed_dim} features, found one over {head.in_features}; take "
+                "another model."
+            )
+            raise PriorError(msg)
+        prototypes = F.normalize(head.weight.detach()[rows].float(), dim=-1)
+        warn_of_equal_prototypes(registry.names, prototypes)
         return prototypes
 
     def load(self, device: torch.device | str = "cpu") -> LoadedTimm:
@@ -117,77 +127,30 @@ class TimmPrior:
         Raises:
             PriorError: If the model cannot be had as described.
         """
-        return LoadedTimm(_build(self.name, self.weights), self.precision).to(device)
+        return LoadedTimm(_build(self.name, self._file), self.precision).to(device)
+
+    @property
+    def _file(self) -> Path | None:
+        return None if self.weights is None else Path(self.weights).expanduser()
 
 
-class LoadedTimm(nn.Module):
-    """A timm model that never trains: images to unit vectors.
+class LoadedTimm(FrozenEncoder):
+    """A timm model that never trains."""
 
-    Args:
-        model: timm's model.
-        precision: ``fp32``, or ``bf16`` / ``fp16`` by autocast.
-    """
-
-    mean: Tensor
-    std: Tensor
     logit_scale = LOGIT_SCALE
 
     def __init__(self, model: nn.Module, precision: str) -> None:
-        super().__init__()
         from timm.data.transforms_factory import create_transform
 
         config = _data_config(model)
-        self.model = model.eval().requires_grad_(requires_grad=False)
-        self.precision = precision
         *steps, _to_tensor, _normalize = cast("Compose", create_transform(**config)).transforms
-        self.resize: Callable[[Image.Image], Image.Image] = Compose(steps)
-        self.register_buffer("mean", torch.tensor(config["mean"]), persistent=False)
-        self.register_buffer("std", torch.tensor(config["std"]), persistent=False)
+        super().__init__(model, Compose(steps), config["mean"], config["std"], precision)
         with torch.no_grad():
             self.embed_dim = self._features(torch.zeros(1, *config["input_size"])).shape[1]
 
-    @property
-    def device(self) -> torch.device:
-        """Where the model lies."""
-        return self.mean.device
-
-    @torch.no_grad()
-    def encode_pixels(self, pixels: Tensor) -> Tensor:
-        """Unit vectors of images that are resized but not normalised yet.
-
-        Args:
-            pixels: Output of `resize`, 8-bit, stacked, shape ``(B, H, W, 3)``.
-
-        Returns:
-            Unit-norm float32 embeddings, shape ``(B, d)``.
-        """
-        images = normalize_pixels(pixels.to(self.device, non_blocking=True), self.mean, self.std)
-        with encoding_precision(self.precision, self.device):
-            return F.normalize(self._features(images).float(), dim=-1)
-
-    def head_prototypes(self, rows: list[int]) -> Tensor:
-        """Normalised rows of the head, shape ``(len(rows), d)``.
-
-        Args:
-            rows: Places of the classes in it.
-
-        Raises:
-            PriorError: If the head takes other features than the model's own.
-        """
-        head = _classifier(self.model)
-        if head is None or not rows:
-            return torch.empty(0, self.embed_dim)
-        if head.in_features != self.embed_dim:
-            msg = (
-                f"Expected a head over {self.embed_dim} features, found one over {head.in_features}; take "
-                "another model."
-            )
-            raise PriorError(msg)
-        return F.normalize(head.weight.detach()[rows].float(), dim=-1)
-
     def _features(self, images: Tensor) -> Tensor:
-        model: Any = self.model
-        features: Tensor = model.forward_head(model.forward_features(images), pre_logits=True)
+        maps = self.model.forward_features(images)
+        features: Tensor = self.model.forward_head(maps, pre_logits=True)
         return features
 
 
@@ -200,10 +163,11 @@ def _classifier(model: nn.Module) -> nn.Linear | None:
 def _build(name: str, weights: Path | None) -> nn.Module:
     import timm
 
-    file = "" if weights is None else str(Path(weights).expanduser())
     try:
         with torch.random.fork_rng(devices=[]):
-            model: nn.Module = timm.create_model(name, pretrained=not file, checkpoint_path=file)
+            model: nn.Module = timm.create_model(
+                name, pretrained=weights is None, checkpoint_path=str(weights or "")
+            )
     except Exception as error:  # a broken file, no network, a name without weights
         msg = (
             f"Expected weights of {name}, found none that load ({type(error).__name__}: {str(error)[:300]}); "
@@ -219,19 +183,11 @@ def _data_config(model: nn.Module) -> dict[str, Any]:
     return dict(resolve_data_config(model=model))  # type: ignore[no-untyped-call]
 
 
-def _file_state(weights: Path | None) -> tuple[str, int, int]:
-    if weights is None:
-        return "", 0, 0
-    path = Path(weights).expanduser()
-    stat = path.stat()
-    return str(path), stat.st_size, stat.st_mtime_ns
-
-
 @lru_cache(maxsize=16)
-def _weights_hash(name: str, file: str, size: int, modified_ns: int) -> tuple[str, dict[str, Any]]:
+def _weights_hash(name: str, file: Path | None, state: tuple[int, int] | None) -> tuple[str, dict[str, Any]]:
     """SHA-256 (hex) of a model's weights, and its preprocessing; size and time are the memory's key."""
-    del size, modified_ns
-    model = _build(name, Path(file) if file else None)
+    del state
+    model = _build(name, file)
     digest = hashlib.sha256()
     for key, value in sorted(model.state_dict().items()):
         digest.update(f"{key} {value.dtype} {tuple(value.shape)}\n".encode())

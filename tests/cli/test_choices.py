@@ -13,7 +13,7 @@ import pytest
 
 from semdd_lightning.cli.main import main
 from semdd_lightning.errors import ChoicesError, TooFewImagesError
-from semdd_lightning.export import Choices, read_manifest, read_selection, read_table
+from semdd_lightning.export import Choices, read_manifest, read_table
 
 WORDS = ("select", "pool", "--ipc=2", "--sampler=two_stage", "--prior=digits")
 
@@ -63,7 +63,8 @@ def test_choices_are_honoured_recorded_and_verified(
         i for i, paths in enumerate(zip(before.paths, manifest.paths, strict=True)) if len(set(paths)) > 1
     ]
     assert {i // 2 for i in unlike} <= {0, 2, 5}, "other classes are chosen as before"
-    assert len(read_selection(Path("after"))) == 20
+    assert set(table.index[table["stage"] == "selected"]) == set(manifest.paths)
+    assert len(manifest.paths) == 20
     page = Path("after/report.html").read_text()
     assert "--prior=digits --choices choices.csv" in page
     assert "--out" not in page.partition("The command that chooses by them")[2].partition("</section>")[0]

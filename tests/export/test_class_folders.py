@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from semdd_lightning.classes import ClassRegistry, resolve_classes
-from semdd_lightning.export.class_folders import export_folders
+from semdd_lightning.export.subset import export_folders
 
 WNIDS = ("n02102040", "n01440764")
 NAMES = ("springer", "tench")

@@ -67,7 +67,7 @@ def test_a_complete_cache_needs_neither_model_nor_images(
     pool = make_pool(7)
     first = embed_pool(pool, prior, shard_size=3)  # into SEMDD_CACHE
     assert len(_shards(tmp_path / ".default-cache")) == 3
-    monkeypatch.setattr("semdd_lightning.prior.open_clip_prior._load_clip", _refuse)
+    monkeypatch.setattr("semdd_lightning.prior.loaded_clip._build", _refuse)
     monkeypatch.setattr("semdd_lightning.pools.pool.decode_image", _refuse)
     second = embed_pool(pool, prior, shard_size=3)
     assert (first.encoded, second.encoded) == (7, 0)

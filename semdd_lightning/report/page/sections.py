@@ -69,7 +69,7 @@ def folders_table(folders: Sequence[Mapping[str, Any]]) -> str:
     """Folders with agreement, resembled class, share and verdict.
 
     Args:
-        folders: what `folder_records` returns, all or some.
+        folders: the folders of `audit_record`, all or some.
     """
     head = "".join(f'<th scope="col">{name}</th>' for name in _HEADS)
     return (

@@ -153,7 +153,7 @@ def prior_options(component: object, given: Mapping[str, Any]) -> list[str]:
         return [f"{place}={as_word(component)}"]
     from semdd_lightning.export import describe
     from semdd_lightning.prior import OpenClipPrior, parse_prior
-    from semdd_lightning.prior.parsing import prior_kind
+    from semdd_lightning.prior.priors import prior_kind
 
     prior = parse_prior(component)
     before = ((given.get("data") or {}).get("init_args") or {}).get("prior")

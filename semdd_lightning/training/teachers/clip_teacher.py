@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from semdd_lightning.errors import TeacherError
-from semdd_lightning.prior import LoadedClip, OpenClipPrior
+from semdd_lightning.prior import LoadedClip, OpenClipPrior, resolve_prompts
 from semdd_lightning.training.teachers.teacher import Teacher, TeacherContext, unknown_history
 
 
@@ -41,7 +41,7 @@ class ClipTeacher(Teacher):
             network=prior.model,
             weights=prior.pretrained,
             file_sha256=prior.source().weights_hash,
-            prompts=list(prior.templates()),
+            prompts=list(resolve_prompts(prior.prompts)),
         )
 
     def _prior(self, context: TeacherContext) -> OpenClipPrior:

@@ -15,10 +15,11 @@ import yaml
 from numpy.typing import NDArray
 
 from semdd_lightning.errors import RunError
-from semdd_lightning.export.class_folders import exported_paths
+from semdd_lightning.export.chosen_images import ChosenImages, SoftLabelArray
+from semdd_lightning.export.hub import pool_name
 from semdd_lightning.export.manifest import Manifest
-from semdd_lightning.export.sharing import FORMS, ChosenImages, SoftLabelArray, write_shared
-from semdd_lightning.export.sharing.hub import pool_name
+from semdd_lightning.export.sharing import FORMS, write_shared
+from semdd_lightning.export.subset import exported_paths
 from semdd_lightning.pools import AnyPool
 from semdd_lightning.pools.listing import ImageSource
 from semdd_lightning.records import write_record
@@ -86,7 +87,7 @@ def test_classes_of_one_name_stay_apart(form: str, wnids: tuple[str, ...] | None
 
 
 def test_large_sets_are_cut_into_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = "semdd_lightning.export.sharing.packed_files"
+    place = "semdd_lightning.export.sharing"
     logits = np.arange(18, dtype=np.float32).reshape(6, 3)
     chosen = chosen_images(tmp_path / "run", logits=logits)
     monkeypatch.setattr(f"{place}._GROUP_BYTES", 1)

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from semdd_lightning.errors import RunError
 from semdd_lightning.export.applying import find_images
-from semdd_lightning.export.class_folders import exported_paths
 from semdd_lightning.export.manifest import Manifest, build_component, manifest_file, read_manifest
-from semdd_lightning.export.subset import IMAGES, TABLE, read_table
+from semdd_lightning.export.subset import IMAGES, TABLE, exported_paths, read_table
 from semdd_lightning.pools import ImageSet
 from semdd_lightning.pools.listing import FileSource, ImageSource
 from semdd_lightning.pools.strings import Strings
@@ -137,8 +136,9 @@ def read_chosen(directory: Path, soft_labels: SoftLabelArray | None = None) -> C
     source: ImageSource = FileSource(images, Strings(names))
     rows = list(range(len(names)))
     if not images.is_dir():
-        found = find_images(manifest, build_component(manifest.pool, ImageSet).resolve())
-        manifest, source, rows = found.manifest, found.listing.source, found.rows.tolist()
+        pool = build_component(manifest.pool, ImageSet).resolve()
+        manifest, found = find_images(manifest, pool)
+        source, rows = pool.listing.source, found.tolist()
     scores = _scores(file.parent, manifest)
     return ChosenImages(manifest, file, names, source, rows, scores, soft_labels)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from semdd_lightning.errors import RunError
+from semdd_lightning.export.chosen_images import ChosenImages
 from semdd_lightning.export.manifest import FILE_NAME, Manifest
-from semdd_lightning.export.sharing.chosen_images import ChosenImages
 from semdd_lightning.names import command, shown
 from semdd_lightning.pools.any_pool import hub_name
 
@@ -25,7 +25,8 @@ _CARD = """\
 
 # {title}
 
-{sentence}
+{made.ipc} images for each of {classes} classes, chosen by {chosen_by} out of the image pool \
+{pool} with semdd-lightning {made.semdd_version}.
 
 | | |
 |---|---|
@@ -56,18 +57,11 @@ paths of the machine on which the images were chosen.
 
 
 def dataset_card(chosen: ChosenImages, data_files: str, load: str, soft_labels: str) -> str:
-    """A data set card in the form of the Hugging Face hub: facts for its index, then text.
-
-    Args:
-        chosen: the images.
-        data_files: pattern of the files that hold them.
-        load: code that loads them.
-        soft_labels: what to say of soft labels.
-    """
+    """A data set card in the form of the Hugging Face hub: facts for its index, then text."""
     from huggingface_hub import DatasetCardData
 
     manifest = chosen.manifest
-    pool, classes = pool_name(manifest), len(manifest.class_names)
+    pool = pool_name(manifest)
     title = f"{len(chosen)} images of {pool}"
     front = DatasetCardData(
         pretty_name=shown(title),
@@ -76,16 +70,14 @@ def dataset_card(chosen: ChosenImages, data_files: str, load: str, soft_labels: 
         size_categories=[next((word for most, word in _SIZES if len(chosen) < most), "n>1M")],
         configs=[{"config_name": "default", "data_files": [{"split": "train", "path": data_files}]}],
     )
-    chosen_by, version = _cell(manifest.sampler_name), manifest.semdd_version
-    sentence = (
-        f"{manifest.ipc} images for each of {classes} classes, chosen by {chosen_by} out of the image pool "
-        f"{_cell(pool)} with semdd-lightning {version}."
-    )
     rows = "\n".join(f"| {what} | {_cell(said)} |" for what, said in _facts(chosen).items())
     return _CARD.format(
         front=f"{front.to_yaml()}\n",
         title=_cell(title),
-        sentence=sentence,
+        made=manifest,
+        classes=len(manifest.class_names),
+        chosen_by=_cell(manifest.sampler_name),
+        pool=_cell(pool),
         rows=rows,
         load=load,
         soft_labels=_cell(soft_labels),
@@ -152,11 +144,8 @@ def push(folder: Path, name: str) -> str:
 def _facts(chosen: ChosenImages) -> dict[str, str]:
     manifest = chosen.manifest
     priors = manifest.prior if isinstance(manifest.prior, tuple) else (manifest.prior,)
-    digest = hashlib.sha256(chosen.file.read_bytes()).hexdigest()
-    by_hand = (
-        manifest.choices
-        and f"{len(manifest.choices.struck)} struck out, {len(manifest.choices.pinned)} pinned"
-    )
+    made = manifest.choices
+    by_hand = made and f"{len(made.struck)} struck out, {len(made.pinned)} pinned"
     facts = {
         "source pool": pool_name(manifest),
         "SHA-256 of the pool": manifest.pool_fingerprint,
@@ -167,7 +156,7 @@ def _facts(chosen: ChosenImages) -> dict[str, str]:
         "images decided by hand": by_hand or "",
         "reference images": "" if manifest.reference is None else _in_words(manifest.reference),
         "classifier": "" if manifest.classifier is None else _in_words(manifest.classifier),
-        f"SHA-256 of {FILE_NAME}": digest,
+        f"SHA-256 of {FILE_NAME}": hashlib.sha256(chosen.file.read_bytes()).hexdigest(),
     }
     return {what: said for what, said in facts.items() if said}
 
@@ -177,11 +166,8 @@ def _in_words(component: Mapping[str, Any]) -> str:
     given = {
         name: _short(value) for name, value in component.get("init_args", {}).items() if value is not None
     }
-    return ", ".join([_kind(component), *(f"{name} {value}" for name, value in given.items())])
-
-
-def _kind(component: Mapping[str, Any]) -> str:
-    return str(component.get("class_path", "")).rpartition(".")[2]
+    kind = str(component.get("class_path", "")).rpartition(".")[2]
+    return ", ".join([kind, *(f"{name} {value}" for name, value in given.items())])
 
 
 def _short(value: object) -> str:
