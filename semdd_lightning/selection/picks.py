@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from semdd_lightning.errors import SelectionError, TooFewImagesError
-from semdd_lightning.selection.scores import ClassImages
+from semdd_lightning.selection.scores.score import ClassImages
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

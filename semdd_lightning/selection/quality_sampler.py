@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, ClassVar, Literal, Self
 
 from torch import Tensor
 
@@ -27,15 +27,7 @@ class QualitySampler(QualityRule, Sampler):
         return self
 
     def check(self, num_classes: int, ipc: int) -> None:
-        """Check that there are classes to separate.
-
-        Args:
-            num_classes: Number of classes C.
-            ipc: Images per class.
-
-        Raises:
-            SelectionError: If a score asks for several classes where there is one.
-        """
+        """Check that there are several classes where a score asks for them."""
         super().check(num_classes, ipc)
         if "several_classes" in self.rule_needs:
             require_several_classes(num_classes)
@@ -52,9 +44,14 @@ class FilteringSampler(QualitySampler):
             per class, 3 from 50 on, between them by the logarithm.
         candidates_per_class: Number of candidates of a class, >= ipc, in place of the ratio.
 
+    Attributes:
+        automatic: By name of a parameter, what ``auto`` stands for up to 10 images per class, and from 50 on.
+
     Raises:
         SelectionError: If a value is out of range.
     """
+
+    automatic: ClassVar[dict[str, tuple[float, float]]] = {"candidate_ratio": (2.0, 3.0)}
 
     candidate_ratio: float | Literal["auto"] = "auto"
     candidates_per_class: int | None = None
@@ -72,15 +69,7 @@ class FilteringSampler(QualitySampler):
             whole_number("candidates_per_class", self.candidates_per_class, at_least=1)
 
     def check(self, num_classes: int, ipc: int) -> None:
-        """Check that there are candidates enough.
-
-        Args:
-            num_classes: Number of classes C.
-            ipc: Images per class.
-
-        Raises:
-            SelectionError: If there are fewer candidates than ``ipc``, or one class where several are needed.
-        """
+        """Check that there are several classes where a score asks for them, and candidates enough."""
         super().check(num_classes, ipc)
         if self.candidates_per_class is not None and self.candidates_per_class < ipc:
             msg = (
@@ -89,24 +78,17 @@ class FilteringSampler(QualitySampler):
             )
             raise SelectionError(msg)
 
-    def resolved(self, ipc: int) -> FilteringSampler:
-        """The sampler with a number for the ratio.
-
-        Args:
-            ipc: Images per class, >= 1.
-        """
-        if self.candidate_ratio != "auto":
-            return self
-        return replace(self, candidate_ratio=between_10_and_50(ipc, 2.0, 3.0))
+    def resolved(self, ipc: int) -> Self:
+        """The sampler with numbers in place of ``auto``."""
+        numbers: dict[str, Any] = {
+            name: between_10_and_50(ipc, few, many)
+            for name, (few, many) in self.automatic.items()
+            if getattr(self, name) == "auto"
+        }
+        return replace(self, **numbers)
 
     def pick(self, pool: ClassPool, ipc: int, seed: int) -> Picks:
-        """Keep the candidates of one class, and pick among them.
-
-        Args:
-            pool: The images of the class.
-            ipc: Images to pick.
-            seed: Seed of samplers that draw.
-        """
+        """Keep the candidates of one class, and pick among them."""
         candidates, order = self.candidates(pool, ipc)
         picked, values = self.pick_among(pool, candidates, ipc, seed)
         return Picks(candidates[picked], values, ranking=order, kept=len(candidates))

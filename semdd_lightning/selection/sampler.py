@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -18,8 +18,8 @@ from semdd_lightning.selection.extensions import Named
 from semdd_lightning.selection.picks import ByHand, ClassPool, Picks, check_picks
 from semdd_lightning.selection.pool_scorer import PoolScorer
 from semdd_lightning.selection.quality import QualityRule
-from semdd_lightning.selection.scores import Confidence, Difficulty, Need
-from semdd_lightning.selection.scores.score import needed
+from semdd_lightning.selection.scores.of_networks import Confidence, Difficulty
+from semdd_lightning.selection.scores.score import Need, needed
 from semdd_lightning.selection.selection import Selection, TableBuilder
 from semdd_lightning.selection.several_priors import SeveralPriorsScorer
 
@@ -61,7 +61,7 @@ class Sampler(Named, ABC):
         if "several_classes" in self.needs:
             require_several_classes(num_classes)
 
-    def resolved(self, ipc: int) -> Sampler:
+    def resolved(self, ipc: int) -> Self:
         """The sampler with numbers for what depends on the images per class.
 
         Args:

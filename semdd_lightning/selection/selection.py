@@ -15,7 +15,7 @@ from torch import Tensor
 from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection.blocks import Scratch
 from semdd_lightning.selection.picks import ClassPool, Picks
-from semdd_lightning.selection.scores import ClassRelevance, ClassSeparability
+from semdd_lightning.selection.scores.of_prototypes import ClassRelevance, ClassSeparability
 from semdd_lightning.selection.set_geometry import nearest_selected
 
 BASIC_SCORES = (ClassRelevance.name, ClassSeparability.name)

@@ -12,7 +12,7 @@ from semdd_lightning.selection.embeddings import Embeddings
 from semdd_lightning.selection.picks import ClassPool
 from semdd_lightning.selection.pool_scorer import PoolScorer
 from semdd_lightning.selection.quality import CONSTANT_RANGE, QualityRule, normalize
-from semdd_lightning.selection.scores import ClassRelevance
+from semdd_lightning.selection.scores.of_prototypes import ClassRelevance
 from semdd_lightning.selection.set_geometry import mean_pairwise_distance
 
 
