@@ -10,7 +10,6 @@ from semdd_lightning.selection.quality import Normalization, QualityRule, normal
 from semdd_lightning.selection.quality_sampler import (
     FilteringSampler,
     QualitySampler,
-    candidate_count,
     semantic_filter,
 )
 from semdd_lightning.selection.sampler import Sampler
@@ -98,7 +97,6 @@ __all__ = [
     "TypicalClusters",
     "build_sampler",
     "build_score",
-    "candidate_count",
     "class_prototypes",
     "class_report",
     "difficulty_guided",

@@ -10,10 +10,11 @@ from typing import Any, ClassVar, Literal, Self
 from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
-from semdd_lightning.selection.checks import ceil_of_product, is_number, require_several_classes, whole_number
+from semdd_lightning.selection.checks import ceil_of_product, is_number, whole_number
 from semdd_lightning.selection.picks import ClassPool, Picks
 from semdd_lightning.selection.quality import QualityRule
 from semdd_lightning.selection.sampler import Sampler
+from semdd_lightning.selection.scores.score import Need
 from semdd_lightning.selection.ties import ranking
 
 
@@ -26,11 +27,10 @@ class QualitySampler(QualityRule, Sampler):
         """Quality by this sampler's parameters."""
         return self
 
-    def check(self, num_classes: int, ipc: int) -> None:
-        """Check that there are several classes where a score asks for them."""
-        super().check(num_classes, ipc)
-        if "several_classes" in self.rule_needs:
-            require_several_classes(num_classes)
+    @property
+    def all_needs(self) -> frozenset[Need]:
+        """What neither the sampler nor the scores that it weighs can do without."""
+        return self.needs | self.rule_needs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class FilteringSampler(QualitySampler):
             whole_number("candidates_per_class", self.candidates_per_class, at_least=1)
 
     def check(self, num_classes: int, ipc: int) -> None:
-        """Check that there are several classes where a score asks for them, and candidates enough."""
+        """Check that there are classes and candidates enough."""
         super().check(num_classes, ipc)
         if self.candidates_per_class is not None and self.candidates_per_class < ipc:
             msg = (
@@ -85,7 +85,7 @@ class FilteringSampler(QualitySampler):
             for name, (few, many) in self.automatic.items()
             if getattr(self, name) == "auto"
         }
-        return replace(self, **numbers)
+        return replace(self, **numbers) if numbers else self
 
     def pick(self, pool: ClassPool, ipc: int, seed: int) -> Picks:
         """Keep the candidates of one class, and pick among them."""
@@ -109,7 +109,7 @@ class FilteringSampler(QualitySampler):
         """
 
     def candidates(self, pool: ClassPool, ipc: int) -> tuple[Tensor, Tensor]:
-        """Stage 1 of one class.
+        """Stage 1 of one class: its min(n_c, ceil(ratio * ipc)) best images, or as many as are given.
 
         Args:
             pool: The images of the class.
@@ -118,9 +118,8 @@ class FilteringSampler(QualitySampler):
         Returns:
             As `semantic_filter`.
         """
-        ratio = self.resolved(ipc).candidate_ratio
-        kept = candidate_count(len(pool), ipc, float(ratio), self.candidates_per_class)
-        return semantic_filter(pool.quality, kept)
+        by_ratio = ceil_of_product(float(self.resolved(ipc).candidate_ratio), ipc)
+        return semantic_filter(pool.quality, min(len(pool), self.candidates_per_class or by_ratio))
 
 
 def between_10_and_50(ipc: int, few: float, many: float) -> float:
@@ -136,21 +135,6 @@ def between_10_and_50(ipc: int, few: float, many: float) -> float:
     """
     share = min(max(math.log(ipc / 10) / math.log(5), 0.0), 1.0)
     return few + (many - few) * share
-
-
-def candidate_count(num_images: int, ipc: int, ratio: float, count: int | None = None) -> int:
-    """Number of candidates K that stage 1 keeps of a class: min(n_c, ceil(ratio * ipc)), or min(n_c, count).
-
-    Args:
-        num_images: Images of the class n_c.
-        ipc: Images per class.
-        ratio: Candidates per image kept, >= 1.
-        count: Candidates per class given directly; the ratio is then unused.
-
-    >>> candidate_count(1000, 50, ratio=2.2)
-    110
-    """
-    return min(num_images, ceil_of_product(ratio, ipc) if count is None else count)
 
 
 def semantic_filter(quality: Tensor, kept: int) -> tuple[Tensor, Tensor]:

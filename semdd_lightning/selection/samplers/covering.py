@@ -16,14 +16,13 @@ from semdd_lightning.selection.sampler import Sampler
 from semdd_lightning.selection.samplers.kernel import KernelSampler, kernel, unit_rows
 from semdd_lightning.selection.scores.of_prototypes import Posterior
 from semdd_lightning.selection.scores.score import Need
-from semdd_lightning.selection.ties import DECIMALS, first_best
+from semdd_lightning.selection.ties import TIE, first_best
 
 _KEPT = 2**24  # entries of a kernel matrix, 128 MiB; a larger one is computed when it is asked for
 _KEPT_BLOCKS = 3
 # Candidates whose gain is computed at first, twice as many each time the best may not be among them, and at
 # most: more would leave the cache.
 _FIRST_LOOK, _LARGEST_LOOK = 32, 512
-_TIE = 2 * 10.0**-DECIMALS  # gains that round to one decision value, with room for the last bits
 
 
 def greedy_cover(
@@ -59,7 +58,7 @@ def greedy_cover(
         best = -torch.inf
         size = min(_FIRST_LOOK, block)
         while True:
-            rows = torch.nonzero(~current & (bounds > best - _TIE))[:, 0]
+            rows = torch.nonzero(~current & (bounds > best - TIE))[:, 0]
             if len(rows) == 0:
                 break
             rows = rows[bounds[rows].topk(min(size, len(rows))).indices]

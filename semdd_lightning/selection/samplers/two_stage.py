@@ -17,11 +17,10 @@ from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection.checks import check_choice, check_share
-from semdd_lightning.selection.picks import ClassPool, Picks
+from semdd_lightning.selection.picks import ClassPool, Picks, without
 from semdd_lightning.selection.prototypes import PrototypeSource
 from semdd_lightning.selection.quality import Normalization, normalize, normalize_array
 from semdd_lightning.selection.quality_sampler import FilteringSampler
-from semdd_lightning.selection.sampler import without
 from semdd_lightning.selection.scores.of_networks import Learnability
 from semdd_lightning.selection.scores.score import Score
 from semdd_lightning.selection.ties import first_best

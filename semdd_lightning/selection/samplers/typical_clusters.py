@@ -14,10 +14,8 @@ from semdd_lightning.selection.samplers.covering import facility_location
 from semdd_lightning.selection.scores.of_images import Typicality
 from semdd_lightning.selection.ties import ranking, rounded
 
-_MOST_STEPS = 100
 
-
-def k_means(vectors: Tensor, centres: Tensor, most_steps: int = _MOST_STEPS) -> Tensor:
+def k_means(vectors: Tensor, centres: Tensor, most_steps: int = 100) -> Tensor:
     """The cluster of each vector ``(n,)``, int64: that of the nearest mean, until none changes.
 
     Distances are compared after rounding to 1e-9, equals go to the first centre; a cluster that runs empty
