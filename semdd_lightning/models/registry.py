@@ -83,8 +83,8 @@ def short_name(name: str, arguments: Mapping[str, Any]) -> str:
     if class_name in ("TorchvisionNetwork", "TimmNetwork"):
         instance = arguments.get("norm") == "instance"
         return f"{arguments.get('name', 'resnet18')}{'_instance' if instance else ''}"
-    spelled_otherwise = {"resnet18_modified": partial(ResNetModified, depth=18)}
-    for short, factory in [*NETWORKS.items(), *spelled_otherwise.items()]:
+    others: dict[str, NetworkFactory] = {"resnet18_modified": partial(ResNetModified, depth=18)}
+    for short, factory in [*NETWORKS.items(), *others.items()]:
         made: Any = partial(factory)  # of a partial one it is the same partial one
         network = made.func
         if network.__name__ == class_name and _filled(network, made.keywords) == _filled(network, arguments):
