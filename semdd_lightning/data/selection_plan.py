@@ -55,7 +55,7 @@ class SelectionPlan:
     @property
     def needs(self) -> frozenset[Need]:
         """What the sampler and the scores that it weighs cannot do without."""
-        return self.sampler.quality_rule.rule_needs | self.sampler.needs
+        return self.sampler.all_needs
 
     def described(self) -> dict[str, Any]:
         """The manifest's part that says what the selection is made from.

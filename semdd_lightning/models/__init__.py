@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from semdd_lightning.models.adapted import (
+    CIFAR_MEAN,
+    CIFAR_STD,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    NormalizedNetwork,
+    cut_head,
+)
 from semdd_lightning.models.convnet import ConvNet
-from semdd_lightning.models.head import classes_of_head, cut_head
 from semdd_lightning.models.library import (
     TimmNetwork,
     TorchvisionNetwork,
@@ -11,22 +18,13 @@ from semdd_lightning.models.library import (
     timm_network,
     torchvision_network,
 )
-from semdd_lightning.models.normalized import (
-    CIFAR_MEAN,
-    CIFAR_STD,
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    NormalizedNetwork,
-)
 from semdd_lightning.models.registry import (
     NETWORKS,
     NetworkFactory,
     build_network,
-    register_network,
     short_name,
 )
-from semdd_lightning.models.resnet_ap import ResNetAP
-from semdd_lightning.models.resnet_cifar import ResNet18Modified, ResNetModified
+from semdd_lightning.models.resnets import ResNet18Modified, ResNetAP, ResNetModified
 
 __all__ = [
     "CIFAR_MEAN",
@@ -43,10 +41,8 @@ __all__ = [
     "TimmNetwork",
     "TorchvisionNetwork",
     "build_network",
-    "classes_of_head",
     "cut_head",
     "published_weights",
-    "register_network",
     "short_name",
     "timm_network",
     "torchvision_network",

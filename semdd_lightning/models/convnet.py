@@ -41,14 +41,23 @@ class ConvNet(nn.Module):
     ) -> None:
         super().__init__()
         require_positive(num_classes=num_classes, image_size=image_size, depth=depth, width=width)
-        if pooling != "none":
-            _require_depth(depth, image_size)
+        largest = image_size.bit_length() - 1  # each block halves, rounding down
+        if pooling != "none" and depth > largest:
+            msg = (
+                f"Expected images of at least {2**depth} px for a ConvNet of depth {depth}, found "
+                f"{image_size}; the largest depth for {image_size} px is {largest}."
+            )
+            raise NetworkError(msg)
+        pools = {"avg": nn.AvgPool2d(2), "max": nn.MaxPool2d(2), "none": nn.Identity()}
+        if pooling not in pools:
+            msg = f"Expected pooling to be avg, max or none, found {pooling!r}; use one of these."
+            raise NetworkError(msg)
         sides = [image_size if pooling == "none" else image_size >> block for block in range(depth + 1)]
         convolutions = [nn.Conv2d(width if block else 3, width, 3, padding=1) for block in range(depth)]
         norms = [build_norm(norm, width, sides[block]) for block in range(depth)]
         self.layers = _Layers(convolutions, norms)
         self.activation = nn.ReLU()
-        self.pool = _build_pool(pooling)
+        self.pool = pools[pooling]
         self.classifier = nn.Linear(width * sides[-1] ** 2, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -67,21 +76,3 @@ class _Layers(nn.Module):
         super().__init__()
         self.conv = nn.ModuleList(convolutions)
         self.norm = nn.ModuleList(norms)
-
-
-def _require_depth(depth: int, image_size: int) -> None:
-    largest = image_size.bit_length() - 1  # each block halves, rounding down
-    if depth > largest:
-        msg = (
-            f"Expected images of at least {2**depth} px for a ConvNet of depth {depth}, found {image_size}; "
-            f"the largest depth for {image_size} px is {largest}."
-        )
-        raise NetworkError(msg)
-
-
-def _build_pool(pooling: str) -> nn.Module:
-    pools = {"avg": nn.AvgPool2d(2), "max": nn.MaxPool2d(2), "none": nn.Identity()}
-    if pooling not in pools:
-        msg = f"Expected pooling to be avg, max or none, found {pooling!r}; use one of these."
-        raise NetworkError(msg)
-    return pools[pooling]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,21 @@ from torchvision.models import WeightsEnum
 from semdd_lightning.errors import NetworkError
 from semdd_lightning.models.norms import BatchOrInstance, norm_layer, require_image_size, require_positive
 
+TORCHVISION_NAMES: list[str] = torchvision.models.list_models(module=torchvision.models)  # its classifiers
 
-class TorchvisionNetwork(nn.Module):
+
+class LibraryNetwork(nn.Module):
+    """Holds a classifier of a library as `network`."""
+
+    network: nn.Module
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map normalised images `(B, 3, S, S)` to logits `(B, C)`."""
+        logits: Tensor = self.network(images)
+        return logits
+
+
+class TorchvisionNetwork(LibraryNetwork):
     """A classifier of torchvision, for configurations that name it with options; it holds it as `network`.
 
     Args:
@@ -43,13 +57,8 @@ class TorchvisionNetwork(nn.Module):
         super().__init__()
         self.network = torchvision_network(num_classes, image_size, name, weights, norm)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Map normalised images `(B, 3, S, S)` to logits `(B, C)`."""
-        logits: Tensor = self.network(images)
-        return logits
 
-
-class TimmNetwork(nn.Module):
+class TimmNetwork(LibraryNetwork):
     """A classifier of timm, for configurations that name it with options; it holds it as `network`.
 
     Args:
@@ -70,44 +79,35 @@ class TimmNetwork(nn.Module):
         super().__init__()
         self.network = timm_network(num_classes, image_size, name, pretrained)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Map normalised images `(B, 3, S, S)` to logits `(B, C)`."""
-        logits: Tensor = self.network(images)
-        return logits
-
 
 def torchvision_network(
-    num_classes: int,
-    image_size: int,
-    name: str = "resnet18",
-    weights: str | None = None,
-    norm: BatchOrInstance = "batch",
+    num_classes: int, image_size: int, name: str, weights: str | None = None, norm: BatchOrInstance = "batch"
 ) -> nn.Module:
     """Build torchvision's own module, so that its published weights load; see `TorchvisionNetwork`."""
     require_positive(num_classes=num_classes, image_size=image_size)
-    if name not in torchvision_names():
-        raise NetworkError(unknown_name("a torchvision network", name, torchvision_names()))
+    if name not in TORCHVISION_NAMES:
+        raise NetworkError(unknown_name("a torchvision network", name, TORCHVISION_NAMES))
     if weights is not None:
-        _check_weights(name, weights, num_classes)
-    options = {**_size_options(name, image_size), **_norm_options(name, image_size, norm)}
+        trained = len(published_weights(name, weights).meta["categories"])
+        if trained != num_classes:
+            msg = (
+                f"Expected num_classes to be the {trained} classes of {name}'s {weights} weights, found "
+                f"{num_classes}; build it with {trained} and keep the rows you need with cut_head."
+            )
+            raise NetworkError(msg)
+    options = _norm_options(name, image_size, norm)
+    if name.startswith("vit_"):  # it and the next are built for one image size
+        options["image_size"] = image_size
+    if name.startswith("maxvit"):
+        options["input_size"] = (image_size, image_size)
     if name in ("googlenet", "inception_v3"):  # their auxiliary heads would return more than logits
         options |= {"aux_logits": False, "init_weights": weights is None}
-
-    def build() -> nn.Module:
-        network: nn.Module = torchvision.models.get_model(
-            name, weights=weights, num_classes=num_classes, **options
-        )
-        return network
-
+    build = partial(torchvision.models.get_model, name, weights=weights, num_classes=num_classes, **options)
     return _build_checked(build, f"torchvision/{name}", num_classes, image_size)
 
 
 def timm_network(
-    num_classes: int,
-    image_size: int,
-    name: str = "resnet18",
-    pretrained: bool = False,
-    weights_file: Path | None = None,
+    num_classes: int, image_size: int, name: str, pretrained: bool = False, weights_file: Path | None = None
 ) -> nn.Module:
     """Build timm's own module, so that its weights load, published or from a file; see `TimmNetwork`."""
     import timm  # takes seconds, and most students are not of timm
@@ -123,18 +123,10 @@ def timm_network(
             options["img_size"] = image_size
         if weights_file is not None:
             options["checkpoint_path"] = str(Path(weights_file).expanduser())
-        network: nn.Module = timm.create_model(
-            name, pretrained=pretrained, num_classes=num_classes, **options
-        )
-        return network
+        made: nn.Module = timm.create_model(name, pretrained=pretrained, num_classes=num_classes, **options)
+        return made
 
     return _build_checked(build, f"timm/{name}", num_classes, image_size)
-
-
-def torchvision_names() -> list[str]:
-    """Return the names of torchvision's classifiers."""
-    names: list[str] = torchvision.models.list_models(module=torchvision.models)
-    return names
 
 
 def unknown_name(what: str, name: str, known: Iterable[str]) -> str:
@@ -166,19 +158,9 @@ def published_weights(name: str, weights: str) -> WeightsEnum:
     return known[tag]
 
 
-def _check_weights(name: str, weights: str, num_classes: int) -> None:
-    trained = len(published_weights(name, weights).meta["categories"])
-    if trained != num_classes:
-        msg = (
-            f"Expected num_classes to be the {trained} classes of {name}'s {weights} weights, found "
-            f"{num_classes}; build it with {trained} and keep the rows you need with cut_head."
-        )
-        raise NetworkError(msg)
-
-
 def _norm_options(name: str, image_size: int, norm: BatchOrInstance) -> dict[str, Any]:
     layer = norm_layer(norm)
-    if layer is None:
+    if norm == "batch":
         return {}
     if not name.startswith(("resnet", "resnext", "wide_resnet")):
         msg = f"Expected a ResNet for instance norm, found {name!r}; use norm batch."
@@ -186,13 +168,6 @@ def _norm_options(name: str, image_size: int, norm: BatchOrInstance) -> dict[str
     # strides of 32 in all, rounded up: 32 px would end as one pixel
     require_image_size(f"{name} with instance norm", image_size, smallest=33)
     return {"norm_layer": layer}
-
-
-def _size_options(name: str, image_size: int) -> dict[str, Any]:
-    """How those torchvision networks that are built for one image size are told it."""
-    if name.startswith("vit_"):
-        return {"image_size": image_size}
-    return {"input_size": (image_size, image_size)} if name.startswith("maxvit") else {}
 
 
 def _build_checked(build: Callable[[], nn.Module], name: str, num_classes: int, image_size: int) -> nn.Module:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 from torch import nn
@@ -10,12 +12,12 @@ from semdd_lightning.errors import NetworkError
 
 Norm = Literal["batch", "instance", "layer", "group", "none"]
 BatchOrInstance = Literal["batch", "instance"]
+NormLayer = Callable[[int], nn.Module]
 
-GROUPS = 4
-"""Groups of the "group" norm, as in the code of dataset condensation (Zhao & Bilen 2021)."""
+GROUPS = 4  # as in the code of dataset condensation (Zhao & Bilen 2021)
 
 
-def build_norm(norm: Norm, channels: int, side: int) -> nn.Module:
+def build_norm(norm: Norm, channels: int, side: int = 0) -> nn.Module:
     """Build the normalisation layer of a feature map.
 
     Args:
@@ -27,27 +29,24 @@ def build_norm(norm: Norm, channels: int, side: int) -> nn.Module:
     Raises:
         NetworkError: If the name is unknown or the channels cannot be split into groups.
     """
-    if norm == "batch":
-        return nn.BatchNorm2d(channels)
-    if norm == "instance":
-        return InstanceNorm(channels)
-    if norm == "layer":
-        return nn.LayerNorm([channels, side, side])
-    if norm == "group":
-        if channels % GROUPS:
-            msg = (
-                f"Expected a width divisible by {GROUPS} for group norm, found {channels}; change the width."
-            )
-            raise NetworkError(msg)
-        return nn.GroupNorm(GROUPS, channels)
-    if norm == "none":
-        return nn.Identity()
-    msg = f"Expected norm to be batch, instance, layer, group or none, found {norm!r}; use one of these."
-    raise NetworkError(msg)
+    if norm == "group" and channels % GROUPS:
+        msg = f"Expected a width divisible by {GROUPS} for group norm, found {channels}; change the width."
+        raise NetworkError(msg)
+    layers: dict[Norm, Callable[[], nn.Module]] = {
+        "batch": lambda: nn.BatchNorm2d(channels),
+        "instance": lambda: nn.GroupNorm(channels, channels),
+        "layer": lambda: nn.LayerNorm([channels, side, side]),
+        "group": lambda: nn.GroupNorm(GROUPS, channels),
+        "none": nn.Identity,
+    }
+    if norm not in layers:
+        msg = f"Expected norm to be batch, instance, layer, group or none, found {norm!r}; use one of these."
+        raise NetworkError(msg)
+    return layers[norm]()
 
 
-def norm_layer(norm: BatchOrInstance) -> type[nn.Module] | None:
-    """Return what the `norm_layer` argument of torchvision's ResNets needs; None is their BatchNorm.
+def norm_layer(norm: BatchOrInstance) -> NormLayer:
+    """Return what makes the norm of so many channels, as the argument of that name of torchvision's ResNets.
 
     Raises:
         NetworkError: If the name is neither "batch" nor "instance".
@@ -55,24 +54,11 @@ def norm_layer(norm: BatchOrInstance) -> type[nn.Module] | None:
     if norm not in ("batch", "instance"):
         msg = f"Expected norm to be batch or instance, found {norm!r}; use one of these."
         raise NetworkError(msg)
-    return InstanceNorm if norm == "instance" else None
-
-
-class InstanceNorm(nn.GroupNorm):
-    """Instance normalisation: a group norm of one channel a group, affine, the same in train and eval.
-
-    Args:
-        channels: Channels C of the feature map `(B, C, H, W)`.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, channels)
+    return partial(build_norm, norm)
 
 
 def require_positive(**sizes: int) -> None:
     """Check that every named size is at least 1.
-
-    >>> require_positive(num_classes=10, image_size=32)
 
     Raises:
         NetworkError: Naming the first size that is not.
@@ -88,8 +74,6 @@ def require_image_size(network: str, image_size: int, smallest: int) -> None:
 
     With instance norm the last feature map needs more than one pixel: the norm maps a plane of one pixel to
     its bias, whatever the pixel, so the logits would be constant.
-
-    >>> require_image_size("ResNetAP", image_size=32, smallest=16)
 
     Raises:
         NetworkError: Naming the smallest image size that works.

@@ -11,10 +11,9 @@ from torch import nn
 
 from semdd_lightning.errors import NetworkError
 from semdd_lightning.models.convnet import ConvNet
-from semdd_lightning.models.library import timm_network, torchvision_names, torchvision_network, unknown_name
+from semdd_lightning.models.library import TORCHVISION_NAMES, timm_network, torchvision_network, unknown_name
 from semdd_lightning.models.norms import require_positive
-from semdd_lightning.models.resnet_ap import ResNetAP
-from semdd_lightning.models.resnet_cifar import ResNet18Modified, ResNetModified
+from semdd_lightning.models.resnets import ResNet18Modified, ResNetAP, ResNetModified
 
 NetworkFactory: TypeAlias = Callable[[int, int], nn.Module]
 """Makes a network from (num_classes, image_size)."""
@@ -28,8 +27,7 @@ NETWORKS: dict[str, NetworkFactory] = {
     "resnet18_instance": partial(torchvision_network, name="resnet18", norm="instance"),
     "resnetap10": ResNetAP,
 }
-"""Short name to factory; `register_network` adds to it."""
-OTHER_SPELLINGS = {"resnet18_modified": partial(ResNetModified, depth=18)}
+"""Short name to factory."""
 
 
 def build_network(network: str | NetworkFactory, num_classes: int, image_size: int) -> nn.Module:
@@ -56,49 +54,24 @@ def build_network(network: str | NetworkFactory, num_classes: int, image_size: i
     return built
 
 
-def register_network(name: str, factory: NetworkFactory) -> None:
-    """Give a network a short name.
-
-    Args:
-        name: A new name, without a slash, that torchvision does not use.
-        factory: Makes the network from (num_classes, image_size).
-
-    Raises:
-        NetworkError: If the name is taken or has a slash.
-    """
-    if name in NETWORKS or name in torchvision_names():
-        msg = f"Expected a new network name, found {name!r}, which is taken; choose another name."
-        raise NetworkError(msg)
-    if not name or "/" in name:
-        msg = f"Expected a network name without slashes, found {name!r}; these are kept for libraries."
-        raise NetworkError(msg)
-    NETWORKS[name] = factory
-
-
 def _find_factory(name: str) -> NetworkFactory:
     if name in NETWORKS:
         return NETWORKS[name]
-    library, slash, rest = name.partition("/")
-    if slash and library == "torchvision":
-        return partial(torchvision_network, name=rest)
-    if slash and library == "timm":
-        return partial(timm_network, name=rest)
-    if name in torchvision_names():
-        return partial(torchvision_network, name=name)
+    if name.startswith("timm/"):
+        return partial(timm_network, name=name.removeprefix("timm/"))
+    if name.startswith("torchvision/") or name in TORCHVISION_NAMES:
+        return partial(torchvision_network, name=name.removeprefix("torchvision/"))
     short = ", ".join(NETWORKS)
     what = f"a network to be one of {short}, a torchvision name, torchvision/<name> or timm/<name>"
-    raise NetworkError(unknown_name(what, name, [*NETWORKS, *torchvision_names()]))
+    raise NetworkError(unknown_name(what, name, [*NETWORKS, *TORCHVISION_NAMES]))
 
 
 def short_name(name: str, arguments: Mapping[str, Any]) -> str:
-    """What a network is called in the field.
+    """What a network is called in the field: a name of `NETWORKS`, torchvision or timm, else its class.
 
     Args:
         name: a short name, ``torchvision/NAME``, ``timm/NAME``, or a class.
         arguments: what the class is given; those that are left out have its defaults.
-
-    Returns:
-        A name of `NETWORKS`, torchvision or timm; a class that has none as it was given.
 
     Examples:
         >>> short_name("torchvision/resnet18", {}), short_name("semdd_lightning.models.ConvNet", {"depth": 4})
@@ -110,10 +83,11 @@ def short_name(name: str, arguments: Mapping[str, Any]) -> str:
     if class_name in ("TorchvisionNetwork", "TimmNetwork"):
         instance = arguments.get("norm") == "instance"
         return f"{arguments.get('name', 'resnet18')}{'_instance' if instance else ''}"
-    for short, factory in [*NETWORKS.items(), *OTHER_SPELLINGS.items()]:
-        network: Any = factory.func if isinstance(factory, partial) else factory
-        own = factory.keywords if isinstance(factory, partial) else {}
-        if network.__name__ == class_name and _filled(network, own) == _filled(network, arguments):
+    others: dict[str, NetworkFactory] = {"resnet18_modified": partial(ResNetModified, depth=18)}
+    for short, factory in [*NETWORKS.items(), *others.items()]:
+        made: Any = partial(factory)  # of a partial one it is the same partial one
+        network = made.func
+        if network.__name__ == class_name and _filled(network, made.keywords) == _filled(network, arguments):
             return short
     return name.rpartition("/")[2]
 

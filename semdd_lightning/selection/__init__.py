@@ -2,6 +2,7 @@
 
 from semdd_lightning.selection.checks import whole_number
 from semdd_lightning.selection.embeddings import ClassifierOutputs, Embeddings, ReferenceEmbeddings
+from semdd_lightning.selection.extensions import Registry
 from semdd_lightning.selection.picks import ByHand, ClassPool, Picks
 from semdd_lightning.selection.pool_scorer import PoolScorer
 from semdd_lightning.selection.prototypes import PrototypeSource, class_prototypes, image_prototypes
@@ -9,61 +10,43 @@ from semdd_lightning.selection.quality import Normalization, QualityRule, normal
 from semdd_lightning.selection.quality_sampler import (
     FilteringSampler,
     QualitySampler,
-    candidate_count,
     semantic_filter,
 )
 from semdd_lightning.selection.sampler import Sampler
 from semdd_lightning.selection.samplers import (
     DEFAULT_SAMPLER,
     SAMPLERS,
-    CaO2,
-    Coverage,
-    DifficultyGuided,
-    Dpp,
-    FacilityLocation,
-    FilteredRandom,
-    Herding,
-    KCenter,
-    Learnable,
-    MostTypical,
-    Quality,
-    Random,
-    ReferenceHerding,
-    Relevance,
-    Separability,
-    TwoStage,
-    TwoStageClassic,
-    TypicalClusters,
     build_sampler,
-    difficulty_guided,
-    dpp,
-    dynamic_diversity,
-    facility_location,
-    herding,
-    k_center,
-    kernel_coverage,
-    reference_herding,
     sampler_kind,
     sampler_meanings,
-    sampler_names,
     sampler_word,
 )
-from semdd_lightning.selection.scores import (
-    SCORES,
-    ClassImages,
-    Score,
-    SeparabilityMode,
-    build_score,
-    class_relevance,
-    class_separability,
-    score_meanings,
-    score_names,
+from semdd_lightning.selection.samplers.best import MostTypical, Quality, Relevance, Separability
+from semdd_lightning.selection.samplers.cao2 import CaO2
+from semdd_lightning.selection.samplers.covering import (
+    Coverage,
+    FacilityLocation,
+    facility_location,
+    kernel_coverage,
 )
+from semdd_lightning.selection.samplers.difficulty import DifficultyGuided, difficulty_guided
+from semdd_lightning.selection.samplers.geometric import Herding, KCenter, herding, k_center
+from semdd_lightning.selection.samplers.kernel import Dpp, ReferenceHerding, dpp, reference_herding
+from semdd_lightning.selection.samplers.random import FilteredRandom, Random
+from semdd_lightning.selection.samplers.two_stage import (
+    DiversityMode,
+    Learnable,
+    TwoStage,
+    TwoStageClassic,
+    dynamic_diversity,
+)
+from semdd_lightning.selection.samplers.typical_clusters import TypicalClusters
+from semdd_lightning.selection.scores import SCORES, build_score, score_meanings
+from semdd_lightning.selection.scores.of_prototypes import SeparabilityMode
+from semdd_lightning.selection.scores.score import ClassImages, Score
 from semdd_lightning.selection.selection import Selection, score_columns
-from semdd_lightning.selection.set_geometry import DiversityMode, set_diversity
 from semdd_lightning.selection.statistics import (
     METRICS,
-    SubsetStatistics,
     class_report,
     overall_report,
     selection_report,
@@ -102,23 +85,20 @@ __all__ = [
     "Random",
     "ReferenceEmbeddings",
     "ReferenceHerding",
+    "Registry",
     "Relevance",
     "Sampler",
     "Score",
     "Selection",
     "Separability",
     "SeparabilityMode",
-    "SubsetStatistics",
     "TwoStage",
     "TwoStageClassic",
     "TypicalClusters",
     "build_sampler",
     "build_score",
-    "candidate_count",
     "class_prototypes",
-    "class_relevance",
     "class_report",
-    "class_separability",
     "difficulty_guided",
     "dpp",
     "dynamic_diversity",
@@ -132,14 +112,11 @@ __all__ = [
     "reference_herding",
     "sampler_kind",
     "sampler_meanings",
-    "sampler_names",
     "sampler_word",
     "score_columns",
     "score_meanings",
-    "score_names",
     "selection_report",
     "semantic_filter",
-    "set_diversity",
     "subset_statistics",
     "whole_number",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from decimal import ROUND_CEILING, Decimal
 from operator import index
+from typing import TypeGuard
 
 from semdd_lightning.errors import SelectionError, SemddError
 
@@ -34,7 +35,7 @@ def whole_number(name: str, value: object, *, at_least: int, error: type[SemddEr
     return number
 
 
-def is_number(value: object, at_least: float) -> bool:
+def is_number(value: object, at_least: float) -> TypeGuard[float]:
     """Whether something is a finite number of at least a size; a truth value is none.
 
     Args:
@@ -59,7 +60,7 @@ def check_share(name: str, value: object) -> None:
     Raises:
         SelectionError: If it is outside [0, 1] or not a number.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+    if not is_number(value, 0) or value > 1:
         msg = f"Expected {name} to be in [0, 1], found {value!r}; choose a share."
         raise SelectionError(msg)
 
@@ -77,23 +78,6 @@ def check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
     """
     if value not in choices:
         msg = f"Expected {what} to be one of {', '.join(choices)}, found {value!r}; choose one of them."
-        raise SelectionError(msg)
-
-
-def require_several_classes(num_classes: int) -> None:
-    """Refuse separability where there is nothing to be separated from.
-
-    Args:
-        num_classes: Number of classes C.
-
-    Raises:
-        SelectionError: If C < 2.
-    """
-    if num_classes < 2:
-        msg = (
-            f"Expected at least 2 classes for class separability, found {num_classes}; "
-            "set separability_weight to 0 or use a sampler that does not need it."
-        )
         raise SelectionError(msg)
 
 

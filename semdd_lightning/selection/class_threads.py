@@ -29,9 +29,11 @@ def map_pool(
         embeddings: The embedded pool.
         at_most: Classes at the same time, at most.
     """
-    class_rows = embeddings.class_rows()
-    at_once = min(at_most, affordable(class_rows, embeddings.image_embeddings.shape[1]))
-    return map_classes(function, class_rows, at_once)
+    class_rows, dim = embeddings.class_rows(), embeddings.image_embeddings.shape[1]
+    largest = max(map(len, class_rows))
+    # a class takes its vectors in float64 and float32, and a matrix of its candidates
+    memory = largest * (12 * dim + 8 * min(largest, _CANDIDATES))
+    return map_classes(function, class_rows, min(at_most, max(1, _MEMORY // max(1, memory))))
 
 
 def map_classes(
@@ -63,19 +65,3 @@ def map_classes(
             executor.shutdown(cancel_futures=True)
         finally:  # each thread has its own number, and new ones take the last that was set
             torch.set_num_threads(cores)
-
-
-def affordable(class_rows: Sequence[Tensor], dim: int) -> int:
-    """How many classes may be at work at once so that together they take no more than 1 GiB; at least 1.
-
-    A class takes its vectors in float64 and float32, and a matrix of its candidates.
-
-    Args:
-        class_rows: For each class its rows ``(n_c,)``.
-        dim: Dimension d of the vectors.
-
-    >>> affordable([torch.arange(1_280)] * 10, 512), affordable([torch.arange(100_000)], 768)
-    (51, 1)
-    """
-    largest = max(map(len, class_rows))
-    return max(1, _MEMORY // max(1, largest * (12 * dim + 8 * min(largest, _CANDIDATES))))

@@ -73,24 +73,6 @@ class ReferenceEmbeddings:
             None if self.classifier is None else self.classifier.rows(index),
         )
 
-    def check(self, text_prototypes: Tensor) -> None:
-        """Check that they belong to the pool's classes.
-
-        Args:
-            text_prototypes: One unit vector per class ``(C, d)``.
-
-        Raises:
-            SelectionError: If shapes, norms or labels do not fit.
-        """
-        _check_unit_rows("reference images", self.image_embeddings)
-        check_labels(self.labels, len(self.image_embeddings), len(text_prototypes))
-        if self.image_embeddings.shape[1] != text_prototypes.shape[1]:
-            msg = (
-                f"Expected reference images of dimension {text_prototypes.shape[1]} like the text "
-                f"prototypes', found {self.image_embeddings.shape[1]}; embed them with the same prior."
-            )
-            raise SelectionError(msg)
-
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
@@ -133,7 +115,7 @@ class Embeddings:
             )
             raise SelectionError(msg)
         if self.reference is not None:
-            self.reference.check(self.text_prototypes)
+            _check_reference(self.reference, self.text_prototypes)
         if self.classifier is not None and len(self.classifier.own) != self.num_images:
             msg = (
                 f"Expected a classifier's outputs for {self.num_images} images, found "
@@ -212,6 +194,18 @@ def _check_unit_rows(name: str, vectors: Tensor) -> None:
                 f"in row {start + row}; normalise the embeddings."
             )
             raise SelectionError(msg)
+
+
+def _check_reference(reference: ReferenceEmbeddings, text_prototypes: Tensor) -> None:
+    vectors, dim = reference.image_embeddings, text_prototypes.shape[1]
+    _check_unit_rows("reference images", vectors)
+    check_labels(reference.labels, len(vectors), len(text_prototypes))
+    if vectors.shape[1] != dim:
+        msg = (
+            f"Expected reference images of dimension {dim} like the text prototypes', found "
+            f"{vectors.shape[1]}; embed them with the same prior."
+        )
+        raise SelectionError(msg)
 
 
 def check_labels(labels: Tensor, num_images: int, num_classes: int) -> None:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from semdd_lightning.selection.blocks import Scratch
 from semdd_lightning.selection.embeddings import as_float64
-from semdd_lightning.selection.ties import DECIMALS, rounded
+from semdd_lightning.selection.ties import DECIMALS, TIE, rounded
 
 # With fewer others the float64 product costs less than what surrounds a coarse one.
 _WORTH_SCREENING = 200
@@ -29,9 +29,6 @@ _FLOAT32_UNIT = 2.0**-24
 # Unit roundoff of bfloat16, for float32 as well: a user may let PyTorch round its factors so. The slack is
 # for norms computed in float32, and for what is rounded to float32 on its way to bfloat16.
 UNIT_ROUNDOFF = 1.001 * 2.0**-8
-# Values that round to one decision value differ by no more than one step; twice that leaves room for the
-# last bits of float64.
-_TIE = 2 * 10.0**-DECIMALS
 _LOWEST = torch.finfo(torch.float32).min
 Hidden = tuple[Tensor | slice, Tensor | int]
 """Index of the products, rows and columns, that do not count."""
@@ -161,7 +158,7 @@ class Screen:
         if hidden is not None:
             products[hidden] = -torch.inf
         largest = products.amax(dim=1, keepdim=True).double()
-        window = 2 * self._relative_error * norms + _TIE
+        window = 2 * self._relative_error * norms + TIE
         window += 2 * UNIT_ROUNDOFF * (largest.abs() + window)  # two products are rounded, the floor as well
         floor = (largest - window).clamp_(min=_LOWEST).float()
         stays = self._scratch("stays", tuple(products.shape), torch.bool).numpy()

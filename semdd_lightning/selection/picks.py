@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from semdd_lightning.errors import SelectionError, TooFewImagesError
-from semdd_lightning.selection.scores import ClassImages
+from semdd_lightning.selection.scores.score import ClassImages
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -49,8 +49,7 @@ class ClassPool(ClassImages):
         )
 
 
-def _none() -> Tensor:
-    return torch.empty(0, dtype=torch.int64)
+_NONE = torch.empty(0, dtype=torch.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +61,8 @@ class ByHand:
         pinned: Rows that are chosen first, in this order ``(p,)``, int64.
     """
 
-    struck: Tensor = field(default_factory=_none)
-    pinned: Tensor = field(default_factory=_none)
+    struck: Tensor = _NONE
+    pinned: Tensor = _NONE
 
     def check(self, labels: Tensor, num_classes: int, ipc: int) -> None:
         """Check that every class can be filled as was decided.
@@ -86,19 +85,12 @@ class ByHand:
                 f"found {self.struck.tolist()} and {self.pinned.tolist()}; decide once about each image."
             )
             raise SelectionError(msg)
-        pins, usable = (
-            torch.bincount(labels[rows].cpu(), minlength=num_classes)
-            for rows in (self.pinned, self._left(len(labels)))
-        )
+        pins = torch.bincount(labels[self.pinned].cpu(), minlength=num_classes)
         for c in torch.nonzero(pins > ipc)[:1, 0].tolist():
             msg = f"Expected at most {ipc} pinned images in class {c}, found {int(pins[c])}; pin fewer."
             raise SelectionError(msg)
-        for c in torch.nonzero(usable < ipc)[:1, 0].tolist():
-            msg = (
-                f"Expected at least {ipc} images in class {c}, found {int(usable[c])} that are not struck "
-                "out; lower ipc or add images."
-            )
-            raise TooFewImagesError(msg)
+        usable = labels[without(len(labels), self.struck)].cpu()
+        check_counts(torch.bincount(usable, minlength=num_classes), ipc, " that are not struck out")
 
     def in_class(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Positions within a class of its images that are not struck out, and of its pinned ones in order.
@@ -110,8 +102,36 @@ class ByHand:
         pinned = self.pinned[torch.isin(self.pinned, rows)]
         return free, torch.searchsorted(rows, pinned)
 
-    def _left(self, num_images: int) -> Tensor:
-        return torch.nonzero(~torch.isin(torch.arange(num_images), self.struck))[:, 0]
+
+def without(size: int, positions: Tensor) -> Tensor:
+    """All positions below a size but some, ascending.
+
+    >>> without(4, torch.tensor([2, 0])).tolist()
+    [1, 3]
+    """
+    return torch.nonzero(torch.ones(size, dtype=torch.bool).index_fill_(0, positions, False))[:, 0]
+
+
+def check_counts(counts: Tensor, ipc: int, which: str = "") -> None:
+    """Refuse a class that has too few images.
+
+    Args:
+        counts: Images of each class that may be chosen ``(C,)``.
+        ipc: Images per class.
+        which: What is said of them in the error.
+
+    Raises:
+        TooFewImagesError: If a class has fewer than ``ipc``.
+    """
+    short = torch.nonzero(counts < ipc)[:, 0]
+    if len(short):
+        worst = int(short[0])
+        others = f" ({len(short) - 1} more classes are short)" if len(short) > 1 else ""
+        msg = (
+            f"Expected at least {ipc} images in class {worst}, found {int(counts[worst])}{which}{others}; "
+            "lower ipc or add images."
+        )
+        raise TooFewImagesError(msg)
 
 
 @dataclass(frozen=True, eq=False)

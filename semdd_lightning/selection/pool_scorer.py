@@ -20,7 +20,8 @@ from semdd_lightning.selection.prototypes import (
     warn_equal_prototypes,
 )
 from semdd_lightning.selection.quality import QualityRule
-from semdd_lightning.selection.scores import ClassImages, ClassRelevance, ClassSeparability
+from semdd_lightning.selection.scores.of_prototypes import ClassRelevance, ClassSeparability
+from semdd_lightning.selection.scores.score import ClassImages
 from semdd_lightning.selection.ties import ranking
 
 

@@ -121,12 +121,10 @@ class ClassSimilarities:
     Args:
         prototypes: Unit vectors ``(C, d)``.
         chunk: Images computed at a time; changes nothing but memory.
-        scratch: Memory for intermediate results; its own if there is none to share.
+        scratch: Memory for intermediate results.
     """
 
-    def __init__(
-        self, prototypes: Tensor, chunk: int = DEFAULT_CHUNK, scratch: Scratch | None = None
-    ) -> None:
+    def __init__(self, prototypes: Tensor, chunk: int, scratch: Scratch) -> None:
         self.prototypes = as_float64(prototypes)
         self._chunk = chunk
         self._find = LargestProduct(self.prototypes, scratch)

@@ -16,14 +16,9 @@ from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection.checks import check_choice, check_share, is_number
 from semdd_lightning.selection.embeddings import as_float64
 from semdd_lightning.selection.prototypes import PrototypeSource
-from semdd_lightning.selection.scores import (
-    ClassRelevance,
-    ClassSeparability,
-    Need,
-    Score,
-    SeparabilityMode,
-    build_score,
-)
+from semdd_lightning.selection.scores import SCORES
+from semdd_lightning.selection.scores.of_prototypes import ClassRelevance, ClassSeparability, SeparabilityMode
+from semdd_lightning.selection.scores.score import Need, Score
 from semdd_lightning.selection.ties import DECIMALS
 
 Normalization = Literal["minmax", "zscore", "rank"]
@@ -109,9 +104,9 @@ class QualityRule:
         Args:
             name: A short name, or the path of a class.
         """
-        return (
-            ClassSeparability(self.separability_mode) if name == ClassSeparability.name else build_score(name)
-        )
+        if name == ClassSeparability.name:
+            return ClassSeparability(self.separability_mode)
+        return SCORES.build(name)
 
     def quality(self, scores: Mapping[str, Tensor]) -> Tensor:
         """Quality of the images of one class, float64 ``(n_c,)``.

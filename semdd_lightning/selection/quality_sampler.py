@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, ClassVar, Literal, Self
 
 from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
-from semdd_lightning.selection.checks import ceil_of_product, is_number, require_several_classes, whole_number
+from semdd_lightning.selection.checks import ceil_of_product, is_number, whole_number
 from semdd_lightning.selection.picks import ClassPool, Picks
 from semdd_lightning.selection.quality import QualityRule
 from semdd_lightning.selection.sampler import Sampler
+from semdd_lightning.selection.scores.score import Need
 from semdd_lightning.selection.ties import ranking
 
 
@@ -26,19 +27,10 @@ class QualitySampler(QualityRule, Sampler):
         """Quality by this sampler's parameters."""
         return self
 
-    def check(self, num_classes: int, ipc: int) -> None:
-        """Check that there are classes to separate.
-
-        Args:
-            num_classes: Number of classes C.
-            ipc: Images per class.
-
-        Raises:
-            SelectionError: If a score asks for several classes where there is one.
-        """
-        super().check(num_classes, ipc)
-        if "several_classes" in self.rule_needs:
-            require_several_classes(num_classes)
+    @property
+    def all_needs(self) -> frozenset[Need]:
+        """What neither the sampler nor the scores that it weighs can do without."""
+        return self.needs | self.rule_needs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +44,14 @@ class FilteringSampler(QualitySampler):
             per class, 3 from 50 on, between them by the logarithm.
         candidates_per_class: Number of candidates of a class, >= ipc, in place of the ratio.
 
+    Attributes:
+        automatic: By name of a parameter, what ``auto`` stands for up to 10 images per class, and from 50 on.
+
     Raises:
         SelectionError: If a value is out of range.
     """
+
+    automatic: ClassVar[dict[str, tuple[float, float]]] = {"candidate_ratio": (2.0, 3.0)}
 
     candidate_ratio: float | Literal["auto"] = "auto"
     candidates_per_class: int | None = None
@@ -72,15 +69,7 @@ class FilteringSampler(QualitySampler):
             whole_number("candidates_per_class", self.candidates_per_class, at_least=1)
 
     def check(self, num_classes: int, ipc: int) -> None:
-        """Check that there are candidates enough.
-
-        Args:
-            num_classes: Number of classes C.
-            ipc: Images per class.
-
-        Raises:
-            SelectionError: If there are fewer candidates than ``ipc``, or one class where several are needed.
-        """
+        """Check that there are classes and candidates enough."""
         super().check(num_classes, ipc)
         if self.candidates_per_class is not None and self.candidates_per_class < ipc:
             msg = (
@@ -89,24 +78,17 @@ class FilteringSampler(QualitySampler):
             )
             raise SelectionError(msg)
 
-    def resolved(self, ipc: int) -> FilteringSampler:
-        """The sampler with a number for the ratio.
-
-        Args:
-            ipc: Images per class, >= 1.
-        """
-        if self.candidate_ratio != "auto":
-            return self
-        return replace(self, candidate_ratio=between_10_and_50(ipc, 2.0, 3.0))
+    def resolved(self, ipc: int) -> Self:
+        """The sampler with numbers in place of ``auto``."""
+        numbers: dict[str, Any] = {
+            name: between_10_and_50(ipc, few, many)
+            for name, (few, many) in self.automatic.items()
+            if getattr(self, name) == "auto"
+        }
+        return replace(self, **numbers) if numbers else self
 
     def pick(self, pool: ClassPool, ipc: int, seed: int) -> Picks:
-        """Keep the candidates of one class, and pick among them.
-
-        Args:
-            pool: The images of the class.
-            ipc: Images to pick.
-            seed: Seed of samplers that draw.
-        """
+        """Keep the candidates of one class, and pick among them."""
         candidates, order = self.candidates(pool, ipc)
         picked, values = self.pick_among(pool, candidates, ipc, seed)
         return Picks(candidates[picked], values, ranking=order, kept=len(candidates))
@@ -127,7 +109,7 @@ class FilteringSampler(QualitySampler):
         """
 
     def candidates(self, pool: ClassPool, ipc: int) -> tuple[Tensor, Tensor]:
-        """Stage 1 of one class.
+        """Stage 1 of one class: its min(n_c, ceil(ratio * ipc)) best images, or as many as are given.
 
         Args:
             pool: The images of the class.
@@ -136,9 +118,8 @@ class FilteringSampler(QualitySampler):
         Returns:
             As `semantic_filter`.
         """
-        ratio = self.resolved(ipc).candidate_ratio
-        kept = candidate_count(len(pool), ipc, float(ratio), self.candidates_per_class)
-        return semantic_filter(pool.quality, kept)
+        by_ratio = ceil_of_product(float(self.resolved(ipc).candidate_ratio), ipc)
+        return semantic_filter(pool.quality, min(len(pool), self.candidates_per_class or by_ratio))
 
 
 def between_10_and_50(ipc: int, few: float, many: float) -> float:
@@ -154,21 +135,6 @@ def between_10_and_50(ipc: int, few: float, many: float) -> float:
     """
     share = min(max(math.log(ipc / 10) / math.log(5), 0.0), 1.0)
     return few + (many - few) * share
-
-
-def candidate_count(num_images: int, ipc: int, ratio: float, count: int | None = None) -> int:
-    """Number of candidates K that stage 1 keeps of a class: min(n_c, ceil(ratio * ipc)), or min(n_c, count).
-
-    Args:
-        num_images: Images of the class n_c.
-        ipc: Images per class.
-        ratio: Candidates per image kept, >= 1.
-        count: Candidates per class given directly; the ratio is then unused.
-
-    >>> candidate_count(1000, 50, ratio=2.2)
-    110
-    """
-    return min(num_images, ceil_of_product(ratio, ipc) if count is None else count)
 
 
 def semantic_filter(quality: Tensor, kept: int) -> tuple[Tensor, Tensor]:

@@ -5,21 +5,21 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
-from semdd_lightning.errors import SelectionError, TooFewImagesError
-from semdd_lightning.selection.checks import require_several_classes, whole_number
+from semdd_lightning.errors import SelectionError
+from semdd_lightning.selection.checks import whole_number
 from semdd_lightning.selection.class_threads import CLASSES_AT_ONCE, map_pool
 from semdd_lightning.selection.embeddings import Embeddings
 from semdd_lightning.selection.extensions import Named
-from semdd_lightning.selection.picks import ByHand, ClassPool, Picks, check_picks
+from semdd_lightning.selection.picks import ByHand, ClassPool, Picks, check_counts, check_picks, without
 from semdd_lightning.selection.pool_scorer import PoolScorer
 from semdd_lightning.selection.quality import QualityRule
-from semdd_lightning.selection.scores import Confidence, Difficulty, Need
-from semdd_lightning.selection.scores.score import needed
+from semdd_lightning.selection.scores.of_networks import Confidence, Difficulty
+from semdd_lightning.selection.scores.score import Need, needed
 from semdd_lightning.selection.selection import Selection, TableBuilder
 from semdd_lightning.selection.several_priors import SeveralPriorsScorer
 
@@ -47,6 +47,11 @@ class Sampler(Named, ABC):
         """How scores and quality are formed; the default rule unless a sampler has its own."""
         return QualityRule()
 
+    @property
+    def all_needs(self) -> frozenset[Need]:
+        """What neither the sampler nor the scores that it weighs can do without."""
+        return self.needs
+
     def check(self, num_classes: int, ipc: int) -> None:
         """Check what can be known before any embedding exists.
 
@@ -58,10 +63,14 @@ class Sampler(Named, ABC):
             SelectionError: If the sampler cannot work with these numbers.
         """
         whole_number("ipc", ipc, at_least=1)
-        if "several_classes" in self.needs:
-            require_several_classes(num_classes)
+        if "several_classes" in self.all_needs and num_classes < 2:
+            msg = (
+                f"Expected at least 2 classes for class separability, found {num_classes}; "
+                "set separability_weight to 0 or use a sampler that does not need it."
+            )
+            raise SelectionError(msg)
 
-    def resolved(self, ipc: int) -> Sampler:
+    def resolved(self, ipc: int) -> Self:
         """The sampler with numbers for what depends on the images per class.
 
         Args:
@@ -93,14 +102,14 @@ class Sampler(Named, ABC):
         """
         self.check(embeddings.num_classes, ipc)
         ipc, seed = whole_number("ipc", ipc, at_least=1), whole_number("seed", seed, at_least=0)
-        _check_counts(embeddings.counts(), ipc)
+        check_counts(embeddings.counts(), ipc)
         by_hand = by_hand or ByHand()
         by_hand.check(embeddings.labels, embeddings.num_classes, ipc)
         sampler = self.resolved(ipc)
         rule = sampler.quality_rule
         if embeddings.num_classes == 1 and rule.scores is None:  # checked above: it asks for no separability
             rule = replace(rule, separability_weight=0.0)
-        _check_needs(embeddings, rule.rule_needs | self.needs, self.name)
+        _check_needs(embeddings, self.all_needs, self.name)
         shown = () if embeddings.classifier is None else _OF_A_CLASSIFIER
         score_by = SeveralPriorsScorer if embeddings.parts else PoolScorer
         scorer = score_by(embeddings, rule, ipc, (*self.uses, *shown))
@@ -157,23 +166,11 @@ class Sampler(Named, ABC):
         return picks
 
 
-def without(size: int, positions: Tensor) -> Tensor:
-    """All positions below a size but some, ascending.
-
-    >>> without(4, torch.tensor([2, 0])).tolist()
-    [1, 3]
-    """
-    return torch.nonzero(torch.ones(size, dtype=torch.bool).index_fill_(0, positions, False))[:, 0]
-
-
 def _check_needs(embeddings: Embeddings, needs: frozenset[Need], asked_by: str) -> None:
-    if "classifier" in needs:
-        needed(embeddings.classifier, "classifier", asked_by)
-    if "learning" in needs:
-        needed(embeddings.learning, "learning", asked_by)
-    if "reference" in needs:
-        real = needed(embeddings.reference, "reference", asked_by)
-        counts = torch.bincount(real.labels.cpu(), minlength=embeddings.num_classes)
+    for need in sorted(needs - {"several_classes"}):
+        needed(getattr(embeddings, need), need, asked_by)
+    if embeddings.reference is not None and "reference" in needs:
+        counts = torch.bincount(embeddings.reference.labels.cpu(), minlength=embeddings.num_classes)
         empty = torch.nonzero(counts == 0)[:, 0]
         if len(empty):
             others = f" ({len(empty) - 1} more classes have none)" if len(empty) > 1 else ""
@@ -182,15 +179,3 @@ def _check_needs(embeddings: Embeddings, needs: frozenset[Need], asked_by: str) 
                 f"{int(empty[0])}{others}; add real images of it, or choose without a reference."
             )
             raise SelectionError(msg)
-
-
-def _check_counts(counts: Tensor, ipc: int) -> None:
-    short = torch.nonzero(counts < ipc)[:, 0]
-    if len(short):
-        worst = int(short[0])
-        others = f" ({len(short) - 1} more classes are short)" if len(short) > 1 else ""
-        msg = (
-            f"Expected at least {ipc} images in class {worst}, found {int(counts[worst])}{others}; "
-            "lower ipc or add images."
-        )
-        raise TooFewImagesError(msg)

@@ -15,7 +15,7 @@ from torch import Tensor
 from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection.blocks import Scratch
 from semdd_lightning.selection.picks import ClassPool, Picks
-from semdd_lightning.selection.scores import ClassRelevance, ClassSeparability
+from semdd_lightning.selection.scores.of_prototypes import ClassRelevance, ClassSeparability
 from semdd_lightning.selection.set_geometry import nearest_selected
 
 BASIC_SCORES = (ClassRelevance.name, ClassSeparability.name)
@@ -131,13 +131,13 @@ class TableBuilder:
         self._reason = np.full(num_images, _NOT_PICKED, dtype=object)
         self._filter_sentences: dict[tuple[int, int], NDArray[np.object_]] = {}
 
-    def add(self, pool: ClassPool, picks: Picks, free: Tensor | None = None) -> None:
+    def add(self, pool: ClassPool, picks: Picks, free: Tensor) -> None:
         """Record one class.
 
         Args:
             pool: All images of the class.
             picks: What was decided.
-            free: Positions of the images that were not struck out by hand, ascending; None for all.
+            free: Positions of the images that were not struck out by hand, ascending.
         """
         rows = pool.rows.numpy()
         self._predicted[rows] = pool.predicted.numpy()
@@ -146,7 +146,7 @@ class TableBuilder:
         self._quality[rows] = pool.quality.numpy()
         if picks.ranking is not None:
             self._add_stage1(rows, picks.ranking.numpy(), picks.kept)
-        if free is not None and len(free) < len(rows):
+        if len(free) < len(rows):
             struck = np.delete(rows, free.numpy())
             self._stage[struck], self._reason[struck] = _FILTERED, STRUCK
         order = picks.order.numpy()
@@ -170,10 +170,10 @@ class TableBuilder:
                 **self._scores,
                 "quality": self._quality,
                 "candidate": self._stage != _FILTERED,
-                "stage1_rank": _nullable(self._rank, self._rank == 0),
-                "step": _nullable(self._step, self._step == 0),
+                "stage1_rank": pd.arrays.IntegerArray(self._rank, self._rank == 0),
+                "step": pd.arrays.IntegerArray(self._step, self._step == 0),
                 "pick_value": self._pick_value,
-                "nearest_selected": _nullable(self._neighbour, self._neighbour < 0),
+                "nearest_selected": pd.arrays.IntegerArray(self._neighbour, self._neighbour < 0),
                 "nearest_similarity": self._neighbour_similarity,
                 "stage": pd.Categorical.from_codes(self._stage, categories=pd.Index(STAGES)),
                 "reason": self._reason,
@@ -197,7 +197,3 @@ class TableBuilder:
 
 def _nan(size: int) -> NDArray[np.float64]:
     return np.full(size, np.nan)
-
-
-def _nullable(values: NDArray[np.int64], missing: NDArray[np.bool_]) -> pd.arrays.IntegerArray:
-    return pd.arrays.IntegerArray(values, missing)

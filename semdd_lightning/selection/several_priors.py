@@ -12,7 +12,7 @@ from semdd_lightning.selection.embeddings import Embeddings
 from semdd_lightning.selection.picks import ClassPool
 from semdd_lightning.selection.pool_scorer import PoolScorer
 from semdd_lightning.selection.quality import CONSTANT_RANGE, QualityRule, normalize
-from semdd_lightning.selection.scores import ClassRelevance
+from semdd_lightning.selection.scores.of_prototypes import ClassRelevance
 from semdd_lightning.selection.set_geometry import mean_pairwise_distance
 
 
@@ -41,8 +41,7 @@ class SeveralPriorsScorer:
         by_text = QualityRule(prototypes="text", scores={ClassRelevance.name: 1.0})
         self._all = PoolScorer(embeddings, by_text, ipc)
         self._normalization = rule.normalization
-        self._probabilities = {n for n in self.score_names if rule.score(n).is_probability}
-        self._similarities = {n for n in self.score_names if rule.score(n).is_similarity}
+        self._scores = {name: rule.score(name) for name in self.score_names}
 
     @property
     def score_names(self) -> list[str]:
@@ -69,9 +68,9 @@ class SeveralPriorsScorer:
 
     def _mean(self, name: str, pools: Sequence[ClassPool], shares: Sequence[float]) -> Tensor:
         columns = [pool.scores[name] for pool in pools]
-        if name in self._similarities:
+        if self._scores[name].is_similarity:
             return torch.stack([s * column for s, column in zip(shares, columns, strict=True)]).sum(dim=0)
-        if name not in self._probabilities:
+        if not self._scores[name].is_probability:
             columns = [normalize(column, self._normalization) for column in columns]
         return torch.stack(columns).mean(dim=0)
 

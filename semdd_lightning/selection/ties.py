@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 DECIMALS = 9
+TIE = 2 * 10.0**-DECIMALS  # what differs by more is not rounded to one decision value, last bits included
 
 
 def rounded(values: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from timm.data.imagenet_info import ImageNetInfo
 
 from semdd_lightning.classes.registry import plain_name
 from semdd_lightning.datasets import DATASETS, DatasetSpec
-from semdd_lightning.models.normalized import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD
+from semdd_lightning.models import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD
 from semdd_lightning.pools.digits import DIGIT_NAMES, digits_split
 
 SPECS = pytest.mark.parametrize("spec", DATASETS.values(), ids=DATASETS.keys())

@@ -10,11 +10,10 @@ import pytest
 import torch
 from pandas.testing import assert_frame_equal
 
-from semdd_lightning.selection import SAMPLERS, Embeddings, TwoStage, build_sampler
+from semdd_lightning.selection import SAMPLERS, Embeddings, TwoStage, build_sampler, subset_statistics
 from semdd_lightning.selection.blocks import Scratch
 from semdd_lightning.selection.class_threads import map_classes
 from semdd_lightning.selection.picks import ClassPool, Picks
-from semdd_lightning.selection.statistics import zero_shot_scores
 
 MakePool = Callable[..., Embeddings]
 
@@ -42,15 +41,12 @@ def test_a_selection_by_threads_is_that_of_one(
     assert_frame_equal(threaded.scores, alone.scores, atol=1e-12, rtol=0)
 
 
-def test_scores_by_threads_are_those_of_one_in_any_mode(make_pool: MakePool) -> None:
-    pool = make_pool(8, counts=(30, 25, 40, 33), dim=32)
+def test_statistics_by_threads_are_those_of_one_in_any_mode(make_pool: MakePool) -> None:
+    pool, some = make_pool(8, counts=(30, 25, 40, 33), dim=32), {"some": torch.arange(0, 128, 3)}
     with torch.inference_mode():
-        threaded = zero_shot_scores(pool)
+        threaded = subset_statistics(pool, some)
     torch.set_num_threads(1)
-    alone = zero_shot_scores(pool)
-    assert torch.equal(threaded.predicted, alone.predicted)
-    torch.testing.assert_close(threaded.relevance, alone.relevance, atol=1e-14, rtol=0)
-    torch.testing.assert_close(threaded.margin, alone.margin, atol=1e-14, rtol=0)
+    assert_frame_equal(threaded, subset_statistics(pool, some), atol=1e-14, rtol=0)
 
 
 def test_large_classes_are_not_held_at_the_same_time(

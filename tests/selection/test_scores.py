@@ -12,52 +12,38 @@ from hypothesis import strategies as st
 
 from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection import (
-    DiversityMode,
     Embeddings,
     Normalization,
+    PoolScorer,
     PrototypeSource,
+    Quality,
     QualityRule,
     Random,
     SeparabilityMode,
     TwoStage,
-    class_relevance,
-    class_separability,
     normalize,
-    set_diversity,
 )
+from semdd_lightning.selection.prototypes import warn_equal_prototypes
+from semdd_lightning.selection.scores.of_images import Typicality
+from semdd_lightning.selection.scores.of_prototypes import ClassSeparability
 
 MakePool = Callable[..., Embeddings]
 Reference = Any  # the class of that name in conftest.py, which tests cannot import
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 1000])
-def test_relevance_is_the_cosine_to_the_own_prototype(
-    reference: Reference, make_pool: MakePool, chunk: int
-) -> None:
-    pool = make_pool(1)
-    z, y, t = pool.image_embeddings, pool.labels, pool.text_prototypes
-    expected = reference.relevance(z.numpy(), y.numpy(), t.numpy())
-    np.testing.assert_allclose(class_relevance(z, y, t, chunk).numpy(), expected, atol=1e-12)
-
-
-@pytest.mark.parametrize("chunk", [1, 7, 1000])
 @pytest.mark.parametrize("mode", get_args(SeparabilityMode))
-def test_separability_matches_the_reference(
+def test_relevance_and_separability_match_the_reference(
     reference: Reference, make_pool: MakePool, mode: SeparabilityMode, chunk: int
 ) -> None:
     pool = make_pool(2)
-    z, y, t = pool.image_embeddings, pool.labels, pool.text_prototypes
-    expected = reference.separability(z.numpy(), y.numpy(), t.numpy(), mode, 20.0)
-    np.testing.assert_allclose(class_separability(z, y, t, mode, 20.0, chunk).numpy(), expected, atol=1e-11)
-
-
-@pytest.mark.parametrize("mode", get_args(DiversityMode))
-def test_set_diversity_matches_the_reference(
-    reference: Reference, make_pool: MakePool, mode: DiversityMode
-) -> None:
-    z = make_pool(3).image_embeddings
-    expected = [reference.diversity(z.numpy(), [4, 0, 9], i, mode) for i in range(len(z))]
-    np.testing.assert_allclose(set_diversity(z, z[[4, 0, 9]], mode, chunk=5).numpy(), expected, atol=1e-12)
+    z, y, t = pool.image_embeddings.numpy(), pool.labels.numpy(), pool.text_prototypes.numpy()
+    scorer = PoolScorer(pool, QualityRule(separability_mode=mode, prototypes="text"), ipc=1, chunk=chunk)
+    expected = reference.relevance(z, y, t), reference.separability(z, y, t, mode, 20.0)
+    for c, rows in enumerate(pool.class_rows()):
+        scores = scorer.class_pool(c, rows).scores
+        np.testing.assert_allclose(scores["class_relevance"], expected[0][rows], atol=1e-12)
+        np.testing.assert_allclose(scores["class_separability"], expected[1][rows], atol=1e-11)
 
 
 @pytest.mark.parametrize("method", get_args(Normalization))
@@ -86,11 +72,12 @@ def test_ranks_ignore_differences_below_the_comparison_precision() -> None:
     assert normalize(values, "rank").tolist() == [0.75, 0.0, 0.75]
 
 
-def test_scores_are_float64_whatever_the_embeddings_are(make_pool: MakePool) -> None:
+def test_scores_are_float64_whatever_the_embeddings_are(reference: Reference, make_pool: MakePool) -> None:
     pool = make_pool(4, dtype=torch.float16)
     scores = TwoStage(prototypes="text").select(pool, 2).scores
-    z, y, t = pool.image_embeddings.double(), pool.labels, pool.text_prototypes.double()
-    np.testing.assert_allclose(scores["class_relevance"], class_relevance(z, y, t), atol=1e-12)
+    z, t = pool.image_embeddings.double().numpy(), pool.text_prototypes.double().numpy()
+    expected = reference.relevance(z, pool.labels.numpy(), t)
+    np.testing.assert_allclose(scores["class_relevance"], expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("source", get_args(PrototypeSource))
@@ -109,51 +96,47 @@ def test_the_table_agrees_with_the_single_scores(
 
 
 def test_equal_prototypes_are_named(make_pool: MakePool) -> None:
-    pool = make_pool(6, counts=(5, 5, 5, 5), dtype=torch.float32)
-    t = pool.text_prototypes.clone()
+    t = make_pool(6, counts=(5, 5, 5, 5), dtype=torch.float32).text_prototypes
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        class_separability(pool.image_embeddings, pool.labels, t)
+        warn_equal_prototypes(t)
     t[3] = t[1]
     with pytest.warns(UserWarning, match="equal ones for classes 1 and 3: scores"):
-        class_separability(pool.image_embeddings, pool.labels, t, chunk=1)
+        warn_equal_prototypes(t, chunk=1)
 
 
 @pytest.mark.parametrize("cosine", [1 - 2e-6, 1 - 5e-7])
-def test_prototypes_are_equal_from_one_cosine_on(make_pool: MakePool, cosine: float) -> None:
-    pool = make_pool(7, counts=(5, 5), dim=2)
+def test_prototypes_are_equal_from_one_cosine_on(cosine: float) -> None:
     t = torch.tensor([[1.0, 0.0], [cosine, (1 - cosine**2) ** 0.5]], dtype=torch.float64)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        class_separability(pool.image_embeddings, pool.labels, t)
+        warn_equal_prototypes(t)
     assert len(caught) == (cosine > 1 - 1e-6)
 
 
 def test_one_class_has_no_separability(make_pool: MakePool) -> None:
     pool = make_pool(7, counts=(5,))
     with pytest.raises(SelectionError, match="at least 2 classes for class separability, found 1; set"):
-        class_separability(pool.image_embeddings, pool.labels, pool.text_prototypes)
+        Quality().select(pool, 2)
     assert Random().select(pool, 2).scores["class_separability"].isna().all()
 
 
 def test_wrong_arguments_are_refused(make_pool: MakePool) -> None:
-    pool = make_pool(8)
-    z, y, t = pool.image_embeddings, pool.labels, pool.text_prototypes
     with pytest.raises(
         SelectionError, match="separability mode to be one of margin, mean, posterior, found 'x'"
     ):
-        class_separability(z, y, t, mode="x")  # type: ignore[arg-type]
-    with pytest.raises(SelectionError, match="diversity mode to be one of nearest, mean, found 'x'"):
-        set_diversity(z, z, mode="x")  # type: ignore[arg-type]
-    with pytest.raises(
-        SelectionError, match="at least 1 selected image to measure diversity against, found 0"
-    ):
-        set_diversity(z, z[:0])
+        ClassSeparability("x")  # type: ignore[arg-type]
+    with pytest.raises(SelectionError, match="diversity_mode to be one of nearest, mean, found 'x'"):
+        TwoStage(diversity_mode="x")  # type: ignore[arg-type]
+    with pytest.raises(SelectionError, match="neighbours to be at least 1, found 0"):
+        Typicality(0)
     with pytest.raises(SelectionError, match="normalization to be one of minmax, zscore, rank, found 'x'"):
         normalize(torch.ones(3), "x")  # type: ignore[arg-type]
     with pytest.raises(SelectionError, match="at least 1 value to normalise, found 0"):
         normalize(torch.ones(0))
     with pytest.raises(SelectionError, match="chunk to be at least 1 row, found 0"):
-        class_relevance(z, y, t, chunk=0)
+        PoolScorer(make_pool(8), QualityRule(prototypes="text"), ipc=1, chunk=0).class_pool(
+            0, torch.arange(3)
+        )
     with pytest.raises(SelectionError, match=r"separability_weight to be in \[0, 1\], found nan"):
         QualityRule(separability_weight=float("nan"))

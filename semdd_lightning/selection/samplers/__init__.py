@@ -1,65 +1,71 @@
-"""Samplers: which images of a class are chosen."""
+"""Samplers: which images of a class are chosen. All their names stand here."""
 
+from semdd_lightning.selection.extensions import Registry
+from semdd_lightning.selection.sampler import Sampler
+from semdd_lightning.selection.samplers.best import MostTypical, Quality, Relevance, Separability
 from semdd_lightning.selection.samplers.cao2 import CaO2
-from semdd_lightning.selection.samplers.coverage import Coverage, kernel_coverage
-from semdd_lightning.selection.samplers.difficulty import DifficultyGuided, difficulty_guided
-from semdd_lightning.selection.samplers.dpp import Dpp, dpp
-from semdd_lightning.selection.samplers.facility_location import FacilityLocation, facility_location
-from semdd_lightning.selection.samplers.filtered_random import FilteredRandom
-from semdd_lightning.selection.samplers.herding import Herding, herding
-from semdd_lightning.selection.samplers.k_center import KCenter, k_center
-from semdd_lightning.selection.samplers.learnable import Learnable
-from semdd_lightning.selection.samplers.quality import Quality
-from semdd_lightning.selection.samplers.random import Random, random_positions
-from semdd_lightning.selection.samplers.reference_herding import ReferenceHerding, reference_herding
-from semdd_lightning.selection.samplers.registry import (
-    DEFAULT_SAMPLER,
-    SAMPLERS,
-    build_sampler,
-    sampler_kind,
-    sampler_meanings,
-    sampler_names,
-    sampler_word,
-)
-from semdd_lightning.selection.samplers.relevance import Relevance
-from semdd_lightning.selection.samplers.separability import Separability
-from semdd_lightning.selection.samplers.two_stage import TwoStage, TwoStageClassic, dynamic_diversity
+from semdd_lightning.selection.samplers.covering import Coverage, FacilityLocation
+from semdd_lightning.selection.samplers.difficulty import DifficultyGuided
+from semdd_lightning.selection.samplers.geometric import Herding, KCenter
+from semdd_lightning.selection.samplers.kernel import Dpp, ReferenceHerding
+from semdd_lightning.selection.samplers.random import FilteredRandom, Random
+from semdd_lightning.selection.samplers.two_stage import Learnable, TwoStage, TwoStageClassic
 from semdd_lightning.selection.samplers.typical_clusters import TypicalClusters
-from semdd_lightning.selection.samplers.typicality import MostTypical
 
-__all__ = [
-    "DEFAULT_SAMPLER",
-    "SAMPLERS",
-    "CaO2",
-    "Coverage",
-    "DifficultyGuided",
-    "Dpp",
-    "FacilityLocation",
-    "FilteredRandom",
-    "Herding",
-    "KCenter",
-    "Learnable",
-    "MostTypical",
-    "Quality",
-    "Random",
-    "ReferenceHerding",
-    "Relevance",
-    "Separability",
-    "TwoStage",
-    "TwoStageClassic",
-    "TypicalClusters",
-    "build_sampler",
-    "difficulty_guided",
-    "dpp",
-    "dynamic_diversity",
-    "facility_location",
-    "herding",
-    "k_center",
-    "kernel_coverage",
-    "random_positions",
-    "reference_herding",
-    "sampler_kind",
-    "sampler_meanings",
-    "sampler_names",
-    "sampler_word",
-]
+SAMPLERS: Registry[Sampler] = Registry(
+    "sampler",
+    Sampler,  # type: ignore[type-abstract]
+    [
+        Learnable,
+        TwoStage,
+        TwoStageClassic,
+        Random,
+        FilteredRandom,
+        Relevance,
+        Separability,
+        Quality,
+        MostTypical,
+        KCenter,
+        Herding,
+        FacilityLocation,
+        Coverage,
+        TypicalClusters,
+        ReferenceHerding,
+        Dpp,
+        DifficultyGuided,
+        CaO2,
+    ],
+)
+"""Samplers of this package by name, in the order in which help and documentation show them."""
+
+DEFAULT_SAMPLER = Learnable.name
+"""The sampler where none is named. Students learn best from its choice: docs/results/selection.md."""
+
+sampler_kind, sampler_meanings = SAMPLERS.find, SAMPLERS.meanings
+
+
+def sampler_word(kind: type[Sampler]) -> str:
+    """What names a sampler wherever one can be named: its short name if it is one here, else its path.
+
+    Args:
+        kind: The class of the sampler.
+
+    >>> sampler_word(TwoStage)
+    'two_stage'
+    """
+    return kind.name if SAMPLERS.get(kind.name) is kind else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def build_sampler(sampler: str | Sampler) -> Sampler:
+    """A sampler with default parameters; a sampler is passed through.
+
+    Args:
+        sampler: A short name, the path of a class, or a sampler.
+
+    Raises:
+        SelectionError: If there is no such sampler.
+
+    >>> build_sampler("two_stage").name
+    'two_stage'
+    """
+    return sampler if isinstance(sampler, Sampler) else SAMPLERS.build(sampler)

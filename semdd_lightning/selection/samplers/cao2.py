@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal, Self, get_args
 
 import torch
 from torch import Tensor
@@ -11,8 +11,8 @@ from torch import Tensor
 from semdd_lightning.selection.checks import check_choice
 from semdd_lightning.selection.picks import ClassPool, Picks
 from semdd_lightning.selection.sampler import Sampler
-from semdd_lightning.selection.scores import Confidence, Need
-from semdd_lightning.selection.scores.score import needed
+from semdd_lightning.selection.scores.of_networks import Confidence
+from semdd_lightning.selection.scores.score import Need, needed
 from semdd_lightning.selection.ties import ranking
 
 Preference = Literal["auto", "most", "least"]
@@ -66,24 +66,14 @@ class CaO2(Sampler):
     def __post_init__(self) -> None:
         check_choice("preference", self.preference, get_args(Preference))
 
-    def resolved(self, ipc: int) -> CaO2:
-        """The sampler with a preference in place of ``auto``.
-
-        Args:
-            ipc: Images per class, >= 1.
-        """
+    def resolved(self, ipc: int) -> Self:
+        """The sampler with a preference in place of ``auto``."""
         if self.preference != "auto":
             return self
         return replace(self, preference="most" if ipc <= _LAST_OF_MOST else "least")
 
     def pick(self, pool: ClassPool, ipc: int, seed: int) -> Picks:
-        """Pick the images of one class that a classifier gets right.
-
-        Args:
-            pool: The images of the class.
-            ipc: Images to pick.
-            seed: Without effect.
-        """
+        """Pick the images of one class that a classifier gets right."""
         confidence = pool.scores[Confidence.name]
         right = needed(pool.classifier, "classifier", self.name).predicted == pool.class_index
         order = right_first(confidence, right, most=self.resolved(ipc).preference == "most")

@@ -13,8 +13,8 @@ from torch import Tensor
 from semdd_lightning.selection.picks import ClassPool, Picks
 from semdd_lightning.selection.sampler import Sampler
 from semdd_lightning.selection.samplers.random import class_generator
-from semdd_lightning.selection.scores import Difficulty, Need
-from semdd_lightning.selection.scores.score import needed
+from semdd_lightning.selection.scores.of_networks import Difficulty
+from semdd_lightning.selection.scores.score import Need, needed
 from semdd_lightning.selection.ties import DECIMALS, first_best, ranking
 
 Floats = NDArray[np.float64]
@@ -138,13 +138,7 @@ class DifficultyGuided(Sampler):
     needs: ClassVar[frozenset[Need]] = Difficulty.needs | {"reference"}
 
     def pick(self, pool: ClassPool, ipc: int, seed: int) -> Picks:
-        """Draw images of one class.
-
-        Args:
-            pool: The images of the class.
-            ipc: Images to draw.
-            seed: Seed of the selection.
-        """
+        """Draw images of one class."""
         real = needed(pool.reference_classifier, "classifier", f"{self.name}, of the reference images too")
         order = difficulty_guided(
             pool.scores[Difficulty.name].numpy(),

@@ -1,4 +1,4 @@
-"""The balanced random baseline."""
+"""The balanced random baseline, and the same behind a filter."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from semdd_lightning.selection.picks import ClassPool, Picks
+from semdd_lightning.selection.quality_sampler import FilteringSampler
 from semdd_lightning.selection.sampler import Sampler
 
 
@@ -53,12 +54,23 @@ class Random(Sampler):
     meaning: ClassVar[str] = "drawn from each class: the baseline"
 
     def pick(self, pool: ClassPool, ipc: int, seed: int) -> Picks:
-        """Draw images of one class.
-
-        Args:
-            pool: The images of the class.
-            ipc: Images to draw.
-            seed: Seed of the selection.
-        """
+        """Draw images of one class."""
         order = random_positions(len(pool), ipc, seed, pool.class_index)
         return Picks(order, torch.full((ipc,), torch.nan, dtype=torch.float64))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilteredRandom(FilteringSampler):
+    """A draw among the candidates, from (seed, class index): the control of every sampler that filters.
+
+    After "Coverage-centric Coreset Selection for High Pruning Rates" (CCS, arXiv 2210.15809), which draws
+    after a filter as well, in strata of the score. Parameters are those of `FilteringSampler`.
+    """
+
+    name: ClassVar[str] = "filtered_random"
+    meaning: ClassVar[str] = "drawn from the candidates: what the filter alone gives"
+
+    def pick_among(self, pool: ClassPool, candidates: Tensor, ipc: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Draw among the candidates of one class."""
+        drawn = random_positions(len(candidates), ipc, seed, pool.class_index)
+        return drawn, torch.full((ipc,), torch.nan, dtype=torch.float64)

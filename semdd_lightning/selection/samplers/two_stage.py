@@ -7,8 +7,8 @@ The two stages are those of "SAS: Semantic-aware Sampling for Generative Dataset
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, cast, get_args
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
@@ -17,14 +17,15 @@ from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection.checks import check_choice, check_share
-from semdd_lightning.selection.picks import ClassPool, Picks
+from semdd_lightning.selection.picks import ClassPool, Picks, without
 from semdd_lightning.selection.prototypes import PrototypeSource
 from semdd_lightning.selection.quality import Normalization, normalize, normalize_array
-from semdd_lightning.selection.quality_sampler import FilteringSampler, between_10_and_50
-from semdd_lightning.selection.sampler import without
-from semdd_lightning.selection.set_geometry import DiversityMode
+from semdd_lightning.selection.quality_sampler import FilteringSampler
+from semdd_lightning.selection.scores.of_networks import Learnability
+from semdd_lightning.selection.scores.score import Score
 from semdd_lightning.selection.ties import first_best
 
+DiversityMode = Literal["nearest", "mean"]
 _MATRIX_RATIO = 8  # candidates a pick; beyond, most of a matrix of all candidates would be left unused
 _MATRIX_ROWS = 4096  # 128 MiB
 
@@ -48,7 +49,8 @@ def dynamic_diversity(
         quality: q of the candidates ``(K,)``, float64.
         ipc: Images to pick, in [1, K].
         diversity_weight: w in [0, 1].
-        diversity_mode: ``nearest`` or ``mean``; see `set_diversity`.
+        diversity_mode: What D(S) of image i is: ``nearest``: 1 - max over j in S of <z_i, z_j>; ``mean``:
+            1 - mean over j in S.
         normalization: ``minmax``, ``zscore`` or ``rank``.
         first: S starts with so many candidates, the first ones, <= ipc, in place of that of highest q; their
             values are NaN.
@@ -132,6 +134,10 @@ class TwoStage(FilteringSampler):
 
     name: ClassVar[str] = "two_stage"
     meaning: ClassVar[str] = "the best by quality, a diverse set of them"
+    automatic: ClassVar[dict[str, tuple[float, float]]] = {
+        **FilteringSampler.automatic,
+        "diversity_weight": (0.2, 0.5),
+    }
 
     diversity_weight: float | Literal["auto"] = "auto"
     diversity_mode: DiversityMode = "nearest"
@@ -147,19 +153,10 @@ class TwoStage(FilteringSampler):
         """The defaults of the first release."""
         return TwoStageClassic()
 
-    def resolved(self, ipc: int) -> TwoStage:
-        """The sampler with numbers for ratio and weight.
-
-        Args:
-            ipc: Images per class, >= 1.
-        """
-        filtering = cast("TwoStage", super().resolved(ipc))
-        if self.diversity_weight != "auto":
-            return filtering
-        return replace(filtering, diversity_weight=between_10_and_50(ipc, 0.2, 0.5))
-
-    def pick_among(self, pool: ClassPool, candidates: Tensor, ipc: int, seed: int) -> tuple[Tensor, Tensor]:
-        """Pick by quality and diversity in one class."""
+    def pick_among(
+        self, pool: ClassPool, candidates: Tensor, ipc: int, seed: int, first: int = 0
+    ) -> tuple[Tensor, Tensor]:
+        """Pick by quality and diversity in one class, behind so many of the candidates."""
         return dynamic_diversity(
             pool.image_embeddings[candidates],
             pool.quality[candidates],
@@ -167,29 +164,15 @@ class TwoStage(FilteringSampler):
             float(self.resolved(ipc).diversity_weight),
             self.diversity_mode,
             self.normalization,
+            first,
         )
 
     def pick_beside(self, pool: ClassPool, pinned: Tensor, ipc: int, seed: int) -> Picks:
-        """Filter the others of one class, and pick with S starting as the images that people chose.
-
-        Args:
-            pool: The images of the class.
-            pinned: Positions of the images that are chosen already.
-            ipc: Images to pick, those included.
-            seed: Without effect.
-        """
+        """Filter the others of one class, and pick with S starting as the images that people chose."""
         others = without(len(pool), pinned)
         candidates, order = self.candidates(pool.take(others), ipc - len(pinned))
         among = torch.cat([pinned, others[candidates]])
-        picked, values = dynamic_diversity(
-            pool.image_embeddings[among],
-            pool.quality[among],
-            ipc,
-            float(self.resolved(ipc).diversity_weight),
-            self.diversity_mode,
-            self.normalization,
-            first=len(pinned),
-        )
+        picked, values = self.pick_among(pool, among, ipc, seed, first=len(pinned))
         ranking = torch.cat([pinned, others[order]])
         return Picks(among[picked], values, ranking=ranking, kept=len(among), pinned=len(pinned))
 
@@ -204,3 +187,46 @@ class TwoStageClassic(TwoStage):
     candidate_ratio: float | Literal["auto"] = 3.0
     diversity_weight: float | Literal["auto"] = 0.5
     prototypes: PrototypeSource = "text"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learnable(TwoStage):
+    """Two-stage sampling whose quality holds what a small student learns early of the pool.
+
+    Parameters are those of `TwoStage`, and:
+
+    Args:
+        learnability_weight: Weight of `learnability` in quality, in [0, 1]; the other scores share the rest.
+            ``auto``: 0.5 up to 10 images per class, 0.25 from 50 on, between them by the logarithm.
+
+    Raises:
+        SelectionError: If a value is out of range, or ``scores`` weigh `learnability` as well.
+    """
+
+    name: ClassVar[str] = "learnable"
+    meaning: ClassVar[str] = "two_stage, by what a small student learns early as well"
+    automatic: ClassVar[dict[str, tuple[float, float]]] = {
+        **TwoStage.automatic,
+        "learnability_weight": (0.5, 0.25),
+    }
+
+    learnability_weight: float | Literal["auto"] = "auto"
+
+    def __post_init__(self) -> None:
+        if self.learnability_weight != "auto":
+            check_share("learnability_weight", self.learnability_weight)
+        super().__post_init__()
+        if any(isinstance(score, Learnability) for score, _ in super().weighted_scores):
+            msg = (
+                "Expected scores beside learnability, which learnability_weight weighs, found "
+                f"{self.scores}; leave it out, or give these scores to two_stage."
+            )
+            raise SelectionError(msg)
+
+    @property
+    def weighted_scores(self) -> list[tuple[Score, float]]:
+        """The scores that count, each with its weight; ``auto`` stands for that of few images per class."""
+        few, _ = self.automatic["learnability_weight"]
+        share = few if self.learnability_weight == "auto" else self.learnability_weight
+        weighted = [(score, (1 - share) * weight) for score, weight in super().weighted_scores]
+        return [pair for pair in (*weighted, (Learnability(), share)) if pair[1] > 0]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from semdd_lightning.selection import Coverage, Embeddings, kernel_coverage
-from semdd_lightning.selection.scores import log_posterior
+from semdd_lightning.selection.scores.of_prototypes import log_posterior
 
 MakePool = Callable[..., Embeddings]
 Array = NDArray[np.float64]
@@ -42,7 +42,7 @@ def test_agrees_with_the_literal_transcription(
 ) -> None:
     pool = make_pool(seed, counts=(12, 9), duplicates=duplicates)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("semdd_lightning.selection.samplers.coverage._KEPT", 10**6 * kept)
+        patch.setattr("semdd_lightning.selection.samplers.covering._KEPT", 10**6 * kept)
         selection = Coverage(candidate_ratio=1.5).select(pool, ipc)
     for c, (rows, candidates) in enumerate(reference.candidates(pool, ipc, "1.5")):
         z = pool.image_embeddings[rows]

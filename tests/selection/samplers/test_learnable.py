@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection import Embeddings, Learnable, build_sampler
-from semdd_lightning.selection.samplers import learnable
 
 Array = NDArray[np.float64]
 MakePool = Callable[..., Embeddings]
@@ -60,14 +59,10 @@ def test_with_more_images_per_class_learnability_counts_less() -> None:
     assert sampler.resolved(50).resolved(1) == sampler.resolved(50)
 
 
-def test_the_weight_of_many_images_is_that_of_the_choice(
-    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(learnable, "_OF_FEW", 0.0)  # as if 50 were few
-    monkeypatch.setattr(learnable, "between_10_and_50", lambda *_: 0.25)
-    pool = make_pool(8)
-    expected = Learnable(learnability_weight=0.25).select(pool, 3).scores["quality"]
-    np.testing.assert_array_equal(Learnable().select(pool, 3).scores["quality"], expected)
+def test_the_weight_of_many_images_is_that_of_the_choice(make_pool: MakePool) -> None:
+    pool = make_pool(8, counts=(60, 55))
+    expected = Learnable(learnability_weight=0.25).select(pool, 50).scores["quality"]
+    np.testing.assert_array_equal(Learnable().select(pool, 50).scores["quality"], expected)
 
 
 def test_without_weight_it_is_two_stage(make_pool: MakePool) -> None:

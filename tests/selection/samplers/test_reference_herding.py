@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semdd_lightning.selection import Embeddings, ReferenceHerding, reference_herding
-from semdd_lightning.selection.kernel import kernel
+from semdd_lightning.selection.samplers.kernel import kernel
 
 MakePool = Callable[..., Embeddings]
 Reference = Any  # the class of that name in conftest.py, which tests cannot import

@@ -15,7 +15,7 @@ from semdd_lightning.selection import (
     Sampler,
     Separability,
 )
-from semdd_lightning.selection.samplers import random_positions
+from semdd_lightning.selection.samplers.random import random_positions
 
 MakePool = Callable[..., Embeddings]
 

@@ -18,13 +18,13 @@ from semdd_lightning.selection import (
     ClassPool,
     DiversityMode,
     Embeddings,
+    FilteredRandom,
     Normalization,
     Picks,
     PrototypeSource,
     SeparabilityMode,
     TwoStage,
     build_sampler,
-    candidate_count,
     dynamic_diversity,
 )
 from semdd_lightning.selection import (
@@ -194,9 +194,11 @@ def test_ties_within_rounding_go_to_the_first_candidate() -> None:
     ],
 )
 def test_candidates_are_counted_in_decimals(
-    num_images: int, ipc: int, ratio: float, count: int | None, expected: int
+    make_pool: MakePool, num_images: int, ipc: int, ratio: float, count: int | None, expected: int
 ) -> None:
-    assert candidate_count(num_images, ipc, ratio, count) == expected
+    sampler = FilteredRandom(candidate_ratio=ratio, candidates_per_class=count, separability_weight=0.0)
+    selection = sampler.select(make_pool(1, counts=(num_images,)), ipc)
+    assert selection.scores["candidate"].sum() == expected
 
 
 def test_one_class_works_without_separability(make_pool: MakePool) -> None:

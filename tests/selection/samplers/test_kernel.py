@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection import Coverage, Embeddings, build_sampler
-from semdd_lightning.selection.kernel import kernel, neighbour_bandwidth
+from semdd_lightning.selection.samplers.kernel import kernel, neighbour_bandwidth
 
 MakePool = Callable[..., Embeddings]
 Reference = Any  # the class of that name in conftest.py, which tests cannot import

@@ -1,4 +1,4 @@
-"""Typicality: how densely an image's neighbourhood in its class is filled."""
+"""Scores against other images: those of the class in the pool, and real ones."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection.blocks import similarity_blocks
-from semdd_lightning.selection.scores.score import ClassImages, Score
+from semdd_lightning.selection.checks import whole_number
+from semdd_lightning.selection.scores.score import ClassImages, Need, Score, needed
 
 
 @dataclass(frozen=True)
@@ -35,16 +35,10 @@ class Typicality(Score):
     neighbours: int = 5
 
     def __post_init__(self) -> None:
-        if self.neighbours < 1:
-            msg = f"Expected neighbours to be at least 1, found {self.neighbours}; 5 is usual."
-            raise SelectionError(msg)
+        whole_number("neighbours", self.neighbours, at_least=1)
 
     def __call__(self, images: ClassImages) -> Tensor:
-        """Mean cosines to the nearest neighbours ``(n_c,)``.
-
-        Args:
-            images: The images of one class.
-        """
+        """Mean cosines to the nearest neighbours ``(n_c,)``."""
         return typicality(images.image_embeddings, self.neighbours)
 
 
@@ -67,3 +61,18 @@ def typicality(image_embeddings: Tensor, neighbours: int = 5) -> Tensor:
             cosines[torch.arange(len(cosines)), torch.arange(rows.start, rows.stop)] = -torch.inf
             typical[rows] = cosines.topk(min(neighbours, size - 1), dim=1).values.mean(dim=1)
     return typical
+
+
+@dataclass(frozen=True)
+class ReferenceSimilarity(Score):
+    """The mean cosine of an image to the real images of its class."""
+
+    name: ClassVar[str] = "reference_similarity"
+    meaning: ClassVar[str] = "real images of the class look like it"
+    value_range: ClassVar[str] = "[-1, 1]"
+    needs: ClassVar[frozenset[Need]] = frozenset({"reference"})
+    is_similarity: ClassVar[bool] = True
+
+    def __call__(self, images: ClassImages) -> Tensor:
+        """Mean cosines to the reference images ``(n_c,)``."""
+        return images.image_embeddings @ needed(images.reference, "reference", self.name).mean(dim=0)
