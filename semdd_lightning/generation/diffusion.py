@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,12 +17,17 @@ from torchvision.transforms.v2 import functional as TF
 from semdd_lightning.data.storage import square
 from semdd_lightning.errors import ConfigError, NetworkError
 from semdd_lightning.generation.class_prompts import class_prompts, require_own_classes
-from semdd_lightning.generation.generator import Generator, Made, Maker, Task, image_seed
+from semdd_lightning.generation.generator import (
+    Generator,
+    Made,
+    Maker,
+    Task,
+    image_seed,
+    require_positive,
+)
 from semdd_lightning.generation.pipelines import AS_SHIPPED, OpenPipeline, Precision, open_pipeline
-from semdd_lightning.names import get_logger
 from semdd_lightning.training.teachers import imagenet_indices
 
-logger = get_logger(__name__)
 _ATTEMPTS = 10  # at an image that the safety checker blackens
 
 
@@ -71,11 +77,7 @@ class Diffusion(Generator):
     compile: bool = False
 
     def __post_init__(self) -> None:
-        for what in ("steps", "batch_size", "generated_size"):
-            value = getattr(self, what)
-            if value is not None and value < 1:
-                msg = f"Expected {what} of at least 1, found {value}; correct it."
-                raise ConfigError(msg)
+        require_positive(self, "steps", "batch_size", "generated_size")
 
     def open(self, task: Task, device: torch.device) -> Maker:
         """Load the pipeline, and find out what the classes are to it."""
@@ -112,17 +114,17 @@ class DiffusionMaker(Maker):
         self.batch = settings.batch_size
         self.facts = opened.facts
 
+    @abstractmethod
     def _told(self, label: int, numbers: Sequence[int]) -> list[dict[str, Any]]:
         """What the pipeline is told of each image, by the names that the image's file gives it."""
-        raise NotImplementedError
 
-    def _arguments(self, told: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """The same as the pipeline takes it."""
-        raise NotImplementedError
+    @abstractmethod
+    def _arguments(self, told: Sequence[dict[str, Any]], drawing: list[torch.Generator]) -> dict[str, Any]:
+        """The same as the pipeline takes it; what its steps draw comes from the generators of the images."""
 
     def make(self, label: int, numbers: Sequence[int]) -> list[Made]:
         """Images of one class; those that the safety checker blackens are made again."""
-        told = self._told(label, numbers)
+        told, size = self._told(label, numbers), self._task.image_size
         folder = self._task.classes.folders[label]
         made: dict[int, Made] = {}
         for attempt in range(_ATTEMPTS):
@@ -133,8 +135,10 @@ class DiffusionMaker(Maker):
             seeds = [image_seed(self._task.seed, folder, numbers[place], *again) for place in left]
             images = self._run([told[place] for place in left], seeds)
             for place, seed, image in zip(left, seeds, images, strict=True):
+                if image is not None and size is not None:
+                    image = TF.to_pil_image(square(image.convert("RGB"), size))
                 if image is not None:
-                    made[place] = Made(self._sized(image), {"seed": seed, **told[place]})
+                    made[place] = Made(image, {"seed": seed, **told[place]})
         if len(made) < len(numbers):
             msg = (
                 f"Expected images of {folder!r} that the safety checker lets pass, found none in {_ATTEMPTS} "
@@ -146,10 +150,9 @@ class DiffusionMaker(Maker):
     def _run(self, told: Sequence[dict[str, Any]], seeds: Sequence[int]) -> list[Image.Image | None]:
         """The images of one call; none in place of those that the safety checker blackened."""
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        self._let_steps_draw_from(generators)
         try:
             done = self._pipeline(
-                **self._arguments(told),
+                **self._arguments(told, generators),
                 generator=generators,
                 num_inference_steps=self._settings.steps,
                 guidance_scale=self._settings.guidance,
@@ -159,13 +162,6 @@ class DiffusionMaker(Maker):
             raise ConfigError(msg) from error
         flagged = getattr(done, "nsfw_content_detected", None) or [False] * len(seeds)
         return [None if bad else image for image, bad in zip(done.images, flagged, strict=True)]
-
-    def _let_steps_draw_from(self, generators: list[torch.Generator]) -> None:
-        """Nothing to do where the pipeline itself hands the generators on."""
-
-    def _sized(self, image: Image.Image) -> Image.Image:
-        size = self._task.image_size
-        return image if size is None else TF.to_pil_image(square(image.convert("RGB"), size))
 
 
 class ByClass(DiffusionMaker):
@@ -189,18 +185,13 @@ class ByClass(DiffusionMaker):
     def _told(self, label: int, numbers: Sequence[int]) -> list[dict[str, Any]]:
         return [self.of_class(label)] * len(numbers)
 
-    def _arguments(self, told: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        return {"class_labels": [one["class_index"] for one in told]}
-
-    def _let_steps_draw_from(self, generators: list[torch.Generator]) -> None:
-        """The pipeline gives its scheduler no generators: one that draws would draw from the global ones.
-
-        Guidance doubles the batch; the second half of the noise is drawn and thrown away.
-        """
-        scheduler = self._pipeline.scheduler
+    def _arguments(self, told: Sequence[dict[str, Any]], drawing: list[torch.Generator]) -> dict[str, Any]:
+        scheduler = self._pipeline.scheduler  # the pipeline gives it no generators: it would draw globally
         if "generator" in signature(self._step).parameters:
-            doubled = generators * 2 if self._settings.guidance > 1 else generators
+            # guidance doubles the batch; the second half of the noise is drawn and thrown away
+            doubled = drawing * 2 if self._settings.guidance > 1 else drawing
             scheduler.step = partial(self._step, scheduler, generator=doubled)
+        return {"class_labels": [one["class_index"] for one in told]}
 
 
 class ByPrompt(DiffusionMaker):
@@ -220,7 +211,7 @@ class ByPrompt(DiffusionMaker):
         prompts = self.prompts[label]
         return [{"prompt": prompts[number % len(prompts)]} for number in numbers]
 
-    def _arguments(self, told: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def _arguments(self, told: Sequence[dict[str, Any]], drawing: list[torch.Generator]) -> dict[str, Any]:
         arguments: dict[str, Any] = {"prompt": [one["prompt"] for one in told]}
         if self._settings.negative_prompt is not None:
             arguments["negative_prompt"] = [self._settings.negative_prompt] * len(told)

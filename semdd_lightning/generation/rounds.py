@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,7 +19,7 @@ from semdd_lightning.data import select
 from semdd_lightning.errors import RunError
 from semdd_lightning.export.pool_selection import PoolSelection
 from semdd_lightning.generation.making import WORK, PoolMaking
-from semdd_lightning.generation.record import PoolRecord, file_digests, file_name
+from semdd_lightning.generation.record import PoolRecord, file_name
 from semdd_lightning.pools import ClassFolders
 from semdd_lightning.prior import Prior
 from semdd_lightning.progress import image_progress
@@ -80,8 +79,7 @@ def make_best(making: PoolMaking, rounds: Rounds, device: torch.device, *, show:
                 folder = folders[c]
                 remove_stale_files(work / folder)
                 numbers = range(first[folder], min(first[folder] + rounds.size, task.images_per_class))
-                for start in range(0, len(numbers), making.maker.batch):
-                    part = numbers[start : start + making.maker.batch]
+                for part in making.batches(numbers):
                     making.make_missing(c, part, work)
                     advance(len(part))
                 state.made[folder] = numbers.stop
@@ -132,24 +130,17 @@ def _finish(making: PoolMaking, state: _State, kept: Mapping[str, set[int]], wor
     folders = making.task.classes.folders
     for folder in folders:
         (making.directory / folder).mkdir(exist_ok=True)
-        for number in sorted(kept[folder]):
-            _place(work / folder / file_name(number), making.directory / folder / file_name(number))
-    record = making.write_record(
-        {c: file_digests(making.directory / folder) for c, folder in enumerate(folders)},
-        {c: state.made[folder] for c, folder in enumerate(folders)},
-        {c: state.stopped[folder] for c, folder in enumerate(folders)},
-    )
+        for name in map(file_name, sorted(kept[folder])):
+            source, target = work / folder / name, making.directory / folder / name
+            if target.exists():
+                continue
+            try:
+                os.link(source, target)
+            except OSError:  # a file system without hard links
+                write_atomically(target, source.read_bytes())
+    record = making.write_record((state.made[folder], state.stopped[folder]) for folder in folders)
     shutil.rmtree(work)
     return record
-
-
-def _place(source: Path, target: Path) -> None:
-    if target.exists():
-        return
-    with suppress(OSError):  # a file system without hard links
-        os.link(source, target)
-        return
-    write_atomically(target, source.read_bytes())
 
 
 def _read_state(directory: Path, folders: tuple[str, ...]) -> _State:

@@ -1,12 +1,13 @@
-"""One picture of what was chosen: a row a class, chosen images left, rejected ones right."""
+"""One picture of what was chosen, a row a class; and a selection in the loggers of an experiment."""
 
 from __future__ import annotations
 
 import textwrap
 import warnings
+from collections.abc import Iterable, Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,9 @@ from semdd_lightning.atomic import write_atomically
 from semdd_lightning.names import shown
 from semdd_lightning.pools import Pool
 
+if TYPE_CHECKING:  # a table on the terminal needs no Lightning
+    from lightning.pytorch.loggers import Logger
+
 MOST_CLASSES = 20
 MOST_CHOSEN = 10
 REJECTED = 4
@@ -25,6 +29,7 @@ DPI = 120
 CELL, IMAGE = 90, 76
 LEFT, TOP, RIGHT, BOTTOM = 130, 64, 5, 8
 FRAME = "#d62728"  # of what was rejected
+LOGGED = "selection"  # what loggers call it
 
 
 def write_contact_sheet(path: Path, table: pd.DataFrame, pool: Pool) -> Path:
@@ -112,3 +117,41 @@ def _paste(
     if frame is not None:
         edges = (left - 3, top - 3, left + width + 2, top + height + 2)
         ImageDraw.Draw(picture).rectangle(edges, outline=frame, width=3)
+
+
+def log_selection(
+    loggers: Iterable[Logger], report: Mapping[str, Mapping[str, float | None]], sheet: Path
+) -> None:
+    """Give every logger the selection, at step 0, through what it has for metrics and pictures.
+
+    A metric is called ``selection/<metric>/<set>``, as ``selection/coverage/random``, so that the pool, the
+    candidates, the chosen images and a random choice stand beside each other. A logger without pictures, as
+    Lightning's for CSV files, gets the metrics alone.
+
+    Args:
+        loggers: of a trainer.
+        report: what `statistics_record` gave.
+        sheet: the contact sheet.
+    """
+    metrics = {
+        f"{LOGGED}/{metric}/{subset}": value
+        for subset, values in report.items()
+        for metric, value in values.items()
+        if value is not None
+    }
+    for logger in loggers:
+        logger.log_metrics(metrics, step=0)
+        _log_picture(logger, sheet)
+
+
+def _log_picture(logger: Logger, sheet: Path) -> None:
+    from lightning.pytorch.loggers import MLFlowLogger, TensorBoardLogger
+
+    with Image.open(sheet) as opened:
+        picture = opened.convert("RGB")
+    if isinstance(logger, TensorBoardLogger):
+        logger.experiment.add_image(LOGGED, np.asarray(picture), 0, dataformats="HWC")
+    elif isinstance(logger, MLFlowLogger):
+        logger.experiment.log_image(logger.run_id, picture, artifact_file=f"{LOGGED}.png")
+    elif hasattr(logger, "log_image"):  # Weights & Biases, and whoever does as it does
+        logger.log_image(key=LOGGED, images=[picture], step=0)

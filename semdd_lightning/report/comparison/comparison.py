@@ -1,11 +1,13 @@
-"""A comparison as one reads it again: its cells, tables, sentences and figures."""
+"""A comparison as one reads it again: its cells, tables, sentences and figures, and all of it for people."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -17,8 +19,11 @@ from semdd_lightning.evaluation import AXES, Cell, default_baseline, sampler_tab
 from semdd_lightning.given import given_path, require_word
 from semdd_lightning.names import command as shell_command
 from semdd_lightning.records import RECORD, read_record
-from semdd_lightning.report.comparison.figures import draw, drawable
+from semdd_lightning.report.comparison.figures import FIGURES, draw, drawable, inline_svg
+from semdd_lightning.report.comparison.report_table import as_html, as_latex, as_markdown, print_tables
+from semdd_lightning.report.comparison.tables import HOW_TO_READ, Notes, comparison_tables
 from semdd_lightning.report.comparison.words import sentences
+from semdd_lightning.report.page.parts import fill, html
 
 
 @with_config(RECORD | ConfigDict(extra="ignore"))
@@ -51,11 +56,10 @@ class Comparison:
             RunError: if there is no record of one that can be trusted.
         """
         folder = given_path("the directory of a comparison", directory)
-        versions = folder / "versions.json"
-        made_by = None
+        versions, command = folder / "versions.json", list[str]()
         if versions.is_file():
-            made_by = read_record(versions, _MadeBy, RunError, "give another directory")
-        return cls(evaluation.read_cells(folder), made_by.command if made_by else ())
+            command = read_record(versions, _MadeBy, RunError, "give another directory").command
+        return cls(evaluation.read_cells(folder), command)
 
     @cached_property
     def cells(self) -> pd.DataFrame:
@@ -75,19 +79,12 @@ class Comparison:
         if unknown:
             msg = f"Expected axes out of {', '.join(AXES)} and labels, found {', '.join(unknown)}."
             raise ConfigError(msg)
-        found = [
-            run
-            for run in self.runs
-            if all(
-                value == (run.labels if axis == "labels" else run.axes[axis])
-                for axis, value in places.items()
-            )
-        ]
-        if not found:
+        wanted = places.items()
+        part = Comparison([run for run in self.runs if wanted <= {**run.axes, "labels": run.labels}.items()])
+        if not part.runs:
             known = {axis: sorted(map(str, set(self.cells[axis]))) for axis in places}
             msg = f"Expected places of this comparison ({known}), found {places}; correct them."
             raise ConfigError(msg)
-        part = Comparison(found)
         part.command = self.command
         return part
 
@@ -157,3 +154,57 @@ class Comparison:
             ConfigError: if there is no such kind, or nothing of this kind to draw.
         """
         return draw(kind, self.cells, self.table(baseline), self.baseline(baseline), self.command)
+
+
+def print_report(comparison: Comparison, baseline: str, notes: Notes) -> None:
+    """Print tables, how to read them, and what they allow to say.
+
+    Args:
+        comparison: what was measured.
+        baseline: the sampler that differences are taken to.
+        notes: what is to be said below the table of a slice.
+    """
+    table = comparison.table(baseline)
+    said = [HOW_TO_READ.format(baseline=baseline), *sentences(table, baseline)]
+    tables = comparison_tables(comparison.cells, table, baseline, notes)
+    print_tables(said if len(table) else [], tables)
+
+
+def report_files(
+    comparison: Comparison, baseline: str, notes: Notes, pages: Mapping[str, str]
+) -> dict[str, str]:
+    """Names and texts of the files for people; numbers go into a CSV file.
+
+    Args:
+        comparison: what was measured.
+        baseline: the sampler that differences are taken to.
+        notes: what is to be said below the table of a slice.
+        pages: the page of a run by its directory, as a path from the place of these files.
+    """
+    table, command = comparison.table(baseline), comparison.command
+    tables = comparison_tables(comparison.cells, table, baseline, notes)
+    said, reading = sentences(table, baseline), HOW_TO_READ.format(baseline=baseline)
+    title = f"Comparison of samplers, differences to {baseline}"
+    figures = {kind: comparison.plot(kind, baseline) for kind in comparison.kinds(baseline)}
+    runs = [_linked(run.directory, pages.get(run.directory)) for run in comparison.runs]
+    parts = {
+        "title": html(title),
+        "said": "".join(f"<p>{html(sentence)}</p>" for sentence in said),
+        "reading": html(reading),
+        "tables": "\n".join(map(as_html, tables)),
+        "figures": "\n".join(
+            f"<figure>{inline_svg(figure, kind)}<figcaption>{FIGURES[kind]}.</figcaption></figure>"
+            for kind, figure in figures.items()
+        ),
+        "runs": f"<ul>{''.join(f'<li>{run}</li>' for run in runs)}</ul>",
+        "command": html(command or "unknown"),
+    }
+    return {
+        "comparison.md": as_markdown(title, [*said, reading], tables, command),
+        "comparison.tex": as_latex(tables, command),
+        "report.html": fill("comparison.html", parts),
+    }
+
+
+def _linked(name: str, page: str | None) -> str:
+    return html(name) if page is None else f'<a href="./{escape(quote(page))}">{html(name)}</a>'

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from semdd_lightning.evaluation import SLICE
+from semdd_lightning.evaluation import SLICE, by_slice
 from semdd_lightning.evaluation.statistics import BETTER, WORSE
 from semdd_lightning.report.comparison.report_table import NOTHING
 from semdd_lightning.report.tables import KINDS
@@ -49,16 +49,21 @@ def place_in_words(place: Mapping[str, Any], axes: Sequence[str]) -> str:
     return ", ".join([*parts, labels_in_words(place["labels"])])
 
 
-def percent(mean: float, plus_minus: float = math.nan) -> str:
-    """An accuracy in percent, with its deviation where there is one.
+def percent(mean: float, plus_minus: float = math.nan, sign: str = "") -> str:
+    """An accuracy, or a difference of two, in percent, with its deviation where there is one.
+
+    Args:
+        mean: as a fraction.
+        plus_minus: half of what stands behind the sign of both.
+        sign: ``+`` for a difference, which shows its sign.
 
     Examples:
-        >>> percent(0.5, 0.0123), percent(0.5), percent(float("nan"))
-        ('50.00 ± 1.23', '50.00', '-')
+        >>> percent(0.5, 0.0123), percent(0.012, 0.004, "+"), percent(float("nan"))
+        ('50.00 ± 1.23', '+1.20 ± 0.40', '-')
     """
     if math.isnan(mean):
         return NOTHING
-    return f"{100 * mean:.2f}" + ("" if math.isnan(plus_minus) else f" ± {100 * plus_minus:.2f}")
+    return f"{100 * mean:{sign}.2f}" + ("" if math.isnan(plus_minus) else f" ± {100 * plus_minus:.2f}")
 
 
 def interval(mean: float, half_width: float) -> str:
@@ -70,19 +75,7 @@ def interval(mean: float, half_width: float) -> str:
     """
     if math.isnan(half_width):
         return NOTHING
-    return f"{100 * (mean - half_width):.2f} to {100 * (mean + half_width):.2f}"
-
-
-def points(difference: float, half_width: float = math.nan) -> str:
-    """A difference in percentage points, with its sign.
-
-    Examples:
-        >>> points(0.012, 0.004)
-        '+1.20 ± 0.40'
-    """
-    if math.isnan(difference):
-        return NOTHING
-    return f"{100 * difference:+.2f}" + ("" if math.isnan(half_width) else f" ± {100 * half_width:.2f}")
+    return f"{percent(mean - half_width)} to {percent(mean + half_width)}"
 
 
 def probability(p_value: float) -> str:
@@ -92,9 +85,7 @@ def probability(p_value: float) -> str:
         >>> probability(0.0123), probability(0.00001)
         ('0.012', '<0.001')
     """
-    if math.isnan(p_value):
-        return NOTHING
-    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
+    return "<0.001" if p_value < 0.001 else number(p_value)
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -109,17 +100,15 @@ def sentences(table: pd.DataFrame, baseline: str) -> list[str]:
         table: as `sampler_table` gives it.
         baseline: the sampler that differences were taken to.
     """
-    axes = varying(table)
-    found = []
-    for place, rows in table.groupby(list(SLICE), sort=False):
-        where = place_in_words(dict(zip(SLICE, place, strict=True)), axes)
+    axes, found = varying(table), []
+    for place, rows in by_slice(table[table["sampler"] != baseline]):
         groups: dict[str, list[str]] = {}
-        for _, row in rows[rows["sampler"] != baseline].iterrows():
+        for row in rows.to_dict("records"):
             head, _, tail = row["verdict"].partition("; ")
-            said = ", ".join(part for part in (points(row["difference"]), tail) if part not in ("", NOTHING))
+            difference = percent(row["difference"], sign="+")
+            said = ", ".join(part for part in (difference, tail) if part not in ("", NOTHING))
             groups.setdefault(head, []).append(f"{row['sampler']} ({said})" if said else row["sampler"])
         order = sorted(groups, key=lambda head: (head != BETTER, head != WORSE))
         parts = [f"{head}: {', '.join(groups[head])}" for head in order]
-        if parts:
-            found.append(f"Against {baseline} ({where}): {'; '.join(parts)}.")
+        found.append(f"Against {baseline} ({place_in_words(place, axes)}): {'; '.join(parts)}.")
     return found
