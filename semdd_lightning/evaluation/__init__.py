@@ -17,8 +17,12 @@ from semdd_lightning.evaluation.dd_ranking import (
     dd_ranking,
     label_robust_score,
 )
-from semdd_lightning.evaluation.rank_correlations import metric_correlations, student_agreement
-from semdd_lightning.evaluation.sampler_table import default_baseline, sampler_table
+from semdd_lightning.evaluation.sampler_table import (
+    default_baseline,
+    metric_correlations,
+    sampler_table,
+    student_agreement,
+)
 from semdd_lightning.evaluation.statistics import (
     Estimate,
     estimate,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from inspect import signature
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -25,9 +27,16 @@ from semdd_lightning.generation.generator import (
     image_seed,
     require_positive,
 )
-from semdd_lightning.generation.pipelines import AS_SHIPPED, OpenPipeline, Precision, open_pipeline
+from semdd_lightning.generation.pipelines import (
+    AS_SHIPPED,
+    SCHEDULERS,
+    directory_digest,
+    load_pipeline,
+    load_weights,
+)
 from semdd_lightning.training.teachers import imagenet_indices
 
+_TYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 _ATTEMPTS = 10  # at an image that the safety checker blackens
 
 
@@ -68,7 +77,7 @@ class Diffusion(Generator):
     steps: int = 50
     guidance: float = 4.0
     scheduler: str = AS_SHIPPED
-    precision: Precision = "fp32"
+    precision: Literal["fp32", "fp16", "bf16"] = "fp32"
     batch_size: int = 8
     weights: Path | None = None
     generated_size: int | None = None
@@ -87,16 +96,40 @@ class Diffusion(Generator):
                 "--device cuda."
             )
             raise ConfigError(msg)
-        opened = open_pipeline(
-            self.model,
-            device,
-            precision=self.precision,
-            scheduler=self.scheduler,
-            weights=None if self.weights is None else Path(self.weights).expanduser(),
-            safety_checker=self.safety_checker == AS_SHIPPED,
-            compiled=self.compile,
-        )
-        return ByClass(self, task, opened) if opened.by_class else ByPrompt(self, task, opened)
+        pipeline, facts = self._pipeline(device)
+        by_class = "class_labels" in signature(type(pipeline).__call__).parameters
+        return (ByClass if by_class else ByPrompt)(self, task, pipeline, facts)
+
+    def _pipeline(self, device: torch.device) -> tuple[Any, dict[str, Any]]:
+        """The pipeline as it is described, and what it is."""
+        if self.scheduler not in (AS_SHIPPED, *SCHEDULERS):
+            known = ", ".join((AS_SHIPPED, *SCHEDULERS))
+            msg = f"Expected scheduler to be one of {known}, found {self.scheduler!r}; take one of them."
+            raise ConfigError(msg)
+        pipeline, directory = load_pipeline(self.model)
+        if self.scheduler != AS_SHIPPED:
+            kind = getattr(import_module("diffusers"), SCHEDULERS[self.scheduler])
+            pipeline.scheduler = kind.from_config(pipeline.scheduler.config)
+        denoiser = "transformer" if hasattr(pipeline, "transformer") else "unet"
+        weights = None if self.weights is None else Path(self.weights).expanduser()
+        if weights is not None:
+            load_weights(getattr(pipeline, denoiser), weights)
+        checker = getattr(pipeline, "safety_checker", None)
+        if checker is not None and self.safety_checker == "off":
+            pipeline.safety_checker = None
+        checked = "off" if self.safety_checker == "off" else "on"
+        facts = {
+            "model": self.model,
+            "sha256": directory_digest(directory),
+            "pipeline": type(pipeline).__name__,
+            "scheduler": type(pipeline.scheduler).__name__,
+            "weights": None if weights is None else hashlib.sha256(weights.read_bytes()).hexdigest(),
+            "safety_checker": "none ships" if checker is None else checked,
+        }
+        pipeline.to(device, _TYPES[self.precision])
+        if self.compile:
+            setattr(pipeline, denoiser, torch.compile(getattr(pipeline, denoiser)))
+        return pipeline, facts
 
 
 class DiffusionMaker(Maker):
@@ -105,14 +138,24 @@ class DiffusionMaker(Maker):
     Args:
         settings: how images are made.
         task: what is to be made.
-        opened: the pipeline.
+        pipeline: of `diffusers`.
+        facts: what it is, in plain values.
     """
 
-    def __init__(self, settings: Diffusion, task: Task, opened: OpenPipeline) -> None:
-        self._settings, self._task = settings, task
-        self._pipeline = opened.pipeline
-        self.batch = settings.batch_size
-        self.facts = opened.facts
+    def __init__(
+        self,
+        settings: Diffusion,
+        task: Task,
+        pipeline: Any,  # noqa: ANN401 - of a library without types
+        facts: dict[str, Any],
+    ) -> None:
+        self._settings, self._task, self._pipeline = settings, task, pipeline
+        self.batch, self.facts = settings.batch_size, facts
+        self._prepare()
+
+    @abstractmethod
+    def _prepare(self) -> None:
+        """Find out what the classes are to the pipeline."""
 
     @abstractmethod
     def _told(self, label: int, numbers: Sequence[int]) -> list[dict[str, Any]]:
@@ -167,16 +210,16 @@ class DiffusionMaker(Maker):
 class ByClass(DiffusionMaker):
     """DiT, told the class by its index among ImageNet's, which comes from the class list."""
 
-    def __init__(self, settings: Diffusion, task: Task, opened: OpenPipeline) -> None:
-        super().__init__(settings, task, opened)
+    def _prepare(self) -> None:
+        settings = self._settings
         if settings.negative_prompt is not None or settings.generated_size is not None:
             msg = (
                 f"Expected neither negative_prompt nor generated_size for {self.facts['pipeline']}, which "
                 "makes images of one size by class index, found one; remove it."
             )
             raise ConfigError(msg)
-        self._indices = imagenet_indices(task.classes)
-        self._step = type(opened.pipeline.scheduler).step
+        self._indices = imagenet_indices(self._task.classes)
+        self._step = type(self._pipeline.scheduler).step
 
     def of_class(self, label: int) -> dict[str, Any]:
         """Index of the class."""
@@ -197,11 +240,11 @@ class ByClass(DiffusionMaker):
 class ByPrompt(DiffusionMaker):
     """Stable Diffusion and its kin, told the class in words."""
 
-    def __init__(self, settings: Diffusion, task: Task, opened: OpenPipeline) -> None:
-        super().__init__(settings, task, opened)
-        self.prompts = class_prompts(settings.prompts, task.classes)
+    def _prepare(self) -> None:
+        settings = self._settings
+        self.prompts = class_prompts(settings.prompts, self._task.classes)
         if settings.prompt_check != "off":
-            require_own_classes(self.prompts, task, settings.prompt_check)
+            require_own_classes(self.prompts, self._task, settings.prompt_check)
 
     def of_class(self, label: int) -> dict[str, Any]:
         """Prompts of the class."""

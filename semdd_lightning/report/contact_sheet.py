@@ -53,29 +53,32 @@ def draw_contact_sheet(table: pd.DataFrame, pool: Pool) -> Figure:
 
     The images are one picture, as axes for each would take most of the time of a small run.
     """
-    labels = sorted(table["label"].unique())[:MOST_CLASSES]
-    chosen = {label: _chosen(table, label) for label in labels}
-    columns = max(len(images) for images in chosen.values())
+    by_class = dict(list(table.groupby("label"))[:MOST_CLASSES])
+    picked = {label: of_class[of_class["stage"] == "selected"] for label, of_class in by_class.items()}
+    columns = min(MOST_CHOSEN, max(map(len, picked.values())))
     width = LEFT + CELL * (columns + 1 + REJECTED) + RIGHT
-    height = TOP + CELL * len(labels) + BOTTOM
+    height = TOP + CELL * len(by_class) + BOTTOM
     picture = Image.new("RGB", (width, height), "white")
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
 
     def write(x: float, y: float, text: str, **options: Any) -> None:  # noqa: ANN401 - of matplotlib's text
         figure.text(x / width, 1 - y / height, text, va="center", parse_math=False, **options)
 
-    hidden = table["label"].nunique() - len(labels)
-    more = f", first {len(labels)} of {len(labels) + hidden} classes" if hidden else ""
+    count = table["label"].nunique()
+    more = f", first {len(by_class)} of {count} classes" if count > len(by_class) else ""
     title = f"Chosen, in the order picked{more}  |  right, framed: rejected with the lowest quality"
     write(width / 2, TOP / 4, title, ha="center", fontsize=8)
     for column in range(columns):
         write(cell_centre(0, column)[0], TOP - 10, f"{column + 1}", ha="center", fontsize=7)
-    for row, label in enumerate(labels):
-        name = textwrap.shorten(shown(_class_name(table, label)), 16, placeholder="...")
+    for row, (label, of_class) in enumerate(by_class.items()):
+        name = textwrap.shorten(shown(of_class["class_name"].iloc[0]), 16, placeholder="...")
         write(LEFT - 10, cell_centre(row, 0)[1], name, ha="right", fontsize=8)
-        for column, path in enumerate(chosen[label]["path"]):
+        chosen = picked[label].sort_values("step").head(MOST_CHOSEN)
+        for column, path in enumerate(chosen["path"]):
             _paste(picture, cell_centre(row, column), pool, path)
-        for column, path in enumerate(_rejected(table, label)["path"], start=columns + 1):
+        left = of_class[of_class["stage"].isin(["candidate", "filtered"])]
+        rejected = left.sort_values("quality").head(REJECTED)
+        for column, path in enumerate(rejected["path"], start=columns + 1):
             _paste(picture, cell_centre(row, column), pool, path, frame=FRAME)
     figure.figimage(np.asarray(picture))
     return figure
@@ -89,20 +92,6 @@ def cell_centre(row: int, column: int) -> tuple[int, int]:
         column: Its place in the row.
     """
     return LEFT + CELL * column + CELL // 2, TOP + CELL * row + CELL // 2
-
-
-def _chosen(table: pd.DataFrame, label: int) -> pd.DataFrame:
-    of_class = table[(table["label"] == label) & (table["stage"] == "selected")]
-    return of_class.sort_values("step").head(MOST_CHOSEN)
-
-
-def _rejected(table: pd.DataFrame, label: int) -> pd.DataFrame:
-    of_class = table[(table["label"] == label) & table["stage"].isin(["candidate", "filtered"])]
-    return of_class.sort_values("quality").head(REJECTED)
-
-
-def _class_name(table: pd.DataFrame, label: int) -> str:
-    return str(table.loc[table["label"] == label, "class_name"].iloc[0])
 
 
 def _paste(

@@ -22,7 +22,7 @@ from semdd_lightning.records import RECORD, read_record
 from semdd_lightning.report.comparison.figures import FIGURES, draw, drawable, inline_svg
 from semdd_lightning.report.comparison.report_table import as_html, as_latex, as_markdown, print_tables
 from semdd_lightning.report.comparison.tables import HOW_TO_READ, Notes, comparison_tables
-from semdd_lightning.report.comparison.words import sentences
+from semdd_lightning.report.comparison.words import Findings, sentences
 from semdd_lightning.report.page.parts import fill, html
 
 
@@ -115,7 +115,7 @@ class Comparison:
         Args:
             baseline: as in `table`.
         """
-        return "\n".join(sentences(self.table(baseline), self.baseline(baseline)))
+        return "\n".join(sentences(self.found(baseline)))
 
     def correlations(self) -> pd.DataFrame:
         """Spearman's correlation of what describes the chosen images with accuracy, over samplers."""
@@ -141,7 +141,7 @@ class Comparison:
         Args:
             baseline: as in `table`.
         """
-        return drawable(self.cells, self.table(baseline), self.baseline(baseline))
+        return drawable(self.found(baseline))
 
     def plot(self, kind: str = "accuracy", baseline: str | None = None) -> Figure:
         """A figure.
@@ -153,7 +153,11 @@ class Comparison:
         Raises:
             ConfigError: if there is no such kind, or nothing of this kind to draw.
         """
-        return draw(kind, self.cells, self.table(baseline), self.baseline(baseline), self.command)
+        return draw(kind, self.found(baseline), self.command)
+
+    def found(self, baseline: str | None = None) -> Findings:
+        """What there is to be told of it."""
+        return Findings(self.cells, self.table(baseline), self.baseline(baseline))
 
 
 def print_report(comparison: Comparison, baseline: str, notes: Notes) -> None:
@@ -164,10 +168,9 @@ def print_report(comparison: Comparison, baseline: str, notes: Notes) -> None:
         baseline: the sampler that differences are taken to.
         notes: what is to be said below the table of a slice.
     """
-    table = comparison.table(baseline)
-    said = [HOW_TO_READ.format(baseline=baseline), *sentences(table, baseline)]
-    tables = comparison_tables(comparison.cells, table, baseline, notes)
-    print_tables(said if len(table) else [], tables)
+    found = comparison.found(baseline)
+    said = [HOW_TO_READ.format(baseline=baseline), *sentences(found)]
+    print_tables(said if len(found.table) else [], comparison_tables(found, notes))
 
 
 def report_files(
@@ -181,11 +184,11 @@ def report_files(
         notes: what is to be said below the table of a slice.
         pages: the page of a run by its directory, as a path from the place of these files.
     """
-    table, command = comparison.table(baseline), comparison.command
-    tables = comparison_tables(comparison.cells, table, baseline, notes)
-    said, reading = sentences(table, baseline), HOW_TO_READ.format(baseline=baseline)
+    found, command = comparison.found(baseline), comparison.command
+    tables, said = comparison_tables(found, notes), sentences(found)
+    reading = HOW_TO_READ.format(baseline=baseline)
     title = f"Comparison of samplers, differences to {baseline}"
-    figures = {kind: comparison.plot(kind, baseline) for kind in comparison.kinds(baseline)}
+    figures = {kind: draw(kind, found, command) for kind in drawable(found)}
     runs = [_linked(run.directory, pages.get(run.directory)) for run in comparison.runs]
     parts = {
         "title": html(title),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from html import escape
 from io import BytesIO
 from itertools import islice
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from semdd_lightning.errors import ConfigError
@@ -23,7 +23,7 @@ from semdd_lightning.evaluation.cells import CHOSEN
 from semdd_lightning.evaluation.statistics import BETTER, WORSE
 from semdd_lightning.names import shown
 from semdd_lightning.report.comparison.tables import metric_name, metrics_of
-from semdd_lightning.report.comparison.words import number, place_in_words, varying
+from semdd_lightning.report.comparison.words import Findings, number, place_in_words, varying
 
 FIGURES = {  # kind -> what it shows
     "accuracy": "Test accuracy by sampler: mean, 95 % interval and single seeds",
@@ -63,14 +63,12 @@ class Panel(NamedTuple):
     rows: int = 0
 
 
-def draw(kind: str, cells: pd.DataFrame, table: pd.DataFrame, baseline: str, command: str | None) -> Figure:
+def draw(kind: str, found: Findings, command: str | None) -> Figure:
     """A figure of a comparison.
 
     Args:
         kind: one of `FIGURES`.
-        cells: as `cell_table` gives them.
-        table: as `sampler_table` gives it.
-        baseline: the sampler that differences were taken to.
+        found: what there is to be told.
         command: what made the comparison, as a shell takes it; none where nobody knows.
 
     Raises:
@@ -79,7 +77,8 @@ def draw(kind: str, cells: pd.DataFrame, table: pd.DataFrame, baseline: str, com
     if kind not in tuple(FIGURES):  # whatever was given
         msg = f"Expected a figure out of {', '.join(FIGURES)}, found {kind!r}; correct the name."
         raise ConfigError(msg)
-    panels = list(_panels(kind, _seen(cells), _seen(table), shown(baseline)))
+    cells, table = (_seen(one) for one in (found.cells, found.table))
+    panels = list(_panels(kind, Findings(cells, table, shown(found.baseline))))
     if not panels:
         wanted = {"ipc": "runs with several ipc", "pool_size": "runs on pools of several sizes"}
         msg = (
@@ -91,25 +90,24 @@ def draw(kind: str, cells: pd.DataFrame, table: pd.DataFrame, baseline: str, com
     caption = f"{FIGURES[kind]}. n = {few if few == most else f'{few} to {most}'} seeds."
     if len(panels) > MOST_PANELS:
         caption += f" The first {MOST_PANELS} of {len(panels)}."
-    with _styled():
+    with mpl.rc_context(_STYLE):
         return _figure(panels[:MOST_PANELS], caption if command is None else f"{caption} {command}")
 
 
-def drawable(cells: pd.DataFrame, table: pd.DataFrame, baseline: str) -> list[str]:
+def drawable(found: Findings) -> list[str]:
     """The kinds of figures that a comparison has something for."""
-    return [kind for kind in FIGURES if any(islice(_panels(kind, cells, table, baseline), 1))]
+    return [kind for kind in FIGURES if any(islice(_panels(kind, found), 1))]
 
 
-def saved(figure: Figure, file_format: str, style: Mapping[str, Any] | None = None) -> bytes:
+def saved(figure: Figure, file_format: str) -> bytes:
     """A figure as the bytes of a file, without the time at which it was made.
 
     Args:
         figure: as `draw` gives it.
         file_format: one of `FORMATS`.
-        style: what differs from the one style, as matplotlib's rcParams.
     """
     content = BytesIO()
-    with _styled(style):
+    with mpl.rc_context(_STYLE):
         figure.savefig(content, format=file_format, metadata=_UNSAID[file_format], dpi=150)
     return content.getvalue()
 
@@ -118,21 +116,22 @@ def inline_svg(figure: Figure, kind: str) -> str:
     """A figure as an element of a page that is light or dark: ids of its own, no address, the page's ink.
 
     Args:
-        figure: as `draw` gives it.
+        figure: as `draw` gives it; from here on its parts stay where they are.
         kind: which of `FIGURES` it is; a page holds one of each.
     """
-    svg = saved(figure, "svg", {"savefig.facecolor": "none", "svg.fonttype": "none"}).decode()
+    content, engine = BytesIO(), figure.get_layout_engine()
+    with mpl.rc_context({**_STYLE, "savefig.facecolor": "none", "svg.fonttype": "none"}):
+        if engine is not None:  # else matplotlib would draw all of it once more to lay it out
+            FigureCanvasSVG(figure)
+            figure.dpi = 72  # of SVG
+            engine.execute(figure)
+            figure.set_layout_engine(None)
+        figure.savefig(content, format="svg", metadata=_UNSAID["svg"])
+    svg = content.getvalue().decode()
     svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
     svg = re.sub(r'\sxmlns(:xlink)?="[^"]*"', "", svg)
     svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{kind}-", svg)
     return svg.replace("<svg", f'<svg role="img" aria-label="{escape(FIGURES[kind])}"', 1)
-
-
-@contextmanager
-def _styled(style: Mapping[str, Any] | None = None) -> Iterator[None]:
-    """The one style of all figures, while they are drawn or saved."""
-    with mpl.rc_context({**_STYLE, **(style or {})}):
-        yield
 
 
 def _seen(table: pd.DataFrame) -> pd.DataFrame:
@@ -157,23 +156,23 @@ def _figure(panels: Sequence[Panel], caption: str) -> Figure:
     return figure
 
 
-def _panels(kind: str, cells: pd.DataFrame, table: pd.DataFrame, baseline: str) -> Iterator[Panel]:
-    if table.empty:
+def _panels(kind: str, found: Findings) -> Iterator[Panel]:
+    if found.table.empty:
         return iter(())
     panels: Mapping[str, Iterator[Panel]] = {
-        "accuracy": _accuracy_panels(cells, table),
-        "differences": _difference_panels(table, baseline),
-        "ipc": _growth_panels(table, "ipc", "ipc", "images per class"),
-        "pool_size": _growth_panels(table, "pool", "num_images_pool", "images in the pool"),
-        "metrics": _metric_panels(table),
+        "accuracy": _accuracy_panels(found),
+        "differences": _difference_panels(found.table, found.baseline),
+        "ipc": _growth_panels(found.table, "ipc", "ipc", "images per class"),
+        "pool_size": _growth_panels(found.table, "pool", "num_images_pool", "images in the pool"),
+        "metrics": _metric_panels(found.table),
     }
     return panels[kind]
 
 
-def _accuracy_panels(cells: pd.DataFrame, table: pd.DataFrame) -> Iterator[Panel]:
+def _accuracy_panels(found: Findings) -> Iterator[Panel]:
     """Accuracy by sampler: the mean, its interval, and every seed as a dot."""
-    axes = varying(table)
-    for part, (place, of_place) in zip(slices(cells), by_slice(table), strict=True):
+    axes = varying(found.table)
+    for part, (place, of_place) in zip(slices(found.cells), by_slice(found.table), strict=True):
         runs = part.counted
 
         def draw(plot: Axes, rows: pd.DataFrame = of_place, runs: pd.DataFrame = runs) -> None:

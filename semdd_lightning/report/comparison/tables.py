@@ -21,6 +21,7 @@ from semdd_lightning.evaluation.cells import CHOSEN, SECONDS
 from semdd_lightning.evaluation.statistics import BETTER, WORSE
 from semdd_lightning.report.comparison.report_table import NOTHING, ReportTable
 from semdd_lightning.report.comparison.words import (
+    Findings,
     interval,
     labels_in_words,
     number,
@@ -41,24 +42,20 @@ HOW_TO_READ = (
 )
 
 
-def comparison_tables(
-    cells: pd.DataFrame, table: pd.DataFrame, baseline: str, notes: Notes
-) -> list[ReportTable]:
+def comparison_tables(found: Findings, notes: Notes) -> list[ReportTable]:
     """All tables of a comparison, in the order in which one reads them.
 
     Args:
-        cells: as `cell_table` gives them.
-        table: as `sampler_table` gives it.
-        baseline: the sampler that differences were taken to.
+        found: what there is to be told.
         notes: what is to be said below the table of a slice.
     """
-    axes, scores = varying(table), dd_ranking(table)
-    found = [*_accuracies(cells, table, axes, baseline, notes)]
-    kinds = [(labels_in_words(labels), part) for labels, part in table.groupby("labels", sort=False)]
+    axes, scores = varying(found.table), dd_ranking(found.table)
+    tables = [*_accuracies(found, axes, notes)]
+    kinds = [(labels_in_words(labels), part) for labels, part in found.table.groupby("labels", sort=False)]
     for kind, part in kinds:
-        found += _wins(part, baseline, kind)
+        tables += _wins(part, found.baseline, kind)
     for kind, part in kinds:
-        found += [
+        tables += [
             *_chosen(part, axes, kind),
             *_across(part, axes, "ipc", f"Top-1 % against images per class, {kind}"),
             *_across(_with_sizes(part), axes, "pool", f"Top-1 % of each pool, {kind}"),
@@ -67,7 +64,7 @@ def comparison_tables(
             _cost(part, axes, kind),
             *_dd_ranking(scores[scores["labels"] == part["labels"].iloc[0]], axes, kind),
         ]
-    trimmed = [one.trimmed() for one in (*found, *_unfinished(cells))]
+    trimmed = [one.trimmed() for one in (*tables, *_unfinished(found.cells))]
     return [one for one in trimmed if len(one.columns) > one.labels or not one.rows]
 
 
@@ -102,21 +99,19 @@ def _number(head: str, column: str, words: Callable[[float], str] = number) -> C
     return head, lambda row: words(row[column])
 
 
-def _accuracies(
-    cells: pd.DataFrame, table: pd.DataFrame, axes: Sequence[str], baseline: str, further: Notes
-) -> Iterator[ReportTable]:
+def _accuracies(found: Findings, axes: Sequence[str], further: Notes) -> Iterator[ReportTable]:
     """A table for each slice, with the runs that do not count named below."""
     columns: list[Column] = [
         ("n", lambda row: str(row["n"])),
         ("top-1 %", lambda row: percent(row["top1_mean"], row["top1_std"])),
         ("95 % interval", lambda row: interval(row["top1_mean"], row["top1_half_width"])),
         ("top-5 %", lambda row: percent(row["top5_mean"], row["top5_std"])),
-        (f"difference to {baseline}", lambda row: percent(row["difference"], row["half_width"], "+")),
+        (f"difference to {found.baseline}", lambda row: percent(row["difference"], row["half_width"], "+")),
         _number("p (Holm)", "p_holm", probability),
         ("won", lambda row: "" if math.isnan(row["wins"]) else f"{row['wins']:.0f} : {row['losses']:.0f}"),
         ("verdict", _verdict),
     ]
-    for part, (place, rows) in zip(slices(cells), by_slice(table), strict=True):
+    for part, (place, rows) in zip(slices(found.cells), by_slice(found.table), strict=True):
         notes = [f"No full runs: {part.cut_short}."] if part.cut_short else []
         if len(part.left_out):
             notes.append(f"Not counted: {_left_out(part.left_out)}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -14,6 +14,20 @@ from semdd_lightning.report.comparison.report_table import NOTHING
 from semdd_lightning.report.tables import KINDS
 
 _BARE = ("pool", "student")  # whose names say what they are
+
+
+class Findings(NamedTuple):
+    """What there is to be told of a comparison.
+
+    Attributes:
+        cells: as `cell_table` gives them.
+        table: as `sampler_table` gives it.
+        baseline: the sampler that its differences were taken to.
+    """
+
+    cells: pd.DataFrame
+    table: pd.DataFrame
+    baseline: str
 
 
 def labels_in_words(labels: object) -> str:
@@ -93,15 +107,10 @@ def number(value: float, digits: int = 3) -> str:
     return NOTHING if math.isnan(value) else f"{value:,.{digits}f}"
 
 
-def sentences(table: pd.DataFrame, baseline: str) -> list[str]:
-    """What the numbers allow to say, one sentence a slice.
-
-    Args:
-        table: as `sampler_table` gives it.
-        baseline: the sampler that differences were taken to.
-    """
-    axes, found = varying(table), []
-    for place, rows in by_slice(table[table["sampler"] != baseline]):
+def sentences(found: Findings) -> list[str]:
+    """What the numbers allow to say, one sentence a slice."""
+    axes, told = varying(found.table), []
+    for place, rows in by_slice(found.table[found.table["sampler"] != found.baseline]):
         groups: dict[str, list[str]] = {}
         for row in rows.to_dict("records"):
             head, _, tail = row["verdict"].partition("; ")
@@ -110,5 +119,6 @@ def sentences(table: pd.DataFrame, baseline: str) -> list[str]:
             groups.setdefault(head, []).append(f"{row['sampler']} ({said})" if said else row["sampler"])
         order = sorted(groups, key=lambda head: (head != BETTER, head != WORSE))
         parts = [f"{head}: {', '.join(groups[head])}" for head in order]
-        found.append(f"Against {baseline} ({place_in_words(place, axes)}): {'; '.join(parts)}.")
-    return found
+        where = place_in_words(place, axes)
+        told.append(f"Against {found.baseline} ({where}): {'; '.join(parts)}.")
+    return told
