@@ -29,7 +29,7 @@ from semdd_lightning.pools.listing import ImageSource, class_paths
 from semdd_lightning.pools.pool import ImageTraits
 from semdd_lightning.pools.strings import Strings
 from semdd_lightning.report import statistics_record
-from semdd_lightning.report.page import write_page
+from semdd_lightning.report.page.selection_page import write_page
 from semdd_lightning.selection import Embeddings, build_sampler, selection_report
 
 CLASSES, IPC, PER_CLASS = 1000, 50, 80

@@ -35,7 +35,7 @@ from benchmarks.rded_loop import WORKERS, rded_code
 from benchmarks.training_task import TrainingTask
 from semdd_lightning.generation import Rded, Task, with_folders
 from semdd_lightning.generation.crops import draw_boxes
-from semdd_lightning.generation.rded import RealCrops
+from semdd_lightning.generation.real_images import RealCrops
 from semdd_lightning.models import IMAGENET_MEAN, IMAGENET_STD
 from semdd_lightning.pools import ClassFolders
 from semdd_lightning.training.teachers import FrozenTeacher

@@ -109,7 +109,7 @@ def _audit(found: ResolvedImages, options: argparse.Namespace, argv: list[str]) 
     from semdd_lightning.given import pick_device
     from semdd_lightning.pools.near_duplicates import leaked_images, near_duplicates
     from semdd_lightning.prior import listed_priors
-    from semdd_lightning.report.page import write_audit_page
+    from semdd_lightning.report.page.audit_page import write_audit_page
 
     priors, device = listed_priors(options.prior), pick_device(options.device)
     registry = found.registry

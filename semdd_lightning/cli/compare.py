@@ -19,8 +19,8 @@ from semdd_lightning.names import get_logger
 from semdd_lightning.pools.files import require_apart
 
 if TYPE_CHECKING:  # torch, which the help can be printed without
-    from semdd_lightning.studies.comparing.plan import Plan
-    from semdd_lightning.studies.comparing.runs import Runs
+    from semdd_lightning.studies.plan import Plan
+    from semdd_lightning.studies.runs import Runs
 
 logger = get_logger(__name__)
 
@@ -43,9 +43,9 @@ other versions, another pool or other files than now. If a cell failed, the exit
 
 def run(command: str, argv: list[str]) -> int:
     """Run every cell, then print and write the tables."""
-    from semdd_lightning.studies.comparing.axes import read_section
-    from semdd_lightning.studies.comparing.plan import make_plan
-    from semdd_lightning.studies.comparing.slurm import slurm_parameters
+    from semdd_lightning.studies.axes import read_section
+    from semdd_lightning.studies.plan import make_plan
+    from semdd_lightning.studies.workers import slurm_parameters
 
     options, overrides = _parser().parse_known_args(argv)
     options.slurm = None if options.slurm is None else slurm_parameters(options.slurm)
@@ -61,7 +61,7 @@ def run(command: str, argv: list[str]) -> int:
             raise ConfigError(msg)
         return _run_some(out, plan, argv, options)
     with _claim(out, f"{configs[0].stem}-compare", plan) as claim:
-        from semdd_lightning.studies.comparing.runs import Runs
+        from semdd_lightning.studies.runs import Runs
 
         if _is_comparison(claim.directory):
             logger.info("Going on with the comparison in %s", claim.directory)
@@ -197,25 +197,24 @@ def _check_free(out: Path, plan: Plan) -> None:
 
 
 def _run_all(runs: Runs, options: argparse.Namespace) -> None:
-    from semdd_lightning.studies.comparing.progress import CellsProgress
-    from semdd_lightning.studies.comparing.slurm import run_on_slurm
-    from semdd_lightning.studies.comparing.workers import run_here, run_side_by_side
+    from semdd_lightning.studies.reporting import CellsProgress
+    from semdd_lightning.studies.workers import run_here, run_on_slurm, run_side_by_side
 
     left, jobs = runs.left, options.jobs or 1
     with CellsProgress(runs, jobs if options.slurm is None else options.jobs or len(left) or 1) as progress:
         if options.slurm is not None:
-            run_on_slurm(runs, left, options.slurm, options.jobs, progress)
+            run_on_slurm(progress, left, options.slurm, options.jobs)
         elif jobs > 1:
-            run_side_by_side(runs, left, jobs, progress)
+            run_side_by_side(progress, left, jobs)
         else:
-            run_here(runs, left, progress)
+            run_here(progress, left)
 
 
 def _run_some(out: Path, plan: Plan, argv: list[str], options: argparse.Namespace) -> int:
     """Run single cells, beside other processes that run others of the same grid."""
-    from semdd_lightning.studies.comparing.progress import CellsProgress
-    from semdd_lightning.studies.comparing.runs import Runs
-    from semdd_lightning.studies.comparing.workers import run_here
+    from semdd_lightning.studies.reporting import CellsProgress
+    from semdd_lightning.studies.runs import Runs
+    from semdd_lightning.studies.workers import run_here
 
     wrong = [index for index in options.cells if not 0 <= index < len(plan.cells)]
     if wrong:
@@ -227,12 +226,12 @@ def _run_some(out: Path, plan: Plan, argv: list[str], options: argparse.Namespac
     runs = Runs(out, plan)
     runs.join()
     with CellsProgress(runs) as progress:
-        run_here(runs, [index for index in options.cells if index in runs.left], progress)
+        run_here(progress, [index for index in options.cells if index in runs.left])
     return FAILED if any(runs.cells[index].state == "failed" for index in options.cells) else 0
 
 
 def _report(runs: Runs, baseline: str | None) -> int:
-    from semdd_lightning.studies.comparing.table import report_comparison
+    from semdd_lightning.studies.reporting import report_comparison
 
     report_comparison(runs.out, baseline)
     return FAILED if runs.left else 0
@@ -243,8 +242,8 @@ def _show(out: Path, plan: Plan, jobs: int) -> int:
     from rich.console import Console
 
     from semdd_lightning.report.tables import print_plain
-    from semdd_lightning.studies.comparing.progress import estimate_in_words
-    from semdd_lightning.studies.comparing.runs import Runs
+    from semdd_lightning.studies.reporting import estimate_in_words
+    from semdd_lightning.studies.runs import Runs
 
     _check_free(out, plan)
     console, runs = Console(), Runs(out, plan)

@@ -30,7 +30,7 @@ def run(command: str, argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     from semdd_lightning.atomic import write_atomically
     from semdd_lightning.report.comparison import Comparison, saved
-    from semdd_lightning.studies.comparing.table import write_reports
+    from semdd_lightning.studies.reporting import write_reports
 
     comparison = Comparison.load(options.comparison)
     kinds = options.kind or comparison.kinds(options.baseline)

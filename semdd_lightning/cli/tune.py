@@ -19,7 +19,7 @@ from semdd_lightning.names import get_logger
 if TYPE_CHECKING:  # of an extra, and torch
     from optuna import Study
 
-    from semdd_lightning.studies.tuning.search import Search
+    from semdd_lightning.studies.search import Search
 
 logger = get_logger(__name__)
 BEST, TRIALS = "best.yaml", "trials.csv"
@@ -42,9 +42,8 @@ def run(command: str, argv: list[str]) -> int:
     """Run trials, write the best of them as a config, and print the table."""
     options, overrides = _parser().parse_known_args(argv)
     from semdd_lightning.data.image_settings import check_seed
-    from semdd_lightning.studies.tuning.search import plan_search
-    from semdd_lightning.studies.tuning.study import ended, open_study, readable
-    from semdd_lightning.studies.tuning.trials import run_trials
+    from semdd_lightning.studies.search import plan_search
+    from semdd_lightning.studies.study import ended, open_study, readable, run_trials
 
     seeds = list(dict.fromkeys(options.seeds))
     for seed in seeds:
@@ -137,7 +136,7 @@ def _report(study: Study, search: Search, directory: Path, seeds: list[int]) -> 
     from semdd_lightning.names import command
     from semdd_lightning.report.tables import FoldingTable, plain, print_next_commands
     from semdd_lightning.selection import sampler_kind
-    from semdd_lightning.studies.tuning.study import METRIC, trial_table
+    from semdd_lightning.studies.study import METRIC, trial_table
 
     table = trial_table(study, search)
     write_csv(directory / TRIALS, table)

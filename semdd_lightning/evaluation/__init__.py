@@ -6,6 +6,7 @@ from semdd_lightning.evaluation.cells import (
     SLICE,
     Cell,
     Slice,
+    by_slice,
     cell_table,
     read_cells,
     slices,
@@ -16,8 +17,12 @@ from semdd_lightning.evaluation.dd_ranking import (
     dd_ranking,
     label_robust_score,
 )
-from semdd_lightning.evaluation.rank_correlations import metric_correlations, student_agreement
-from semdd_lightning.evaluation.sampler_table import default_baseline, sampler_table
+from semdd_lightning.evaluation.sampler_table import (
+    default_baseline,
+    metric_correlations,
+    sampler_table,
+    student_agreement,
+)
 from semdd_lightning.evaluation.statistics import (
     Estimate,
     estimate,
@@ -36,6 +41,7 @@ __all__ = [
     "Estimate",
     "Slice",
     "augmentation_robust_score",
+    "by_slice",
     "cell_table",
     "dd_ranking",
     "default_baseline",

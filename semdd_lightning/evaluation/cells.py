@@ -166,15 +166,24 @@ def slices(cells: pd.DataFrame) -> Iterator[Slice]:
     Args:
         cells: as `cell_table` gives them.
     """
-    finished = cells[cells["state"] == "finished"]
-    places = list(SLICE)
-    for place, runs in finished.groupby(places, sort=False):
+    finished = cells["state"] == "finished"
+    axes = list(SLICE[:-1])  # nobody knows the labels of a run that is not finished
+    for place, runs in by_slice(cells[finished]):
         full = runs["cut_short"] == ""
         counted = runs if not full.any() else runs[full]
-        without_labels = cells[places[:-1]].eq(list(place[:-1])).all(axis=1)
-        unfinished = cells[without_labels & (cells["state"] != "finished")]
+        unfinished = cells[cells[axes].eq([place[axis] for axis in axes]).all(axis=1) & ~finished]
         left_out = pd.concat([unfinished, runs.drop(counted.index)]).sort_index()
-        yield Slice(dict(zip(places, place, strict=True)), counted, left_out)
+        yield Slice(place, counted, left_out)
+
+
+def by_slice(table: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """The place of each slice, by the names of `SLICE`, and its rows.
+
+    Args:
+        table: of cells, or as `sampler_table` gives it.
+    """
+    for place, rows in table.groupby(list(SLICE), sort=False):
+        yield dict(zip(SLICE, place, strict=True)), rows
 
 
 @with_config(RECORD | ConfigDict(extra="ignore"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -11,10 +11,7 @@ import pandas as pd
 from semdd_lightning.evaluation.cells import SLICE
 
 WEIGHT = 0.5  # the reference's w of the label-robust score, and gamma of the augmentation-robust one
-REAL, PLAIN = (
-    "real",
-    "plain",
-)  # labels of the sampler that trains on real data, of protocols without augmentation
+REAL, PLAIN = "real", "plain"  # the sampler that trains on real data, the protocol without augmentation
 
 
 def label_robust_score(*, real_hard: float, hard: float, any_label: float, random: float) -> float:
@@ -64,15 +61,39 @@ def dd_ranking(
     Returns:
         The columns of `SLICE`, ``sampler``, ``lrs``, ``ars`` and ``missing``, in words.
     """
-    runs = _Runs(table, real, plain)
-    rows = []
-    for row in table.to_dict("records"):
-        place, sampler = tuple(row[name] for name in SLICE), row["sampler"]
-        if sampler in (random, real) or row["protocol"] == plain:
+    rows, runs = [], table.to_dict("records")
+    top1 = {(_place(run), run["sampler"]): run["top1_mean"] for run in runs}
+    hard: dict[Any, str] = {}  # of place and sampler, the first protocol with hard labels and augmentation
+    whole: dict[Any, float] = {}  # all real images with hard labels, by pool, student and protocol
+    for run in runs:
+        if run["labels"] == "hard" and run["protocol"] != plain:
+            hard.setdefault((_place(run)[:-2], run["sampler"]), run["protocol"])
+            if run["sampler"] == real:
+                whole.setdefault((run["pool"], run["student"], run["protocol"]), run["top1_mean"])
+    for run in runs:
+        place, sampler, protocol, labels = _place(run), run["sampler"], run["protocol"], run["labels"]
+        if sampler in (random, real) or protocol == plain:
             continue
-        lrs, without_lrs = _score("LRS", label_robust_score, runs.for_labels(place, sampler, random))
+        by_hard = protocol if labels == "hard" else hard.get((place[:-2], sampler), "")
+        of_hard = f"with hard labels{f', protocol {by_hard}' if by_hard else ' and augmentation'}"
+        own = ("", top1[place, sampler])
+        beside = (f"{random} with {labels} labels, protocol {protocol}", top1.get((place, random)))
+        lrs, without_lrs = _score(
+            "LRS",
+            label_robust_score,
+            real_hard=(f"{real} {of_hard}", whole.get((run["pool"], run["student"], by_hard))),
+            hard=(f"the sampler itself {of_hard}", top1.get(((*place[:-2], by_hard, "hard"), sampler))),
+            any_label=own,
+            random=beside,
+        )
+        bare, of_plain = (*place[:-2], plain, labels), f"with {labels} labels, protocol {plain}"
         ars, without_ars = _score(
-            "ARS", augmentation_robust_score, runs.for_augmentation(place, sampler, random)
+            "ARS",
+            augmentation_robust_score,
+            augmented=own,
+            random_augmented=beside,
+            plain=(f"the sampler itself {of_plain}", top1.get((bare, sampler))),
+            random_plain=(f"{random} {of_plain}", top1.get((bare, random))),
         )
         missing = "; ".join([*without_lrs, *without_ars])
         found = {"sampler": sampler, "lrs": lrs, "ars": ars, "missing": missing}
@@ -80,56 +101,14 @@ def dd_ranking(
     return pd.DataFrame(rows, columns=[*SLICE, "sampler", "lrs", "ars", "missing"])
 
 
-Place = tuple[Any, ...]  # values of `SLICE`
-Wanted = dict[str, tuple[str, float | None]]  # argument of a score -> the run in words, and its accuracy
+def _place(run: Mapping[Any, Any]) -> tuple[Any, ...]:
+    return tuple(run[name] for name in SLICE)
 
 
-class _Runs:
-    """Accuracies of a grid, found again by what a score asks for."""
-
-    def __init__(self, table: pd.DataFrame, real: str, plain: str) -> None:
-        self.real, self.plain = real, plain
-        self.top1: dict[tuple[Place, str], float] = {}
-        self.hard: dict[tuple[Place, str], str] = {}  # the first protocol with hard labels and augmentation
-        self.whole: dict[tuple[str, str, str], float] = {}  # all real images, by pool, student and protocol
-        for row in table.to_dict("records"):
-            place, sampler, protocol = tuple(row[name] for name in SLICE), row["sampler"], row["protocol"]
-            self.top1[place, sampler] = row["top1_mean"]
-            if row["labels"] == "hard" and protocol != plain:
-                self.hard.setdefault((place[:-2], sampler), protocol)
-                if sampler == real:
-                    self.whole.setdefault((row["pool"], row["student"], protocol), row["top1_mean"])
-
-    def for_labels(self, place: Place, sampler: str, random: str) -> Wanted:
-        """What the label-robust score asks for; the hard labels may be those of another protocol."""
-        pool, _, _, student, protocol, labels = place
-        hard = protocol if labels == "hard" else self.hard.get((place[:-2], sampler), "")
-        words = f"with hard labels{f', protocol {hard}' if hard else ' and augmentation'}"
-        return {
-            "real_hard": (f"{self.real} {words}", self.whole.get((pool, student, hard))),
-            "hard": (f"the sampler itself {words}", self.top1.get(((*place[:-2], hard, "hard"), sampler))),
-            "any_label": ("", self.top1[place, sampler]),
-            "random": self._beside(place, random),
-        }
-
-    def for_augmentation(self, place: Place, sampler: str, random: str) -> Wanted:
-        """What the augmentation-robust score asks for."""
-        bare = (*place[:-2], self.plain, place[-1])
-        words = f"with {place[-1]} labels, protocol {self.plain}"
-        return {
-            "augmented": ("", self.top1[place, sampler]),
-            "random_augmented": self._beside(place, random),
-            "plain": (f"the sampler itself {words}", self.top1.get((bare, sampler))),
-            "random_plain": self._beside(bare, random),
-        }
-
-    def _beside(self, place: Place, sampler: str) -> tuple[str, float | None]:
-        words = f"{sampler} with {place[-1]} labels, protocol {place[-2]}"
-        return words, self.top1.get((place, sampler))
-
-
-def _score(name: str, score: Callable[..., float], wanted: Wanted) -> tuple[float, list[str]]:
-    """The score, or what it lacks."""
+def _score(
+    name: str, score: Callable[..., float], **wanted: tuple[str, float | None]
+) -> tuple[float, list[str]]:
+    """The score, or what it lacks: each argument comes with words for the run that has it."""
     missing = [f"{name} needs {words}" for words, top1 in wanted.values() if top1 is None]
     if missing:
         return math.nan, missing

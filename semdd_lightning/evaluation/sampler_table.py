@@ -1,14 +1,17 @@
-"""Samplers side by side: accuracy, difference to a baseline, what they chose and what that cost."""
+"""Samplers side by side: accuracy, difference to a baseline, choice, cost, and whether ranks agree."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import kendalltau, spearmanr
 
 from semdd_lightning.errors import ConfigError
-from semdd_lightning.evaluation.cells import CHOSEN, SECONDS, SLICE, Slice, slices
+from semdd_lightning.evaluation.cells import CHOSEN, SECONDS, SLICE, Slice, by_slice, slices
 from semdd_lightning.evaluation.statistics import (
     LEVEL,
     NOTHING,
@@ -25,9 +28,7 @@ COMPARED = (
     "verdict",
 )
 COSTS = ("label_bytes", "peak_memory_bytes")
-SHARED = tuple(
-    f"{stage}{SECONDS}" for stage in ("index", "embed", "encode", "learn")
-)  # done once, then cached
+SHARED = tuple(f"{stage}{SECONDS}" for stage in ("index", "embed", "encode", "learn"))  # once, then cached
 
 
 def default_baseline(cells: pd.DataFrame) -> str:
@@ -77,21 +78,19 @@ def _rows(part: Slice, baseline: str) -> list[dict[str, Any]]:
     corrected = dict(zip(tested, holm(list(tested.values())), strict=True))
     rows = []
     for sampler, of_sampler in runs.groupby("sampler", sort=False):
-        row = {**part.place, "sampler": sampler, **_accuracies(of_sampler)}
         if sampler in pairs:
-            row |= _compared(pairs[sampler], differences[sampler], corrected.get(sampler), len(tested))
+            compared = _compared(pairs[sampler], differences[sampler], corrected.get(sampler), len(tested))
         else:
-            row |= dict.fromkeys(COMPARED, np.nan) | {"verdict": "baseline"}
-        rows.append({**row, **_descriptions(of_sampler)})
+            compared = dict.fromkeys(COMPARED, np.nan) | {"verdict": "baseline"}
+        described = {**_accuracies(of_sampler), **compared, **_descriptions(of_sampler)}
+        rows.append({**part.place, "sampler": sampler, **described})
     return rows
 
 
 def _accuracies(runs: pd.DataFrame) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name in ("top1", "top5"):
-        of_name = over_seeds(runs[name].dropna())
-        if name == "top1":
-            found["n"] = of_name.n
+    top1, top5 = (over_seeds(runs[name].dropna()) for name in ("top1", "top5"))
+    found: dict[str, Any] = {"n": top1.n}
+    for name, of_name in (("top1", top1), ("top5", top5)):
         found[f"{name}_mean"] = of_name.mean
         found[f"{name}_std"] = _number(of_name.std)
         found[f"{name}_half_width"] = _number(of_name.half_width)
@@ -129,3 +128,52 @@ def _descriptions(runs: pd.DataFrame) -> dict[str, Any]:
 
 def _number(value: float | None) -> float:
     return np.nan if value is None else value
+
+
+def metric_correlations(table: pd.DataFrame) -> pd.DataFrame:
+    """Spearman's correlation over the samplers of each slice, of each metric with top-1.
+
+    Args:
+        table: as `sampler_table` gives it.
+
+    Returns:
+        The columns of `SLICE`, ``metric``, ``n`` (samplers) and ``spearman``; NaN of fewer than three
+        samplers, or where all have the same value.
+    """
+    rows = []
+    metrics = [name for name in table.columns if name.startswith(CHOSEN) and name != f"{CHOSEN}num_images"]
+    for place, samplers in by_slice(table):
+        for metric in metrics:
+            n, rho = _rank_correlation(samplers[[metric, "top1_mean"]], spearmanr, 3)
+            rows.append({**place, "metric": metric.removeprefix(CHOSEN), "n": n, "spearman": rho})
+    return pd.DataFrame(rows, columns=[*SLICE, "metric", "n", "spearman"])
+
+
+def student_agreement(table: pd.DataFrame) -> pd.DataFrame:
+    """Kendall's tau between the accuracies that two students give the same samplers.
+
+    1 means that both rank the samplers alike, -1 that one has them the other way round.
+
+    Args:
+        table: as `sampler_table` gives it.
+
+    Returns:
+        The columns of `SLICE` but for the student, ``student``, ``other``, ``n`` (samplers of both) and
+        ``kendall``; NaN of fewer than two samplers, or where a student tells none of them apart.
+    """
+    rows = []
+    axes = [axis for axis in SLICE if axis != "student"]
+    for place, part in table.groupby(axes, sort=False):
+        by_student = part.pivot(index="sampler", columns="student", values="top1_mean")
+        for one, other in combinations(part["student"].drop_duplicates(), 2):
+            n, tau = _rank_correlation(by_student[[one, other]], kendalltau, 2)
+            found = {"student": one, "other": other, "n": n, "kendall": tau}
+            rows.append({**dict(zip(axes, place, strict=True)), **found})
+    return pd.DataFrame(rows, columns=[*axes, "student", "other", "n", "kendall"])
+
+
+def _rank_correlation(pairs: pd.DataFrame, measure: Callable[..., Any], fewest: int) -> tuple[int, float]:
+    """How many pairs are known, and their correlation; NaN of too few, or where one of both never varies."""
+    both = pairs.dropna().to_numpy(dtype="float64")
+    told = len(both) >= fewest and bool((np.ptp(both, axis=0) > 0).all())
+    return len(both), float(measure(both[:, 0], both[:, 1]).statistic) if told else np.nan

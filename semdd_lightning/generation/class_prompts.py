@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,9 @@ from semdd_lightning.errors import AuditError, ConfigError
 from semdd_lightning.generation.generator import Task
 from semdd_lightning.generation.prompt_check import check_prompts
 from semdd_lightning.names import get_logger
-from semdd_lightning.prior import OpenClipPrior, Prior
+from semdd_lightning.prior import OpenClipPrior
 from semdd_lightning.prior.prompts import PROMPT_SETS, prompt_names, resolve_prompts
 
-_FILES = (".txt", ".csv")
 logger = get_logger(__name__)
 
 
@@ -38,7 +37,7 @@ def class_prompts(prompts: str | tuple[str, ...], classes: ClassRegistry) -> lis
     >>> class_prompts("a photo of a {}.", ClassRegistry(("sea_lion",), ("0",)))
     [('a photo of a sea lion.',)]
     """
-    if isinstance(prompts, str) and prompts.lower().endswith(_FILES) and prompts not in PROMPT_SETS:
+    if isinstance(prompts, str) and prompts.lower().endswith((".txt", ".csv")) and prompts not in PROMPT_SETS:
         return _of_file(Path(prompts).expanduser(), classes)
     alone = isinstance(prompts, str) and "{}" in prompts
     templates = resolve_prompts((str(prompts),) if alone else prompts)
@@ -57,7 +56,7 @@ def require_own_classes(prompts: Sequence[tuple[str, ...]], task: Task, policy: 
     Raises:
         AuditError: if they ask for other classes, and nothing else was asked for.
     """
-    found = check_prompts(prompts, task.classes, *_cosines(prompts, task.classes, task.prior))
+    found = check_prompts(prompts, task.classes, *_cosines(prompts, task))
     for sentence in found.warned:
         logger.warning("%s", sentence)
     if not found.refused:
@@ -91,9 +90,7 @@ def _of_rows(rows: list[list[str]], path: Path, classes: ClassRegistry) -> list[
         msg = f"Expected the columns class,prompt in {path}, found {rows[:1]}; correct the first row."
         raise ConfigError(msg)
     found: list[list[str]] = [[] for _ in range(len(classes))]
-    for row in rows[1:]:
-        if not any(row):
-            continue
+    for row in filter(any, rows[1:]):
         if len(row) != 2 or not row[1].strip():
             msg = f"Expected a class and a prompt in every row of {path}, found {row}; quote commas."
             raise ConfigError(msg)
@@ -117,14 +114,13 @@ def _class_of(text: str, path: Path, classes: ClassRegistry) -> int:
     return same[0]
 
 
-def _cosines(
-    prompts: Sequence[tuple[str, ...]], classes: ClassRegistry, prior: Prior | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]] | tuple[None, None]:
-    """CLIP's cosines of each class's prompts with the names, and with the prompts, of all classes."""
-    if not isinstance(prior, OpenClipPrior):
-        return None, None
-    clip = prior.load()
+def _cosines(prompts: Sequence[tuple[str, ...]], task: Task) -> Iterator[NDArray[np.float64]]:
+    """CLIP's cosines, if there is one, of each class's prompts with all names, then with all prompts."""
+    if not isinstance(task.prior, OpenClipPrior):
+        return
+    clip = task.prior.load()
     asked = torch.stack([clip.encode_texts(of_class).mean(dim=0) for of_class in prompts])
     asked = torch.nn.functional.normalize(asked.double(), dim=1)
-    named = prior.prototypes(clip, classes).double()
-    return (asked @ named.T).numpy(), (asked @ asked.T).numpy()
+    named = task.prior.prototypes(clip, task.classes).double()
+    for texts in (named, asked):
+        yield (asked @ texts.T).numpy()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from inspect import signature
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -16,12 +19,24 @@ from torchvision.transforms.v2 import functional as TF
 from semdd_lightning.data.storage import square
 from semdd_lightning.errors import ConfigError, NetworkError
 from semdd_lightning.generation.class_prompts import class_prompts, require_own_classes
-from semdd_lightning.generation.generator import Generator, Made, Maker, Task, image_seed
-from semdd_lightning.generation.pipelines import AS_SHIPPED, OpenPipeline, Precision, open_pipeline
-from semdd_lightning.names import get_logger
+from semdd_lightning.generation.generator import (
+    Generator,
+    Made,
+    Maker,
+    Task,
+    image_seed,
+    require_positive,
+)
+from semdd_lightning.generation.pipelines import (
+    AS_SHIPPED,
+    SCHEDULERS,
+    directory_digest,
+    load_pipeline,
+    load_weights,
+)
 from semdd_lightning.training.teachers import imagenet_indices
 
-logger = get_logger(__name__)
+_TYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 _ATTEMPTS = 10  # at an image that the safety checker blackens
 
 
@@ -62,7 +77,7 @@ class Diffusion(Generator):
     steps: int = 50
     guidance: float = 4.0
     scheduler: str = AS_SHIPPED
-    precision: Precision = "fp32"
+    precision: Literal["fp32", "fp16", "bf16"] = "fp32"
     batch_size: int = 8
     weights: Path | None = None
     generated_size: int | None = None
@@ -71,11 +86,7 @@ class Diffusion(Generator):
     compile: bool = False
 
     def __post_init__(self) -> None:
-        for what in ("steps", "batch_size", "generated_size"):
-            value = getattr(self, what)
-            if value is not None and value < 1:
-                msg = f"Expected {what} of at least 1, found {value}; correct it."
-                raise ConfigError(msg)
+        require_positive(self, "steps", "batch_size", "generated_size")
 
     def open(self, task: Task, device: torch.device) -> Maker:
         """Load the pipeline, and find out what the classes are to it."""
@@ -85,16 +96,40 @@ class Diffusion(Generator):
                 "--device cuda."
             )
             raise ConfigError(msg)
-        opened = open_pipeline(
-            self.model,
-            device,
-            precision=self.precision,
-            scheduler=self.scheduler,
-            weights=None if self.weights is None else Path(self.weights).expanduser(),
-            safety_checker=self.safety_checker == AS_SHIPPED,
-            compiled=self.compile,
-        )
-        return ByClass(self, task, opened) if opened.by_class else ByPrompt(self, task, opened)
+        pipeline, facts = self._pipeline(device)
+        by_class = "class_labels" in signature(type(pipeline).__call__).parameters
+        return (ByClass if by_class else ByPrompt)(self, task, pipeline, facts)
+
+    def _pipeline(self, device: torch.device) -> tuple[Any, dict[str, Any]]:
+        """The pipeline as it is described, and what it is."""
+        if self.scheduler not in (AS_SHIPPED, *SCHEDULERS):
+            known = ", ".join((AS_SHIPPED, *SCHEDULERS))
+            msg = f"Expected scheduler to be one of {known}, found {self.scheduler!r}; take one of them."
+            raise ConfigError(msg)
+        pipeline, directory = load_pipeline(self.model)
+        if self.scheduler != AS_SHIPPED:
+            kind = getattr(import_module("diffusers"), SCHEDULERS[self.scheduler])
+            pipeline.scheduler = kind.from_config(pipeline.scheduler.config)
+        denoiser = "transformer" if hasattr(pipeline, "transformer") else "unet"
+        weights = None if self.weights is None else Path(self.weights).expanduser()
+        if weights is not None:
+            load_weights(getattr(pipeline, denoiser), weights)
+        checker = getattr(pipeline, "safety_checker", None)
+        if checker is not None and self.safety_checker == "off":
+            pipeline.safety_checker = None
+        checked = "off" if self.safety_checker == "off" else "on"
+        facts = {
+            "model": self.model,
+            "sha256": directory_digest(directory),
+            "pipeline": type(pipeline).__name__,
+            "scheduler": type(pipeline.scheduler).__name__,
+            "weights": None if weights is None else hashlib.sha256(weights.read_bytes()).hexdigest(),
+            "safety_checker": "none ships" if checker is None else checked,
+        }
+        pipeline.to(device, _TYPES[self.precision])
+        if self.compile:
+            setattr(pipeline, denoiser, torch.compile(getattr(pipeline, denoiser)))
+        return pipeline, facts
 
 
 class DiffusionMaker(Maker):
@@ -103,26 +138,36 @@ class DiffusionMaker(Maker):
     Args:
         settings: how images are made.
         task: what is to be made.
-        opened: the pipeline.
+        pipeline: of `diffusers`.
+        facts: what it is, in plain values.
     """
 
-    def __init__(self, settings: Diffusion, task: Task, opened: OpenPipeline) -> None:
-        self._settings, self._task = settings, task
-        self._pipeline = opened.pipeline
-        self.batch = settings.batch_size
-        self.facts = opened.facts
+    def __init__(
+        self,
+        settings: Diffusion,
+        task: Task,
+        pipeline: Any,  # noqa: ANN401 - of a library without types
+        facts: dict[str, Any],
+    ) -> None:
+        self._settings, self._task, self._pipeline = settings, task, pipeline
+        self.batch, self.facts = settings.batch_size, facts
+        self._prepare()
 
+    @abstractmethod
+    def _prepare(self) -> None:
+        """Find out what the classes are to the pipeline."""
+
+    @abstractmethod
     def _told(self, label: int, numbers: Sequence[int]) -> list[dict[str, Any]]:
         """What the pipeline is told of each image, by the names that the image's file gives it."""
-        raise NotImplementedError
 
-    def _arguments(self, told: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """The same as the pipeline takes it."""
-        raise NotImplementedError
+    @abstractmethod
+    def _arguments(self, told: Sequence[dict[str, Any]], drawing: list[torch.Generator]) -> dict[str, Any]:
+        """The same as the pipeline takes it; what its steps draw comes from the generators of the images."""
 
     def make(self, label: int, numbers: Sequence[int]) -> list[Made]:
         """Images of one class; those that the safety checker blackens are made again."""
-        told = self._told(label, numbers)
+        told, size = self._told(label, numbers), self._task.image_size
         folder = self._task.classes.folders[label]
         made: dict[int, Made] = {}
         for attempt in range(_ATTEMPTS):
@@ -133,8 +178,10 @@ class DiffusionMaker(Maker):
             seeds = [image_seed(self._task.seed, folder, numbers[place], *again) for place in left]
             images = self._run([told[place] for place in left], seeds)
             for place, seed, image in zip(left, seeds, images, strict=True):
+                if image is not None and size is not None:
+                    image = TF.to_pil_image(square(image.convert("RGB"), size))
                 if image is not None:
-                    made[place] = Made(self._sized(image), {"seed": seed, **told[place]})
+                    made[place] = Made(image, {"seed": seed, **told[place]})
         if len(made) < len(numbers):
             msg = (
                 f"Expected images of {folder!r} that the safety checker lets pass, found none in {_ATTEMPTS} "
@@ -146,10 +193,9 @@ class DiffusionMaker(Maker):
     def _run(self, told: Sequence[dict[str, Any]], seeds: Sequence[int]) -> list[Image.Image | None]:
         """The images of one call; none in place of those that the safety checker blackened."""
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        self._let_steps_draw_from(generators)
         try:
             done = self._pipeline(
-                **self._arguments(told),
+                **self._arguments(told, generators),
                 generator=generators,
                 num_inference_steps=self._settings.steps,
                 guidance_scale=self._settings.guidance,
@@ -160,27 +206,20 @@ class DiffusionMaker(Maker):
         flagged = getattr(done, "nsfw_content_detected", None) or [False] * len(seeds)
         return [None if bad else image for image, bad in zip(done.images, flagged, strict=True)]
 
-    def _let_steps_draw_from(self, generators: list[torch.Generator]) -> None:
-        """Nothing to do where the pipeline itself hands the generators on."""
-
-    def _sized(self, image: Image.Image) -> Image.Image:
-        size = self._task.image_size
-        return image if size is None else TF.to_pil_image(square(image.convert("RGB"), size))
-
 
 class ByClass(DiffusionMaker):
     """DiT, told the class by its index among ImageNet's, which comes from the class list."""
 
-    def __init__(self, settings: Diffusion, task: Task, opened: OpenPipeline) -> None:
-        super().__init__(settings, task, opened)
+    def _prepare(self) -> None:
+        settings = self._settings
         if settings.negative_prompt is not None or settings.generated_size is not None:
             msg = (
                 f"Expected neither negative_prompt nor generated_size for {self.facts['pipeline']}, which "
                 "makes images of one size by class index, found one; remove it."
             )
             raise ConfigError(msg)
-        self._indices = imagenet_indices(task.classes)
-        self._step = type(opened.pipeline.scheduler).step
+        self._indices = imagenet_indices(self._task.classes)
+        self._step = type(self._pipeline.scheduler).step
 
     def of_class(self, label: int) -> dict[str, Any]:
         """Index of the class."""
@@ -189,28 +228,23 @@ class ByClass(DiffusionMaker):
     def _told(self, label: int, numbers: Sequence[int]) -> list[dict[str, Any]]:
         return [self.of_class(label)] * len(numbers)
 
-    def _arguments(self, told: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        return {"class_labels": [one["class_index"] for one in told]}
-
-    def _let_steps_draw_from(self, generators: list[torch.Generator]) -> None:
-        """The pipeline gives its scheduler no generators: one that draws would draw from the global ones.
-
-        Guidance doubles the batch; the second half of the noise is drawn and thrown away.
-        """
-        scheduler = self._pipeline.scheduler
+    def _arguments(self, told: Sequence[dict[str, Any]], drawing: list[torch.Generator]) -> dict[str, Any]:
+        scheduler = self._pipeline.scheduler  # the pipeline gives it no generators: it would draw globally
         if "generator" in signature(self._step).parameters:
-            doubled = generators * 2 if self._settings.guidance > 1 else generators
+            # guidance doubles the batch; the second half of the noise is drawn and thrown away
+            doubled = drawing * 2 if self._settings.guidance > 1 else drawing
             scheduler.step = partial(self._step, scheduler, generator=doubled)
+        return {"class_labels": [one["class_index"] for one in told]}
 
 
 class ByPrompt(DiffusionMaker):
     """Stable Diffusion and its kin, told the class in words."""
 
-    def __init__(self, settings: Diffusion, task: Task, opened: OpenPipeline) -> None:
-        super().__init__(settings, task, opened)
-        self.prompts = class_prompts(settings.prompts, task.classes)
+    def _prepare(self) -> None:
+        settings = self._settings
+        self.prompts = class_prompts(settings.prompts, self._task.classes)
         if settings.prompt_check != "off":
-            require_own_classes(self.prompts, task, settings.prompt_check)
+            require_own_classes(self.prompts, self._task, settings.prompt_check)
 
     def of_class(self, label: int) -> dict[str, Any]:
         """Prompts of the class."""
@@ -220,7 +254,7 @@ class ByPrompt(DiffusionMaker):
         prompts = self.prompts[label]
         return [{"prompt": prompts[number % len(prompts)]} for number in numbers]
 
-    def _arguments(self, told: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def _arguments(self, told: Sequence[dict[str, Any]], drawing: list[torch.Generator]) -> dict[str, Any]:
         arguments: dict[str, Any] = {"prompt": [one["prompt"] for one in told]}
         if self._settings.negative_prompt is not None:
             arguments["negative_prompt"] = [self._settings.negative_prompt] * len(told)

@@ -126,6 +126,23 @@ class Generator(ABC):
         """
 
 
+def require_positive(settings: object, *names: str) -> None:
+    """Refuse settings below 1.
+
+    Args:
+        settings: a description of a generator.
+        names: of its settings that count something; one that is none was not given.
+
+    Raises:
+        ConfigError: naming the first that is.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and value < 1:
+            msg = f"Expected {name} of at least 1, found {value}; correct it."
+            raise ConfigError(msg)
+
+
 def image_seed(seed: int, *parts: object) -> int:
     """The seed of an image, or of whatever else is drawn for a class.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -52,14 +52,10 @@ def with_folders(classes: ClassRegistry) -> ClassRegistry:
 
 @dataclass(frozen=True)
 class PoolMaking:
-    """A pool that is being made in a directory.
+    """A pool that is being made in a directory, as `begin` was told.
 
-    Args:
-        directory: where to: new, or one where the same was begun.
-        generator: how its images are made.
-        task: what is to be made.
+    Attributes:
         maker: the opened generator.
-        choosing: how images are chosen among those that are made, in plain values; none keeps all.
     """
 
     directory: Path
@@ -80,11 +76,11 @@ class PoolMaking:
         """Open the generator, and claim the directory for this pool.
 
         Args:
-            directory: where to.
+            directory: where to: new, or one where the same was begun.
             generator: how its images are made.
             task: what is to be made.
             device: where networks run.
-            choosing: how images are chosen among those that are made.
+            choosing: how images are chosen among those that are made, in plain values; none keeps all.
 
         Raises:
             RunError: if it holds something else.
@@ -108,15 +104,20 @@ class PoolMaking:
             "image_size": self.task.image_size,
             "choosing": self.choosing,
             "classes": [
-                [classes.names[c], classes.folders[c], self.maker.of_class(c)] for c in range(len(classes))
+                [name, folder, self.maker.of_class(c)]
+                for c, (name, folder) in enumerate(zip(classes.names, classes.folders, strict=True))
             ],
         }
-        plain: dict[str, Any] = json.loads(json.dumps(content, default=str))
-        return plain
+        return _plain(content)
 
     def finished(self) -> PoolRecord | None:
         """The record, where all is there already."""
         return read_pool_record(self.directory) if (self.directory / NAME).is_file() else None
+
+    def batches(self, numbers: range) -> list[range]:
+        """Numbers of images of a class, in parts that are made together."""
+        size = self.maker.batch
+        return [numbers[start : start + size] for start in range(0, len(numbers), size)]
 
     def make(self, shard: Shard = Shard(), *, show: bool = True) -> int:  # noqa: B008 - it cannot be changed
         """Make what is missing of one shard, and give the number of images that were made now.
@@ -125,8 +126,10 @@ class PoolMaking:
             shard: which part of the batches.
             show: whether to show progress on a terminal.
         """
-        units = list(self._batches(range(self.task.images_per_class)))[shard.index :: shard.count]
-        total, made = sum(len(numbers) for _, numbers in units), 0
+        batches = self.batches(range(self.task.images_per_class))
+        units = [(label, numbers) for label in range(len(self.task.classes)) for numbers in batches]
+        units, made = units[shard.index :: shard.count], 0
+        total = sum(len(numbers) for _, numbers in units)
         with image_progress(f"Making images ({self.generator.name})", total, show=show) as advance:
             for label, numbers in units:
                 made += self.make_missing(label, numbers)
@@ -141,64 +144,40 @@ class PoolMaking:
             numbers: at most a batch.
             root: where the class folders are; the pool itself by default.
         """
-        folder = (root or self.directory) / self.task.classes.folders[label]
-        side = self.task.image_size
+        of_class, side = self.task.classes.folders[label], self.task.image_size
+        folder = (root or self.directory) / of_class
         missing = [number for number in numbers if not is_whole(folder / file_name(number), side)]
         if missing:
             images = self.maker.make(label, numbers)  # all of them: how many there are may move last bits
             for number, image in zip(numbers, images, strict=True):
                 if number in missing:
-                    facts = {"class": self.task.classes.folders[label], "number": number, **image.facts}
+                    facts = {"class": of_class, "number": number, **image.facts}
                     write_atomically(folder / file_name(number), encoded(image.image, facts))
         return len(missing)
 
     def finish(self) -> PoolRecord | None:
         """Write the record, if all images are there; else another process will, which makes the rest."""
-        names = [file_name(number) for number in range(self.task.images_per_class)]
-        folders = [self.directory / folder for folder in self.task.classes.folders]
-        if not all((folder / name).is_file() for folder in folders for name in names):
+        count, folders = self.task.images_per_class, self.task.classes.folders
+        names = [file_name(number) for number in range(count)]
+        if not all((self.directory / folder / name).is_file() for folder in folders for name in names):
             return None
-        made = dict.fromkeys(range(len(folders)), len(names))
-        return self.write_record({c: file_digests(folder) for c, folder in enumerate(folders)}, made)
+        return self.write_record((count, None) for _ in folders)
 
-    def write_record(
-        self,
-        files: dict[int, dict[str, str]],
-        made: dict[int, int],
-        stopped: dict[int, str] | None = None,
-    ) -> PoolRecord:
+    def write_record(self, ends: Iterable[tuple[int, str | None]]) -> PoolRecord:
         """Write what came out; the pool is finished then.
 
         Args:
-            files: for each class the digests of its files by name.
-            made: for each class how many images were made.
-            stopped: for each class why no more were made.
+            ends: for each class how many images were made, and why no more, where that was judged.
         """
-        classes, wnids = self.task.classes, self.task.classes.wnids
-        record = PoolRecord(
-            self.plan,
-            SEED_RULE,
-            tuple(
-                MadeClass(
-                    classes.names[c],
-                    classes.folders[c],
-                    None if wnids is None else wnids[c],
-                    json.loads(json.dumps(self.maker.of_class(c), default=str)),
-                    files[c],
-                    made[c],
-                    None if stopped is None else stopped[c],
-                )
-                for c in range(len(classes))
-            ),
-            versions(),
-        )
+        classes, made = self.task.classes, []
+        wnids = classes.wnids or [None] * len(classes)
+        for c, (count, stopped) in enumerate(ends):
+            folder, made_with = classes.folders[c], _plain(self.maker.of_class(c))
+            files = file_digests(self.directory / folder)
+            made.append(MadeClass(classes.names[c], folder, wnids[c], made_with, files, count, stopped))
+        record = PoolRecord(self.plan, SEED_RULE, tuple(made), versions())
         write_record(self.directory / NAME, asdict(record))
         return record
-
-    def _batches(self, numbers: range) -> Iterator[tuple[int, range]]:
-        for label in range(len(self.task.classes)):
-            for start in range(0, len(numbers), self.maker.batch):
-                yield label, numbers[start : start + self.maker.batch]
 
     def _claim(self) -> None:
         """Write the plan, or see that it is the one of those that were here before."""
@@ -207,15 +186,15 @@ class PoolMaking:
         before: PoolRecord | _Begun | None = self.finished()
         if before is None and path.is_file():
             before = read_record(path, _Begun, RunError, "remove the directory, or give another")
-        if before is not None and content_key(before.plan) != content_key(plan):
+        if before is None:
+            write_record(path, {"plan": plan})
+        elif content_key(before.plan) != content_key(plan):
             differing = sorted(name for name in plan if before.plan.get(name) != plan[name])
             msg = (
                 f"Expected {self.directory} to be new or a pool of the same plan, found one with other "
                 f"{', '.join(differing)}; give another --out, or what it was begun with."
             )
             raise RunError(msg)
-        if before is None:
-            write_record(path, {"plan": plan})
         for folder in self.task.classes.folders:
             remove_stale_files(self.directory / folder)
 
@@ -226,6 +205,12 @@ class _Begun:
     """What is known of a pool before it is finished."""
 
     plan: dict[str, Any]
+
+
+def _plain(content: dict[str, Any]) -> dict[str, Any]:
+    """The same as JSON has it."""
+    plain: dict[str, Any] = json.loads(json.dumps(content, default=str))
+    return plain
 
 
 def _require_free(directory: Path) -> None:

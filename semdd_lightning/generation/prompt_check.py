@@ -82,27 +82,38 @@ def check_prompts(
     >>> print(found.refused[0])
     Classes 'tench' and 'boxer' have one prompt, 'a tench'.
     """
-    moved = _moved_by_text(prompts, classes)
-    by_clip = {} if to_names is None else _moved_by_clip(to_names, prompts, classes)
-    refused, warned = _equal(prompts, classes), _ambiguous(prompts, classes, to_prompts)
+    names = _names(classes)
+    texts = [[f" {' '.join(_words(prompt))} " for prompt in of_class] for of_class in prompts]
+    moved = _moved_by_text(texts, names)
+    by_clip = {} if to_names is None else _moved_by_clip(to_names, texts, names)
+    refused, warned = _equal(texts, classes), _ambiguous(prompts, classes, to_prompts)
     for found, by in ((moved, "their words"), (by_clip, "CLIP")):
         if found:
             pairs = [f"{classes.names[c]!r} asks for {classes.names[d]!r}" for c, d in found.items()]
+            told = ""
+            if to_names is not None:
+                own = np.mean([to_names[c, c] for c in found])
+                other = np.mean([to_names[c, d] for c, d in found.items()])
+                told = f"; CLIP's cosine is {own:.2f} to the own names and {other:.2f} to these"
             shown = some_of(pairs).replace('"', "")
-            cosines = "" if to_names is None else f"; {_told(found, to_names)}"
-            how_many = f"{len(found)} of {len(classes)} prompts"
-            sentence = f"By {by}, {how_many} ask for other classes: {shown}{cosines}."
+            sentence = (
+                f"By {by}, {len(found)} of {len(classes)} prompts ask for other classes: {shown}{told}."
+            )
             (refused if len(found) > 1 else warned).append(sentence)
     if to_prompts is not None:
-        warned += _near(to_prompts, classes)
+        warned += [
+            f"To CLIP the prompts of {classes.names[c]!r} and {classes.names[d]!r} are nearly one (cosine "
+            f"{to_prompts[c, d]:.3f})."
+            for c, d in np.argwhere(np.triu(to_prompts >= _NEAR, k=1)).tolist()[:5]
+        ]
     return PromptFindings(refused, warned)
 
 
-def _equal(prompts: Sequence[Sequence[str]], classes: ClassRegistry) -> list[str]:
+def _equal(texts: Sequence[Sequence[str]], classes: ClassRegistry) -> list[str]:
     owners: dict[str, list[int]] = defaultdict(list)
-    for c, of_class in enumerate(prompts):
-        for prompt in dict.fromkeys(" ".join(_words(text)) for text in of_class):
-            owners[prompt].append(c)
+    for c, of_class in enumerate(texts):
+        for prompt in dict.fromkeys(of_class):
+            owners[prompt.strip()].append(c)
     return [
         f"Classes {' and '.join(repr(classes.names[c]) for c in same)} have one prompt, {prompt!r}."
         for prompt, same in owners.items()
@@ -120,35 +131,29 @@ def _ambiguous(
         senses = SENSES.get(said)
         if senses is None and len(shared.get(said, ())) > 1:
             senses = f"the classes {', '.join(shared[said])} of ImageNet"
-        if senses is not None:
-            nearest = "" if to_prompts is None else f" {_nearest(c, to_prompts, classes)}"
-            found.append(f"{said!r} may mean {senses}: say which, as '{said} (...)'.{nearest}")
+        if senses is None:
+            continue
+        sentence = f"{said!r} may mean {senses}: say which, as '{said} (...)'."
+        if to_prompts is not None and len(classes) > 1:
+            others = np.where(np.arange(len(classes)) == c, -np.inf, to_prompts[c])
+            near = int(others.argmax())
+            sentence += f" To CLIP it is nearest to {classes.names[near]!r} (cosine {others[near]:.2f})."
+        found.append(sentence)
     return found
 
 
-def _nearest(label: int, to_prompts: NDArray[np.float64], classes: ClassRegistry) -> str:
-    others = to_prompts[label].copy()
-    others[label] = -np.inf
-    if len(others) < 2:
-        return ""
-    near = int(others.argmax())
-    return f"To CLIP it is nearest to {classes.names[near]!r} (cosine {others[near]:.2f})."
-
-
-def _moved_by_text(prompts: Sequence[Sequence[str]], classes: ClassRegistry) -> dict[int, int]:
+def _moved_by_text(texts: Sequence[Sequence[str]], names: Sequence[Sequence[str]]) -> dict[int, int]:
     """Classes in none of whose prompts their own name stands, but that of another class."""
-    names = _names(classes)
     moved = {}
-    for c, of_class in enumerate(prompts):
-        texts = [f" {' '.join(_words(prompt))} " for prompt in of_class]
-        named = [d for d, of_d in enumerate(names) if _stands(of_d, texts)]
+    for c, of_class in enumerate(texts):
+        named = [d for d, of_d in enumerate(names) if _stands(of_d, of_class)]
         if named and c not in named:
             moved[c] = max(named, key=lambda d: max(map(len, names[d])))
     return moved
 
 
 def _moved_by_clip(
-    cosines: NDArray[np.float64], prompts: Sequence[Sequence[str]], classes: ClassRegistry
+    cosines: NDArray[np.float64], texts: Sequence[Sequence[str]], names: Sequence[Sequence[str]]
 ) -> dict[int, int]:
     """Classes that CLIP assigns elsewhere when every class takes the prompt that fits it best.
 
@@ -156,29 +161,12 @@ def _moved_by_clip(
     stands in the prompt, the text is believed.
     """
     balanced = cosines - np.median(cosines, axis=0)
-    rows, columns = linear_sum_assignment(balanced, maximize=True)
-    names = _names(classes)
-    moved = {}
-    for c, d in zip(rows.tolist(), columns.tolist(), strict=True):
-        texts = [f" {' '.join(_words(prompt))} " for prompt in prompts[c]]
-        if c != d and balanced[c, d] > balanced[c, c] and not _stands(names[c], texts):
-            moved[c] = d
-    return moved
-
-
-def _near(to_prompts: NDArray[np.float64], classes: ClassRegistry) -> list[str]:
-    pairs = np.argwhere(np.triu(to_prompts >= _NEAR, k=1)).tolist()
-    return [
-        f"To CLIP the prompts of {classes.names[c]!r} and {classes.names[d]!r} are nearly one (cosine "
-        f"{to_prompts[c, d]:.3f})."
-        for c, d in pairs[:5]
-    ]
-
-
-def _told(moved: dict[int, int], cosines: NDArray[np.float64]) -> str:
-    own = np.mean([cosines[c, c] for c in moved])
-    other = np.mean([cosines[c, d] for c, d in moved.items()])
-    return f"CLIP's cosine is {own:.2f} to the own names and {other:.2f} to these"
+    pairs = zip(*(places.tolist() for places in linear_sum_assignment(balanced, maximize=True)), strict=True)
+    return {
+        c: d
+        for c, d in pairs
+        if c != d and balanced[c, d] > balanced[c, c] and not _stands(names[c], texts[c])
+    }
 
 
 def _names(classes: ClassRegistry) -> list[list[str]]:

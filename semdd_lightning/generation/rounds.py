@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,7 +18,7 @@ from semdd_lightning.data import select
 from semdd_lightning.errors import RunError
 from semdd_lightning.export.pool_selection import PoolSelection
 from semdd_lightning.generation.making import WORK, PoolMaking
-from semdd_lightning.generation.record import PoolRecord, file_digests, file_name
+from semdd_lightning.generation.record import PoolRecord, file_name
 from semdd_lightning.pools import ClassFolders
 from semdd_lightning.prior import Prior
 from semdd_lightning.progress import image_progress
@@ -80,14 +78,12 @@ def make_best(making: PoolMaking, rounds: Rounds, device: torch.device, *, show:
                 folder = folders[c]
                 remove_stale_files(work / folder)
                 numbers = range(first[folder], min(first[folder] + rounds.size, task.images_per_class))
-                for start in range(0, len(numbers), making.maker.batch):
-                    part = numbers[start : start + making.maker.batch]
+                for part in making.batches(numbers):
                     making.make_missing(c, part, work)
                     advance(len(part))
                 state.made[folder] = numbers.stop
             chosen = _choose(making, rounds, work, device)
-            kept = _candidates(chosen)
-            strange = _strange(chosen) if not any(first.values()) else {}
+            kept, strange = _candidates(chosen), {} if any(first.values()) else _strange(chosen)
             for folder, start in first.items():
                 if folder in strange:
                     state.stopped[folder] = strange[folder]
@@ -97,16 +93,28 @@ def make_best(making: PoolMaking, rounds: Rounds, device: torch.device, *, show:
                     state.stopped[folder] = CEILING
             write_record(making.directory / WORK / _STATE, asdict(state))
     kept = _candidates(_choose(making, rounds, work, device))
-    return _finish(making, state, kept, work)
+    for folder in folders:
+        (making.directory / folder).mkdir(exist_ok=True)
+        for name in map(file_name, sorted(kept[folder])):
+            source, target = work / folder / name, making.directory / folder / name
+            if target.exists():
+                continue
+            try:
+                os.link(source, target)
+            except OSError:  # a file system without hard links
+                write_atomically(target, source.read_bytes())
+    record = making.write_record((state.made[folder], state.stopped[folder]) for folder in folders)
+    shutil.rmtree(work)
+    return record
 
 
 def _choose(making: PoolMaking, rounds: Rounds, work: Path, device: torch.device) -> PoolSelection:
+    """What a sampler that trains nothing chooses: this is done again after each round."""
     classes = making.task.classes
     wnids = classes.wnids or ("",) * len(classes)
     names = tuple(f"{wnid} {name}".strip() for wnid, name in zip(wnids, classes.names, strict=True))
     pool = ClassFolders(work, class_names=names)
-    sampler = "two_stage"  # trains nothing, as this is done again after each round
-    return select(pool, rounds.prior, rounds.keep, sampler, device=device, audit="off")
+    return select(pool, rounds.prior, rounds.keep, "two_stage", device=device, audit="off")
 
 
 def _candidates(chosen: PoolSelection) -> dict[str, set[int]]:
@@ -125,31 +133,6 @@ def _strange(chosen: PoolSelection) -> dict[str, str]:
     shown = {c: int(audit.order[c]) for c in np.flatnonzero(audit.order != np.arange(len(registry))).tolist()}
     shown |= {c: int(audit.contents.suspected[c]) for c in audit.suspects.tolist()}
     return {registry.folders[c]: f"{STRANGE} {registry.names[d]!r}" for c, d in shown.items()}
-
-
-def _finish(making: PoolMaking, state: _State, kept: Mapping[str, set[int]], work: Path) -> PoolRecord:
-    """Put the kept images into the pool's folders, and write the record."""
-    folders = making.task.classes.folders
-    for folder in folders:
-        (making.directory / folder).mkdir(exist_ok=True)
-        for number in sorted(kept[folder]):
-            _place(work / folder / file_name(number), making.directory / folder / file_name(number))
-    record = making.write_record(
-        {c: file_digests(making.directory / folder) for c, folder in enumerate(folders)},
-        {c: state.made[folder] for c, folder in enumerate(folders)},
-        {c: state.stopped[folder] for c, folder in enumerate(folders)},
-    )
-    shutil.rmtree(work)
-    return record
-
-
-def _place(source: Path, target: Path) -> None:
-    if target.exists():
-        return
-    with suppress(OSError):  # a file system without hard links
-        os.link(source, target)
-        return
-    write_atomically(target, source.read_bytes())
 
 
 def _read_state(directory: Path, folders: tuple[str, ...]) -> _State:

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 from semdd_lightning.errors import ConfigError
 
-_FORM = re.compile(r"(\d+)/(\d+)")
-
 
 @dataclass(frozen=True)
 class Shard:
@@ -38,14 +36,19 @@ def find_shard(asked: str | None, environment: Mapping[str, str]) -> Shard:
     Shard(index=1, count=2)
     """
     if asked is not None:
-        found = _FORM.fullmatch(asked)
+        found = re.fullmatch(r"(\d+)/(\d+)", asked)
         shard = Shard(*map(int, found.groups())) if found else Shard(0, 0)
         return _checked(shard, f"--shard I/N with I from 0 to N - 1, found {asked!r}; give as 0/4")
-    array = Shard(
-        (_number(environment, "SLURM_ARRAY_TASK_ID", 0) - _number(environment, "SLURM_ARRAY_TASK_MIN", 0))
-        // max(1, _number(environment, "SLURM_ARRAY_TASK_STEP", 1)),
-        _number(environment, "SLURM_ARRAY_TASK_COUNT", 1),
-    )
+
+    def number(name: str, default: int) -> int:
+        text = environment.get(name, str(default))
+        if not text.isdecimal():
+            msg = f"Expected {name} to be a whole number, found {text!r}; correct it, or give --shard I/N."
+            raise ConfigError(msg)
+        return int(text)
+
+    place = number("SLURM_ARRAY_TASK_ID", 0) - number("SLURM_ARRAY_TASK_MIN", 0)
+    array = Shard(place // max(1, number("SLURM_ARRAY_TASK_STEP", 1)), number("SLURM_ARRAY_TASK_COUNT", 1))
     advice = "array tasks without gaps, as --array=0-7, found others; give --shard I/N to each"
     array = _checked(array, advice)
     # a batch script is no step and has a number without a count: only `srun` starts several
@@ -53,17 +56,9 @@ def find_shard(asked: str | None, environment: Mapping[str, str]) -> Shard:
     names = torchrun if torchrun[1] in environment else srun
     if names[1] not in environment:
         return array
-    rank = Shard(_number(environment, names[0], 0), _number(environment, names[1], 1))
+    rank = Shard(number(names[0], 0), number(names[1], 1))
     rank = _checked(rank, f"{names[0]} below {names[1]}, found {rank.index} and {rank.count}; correct them")
     return Shard(array.index * rank.count + rank.index, array.count * rank.count)
-
-
-def _number(environment: Mapping[str, str], name: str, default: int) -> int:
-    text = environment.get(name, str(default))
-    if not text.isdecimal():
-        msg = f"Expected {name} to be a whole number, found {text!r}; correct it, or give --shard I/N."
-        raise ConfigError(msg)
-    return int(text)
 
 
 def _checked(shard: Shard, expected: str) -> Shard:

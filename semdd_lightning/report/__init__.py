@@ -6,8 +6,7 @@ from semdd_lightning.report.command_tables import (
     print_run_table,
     print_selection_table,
 )
-from semdd_lightning.report.contact_sheet import write_contact_sheet
-from semdd_lightning.report.loggers import log_selection
+from semdd_lightning.report.contact_sheet import log_selection, write_contact_sheet
 from semdd_lightning.report.tables import readable_size, statistics_record, statistics_table
 
 __all__ = [

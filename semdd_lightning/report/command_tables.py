@@ -27,12 +27,8 @@ _EXAMPLES = 5  # in a cell
 
 def print_run_table(result: Mapping[str, Any], next_commands: Sequence[str]) -> None:
     """Print the result of a run, what the selection bought, and what to try next."""
-    console = Console()
     title = f"semdd {result['command']}: {' + '.join(result['configs'])}"
-    console.print(table_of_rows(title, _run_rows(result)))
-    if result["selection"]:
-        console.print(statistics_table(result["selection"]))
-    print_next_commands(console, next_commands)
+    print_selection_table(title, _run_rows(result), result["selection"], next_commands)
 
 
 def print_selection_table(
@@ -44,7 +40,8 @@ def print_selection_table(
     """Print the outcome of ``semdd select``."""
     console = Console()
     console.print(table_of_rows(title, rows))
-    console.print(statistics_table(report))
+    if report:
+        console.print(statistics_table(report))
     print_next_commands(console, next_commands)
 
 
@@ -56,9 +53,8 @@ def print_pool_table(found: PoolInspection, next_commands: Sequence[str], snippe
         next_commands: Commands to go on with.
         snippet: The part of a config that names the pool.
     """
+    print_selection_table(f"semdd pool inspect: {shown(found.path)}", pool_rows(found), {}, next_commands)
     console = Console()
-    console.print(table_of_rows(f"semdd pool inspect: {shown(found.path)}", pool_rows(found)))
-    print_next_commands(console, next_commands)
     console.print("In a config:")
     print_plain(console, snippet)
 
@@ -91,22 +87,19 @@ def print_label_table(
 
 
 def pool_rows(found: PoolInspection) -> dict[str, str]:
-    """Label and value of every row of the table.
-
-    Args:
-        found: What was found.
-    """
+    """Label and value of every row of the table of a pool."""
     counts = found.images_per_class
+    pairs = zip(found.class_names, found.class_folders, strict=True)
+    classes = [shown(name if name == folder else f"{name} ({folder})") for name, folder in pairs]
+    short = [f"{shown(name)}: {count}" for name, count in found.short_classes.items()]
     rows = {
         "layout": f"{found.layout}: {found.evidence}",
         "begins in": found.begins_in if found.begins_in != found.path else "",
         "read by": found.reader,
-        "classes": f"{len(counts):,}: {_some(_class_labels(found))}",
+        "classes": f"{len(counts):,}: {_some(classes)}",
         "usable images": f"{sum(counts):,}",
         "images a class": f"{min(counts):,} at least, median {np.median(counts):,g}, {max(counts):,} at most",
-        "fewer than the median": _some(
-            [f"{shown(name)}: {count}" for name, count in found.short_classes.items()]
-        ),
+        "fewer than the median": _some(short),
         "image sizes": _counted(found.image_sizes),
         "formats": _counted(found.formats),
         "bytes": readable_size(found.bytes),
@@ -119,11 +112,7 @@ def pool_rows(found: PoolInspection) -> dict[str, str]:
 
 
 def encoded_words(count: int) -> str:
-    """How many images CLIP looked at in this command.
-
-    Args:
-        count: of them.
-    """
+    """How many images CLIP looked at in this command."""
     return f"{count} images now, any others came from the cache"
 
 
@@ -141,27 +130,25 @@ def changes_in_words(changes: Sequence[Mapping[str, Any]]) -> str:
         f"{change['option']} {_short(change['used'])}, not {_short(change['protocol'])}"
         for change in changes[:CHANGES]
     ]
-    more = [f"{len(changes) - CHANGES} more, see result.json"] if len(changes) > CHANGES else []
-    return "; ".join([*parts, *more])
+    if len(changes) > CHANGES:
+        parts.append(f"{len(changes) - CHANGES} more, see result.json")
+    return "; ".join(parts)
 
 
 def _run_rows(result: Mapping[str, Any]) -> dict[str, str]:
-    named = {
-        "sampler": "sampler",
-        "prior": "prior",
-        "images per class": "ipc",
-        "student": "student",
-        "passes": "passes",
-        "protocol": "protocol",
-    }
-    rows = {label: str(result[key]) for label, key in named.items() if result.get(key) is not None}
+    named = ("sampler", "prior", "ipc", "student", "passes", "protocol")
+    labels = {"ipc": "images per class"}
+    rows = {labels.get(key, key): str(result[key]) for key in named if result.get(key) is not None}
     if result.get("labels"):
         rows["labels"] = _labels(result["labels"])
     if result.get("cut_short"):
         rows["no full run"] = "; ".join(result["cut_short"])
     rows |= dict(_metric(name, value, result) for name, value in sorted(result["metrics"].items()))
-    if result.get("best"):
-        rows["best test top-1"] = _best(result["best"])
+    if best := result.get("best"):
+        rows["best test top-1"] = (
+            f"{best['top1']:.2%} after pass {int(best['after_pass'])}, the highest of "
+            f"{int(best['evaluations'])} tests: a reference implementation's habit, no result"
+        )
     if result.get("quirks"):
         rows["reference habits"] = ", ".join(result["quirks"])
     if result.get("protocol_changes"):
@@ -196,21 +183,9 @@ def _metric(name: str, value: float, result: Mapping[str, Any]) -> tuple[str, st
     return f"{label} {measure.replace('top', 'top-')}", " ".join(word for word in words if word)
 
 
-def _best(best: Mapping[str, float]) -> str:
-    count, passed = int(best["evaluations"]), int(best["after_pass"])
-    highest = f"{best['top1']:.2%} after pass {passed}, the highest of {count} tests"
-    return f"{highest}: a reference implementation's habit, no result"
-
-
 def _audit(audit: Mapping[str, Any]) -> str:
-    parts = [
-        f"{count} of its folders {what}"
-        for what, count in (
-            ("hold another class", audit["moved_folders"]),
-            ("are suspect", audit["suspect_folders"]),
-        )
-        if count
-    ]
+    counts = {"hold another class": audit["moved_folders"], "are suspect": audit["suspect_folders"]}
+    parts = [f"{count} of its folders {what}" for what, count in counts.items() if count]
     parts += [] if audit["prior_knows_classes"] else ["CLIP does not tell them apart"]
     return f"{', '.join(parts)}; `semdd audit` shows them"
 
@@ -224,11 +199,6 @@ def _short(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(map(_short, value))
     return str(value)
-
-
-def _class_labels(found: PoolInspection) -> list[str]:
-    pairs = zip(found.class_names, found.class_folders, strict=True)
-    return [shown(name if name == folder else f"{name} ({folder})") for name, folder in pairs]
 
 
 def _some(values: Sequence[str]) -> str:

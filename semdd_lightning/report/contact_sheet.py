@@ -1,12 +1,13 @@
-"""One picture of what was chosen: a row a class, chosen images left, rejected ones right."""
+"""One picture of what was chosen, a row a class; and a selection in the loggers of an experiment."""
 
 from __future__ import annotations
 
 import textwrap
 import warnings
+from collections.abc import Iterable, Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,9 @@ from semdd_lightning.atomic import write_atomically
 from semdd_lightning.names import shown
 from semdd_lightning.pools import Pool
 
+if TYPE_CHECKING:  # a table on the terminal needs no Lightning
+    from lightning.pytorch.loggers import Logger
+
 MOST_CLASSES = 20
 MOST_CHOSEN = 10
 REJECTED = 4
@@ -25,6 +29,7 @@ DPI = 120
 CELL, IMAGE = 90, 76
 LEFT, TOP, RIGHT, BOTTOM = 130, 64, 5, 8
 FRAME = "#d62728"  # of what was rejected
+LOGGED = "selection"  # what loggers call it
 
 
 def write_contact_sheet(path: Path, table: pd.DataFrame, pool: Pool) -> Path:
@@ -48,29 +53,32 @@ def draw_contact_sheet(table: pd.DataFrame, pool: Pool) -> Figure:
 
     The images are one picture, as axes for each would take most of the time of a small run.
     """
-    labels = sorted(table["label"].unique())[:MOST_CLASSES]
-    chosen = {label: _chosen(table, label) for label in labels}
-    columns = max(len(images) for images in chosen.values())
+    by_class = dict(list(table.groupby("label"))[:MOST_CLASSES])
+    picked = {label: of_class[of_class["stage"] == "selected"] for label, of_class in by_class.items()}
+    columns = min(MOST_CHOSEN, max(map(len, picked.values())))
     width = LEFT + CELL * (columns + 1 + REJECTED) + RIGHT
-    height = TOP + CELL * len(labels) + BOTTOM
+    height = TOP + CELL * len(by_class) + BOTTOM
     picture = Image.new("RGB", (width, height), "white")
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
 
     def write(x: float, y: float, text: str, **options: Any) -> None:  # noqa: ANN401 - of matplotlib's text
         figure.text(x / width, 1 - y / height, text, va="center", parse_math=False, **options)
 
-    hidden = table["label"].nunique() - len(labels)
-    more = f", first {len(labels)} of {len(labels) + hidden} classes" if hidden else ""
+    count = table["label"].nunique()
+    more = f", first {len(by_class)} of {count} classes" if count > len(by_class) else ""
     title = f"Chosen, in the order picked{more}  |  right, framed: rejected with the lowest quality"
     write(width / 2, TOP / 4, title, ha="center", fontsize=8)
     for column in range(columns):
         write(cell_centre(0, column)[0], TOP - 10, f"{column + 1}", ha="center", fontsize=7)
-    for row, label in enumerate(labels):
-        name = textwrap.shorten(shown(_class_name(table, label)), 16, placeholder="...")
+    for row, (label, of_class) in enumerate(by_class.items()):
+        name = textwrap.shorten(shown(of_class["class_name"].iloc[0]), 16, placeholder="...")
         write(LEFT - 10, cell_centre(row, 0)[1], name, ha="right", fontsize=8)
-        for column, path in enumerate(chosen[label]["path"]):
+        chosen = picked[label].sort_values("step").head(MOST_CHOSEN)
+        for column, path in enumerate(chosen["path"]):
             _paste(picture, cell_centre(row, column), pool, path)
-        for column, path in enumerate(_rejected(table, label)["path"], start=columns + 1):
+        left = of_class[of_class["stage"].isin(["candidate", "filtered"])]
+        rejected = left.sort_values("quality").head(REJECTED)
+        for column, path in enumerate(rejected["path"], start=columns + 1):
             _paste(picture, cell_centre(row, column), pool, path, frame=FRAME)
     figure.figimage(np.asarray(picture))
     return figure
@@ -86,20 +94,6 @@ def cell_centre(row: int, column: int) -> tuple[int, int]:
     return LEFT + CELL * column + CELL // 2, TOP + CELL * row + CELL // 2
 
 
-def _chosen(table: pd.DataFrame, label: int) -> pd.DataFrame:
-    of_class = table[(table["label"] == label) & (table["stage"] == "selected")]
-    return of_class.sort_values("step").head(MOST_CHOSEN)
-
-
-def _rejected(table: pd.DataFrame, label: int) -> pd.DataFrame:
-    of_class = table[(table["label"] == label) & table["stage"].isin(["candidate", "filtered"])]
-    return of_class.sort_values("quality").head(REJECTED)
-
-
-def _class_name(table: pd.DataFrame, label: int) -> str:
-    return str(table.loc[table["label"] == label, "class_name"].iloc[0])
-
-
 def _paste(
     picture: Image.Image, centre: tuple[int, int], pool: Pool, path: str, frame: str | None = None
 ) -> None:
@@ -112,3 +106,41 @@ def _paste(
     if frame is not None:
         edges = (left - 3, top - 3, left + width + 2, top + height + 2)
         ImageDraw.Draw(picture).rectangle(edges, outline=frame, width=3)
+
+
+def log_selection(
+    loggers: Iterable[Logger], report: Mapping[str, Mapping[str, float | None]], sheet: Path
+) -> None:
+    """Give every logger the selection, at step 0, through what it has for metrics and pictures.
+
+    A metric is called ``selection/<metric>/<set>``, as ``selection/coverage/random``, so that the pool, the
+    candidates, the chosen images and a random choice stand beside each other. A logger without pictures, as
+    Lightning's for CSV files, gets the metrics alone.
+
+    Args:
+        loggers: of a trainer.
+        report: what `statistics_record` gave.
+        sheet: the contact sheet.
+    """
+    metrics = {
+        f"{LOGGED}/{metric}/{subset}": value
+        for subset, values in report.items()
+        for metric, value in values.items()
+        if value is not None
+    }
+    for logger in loggers:
+        logger.log_metrics(metrics, step=0)
+        _log_picture(logger, sheet)
+
+
+def _log_picture(logger: Logger, sheet: Path) -> None:
+    from lightning.pytorch.loggers import MLFlowLogger, TensorBoardLogger
+
+    with Image.open(sheet) as opened:
+        picture = opened.convert("RGB")
+    if isinstance(logger, TensorBoardLogger):
+        logger.experiment.add_image(LOGGED, np.asarray(picture), 0, dataformats="HWC")
+    elif isinstance(logger, MLFlowLogger):
+        logger.experiment.log_image(logger.run_id, picture, artifact_file=f"{LOGGED}.png")
+    elif hasattr(logger, "log_image"):  # Weights & Biases, and whoever does as it does
+        logger.log_image(key=LOGGED, images=[picture], step=0)

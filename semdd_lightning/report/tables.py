@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -85,11 +85,23 @@ def statistics_table(report: Mapping[str, Mapping[str, float | None]]) -> Foldin
     table.add_column("")
     for subset in report:
         table.add_column(subset, justify="right")
-    for key, (name, _) in STATISTICS.items():
-        values = [report[subset].get(key) for subset in report]
-        if any(value is not None for value in values):
-            table.add_row(name, *("-" if value is None else f"{value:.4f}" for value in values))
+    for name, _, values in statistics_rows(report):
+        table.add_row(name, *values)
     return table
+
+
+def statistics_rows(
+    report: Mapping[str, Mapping[str, float | None]],
+) -> Iterator[tuple[str, str, list[str]]]:
+    """Name, meaning and value in every subset of each statistic that any of them has.
+
+    Args:
+        report: what `statistics_record` returns.
+    """
+    for key, (name, meaning) in STATISTICS.items():
+        values = [of_subset.get(key) for of_subset in report.values()]
+        if any(value is not None for value in values):
+            yield name, meaning, ["-" if value is None else f"{value:.4f}" for value in values]
 
 
 def statistics_record(report: pd.DataFrame) -> dict[str, dict[str, float | None]]:

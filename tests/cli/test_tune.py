@@ -16,7 +16,7 @@ from semdd_lightning.cli.main import main
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.experiment.run.result import RunResult
 from semdd_lightning.export import read_manifest, read_table
-from semdd_lightning.studies.tuning import trials
+from semdd_lightning.studies import study
 
 pytest.importorskip("optuna")
 NOWHERE = {"class_path": "ClassFolders", "init_args": {"path": "/nowhere/at/all"}}
@@ -42,7 +42,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         made.append(ratio)
         return RunResult("fit", [], None, metrics={"val_top1": ratio / 10})
 
-    monkeypatch.setattr("semdd_lightning.studies.tuning.trials.run_experiment", run)
+    monkeypatch.setattr("semdd_lightning.studies.study.run_experiment", run)
     return made
 
 
@@ -97,7 +97,7 @@ def test_a_trial_that_was_cut_short_is_no_trial(
     words: list[str], monkeypatch: pytest.MonkeyPatch, refused: Callable[..., str]
 ) -> None:
     cut = RunResult("fit", [], None, metrics={"val_top1": 0.9}, cut_short=["validated on 1 of 9 images"])
-    monkeypatch.setattr(trials, "run_experiment", lambda argv: cut)
+    monkeypatch.setattr(study, "run_experiment", lambda argv: cut)
     message = refused(*words, "--trials=2", "--seeds", "0")
     assert (
         "found none: Expected a whole training and its validation to judge by, found validated on" in message
@@ -121,12 +121,12 @@ def test_a_search_goes_on_where_it_was_stopped(
 
         return run
 
-    going: Callable[[list[str]], RunResult] = vars(trials)["run_experiment"]
-    monkeypatch.setattr(trials, "run_experiment", stop(going))
+    going: Callable[[list[str]], RunResult] = vars(study)["run_experiment"]
+    monkeypatch.setattr(study, "run_experiment", stop(going))
     assert main([*words, "--trials=4", "--seeds", "0", "1"]) == 130
     assert len(runs) == 5
     assert "`semdd resume tuned` goes on." in capsys.readouterr().err
-    monkeypatch.setattr(trials, "run_experiment", going)
+    monkeypatch.setattr(study, "run_experiment", going)
     assert main(["resume", "tuned"]) == 0
     assert runs[5:7] == [runs[4]] * 2, "the trial that was cut off begins again with its values"
     table = pd.read_csv("tuned/trials.csv")
@@ -144,7 +144,7 @@ def test_a_search_goes_on_where_it_was_stopped(
 def test_hopeless_trials_are_stopped_and_broken_ones_recorded(
     words: list[str], runs: list[float], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    going: Callable[[list[str]], RunResult] = vars(trials)["run_experiment"]
+    going: Callable[[list[str]], RunResult] = vars(study)["run_experiment"]
 
     def run(argv: list[str]) -> RunResult:
         result: RunResult = going(argv)
@@ -153,7 +153,7 @@ def test_hopeless_trials_are_stopped_and_broken_ones_recorded(
             raise ConfigError(msg)
         return result
 
-    monkeypatch.setattr(trials, "run_experiment", run)
+    monkeypatch.setattr(study, "run_experiment", run)
     assert main([*words, "--trials=10", "--seeds", "0", "1"]) == 1, "one of them failed"
     table = pd.read_csv("tuned/trials.csv", keep_default_na=False)
     assert (table["state"] == "fail").sum() == 1

@@ -16,8 +16,7 @@ from semdd_lightning.errors import ConfigError, TeacherError, TooFewImagesError
 from semdd_lightning.generation import Rded, Task
 from semdd_lightning.generation.crops import draw_boxes
 from semdd_lightning.generation.generator import image_seed
-from semdd_lightning.generation.random_images import drawn_rows
-from semdd_lightning.generation.rded import RealCrops
+from semdd_lightning.generation.real_images import RealCrops, drawn_rows
 from semdd_lightning.models import IMAGENET_MEAN, IMAGENET_STD, ConvNet, NormalizedNetwork
 from semdd_lightning.training.teachers import FrozenTeacher
 

@@ -12,7 +12,7 @@ from semdd_lightning.experiment.run.directory import PAGE, SHEET, read_versions
 from semdd_lightning.names import command
 from semdd_lightning.prior import prior_in_words
 from semdd_lightning.report import statistics_record, write_contact_sheet
-from semdd_lightning.report.page import write_page
+from semdd_lightning.report.page.selection_page import write_page
 
 
 def write_pictures(directory: Path, selected: PoolSelection) -> None:

@@ -1,11 +1,13 @@
-"""A comparison as one reads it again: its cells, tables, sentences and figures."""
+"""A comparison as one reads it again: its cells, tables, sentences and figures, and all of it for people."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -17,8 +19,11 @@ from semdd_lightning.evaluation import AXES, Cell, default_baseline, sampler_tab
 from semdd_lightning.given import given_path, require_word
 from semdd_lightning.names import command as shell_command
 from semdd_lightning.records import RECORD, read_record
-from semdd_lightning.report.comparison.figures import draw, drawable
-from semdd_lightning.report.comparison.words import sentences
+from semdd_lightning.report.comparison.figures import FIGURES, draw, drawable, inline_svg
+from semdd_lightning.report.comparison.report_table import as_html, as_latex, as_markdown, print_tables
+from semdd_lightning.report.comparison.tables import HOW_TO_READ, Notes, comparison_tables
+from semdd_lightning.report.comparison.words import Findings, sentences
+from semdd_lightning.report.page.parts import fill, html
 
 
 @with_config(RECORD | ConfigDict(extra="ignore"))
@@ -51,11 +56,10 @@ class Comparison:
             RunError: if there is no record of one that can be trusted.
         """
         folder = given_path("the directory of a comparison", directory)
-        versions = folder / "versions.json"
-        made_by = None
+        versions, command = folder / "versions.json", list[str]()
         if versions.is_file():
-            made_by = read_record(versions, _MadeBy, RunError, "give another directory")
-        return cls(evaluation.read_cells(folder), made_by.command if made_by else ())
+            command = read_record(versions, _MadeBy, RunError, "give another directory").command
+        return cls(evaluation.read_cells(folder), command)
 
     @cached_property
     def cells(self) -> pd.DataFrame:
@@ -75,19 +79,12 @@ class Comparison:
         if unknown:
             msg = f"Expected axes out of {', '.join(AXES)} and labels, found {', '.join(unknown)}."
             raise ConfigError(msg)
-        found = [
-            run
-            for run in self.runs
-            if all(
-                value == (run.labels if axis == "labels" else run.axes[axis])
-                for axis, value in places.items()
-            )
-        ]
-        if not found:
+        wanted = places.items()
+        part = Comparison([run for run in self.runs if wanted <= {**run.axes, "labels": run.labels}.items()])
+        if not part.runs:
             known = {axis: sorted(map(str, set(self.cells[axis]))) for axis in places}
             msg = f"Expected places of this comparison ({known}), found {places}; correct them."
             raise ConfigError(msg)
-        part = Comparison(found)
         part.command = self.command
         return part
 
@@ -118,7 +115,7 @@ class Comparison:
         Args:
             baseline: as in `table`.
         """
-        return "\n".join(sentences(self.table(baseline), self.baseline(baseline)))
+        return "\n".join(sentences(self.found(baseline)))
 
     def correlations(self) -> pd.DataFrame:
         """Spearman's correlation of what describes the chosen images with accuracy, over samplers."""
@@ -144,7 +141,7 @@ class Comparison:
         Args:
             baseline: as in `table`.
         """
-        return drawable(self.cells, self.table(baseline), self.baseline(baseline))
+        return drawable(self.found(baseline))
 
     def plot(self, kind: str = "accuracy", baseline: str | None = None) -> Figure:
         """A figure.
@@ -156,4 +153,61 @@ class Comparison:
         Raises:
             ConfigError: if there is no such kind, or nothing of this kind to draw.
         """
-        return draw(kind, self.cells, self.table(baseline), self.baseline(baseline), self.command)
+        return draw(kind, self.found(baseline), self.command)
+
+    def found(self, baseline: str | None = None) -> Findings:
+        """What there is to be told of it."""
+        return Findings(self.cells, self.table(baseline), self.baseline(baseline))
+
+
+def print_report(comparison: Comparison, baseline: str, notes: Notes) -> None:
+    """Print tables, how to read them, and what they allow to say.
+
+    Args:
+        comparison: what was measured.
+        baseline: the sampler that differences are taken to.
+        notes: what is to be said below the table of a slice.
+    """
+    found = comparison.found(baseline)
+    said = [HOW_TO_READ.format(baseline=baseline), *sentences(found)]
+    print_tables(said if len(found.table) else [], comparison_tables(found, notes))
+
+
+def report_files(
+    comparison: Comparison, baseline: str, notes: Notes, pages: Mapping[str, str]
+) -> dict[str, str]:
+    """Names and texts of the files for people; numbers go into a CSV file.
+
+    Args:
+        comparison: what was measured.
+        baseline: the sampler that differences are taken to.
+        notes: what is to be said below the table of a slice.
+        pages: the page of a run by its directory, as a path from the place of these files.
+    """
+    found, command = comparison.found(baseline), comparison.command
+    tables, said = comparison_tables(found, notes), sentences(found)
+    reading = HOW_TO_READ.format(baseline=baseline)
+    title = f"Comparison of samplers, differences to {baseline}"
+    figures = {kind: draw(kind, found, command) for kind in drawable(found)}
+    runs = [_linked(run.directory, pages.get(run.directory)) for run in comparison.runs]
+    parts = {
+        "title": html(title),
+        "said": "".join(f"<p>{html(sentence)}</p>" for sentence in said),
+        "reading": html(reading),
+        "tables": "\n".join(map(as_html, tables)),
+        "figures": "\n".join(
+            f"<figure>{inline_svg(figure, kind)}<figcaption>{FIGURES[kind]}.</figcaption></figure>"
+            for kind, figure in figures.items()
+        ),
+        "runs": f"<ul>{''.join(f'<li>{run}</li>' for run in runs)}</ul>",
+        "command": html(command or "unknown"),
+    }
+    return {
+        "comparison.md": as_markdown(title, [*said, reading], tables, command),
+        "comparison.tex": as_latex(tables, command),
+        "report.html": fill("comparison.html", parts),
+    }
+
+
+def _linked(name: str, page: str | None) -> str:
+    return html(name) if page is None else f'<a href="./{escape(quote(page))}">{html(name)}</a>'

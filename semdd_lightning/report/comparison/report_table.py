@@ -1,17 +1,19 @@
-"""A table of texts, and its forms: Markdown, LaTeX, and lines on a terminal that may be narrow."""
+"""A table of texts, and its forms: Markdown, LaTeX, HTML, and lines on a terminal that may be narrow."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from rich.console import Console
 from rich.text import Text
 
 from semdd_lightning.names import latex, markdown, shown
+from semdd_lightning.report.page.parts import html
 from semdd_lightning.report.tables import FoldingTable, plain, print_plain, table_of_rows
 
 NOTHING = "-"  # in a cell without a number
+_CLASS = ' class="name"'  # in HTML, of a cell that says what a row is
 _ROOMY, _NARROW = 12, 9  # letters of a terminal's table for a column, its borders among them
 
 
@@ -33,8 +35,8 @@ class ReportTable:
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     labels: int = 1
-    notes: Sequence[str] = field(default_factory=tuple)
-    extra: Sequence[str] = field(default_factory=tuple)
+    notes: Sequence[str] = ()
+    extra: Sequence[str] = ()
     on_terminal: bool = True
 
     def trimmed(self) -> ReportTable:
@@ -64,7 +66,14 @@ def as_markdown(title: str, said: Sequence[str], tables: Sequence[ReportTable], 
         tables: the tables.
         command: what made the comparison, as a shell takes it; none where nobody knows.
     """
-    parts = [f"# {markdown(title)}", *map(markdown, said), *map(_markdown_table, tables)]
+    parts = [f"# {markdown(title)}", *map(markdown, said)]
+    for table in tables:
+        parts.append(f"## {markdown(table.title)}")
+        if table.rows:
+            rules = [":--" if place < table.labels else "--:" for place in range(len(table.columns))]
+            rows = [f"| {' | '.join(map(markdown, row))} |" for row in (table.columns, *table.rows)]
+            parts.append("\n".join([rows[0], f"|{'|'.join(rules)}|", *rows[1:]]))
+        parts += map(markdown, table.notes)
     if command is not None:
         parts.append(f"## Command\n\n    {command}")
     return "\n\n".join(parts) + "\n"
@@ -79,6 +88,26 @@ def as_latex(tables: Sequence[ReportTable], command: str | None) -> str:
     """
     head = ["% needs \\usepackage{booktabs}"] + ([] if command is None else [f"% made by: {shown(command)}"])
     return "\n\n".join(["\n".join(head), *(_latex_table(table) for table in tables if table.rows)]) + "\n"
+
+
+def as_html(table: ReportTable) -> str:
+    """A table that can be read by ear, too: the names of a row are its heads."""
+    title = html(table.title)
+    notes = "".join(f'<p class="note">{html(note)}</p>' for note in table.notes)
+    if not table.rows:
+        return f"<p>{title}: none</p>{notes}"
+    heads = [
+        f'<th scope="col"{_CLASS if place < table.labels else ""}>{html(head)}</th>'
+        for place, head in enumerate(table.columns)
+    ]
+    rows = []
+    for row in table.rows:
+        names = [f'<th scope="row"{_CLASS}>{html(text)}</th>' for text in row[: table.labels]]
+        others = [f"<td>{html(text)}</td>" for text in row[table.labels :]]
+        rows.append(f"<tr>{''.join([*names, *others])}</tr>")
+    head, body = f"<thead><tr>{''.join(heads)}</tr></thead>", f"<tbody>{''.join(rows)}</tbody>"
+    region = f'<div class="wide" role="region" aria-label="{title}" tabindex="0">'
+    return f"{region}<table><caption>{title}</caption>{head}{body}</table>{notes}</div>"
 
 
 def print_tables(said: Sequence[str], tables: Sequence[ReportTable]) -> None:
@@ -103,41 +132,13 @@ def print_tables(said: Sequence[str], tables: Sequence[ReportTable]) -> None:
         print_plain(console, text)
 
 
-def _markdown_table(table: ReportTable) -> str:
-    lines = []
-    if table.rows:
-        rules = [":--" if place < table.labels else "--:" for place in range(len(table.columns))]
-        lines += [_markdown_row(table.columns), f"|{'|'.join(rules)}|", *map(_markdown_row, table.rows)]
-    parts = [f"## {markdown(table.title)}", "\n".join(lines), *map(markdown, table.notes)]
-    return "\n\n".join(part for part in parts if part)
-
-
-def _markdown_row(texts: Sequence[str]) -> str:
-    return f"| {' | '.join(map(markdown, texts))} |"
-
-
 def _latex_table(table: ReportTable) -> str:
     columns = "l" * table.labels + "r" * (len(table.columns) - table.labels)
     caption = " ".join(map(latex, (f"{table.title}.", *table.notes)))
-    return "\n".join(
-        [
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{caption}}}",
-            rf"\begin{{tabular}}{{{columns}}}",
-            r"\toprule",
-            _latex_row(table.columns),
-            r"\midrule",
-            *map(_latex_row, table.rows),
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-        ]
-    )
-
-
-def _latex_row(texts: Sequence[str]) -> str:
-    return rf"{' & '.join(map(latex, texts))} \\"
+    head, *rows = (rf"{' & '.join(map(latex, row))} \\" for row in (table.columns, *table.rows))
+    begin = [r"\begin{table}", r"\centering", rf"\caption{{{caption}}}", rf"\begin{{tabular}}{{{columns}}}"]
+    end = [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
+    return "\n".join([*begin, r"\toprule", head, r"\midrule", *rows, *end])
 
 
 def _printed(table: ReportTable, width: int) -> Iterator[FoldingTable | Text]:

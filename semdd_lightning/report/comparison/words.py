@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from semdd_lightning.evaluation import SLICE
+from semdd_lightning.evaluation import SLICE, by_slice
 from semdd_lightning.evaluation.statistics import BETTER, WORSE
 from semdd_lightning.report.comparison.report_table import NOTHING
 from semdd_lightning.report.tables import KINDS
 
 _BARE = ("pool", "student")  # whose names say what they are
+
+
+class Findings(NamedTuple):
+    """What there is to be told of a comparison.
+
+    Attributes:
+        cells: as `cell_table` gives them.
+        table: as `sampler_table` gives it.
+        baseline: the sampler that its differences were taken to.
+    """
+
+    cells: pd.DataFrame
+    table: pd.DataFrame
+    baseline: str
 
 
 def labels_in_words(labels: object) -> str:
@@ -49,16 +63,21 @@ def place_in_words(place: Mapping[str, Any], axes: Sequence[str]) -> str:
     return ", ".join([*parts, labels_in_words(place["labels"])])
 
 
-def percent(mean: float, plus_minus: float = math.nan) -> str:
-    """An accuracy in percent, with its deviation where there is one.
+def percent(mean: float, plus_minus: float = math.nan, sign: str = "") -> str:
+    """An accuracy, or a difference of two, in percent, with its deviation where there is one.
+
+    Args:
+        mean: as a fraction.
+        plus_minus: half of what stands behind the sign of both.
+        sign: ``+`` for a difference, which shows its sign.
 
     Examples:
-        >>> percent(0.5, 0.0123), percent(0.5), percent(float("nan"))
-        ('50.00 ± 1.23', '50.00', '-')
+        >>> percent(0.5, 0.0123), percent(0.012, 0.004, "+"), percent(float("nan"))
+        ('50.00 ± 1.23', '+1.20 ± 0.40', '-')
     """
     if math.isnan(mean):
         return NOTHING
-    return f"{100 * mean:.2f}" + ("" if math.isnan(plus_minus) else f" ± {100 * plus_minus:.2f}")
+    return f"{100 * mean:{sign}.2f}" + ("" if math.isnan(plus_minus) else f" ± {100 * plus_minus:.2f}")
 
 
 def interval(mean: float, half_width: float) -> str:
@@ -70,19 +89,7 @@ def interval(mean: float, half_width: float) -> str:
     """
     if math.isnan(half_width):
         return NOTHING
-    return f"{100 * (mean - half_width):.2f} to {100 * (mean + half_width):.2f}"
-
-
-def points(difference: float, half_width: float = math.nan) -> str:
-    """A difference in percentage points, with its sign.
-
-    Examples:
-        >>> points(0.012, 0.004)
-        '+1.20 ± 0.40'
-    """
-    if math.isnan(difference):
-        return NOTHING
-    return f"{100 * difference:+.2f}" + ("" if math.isnan(half_width) else f" ± {100 * half_width:.2f}")
+    return f"{percent(mean - half_width)} to {percent(mean + half_width)}"
 
 
 def probability(p_value: float) -> str:
@@ -92,9 +99,7 @@ def probability(p_value: float) -> str:
         >>> probability(0.0123), probability(0.00001)
         ('0.012', '<0.001')
     """
-    if math.isnan(p_value):
-        return NOTHING
-    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
+    return "<0.001" if p_value < 0.001 else number(p_value)
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -102,24 +107,18 @@ def number(value: float, digits: int = 3) -> str:
     return NOTHING if math.isnan(value) else f"{value:,.{digits}f}"
 
 
-def sentences(table: pd.DataFrame, baseline: str) -> list[str]:
-    """What the numbers allow to say, one sentence a slice.
-
-    Args:
-        table: as `sampler_table` gives it.
-        baseline: the sampler that differences were taken to.
-    """
-    axes = varying(table)
-    found = []
-    for place, rows in table.groupby(list(SLICE), sort=False):
-        where = place_in_words(dict(zip(SLICE, place, strict=True)), axes)
+def sentences(found: Findings) -> list[str]:
+    """What the numbers allow to say, one sentence a slice."""
+    axes, told = varying(found.table), []
+    for place, rows in by_slice(found.table[found.table["sampler"] != found.baseline]):
         groups: dict[str, list[str]] = {}
-        for _, row in rows[rows["sampler"] != baseline].iterrows():
+        for row in rows.to_dict("records"):
             head, _, tail = row["verdict"].partition("; ")
-            said = ", ".join(part for part in (points(row["difference"]), tail) if part not in ("", NOTHING))
+            difference = percent(row["difference"], sign="+")
+            said = ", ".join(part for part in (difference, tail) if part not in ("", NOTHING))
             groups.setdefault(head, []).append(f"{row['sampler']} ({said})" if said else row["sampler"])
         order = sorted(groups, key=lambda head: (head != BETTER, head != WORSE))
         parts = [f"{head}: {', '.join(groups[head])}" for head in order]
-        if parts:
-            found.append(f"Against {baseline} ({where}): {'; '.join(parts)}.")
-    return found
+        where = place_in_words(place, axes)
+        told.append(f"Against {found.baseline} ({where}): {'; '.join(parts)}.")
+    return told

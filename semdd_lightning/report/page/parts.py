@@ -1,4 +1,4 @@
-"""What the pages share: a filled template, data that no name in it can break, and sheets of thumbnails."""
+"""What the pages share: templates, data that no name in it can break, tables, and sheets of thumbnails."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from PIL import Image
 
 from semdd_lightning.atomic import write_atomically
+from semdd_lightning.names import shown
 from semdd_lightning.pools import Pool
 from semdd_lightning.progress import image_progress
 
@@ -24,8 +26,21 @@ EDGES = ((2_000, 96), (20_000, 64))  # up to so many thumbnails, pixels of each
 SMALLEST_EDGE = 48
 _BLOCK = 16  # of JPEG with halved colour: cells that are whole blocks do not bleed into each other
 _BACKGROUND = (128, 128, 128)
-_QUALITY = {SMALLEST_EDGE: 65}  # of JPEG by the edge: a page of many images is large
-_USUAL_QUALITY = 80
+
+
+def html(text: object) -> str:
+    """A text from outside as it can stand in a page."""
+    return escape(shown(text))
+
+
+def fill(template: str, parts: Mapping[str, str]) -> str:
+    """A page out of its template, in which ``<!--NAME-->`` stands for a part.
+
+    Args:
+        template: name of its file.
+        parts: finished HTML by name.
+    """
+    return re.sub(r"<!--(\w+)-->", lambda found: parts[found[1]], _file(template))
 
 
 def write_filled(
@@ -34,31 +49,35 @@ def write_filled(
     scripts: Sequence[str],
     parts: Mapping[str, str],
     data: Mapping[str, Any],
-    sheets: Sheets,
+    *images: tuple[Pool, Sequence[int]],
 ) -> None:
-    """Write a page that needs no other file.
+    """Write a page with thumbnails that needs no other file.
 
     Args:
         path: the HTML file to write.
-        template: name of the template, in which ``<!--NAME-->`` stands for a part.
+        template: name of the template.
         scripts: names of its scripts, in the order in which they run.
         parts: finished HTML by name.
         data: what the scripts read; numbers in it are finite.
-        sheets: the thumbnails.
+        images: pools, each with the rows of its images; their thumbnails are numbered in this order.
 
     Raises:
         DiskError: if it cannot be written.
     """
-    of_sheets = {"edge": sheets.edge, "columns": COLUMNS, "capacity": CAPACITY}
+    sheets = thumbnail_sheets(*images)
     filled = {
         **parts,
         "style": _file("page.css"),
         "script": "\n".join(map(_file, scripts)),
-        "data": script_json({**data, "sheets": of_sheets}),
-        "sheets": _sheet_elements(sheets),
+        "data": script_json(
+            {**data, "sheets": {"edge": sheets.edge, "columns": COLUMNS, "capacity": CAPACITY}}
+        ),
+        "sheets": "\n".join(  # an element each, which the page looks into when it comes to its images
+            f'<script type="text/plain" id="sheet-{number}">{b64encode(jpeg).decode()}</script>'
+            for number, jpeg in enumerate(sheets.jpegs)
+        ),
     }
-    page = re.sub(r"<!--(\w+)-->", lambda found: filled[found[1]], _file(template))
-    write_atomically(path, page.encode())
+    write_atomically(path, fill(template, filled).encode())
 
 
 def script_json(data: object) -> str:
@@ -74,6 +93,33 @@ def script_json(data: object) -> str:
     for letter in "<>&":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
     return text
+
+
+def folders_table(folders: Sequence[Mapping[str, Any]]) -> str:
+    """Folders with agreement, resembled class, share and verdict.
+
+    Args:
+        folders: what `folder_records` returns, all or some.
+    """
+    rows = []
+    for folder in folders:
+        verdict, expected = folder["verdict"], folder["reference_agreement"]
+        cells = [
+            folder["class"],
+            f"{folder['agreement']:.0%}",
+            "-" if expected is None else f"{expected:.0%}",
+            "-" if verdict == "ok" else folder["suspected_class"],
+            f"{folder['share']:.0%}",
+        ]
+        texts = "".join(f"<td>{html(cell)}</td>" for cell in cells)
+        head = f'<th scope="row">{html(folder["folder"])}</th>'
+        rows.append(f'<tr>{head}{texts}<td class="verdict {verdict}">{verdict}</td></tr>')
+    names = ("folder", "class", "agreement", "real images", "resembles", "share", "verdict")
+    heads = "".join(f'<th scope="col">{name}</th>' for name in names)
+    return (
+        f'<div class="wide"><table class="folders"><thead><tr>{heads}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
 
 
 @dataclass(frozen=True)
@@ -105,14 +151,6 @@ def thumbnail_sheets(*images: tuple[Pool, Sequence[int]]) -> Sheets:
     return Sheets(edge, tuple(sheets))
 
 
-def _sheet_elements(sheets: Sheets) -> str:
-    """Each sheet in an element of its own, which the page looks into when it comes to its images."""
-    return "\n".join(
-        f'<script type="text/plain" id="sheet-{number}">{b64encode(jpeg).decode()}</script>'
-        for number, jpeg in enumerate(sheets.jpegs)
-    )
-
-
 def _file(name: str) -> str:
     return (files(__package__) / name).read_text(encoding="utf-8")
 
@@ -139,5 +177,7 @@ def _sheet(images: Sequence[tuple[Pool, int]], edge: int) -> bytes:
         left, top = edge * (i % COLUMNS), edge * (i // COLUMNS)
         sheet.paste(image, (left + (edge - image.width) // 2, top + (edge - image.height) // 2))
     content = BytesIO()
-    sheet.save(content, format="JPEG", quality=_QUALITY.get(edge, _USUAL_QUALITY))
+    sheet.save(
+        content, format="JPEG", quality=65 if edge == SMALLEST_EDGE else 80
+    )  # many images: a large page
     return content.getvalue()

@@ -16,7 +16,7 @@ from PIL import Image
 from semdd_lightning.export import selection_table
 from semdd_lightning.pools import ClassFolders, Pool
 from semdd_lightning.report import statistics_record
-from semdd_lightning.report.page import write_page
+from semdd_lightning.report.page.selection_page import write_page
 from semdd_lightning.selection import Embeddings, build_sampler, selection_report
 
 FOLDERS = ("<script>alert(1)<", "b&b", "plain")

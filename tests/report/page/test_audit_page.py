@@ -11,8 +11,7 @@ import pandas as pd
 import pytest
 
 from semdd_lightning.names import shown
-from semdd_lightning.report.page import write_audit_page
-from semdd_lightning.report.page.audit_page import BESIDE, IN_FOLDER, PAIRS
+from semdd_lightning.report.page.audit_page import BESIDE, IN_FOLDER, PAIRS, write_audit_page
 from tests.report.page.browsing import Opened, needs_chromium
 from tests.report.page.selected import FOLDERS, Selected
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semdd_lightning.report.page.page_images import (
+from semdd_lightning.report.page.selection_page import (
     CANDIDATES,
     EXCLUDED,
     REJECTED,

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pandas as pd
 
-from semdd_lightning.report.page.sections import histograms, statistics_table
+from semdd_lightning.report.page.selection_page import histograms, statistics_table
 
 
 def test_the_table_says_what_the_selection_bought() -> None:

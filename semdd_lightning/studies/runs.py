@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
@@ -20,7 +19,7 @@ from semdd_lightning.experiment.run.result import RunResult, read_result
 from semdd_lightning.experiment.run.stopping import current
 from semdd_lightning.locks import Lock
 from semdd_lightning.names import get_logger
-from semdd_lightning.studies.comparing.plan import Plan, Planned, recipe
+from semdd_lightning.studies.plan import Plan, Planned, recipe
 
 logger = get_logger(__name__)
 WAIT_S = 60.0  # for whoever writes the record right now
@@ -46,32 +45,35 @@ class Runs:
         self.changes: dict[str, str] = {}
         there, states = _runs_in(out), dict[str, str | None]()
         before = {tuple(cell.axes.values()): cell for cell in _recorded(out)}
-        self.cells = [self._look(planned, there, before, states) for planned in plan.cells]
+        self.cells = [
+            self._look(
+                planned, there.get(plan.recipe(planned)), before.get(tuple(planned.axes.values())), states
+            )
+            for planned in plan.cells
+        ]
 
     def _look(
-        self,
-        planned: Planned,
-        there: Mapping[str, str],
-        before: Mapping[tuple[str | int, ...], Cell],
-        states: dict[str, str | None],
+        self, planned: Planned, name: str | None, recorded: Cell | None, states: dict[str, str | None]
     ) -> Cell:
         """What there is of a cell: a run that is finished, an error that was recorded, or nothing."""
-        name = there.get(self.plan.recipe(planned))
-        cell = Cell(dict(planned.axes), name or planned.name)
-        cell.command.extend(["semdd", *planned.command(self.out / cell.directory)])
-        recorded = before.get(tuple(planned.axes.values()))
-        known = recorded is not None and recorded.command == cell.command
-        result = read_result(self.out / cell.directory)
+        directory = self.out / (name or planned.name)
+        command = ["semdd", *planned.command(directory)]
+        cell = Cell(dict(planned.axes), directory.name, command=command)
+        known = recorded if recorded is not None and recorded.command == command else None
+        result = read_result(directory)
         if result is not None and name is None:
-            raise _of_another(self.out, cell.directory)
+            msg = (
+                f"Expected {self.out} to be new or of this comparison, found that {directory.name} in it "
+                f"was made by another command, config or variable ({OF_TRAINING}...); nothing was "
+                "overwritten, give another --out."
+            )
+            raise RunError(msg)
         if result is not None and "test_top1" in result.metrics:
-            change = made_otherwise(self.out / cell.directory, result, states)
+            change = made_otherwise(directory, result, states)
             if change is None:
-                return replace(
-                    finished(cell, result), wall_seconds=recorded.wall_seconds if recorded and known else None
-                )
+                return replace(_finished(cell, result), wall_seconds=known.wall_seconds if known else None)
             self.changes[cell.directory] = change
-        return recorded if recorded is not None and known and recorded.state == "failed" else cell
+        return known if known is not None and known.state == "failed" else cell
 
     @property
     def left(self) -> list[int]:
@@ -82,19 +84,19 @@ class Runs:
         """Write the record of all cells; what failed before waits now."""
         for index in self.left:
             self.cells[index] = replace(self.cells[index], state="waiting", error=None)
-        with _record_lock(self.out):
+        with self._recording():
             write_cells(self.out, self.cells)
 
     def join(self) -> None:
         """Write the record unless another process did for this very grid."""
-        with _record_lock(self.out):
+        with self._recording():
             if [cell.axes for cell in _recorded(self.out)] != [cell.axes for cell in self.cells]:
                 write_cells(self.out, self.cells)
 
     def keep(self, index: int, cell: Cell) -> None:
         """Write what became of one cell, beside what other processes wrote of others."""
         self.cells[index] = cell
-        with _record_lock(self.out):
+        with self._recording():
             cells = read_cells(self.out)
             cells[index] = cell
             write_cells(self.out, cells)
@@ -103,29 +105,34 @@ class Runs:
         """Learn what other processes wrote."""
         self.cells = read_cells(self.out)
 
-    def run(self, index: int) -> Cell | None:
-        """Run a cell, unless another process does so right now; none then."""
+    def _recording(self) -> Lock:
+        lock = Lock(self.out / f".{CELLS}.lock")
+        if not lock.wait(WAIT_S):
+            msg = f"Expected to write {self.out / CELLS}, found that {lock.holder} does; "
+            raise RunError(f"{msg}give the command again.")
+        return lock
+
+    def run(self, index: int) -> None:
+        """Run a cell, unless another process does so right now."""
         planned, cell = self.plan.cells[index], self.cells[index]
         directory = self.out / cell.directory
         lock = Lock(self.out / f".{cell.directory}.lock")
         if not lock.take():
             logger.info("%s runs it right now: %s", lock.holder, cell.directory)
-            return None
+            return
         with lock:
             change = self.changes.pop(cell.directory, None)
             if change is not None:
                 _set_aside(directory, "older", f": {change}")
-            elif not is_unfinished(directory) or self._is_of_another(planned, directory):
+            elif not is_unfinished(directory) or _recipe_in(directory) not in (
+                None,
+                self.plan.recipe(planned),
+            ):
                 _set_aside(directory, "unfinished")  # else its training goes on
             self.keep(index, _run(planned, replace(cell, state="waiting", error=None), directory))
-        return self.cells[index]
-
-    def _is_of_another(self, planned: Planned, directory: Path) -> bool:
-        found = _recipe_in(directory)
-        return found is not None and found != self.plan.recipe(planned)
 
 
-def finished(cell: Cell, result: RunResult) -> Cell:
+def _finished(cell: Cell, result: RunResult) -> Cell:
     """A cell with what its run found."""
     labels = result.labels or {}
     images = result.selection.get("pool", {}).get("num_images")
@@ -158,7 +165,7 @@ def _run(planned: Planned, cell: Cell, directory: Path) -> Cell:
             raise
         logger.debug("%s failed", cell.directory, exc_info=True)
         return replace(cell, state="failed", error=error_in_words(error))
-    return replace(finished(cell, result), wall_seconds=time.monotonic() - began)
+    return replace(_finished(cell, result), wall_seconds=time.monotonic() - began)
 
 
 def _runs_in(out: Path) -> dict[str, str]:
@@ -193,14 +200,6 @@ def _recorded(out: Path) -> list[Cell]:
         return []
 
 
-def _record_lock(out: Path) -> Lock:
-    lock = Lock(out / f".{CELLS}.lock")
-    if not lock.wait(WAIT_S):
-        msg = f"Expected to write {out / CELLS}, found that {lock.holder} does; give the command again."
-        raise RunError(msg)
-    return lock
-
-
 def _set_aside(directory: Path, what: str, why: str = "") -> None:
     """Keep an unfinished or older run under another name."""
     if not directory.exists():
@@ -211,10 +210,3 @@ def _set_aside(directory: Path, what: str, why: str = "") -> None:
     aside = next(free for free in names if free not in taken)
     directory.rename(directory.with_name(aside))
     logger.warning("An %s run is kept as %s and run anew%s.", what, directory.with_name(aside), why)
-
-
-def _of_another(out: Path, name: str) -> RunError:
-    return RunError(
-        f"Expected {out} to be new or of this comparison, found that {name} in it was made by another "
-        f"command, config or variable ({OF_TRAINING}...); nothing was overwritten, give another --out."
-    )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
+from math import prod
 from pathlib import Path
 
 from semdd_lightning.errors import ConfigError
@@ -15,9 +16,10 @@ from semdd_lightning.experiment.config.configs import with_bases
 from semdd_lightning.experiment.config.options import OF_TRAINING
 from semdd_lightning.experiment.run.directory import config_digests
 from semdd_lightning.records import content_key
-from semdd_lightning.studies.comparing.axes import Entry, Section, entries
-from semdd_lightning.studies.comparing.design import (
+from semdd_lightning.studies.axes import Entry, Section, entries
+from semdd_lightning.studies.design import (
     DISTINCT,
+    SET_HERE,
     Design,
     as_options,
     check_overrides,
@@ -27,15 +29,7 @@ from semdd_lightning.studies.comparing.design import (
 )
 
 MOST_CELLS = 100_000
-SET_HERE = {  # option of a run -> what compare has in its place
-    "--seed_everything": "--seeds",
-    "--data.selection_seed": "--seeds",
-    "--data.init_args.selection_seed": "--seeds",
-    "--data.sampler": "--samplers, with arguments in a config",
-    "--data.init_args.sampler": "--samplers, with arguments in a config",
-    "--run": "--out",
-    "--trainer.devices": "no choice: each run has one device",
-}
+SET_BY_COMPARING = SET_HERE | {"--data.sampler": "--samplers, with arguments in a config"}
 SET_BY_AXIS = {  # axis -> options of a run that it sets, where it is given
     "priors": ("data.prior",),
     "ipc": ("data.ipc",),
@@ -105,20 +99,9 @@ def make_plan(configs: Sequence[Path], section: Section, overrides: Sequence[str
     Raises:
         ConfigError: if the grid is too large, or one of its designs or samplers cannot be run.
     """
-    axes = {
-        axis: entries(name, getattr(section, name), configs)
-        for axis, name in {
-            "pool": "pools",
-            "prior": "priors",
-            "student": "students",
-            "protocol": "protocols",
-            "sampler": "samplers",
-            "ipc": "ipc",
-        }.items()
-    }
-    count = len(section.seed_pairs())
-    for places in axes.values():
-        count *= len(places)
+    names = {axis: f"{axis}s" for axis in (*DISTINCT, "sampler")} | {"ipc": "ipc"}
+    axes = {axis: entries(name, getattr(section, name), configs) for axis, name in names.items()}
+    count = prod(map(len, [section.seed_pairs(), *axes.values()]))
     if count > MOST_CELLS:
         msg = f"Expected at most {MOST_CELLS:,} cells, found {count:,}; split the comparison."
         raise ConfigError(msg)
@@ -127,45 +110,31 @@ def make_plan(configs: Sequence[Path], section: Section, overrides: Sequence[str
     for combination in product(*(axes[axis] for axis in DISTINCT)):
         chosen = dict(zip(DISTINCT, combination, strict=True))
         designs.append(make_design(configs, chosen, overrides, axes["ipc"][0]))
-    if any(len(axes[axis]) > 1 for axis in ("sampler", "ipc")):
-        _check_labels(designs)
-    vary = [axis for axis in AXES if axis == "sampler" or len(axes.get(axis, ())) > 1]
-    cells = _named(_cells(designs, axes["sampler"], axes["ipc"], section.seed_pairs()), vary)
-    files = {path for configs in {cell.configs for cell in cells} for path in with_bases(configs)}
-    images = list(dict.fromkeys(folder for design in designs for folder in design.images))
-    return Plan(cells, config_digests(sorted(files)), images)
-
-
-def _check(axes: Mapping[str, Sequence[Entry]], section: Section, overrides: Sequence[str]) -> None:
-    check_overrides(overrides, SET_HERE)
-    given = [axis for axis in SET_BY_AXIS if getattr(section, axis) is not None]
-    names, ipc = _set_by(given), _set_by(["ipc"])  # of a cell, whose ipc comes after its sampler
-    check_overrides(overrides, names)
-    for axis, places in axes.items():
-        also = {**names, **ipc} if axis in ("sampler", "ipc") else names
-        for entry in places:
-            check_overrides(list(as_options(entry.settings)), SET_HERE | also)
-
-
-def _set_by(axes: Sequence[str]) -> dict[str, str]:
-    """Options that axes set, short and in full, and which axis that is."""
-    return {
-        form: f"--{axis}"
-        for axis in axes
-        for option in SET_BY_AXIS[axis]
-        for form in (f"--{option}", f"--{option.replace('.', '.init_args.', 1)}")
-    }
-
-
-def _check_labels(designs: Sequence[Design]) -> None:
-    """Stored labels are those of one selection; every sampler makes its own."""
-    if any(design.stored_labels for design in designs):
+    several = [axis for axis, places in axes.items() if len(places) > 1]
+    if {"sampler", "ipc"} & set(several) and any(design.stored_labels for design in designs):
         msg = (
             "Expected a teacher that can label what each sampler chooses, found StoredLabels, which hold the "
             "labels of one selection; give the teacher itself, --model.teacher with its arguments, or for "
             "each sampler `semdd relabel` and `semdd fit` from its labels."
         )
         raise ConfigError(msg)
+    cells = _cells(designs, axes["sampler"], axes["ipc"], section.seed_pairs())
+    cells = _named(cells, [axis for axis in AXES if axis == "sampler" or axis in several])
+    files = {path for configs in {cell.configs for cell in cells} for path in with_bases(configs)}
+    images = list(dict.fromkeys(folder for design in designs for folder in design.images))
+    return Plan(cells, config_digests(sorted(files)), images)
+
+
+def _check(axes: Mapping[str, Sequence[Entry]], section: Section, overrides: Sequence[str]) -> None:
+    """Refuse options that comparing sets itself, or an axis in their place."""
+    given = [axis for axis in SET_BY_AXIS if getattr(section, axis) is not None]
+    names = {f"--{option}": f"--{axis}" for axis in given for option in SET_BY_AXIS[axis]}
+    check_overrides(overrides, SET_BY_COMPARING | names)
+    of_cell = {"--data.ipc": "--ipc"}  # whose ipc comes after its sampler
+    for axis, places in axes.items():
+        also = of_cell if axis in ("sampler", "ipc") else {}
+        for entry in places:
+            check_overrides(list(as_options(entry.settings)), SET_BY_COMPARING | names | also)
 
 
 def _cells(
@@ -174,18 +143,17 @@ def _cells(
     ipcs: Sequence[Entry],
     seeds: Sequence[tuple[int, int]],
 ) -> list[Planned]:
-    chosen = {
-        (number, place): (
-            *as_options(sampler.settings),
-            *sampler_options(sampler.component, _files(design, sampler)),
-        )
-        for number, design in enumerate(designs)
-        for place, sampler in enumerate(samplers)
-    }
-    found: list[Planned] = []
-    for (selection_seed, training_seed), (number, design), ipc, (place, sampler) in product(
-        seeds, enumerate(designs), ipcs, enumerate(samplers)
+    chosen = []  # of each design, by each sampler, the configs and options
+    for design in designs:
+        for sampler in samplers:
+            files = (*design.configs, *sampler.configs)
+            own = [*as_options(sampler.settings), *sampler_options(sampler.component, files)]
+            chosen.append((design, sampler, files, own))
+    found: dict[tuple[str, ...], Planned] = {}
+    for (selection_seed, training_seed), number, ipc, place in product(
+        seeds, range(len(designs)), ipcs, range(len(samplers))
     ):
+        design, sampler, files, own = chosen[number * len(samplers) + place]
         images = design.ipc if ipc.component is None else int(ipc.component)
         axes: dict[str, str | int] = {
             **design.labels,
@@ -194,25 +162,18 @@ def _cells(
             "selection_seed": selection_seed,
             "training_seed": training_seed,
         }
-        files = (*_files(design, sampler), *ipc.configs)
-        options = [*design.options, *as_options(ipc.settings), *chosen[number, place]]
-        options += [*ipc_options(images), f"--seed_everything={training_seed}"]
-        options += [f"--data.init_args.selection_seed={selection_seed}", "--trainer.devices=1"]
-        argv = ("fit", *(f"--config={path}" for path in files), *options)
-        found.append(Planned({axis: axes[axis] for axis in AXES}, argv, files, ""))
-    seen: dict[tuple[str, ...], Planned] = {}
-    for cell in found:
-        if (same := seen.setdefault(cell.argv, cell)) is not cell:
+        options = [*design.options, *as_options(ipc.settings), *own, *ipc_options(images)]
+        options += [f"--seed_everything={training_seed}", f"--data.init_args.selection_seed={selection_seed}"]
+        configs = (*files, *ipc.configs)
+        argv = ("fit", *(f"--config={path}" for path in configs), *options, "--trainer.devices=1")
+        cell = Planned({axis: axes[axis] for axis in AXES}, argv, configs, "")
+        if (same := found.setdefault(argv, cell)) is not cell:
             msg = (
                 f"Expected cells that differ, found the same run as {dict(same.axes)} and {dict(cell.axes)}; "
                 "leave one out."
             )
             raise ConfigError(msg)
-    return found
-
-
-def _files(design: Design, sampler: Entry) -> tuple[Path, ...]:
-    return (*design.configs, *sampler.configs)
+    return list(found.values())
 
 
 def _named(cells: Sequence[Planned], vary: Sequence[str]) -> list[Planned]:
@@ -220,12 +181,7 @@ def _named(cells: Sequence[Planned], vary: Sequence[str]) -> list[Planned]:
     names = [_name(cell.axes, vary) for cell in cells]
     often = Counter(name.casefold() for name in names)
     return [
-        Planned(
-            cell.axes,
-            cell.argv,
-            cell.configs,
-            name if often[name.casefold()] == 1 else f"{name}-{content_key(dict(cell.axes))[:8]}",
-        )
+        replace(cell, name=name if often[name.casefold()] == 1 else f"{name}-{_key(cell.axes)}")
         for name, cell in zip(names, cells, strict=True)
     ]
 
@@ -238,6 +194,9 @@ def _name(axes: Mapping[str, str | int], vary: Sequence[str]) -> str:
     if name.startswith("."):
         name = f"_{name}"
     if len(name.encode()) > LONGEST_NAME:
-        start = name.encode()[:LONGEST_NAME].decode(errors="ignore")
-        name = f"{start}-{content_key(dict(axes))[:8]}"
+        name = f"{name.encode()[:LONGEST_NAME].decode(errors='ignore')}-{_key(axes)}"
     return name
+
+
+def _key(axes: Mapping[str, str | int]) -> str:
+    return content_key(dict(axes))[:8]

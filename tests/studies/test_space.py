@@ -8,7 +8,7 @@ import pytest
 
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.selection import SAMPLERS
-from semdd_lightning.studies.tuning.space import SPACES, Dimension, dimension
+from semdd_lightning.studies.space import SPACES, Dimension, dimension
 
 
 @pytest.mark.parametrize("name", SPACES)

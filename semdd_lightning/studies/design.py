@@ -13,9 +13,15 @@ from semdd_lightning.errors import ConfigError
 from semdd_lightning.experiment.config.configs import compose, overlay
 from semdd_lightning.experiment.config.options import flatten
 from semdd_lightning.experiment.run.made_with import image_folders
-from semdd_lightning.studies.comparing.axes import Entry
+from semdd_lightning.studies.axes import Entry, sampler_label
 
 DISTINCT = ("pool", "prior", "student", "protocol")  # axes of a design; on the others it has many cells
+SET_HERE = {  # option of a run -> what a study has in its place
+    "--seed_everything": "--seeds",
+    "--data.selection_seed": "--seeds",
+    "--run": "--out",
+    "--trainer.devices": "no choice: each run has one device",
+}
 
 
 @dataclass(frozen=True)
@@ -60,40 +66,37 @@ def make_design(
     options = ["--trainer.enable_progress_bar=false"]
     options += [option for entry in order for option in as_options(entry.settings)]
     options += overrides
-    given = composed(files, options)
+    given, student = composed(files, options), entries["student"].component
     options += prior_options(entries["prior"].component, given)
-    options += student_options(entries["student"].component, given)
+    if student is not None:
+        hard = str((given.get("model") or {}).get("class_path")).rpartition(".")[2] == "ClassifierModule"
+        options.append(f"--model.init_args.{'network' if hard else 'student'}={as_word(student)}")
     first = [*as_options(ipc.settings), *ipc_options(ipc.component)]
-    settings = settings_of((*files, *ipc.configs), [*options, *first])
+    settings = _settings((*files, *ipc.configs), [*options, *first])
     data = settings["data"]["init_args"]
-    check_student(entries["student"].component, data["num_classes"], data["image_size"])
-    teacher = str(flatten(settings).get("model.teacher.class_path"))
-    labels = {axis: str(entries[axis].label or _found(axis, settings, configs)) for axis in DISTINCT}
+    if isinstance(student, str):
+        import torch
+
+        from semdd_lightning.models import build_network
+
+        with torch.device("meta"):  # refused, if there is no such network or it takes no images of this size
+            build_network(student, data["num_classes"], data["image_size"])
+    sampler = data["sampler"]
     return Design(
         files,
         tuple(options),
-        labels,
-        _sampler(data["sampler"]),
+        {axis: str(entries[axis].label or _found(axis, settings, configs)) for axis in DISTINCT},
+        sampler_label(sampler if isinstance(sampler, str) else str(sampler["class_path"])),
         data["ipc"],
         tuple(image_folders(settings)),
-        teacher.rpartition(".")[2] == "StoredLabels",
+        str(flatten(settings).get("model.teacher.class_path")).rpartition(".")[2] == "StoredLabels",
     )
 
 
-def settings_of(configs: Sequence[Path], options: Sequence[str]) -> dict[str, Any]:
+def _settings(configs: Sequence[Path], options: Sequence[str]) -> dict[str, Any]:
     """All settings of a run, nested; whatever is wrong with them is refused before the first cell."""
-    from semdd_lightning.experiment.experiment import parsed_experiment
-
-    argv = ["fit", *(f"--config={path}" for path in configs), *options]
-    settings = parsed_experiment(argv).as_dict()
-    data = settings["data"]["init_args"]
-    if "sampler" not in data:
-        msg = (
-            f"Expected runs that choose out of a pool, found {settings['data']['class_path']}; give a config "
-            "with a pool."
-        )
-        raise ConfigError(msg)
-    if data["test"] is None:
+    settings = settings_with_pool(configs, options)
+    if settings["data"]["init_args"]["test"] is None:
         msg = "Expected a test to compare by, found none; give data.test an image set."
         raise ConfigError(msg)
     if trial := settings["trainer"]["fast_dev_run"]:
@@ -105,7 +108,27 @@ def settings_of(configs: Sequence[Path], options: Sequence[str]) -> dict[str, An
     return settings
 
 
-def composed(configs: Sequence[Path], options: Sequence[str]) -> dict[str, Any]:
+def settings_with_pool(configs: Sequence[Path], options: Sequence[str]) -> dict[str, Any]:
+    """All settings of a run that chooses out of a pool, nested.
+
+    Args:
+        configs: of the run.
+        options: further ones.
+
+    Raises:
+        ConfigError: if it has no pool, or an option is refused.
+    """
+    from semdd_lightning.experiment.experiment import parsed_experiment
+
+    settings = parsed_experiment(["fit", *(f"--config={path}" for path in configs), *options]).as_dict()
+    if "sampler" not in settings["data"]["init_args"]:
+        found = settings["data"]["class_path"]
+        msg = f"Expected runs that choose out of a pool, found {found}; give a config with a pool."
+        raise ConfigError(msg)
+    return settings
+
+
+def composed(configs: Sequence[Path], options: Sequence[str] = ()) -> dict[str, Any]:
     """What configs and options say of data and model, as far as that tells what kinds these are of."""
     content: dict[str, Any] = {}
     for path in configs:
@@ -115,6 +138,11 @@ def composed(configs: Sequence[Path], options: Sequence[str]) -> dict[str, Any]:
         if name in ("--model", "--model.class_path"):
             content = overlay(content, {"model": {"class_path": value if equals else after}})
     return content
+
+
+def of_data(content: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - as a config has it
+    """An argument of the data module in `composed` configs; none where they do not give it."""
+    return ((content.get("data") or {}).get("init_args") or {}).get(name)
 
 
 def as_options(settings: Mapping[str, Any], prefix: str = "--") -> Iterator[str]:
@@ -127,15 +155,12 @@ def as_options(settings: Mapping[str, Any], prefix: str = "--") -> Iterator[str]
         ['--data.pool.path=p']
     """
     for name, value in settings.items():
-        inside = value if isinstance(value, Mapping) else {}
-        if (
-            name in ("data", "model") and "class_path" in inside
-        ):  # the other arguments stay where it is the same
-            yield f"--{name}={inside['class_path']}"
-            inside = {key: inner for key, inner in inside.items() if key != "class_path"}
+        inside = dict(value) if isinstance(value, Mapping) else {}
+        if name in ("data", "model") and "class_path" in inside:  # where it is the same, other arguments stay
+            yield f"--{name}={inside.pop('class_path')}"
         if inside and "class_path" not in inside:
             yield from as_options(inside, f"{prefix}{name}.")
-        elif not inside or "class_path" in inside:
+        else:
             yield f"{prefix}{name}={as_word(value)}"
 
 
@@ -148,38 +173,21 @@ def prior_options(component: object, given: Mapping[str, Any]) -> list[str]:
     """A prior in place of the configs'; a CLIP model in a CLIP model's place keeps the data set's prompts."""
     if component is None:
         return []
-    place = "--data.init_args.prior"
-    if not isinstance(component, str):
-        return [f"{place}={as_word(component)}"]
-    from semdd_lightning.export import describe
-    from semdd_lightning.prior import OpenClipPrior, parse_prior
-    from semdd_lightning.prior.priors import prior_kind
-
-    prior = parse_prior(component)
-    before = ((given.get("data") or {}).get("init_args") or {}).get("prior")
-    if isinstance(prior, OpenClipPrior) and isinstance(before, dict) and prior_kind(before) is OpenClipPrior:
-        named = {name: getattr(prior, name) for name in ("model", "pretrained", "activation")}
-        return [f"{place}={as_word({**before.get('init_args', before), **named})}"]
-    return [f"{place}={as_word(describe(prior))}"]
-
-
-def student_options(component: object, given: Mapping[str, Any]) -> list[str]:
-    """A student in place of the configs', by the name that the module of the protocol has for it."""
-    if component is None:
-        return []
-    hard = str((given.get("model") or {}).get("class_path")).rpartition(".")[2] == "ClassifierModule"
-    return [f"--model.init_args.{'network' if hard else 'student'}={as_word(component)}"]
-
-
-def check_student(component: object, num_classes: int, image_size: int) -> None:
-    """Refuse a network by a name that there is not, or that does not take images of this size."""
-    import torch
-
-    from semdd_lightning.models import build_network
-
     if isinstance(component, str):
-        with torch.device("meta"):
-            build_network(component, num_classes, image_size)
+        from semdd_lightning.export import describe
+        from semdd_lightning.prior import OpenClipPrior, parse_prior
+        from semdd_lightning.prior.priors import prior_kind
+
+        prior, before = parse_prior(component), of_data(given, "prior")
+        component = describe(prior)
+        if (
+            isinstance(prior, OpenClipPrior)
+            and isinstance(before, dict)
+            and prior_kind(before) is OpenClipPrior
+        ):
+            named = {name: getattr(prior, name) for name in ("model", "pretrained", "activation")}
+            component = {**before.get("init_args", before), **named}
+    return [f"--data.init_args.prior={as_word(component)}"]
 
 
 def ipc_options(component: object) -> list[str]:
@@ -195,7 +203,7 @@ def _found(axis: str, settings: Mapping[str, Any], configs: Sequence[Path]) -> s
         return (settings.get("protocol") or {}).get("name") or "config"
     if axis == "prior":
         prior = settings["data"]["init_args"]["prior"]
-        return " + ".join(_prior(one) for one in (prior if isinstance(prior, list) else [prior]))
+        return " + ".join(map(_prior, prior if isinstance(prior, list) else [prior]))
     from semdd_lightning.experiment.config.protocol_facts import find_facts
 
     student = str(find_facts(flatten(settings)).get("student", settings["model"]["class_path"]))
@@ -208,45 +216,33 @@ def _prior(description: Mapping[str, Any]) -> str:
     return ":".join(str(word) for word in words if word)
 
 
-def _sampler(description: str | Mapping[str, Any]) -> str:
-    from semdd_lightning.selection import SAMPLERS, sampler_kind
-
-    word = description if isinstance(description, str) else str(description["class_path"])
-    kind = sampler_kind(word)
-    return kind.name if SAMPLERS.get(kind.name) is kind else word
-
-
 def sampler_options(component: object, configs: Sequence[Path]) -> list[str]:
     """A sampler in place of the configs'; one that these spell out keeps its arguments."""
     from semdd_lightning.selection import sampler_kind
 
-    if component is None:
-        return []
     if isinstance(component, str):
-        content: dict[str, Any] = {}
-        for path in configs:
-            content = overlay(content, compose(path))
-        before = ((content.get("data") or {}).get("init_args") or {}).get("sampler")
+        before = of_data(composed(configs), "sampler")
         named = before.get("class_path") if isinstance(before, dict) else before
         if named is not None and sampler_kind(str(named)) is sampler_kind(component):
             return []
-    return [f"--data.init_args.sampler={as_word(component)}"]
+    return [] if component is None else [f"--data.init_args.sampler={as_word(component)}"]
 
 
 def check_overrides(options: Sequence[str], set_here: Mapping[str, str]) -> None:
-    """Refuse options that comparing gives each run itself.
+    """Refuse options that a study gives each run itself.
 
     Args:
         options: further options of the runs.
-        set_here: what comparing sets, and what there is in its place.
+        set_here: what it sets, and what there is in its place.
 
     Raises:
         ConfigError: naming the option.
     """
     for word in options:
         option = word.partition("=")[0].rstrip("+")
+        short = option.replace(".init_args", "", 1)
         for name, instead in set_here.items():
-            if option == name or option.startswith(f"{name}."):
+            if short == name or short.startswith(f"{name}."):
                 msg = (
                     f"Expected options that comparing leaves open, found {option}, which it sets itself for "
                     f"each run; instead there is {instead}."

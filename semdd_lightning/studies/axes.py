@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -137,10 +138,9 @@ def entries(axis: str, values: Sequence[Any] | None, configs: Sequence[Path]) ->
         for value in values
     ]
     often = Counter(entry.label for entry in found)
-    found = [  # two files of one name go by their paths
-        replace(entry, label=value) if often[entry.label] > 1 and isinstance(value, str) else entry
-        for entry, value in zip(found, values, strict=True)
-    ]
+    for place, value in enumerate(values):
+        if often[found[place].label] > 1 and isinstance(value, str):  # two files of one name: by their paths
+            found[place] = replace(found[place], label=value)
     _check_distinct(axis, [entry.label for entry in found])
     return found
 
@@ -165,7 +165,10 @@ def _plain(axis: str, value: str | int, near: Sequence[Path]) -> Entry:
     if axis in CONFIG_FOLDERS or value.endswith((".yaml", ".yml")):
         return Entry(Path(value).stem, (_find(axis, value, near),))
     if axis == "samplers":
-        value = _sampler_name(value)
+        from semdd_lightning.selection import build_sampler
+
+        build_sampler(value)  # or it is refused
+        value = sampler_label(value)
     return Entry(value, component=value)
 
 
@@ -205,19 +208,17 @@ def _component(axis: str, description: dict[str, Any]) -> dict[str, Any]:
         raise ConfigError(msg)
     if axis == "samplers":
         from semdd_lightning.experiment.config.sampler_options import described_sampler
-        from semdd_lightning.selection import sampler_kind
 
-        described_sampler(description)
-        kind = sampler_kind(description["class_path"])
+        kind = type(described_sampler(description))
         return {**description, "class_path": f"{kind.__module__}.{kind.__qualname__}"}
     return description
 
 
-def _sampler_name(word: str) -> str:
+def sampler_label(word: str) -> str:
     """A sampler's short name where this package has it, so that each sampler has one name."""
-    from semdd_lightning.selection import SAMPLERS, build_sampler
+    from semdd_lightning.selection import SAMPLERS, sampler_kind
 
-    kind = type(build_sampler(word))
+    kind = sampler_kind(word)
     return kind.name if SAMPLERS.get(kind.name) is kind else word
 
 
@@ -227,13 +228,9 @@ def _find(axis: str, name: str, near: Sequence[Path]) -> Path:
     if axis in CONFIG_FOLDERS:
         file = name if name.endswith((".yaml", ".yml")) else f"{name}.yaml"
         names = [file, f"{CONFIG_FOLDERS[axis]}/{file}".lstrip("/")]
-    for folder in near:
-        for one in names:
-            if (folder / one).is_file():
-                return (folder / one).absolute()
-    for one in names[:-1]:
-        try:
-            return find_config(one)
-        except ConfigError:
-            continue
+    for path in (folder / one for folder in near for one in names):
+        if path.is_file():
+            return path.absolute()
+    with suppress(ConfigError):
+        return find_config(names[0])
     return find_config(names[-1])

@@ -1,8 +1,9 @@
-"""A search before it runs: what it varies, and the command of each of its runs."""
+"""A search before it runs: what it varies, which images it judges by, and the command of each of its runs."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,21 +15,23 @@ from semdd_lightning.experiment.config.sampler_options import described_sampler
 from semdd_lightning.experiment.run.directory import config_digests
 from semdd_lightning.experiment.run.made_with import image_folders
 from semdd_lightning.records import content_key
-from semdd_lightning.studies.comparing.design import check_overrides
-from semdd_lightning.studies.tuning.judging import AT_THE_END, WITHOUT_TEST, validation_options
-from semdd_lightning.studies.tuning.space import SAMPLER, SPACES, Dimension, dimension
+from semdd_lightning.studies.design import (
+    SET_HERE,
+    as_word,
+    check_overrides,
+    composed,
+    of_data,
+    settings_with_pool,
+)
+from semdd_lightning.studies.space import SAMPLER, SPACES, Dimension, dimension
 
-SET_HERE = {  # option of a run -> what tuning has in its place
-    "--seed_everything": "--seeds",
-    "--data.selection_seed": "--seeds",
-    "--data.init_args.selection_seed": "--seeds",
+SET_BY_TUNING = SET_HERE | {
     "--data.sampler": "--sampler",
-    "--data.init_args.sampler": "--sampler",
     "--data.test": "none: the test is for the end, with best.yaml",
-    "--data.init_args.test": "none: the test is for the end, with best.yaml",
-    "--run": "--out",
-    "--trainer.devices": "no choice: each run has one device",
 }
+WITHOUT_TEST = ("--data.test=null",)  # first of all: nothing of a test split is even named from here on
+AT_THE_END = ("--run.validate_at_end=true", "--trainer.check_val_every_n_epoch=null")
+_OF_THE_LOADER = {"image_size"}  # arguments of an image set that do not say which images it holds
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class Search:
         """What these values make of the configs: a ``fit`` with its test, as one runs it in the end."""
         configs = [f"--config={path}" for path in self.configs]
         others = [
-            f"--{name}={_word(value)}" for name, value in values.items() if not name.startswith(SAMPLER)
+            f"--{name}={as_word(value)}" for name, value in values.items() if not name.startswith(SAMPLER)
         ]
         sampler = f"--data.init_args.sampler={json.dumps(self.sampler_with(values))}"
         return ["fit", *configs, *self.overrides, sampler, *others]
@@ -106,19 +109,13 @@ def plan_search(
     """
     from semdd_lightning.experiment.experiment import parsed_experiment
 
-    check_overrides(overrides, SET_HERE)
-    parsed = parsed_experiment(["fit", *(f"--config={path}" for path in configs), *overrides, *WITHOUT_TEST])
-    settings = parsed.as_dict()
-    data = settings["data"]["init_args"]
-    if "sampler" not in data:
-        msg = f"Expected runs that choose out of a pool, found {settings['data']['class_path']}; give a pool."
-        raise ConfigError(msg)
-    description = _description(sampler, data["sampler"])
+    check_overrides(overrides, SET_BY_TUNING)
+    settings = settings_with_pool(configs, [*overrides, *WITHOUT_TEST])
+    description = _description(sampler, settings["data"]["init_args"]["sampler"])
     dimensions = _dimensions(configs, ranges, description)
-    check_overrides(
-        [f"--{each.option}" for each in dimensions if not each.option.startswith(SAMPLER)], SET_HERE
-    )
-    judged = (*WITHOUT_TEST, *AT_THE_END, *validation_options(configs, settings, held_out))
+    others = [f"--{each.option}" for each in dimensions if not each.option.startswith(SAMPLER)]
+    check_overrides(others, SET_BY_TUNING)
+    judged = (*WITHOUT_TEST, *AT_THE_END, *_validation_options(configs, settings, held_out))
     images = tuple(image_folders(settings))
     search = Search(tuple(configs), tuple(overrides), judged, description, dimensions, images)
     for end in (0, 1):
@@ -133,8 +130,9 @@ def _description(sampler: str | None, given: str | Mapping[str, Any]) -> dict[st
     from semdd_lightning.selection import sampler_kind
 
     described: dict[str, Any] = {"class_path": given} if isinstance(given, str) else dict(given)
-    kind = sampler_kind(str(described["class_path"]) if sampler is None else sampler)
-    kept = described.get("init_args") if kind is sampler_kind(str(described["class_path"])) else None
+    before = sampler_kind(str(described["class_path"]))
+    kind = before if sampler is None else sampler_kind(sampler)
+    kept = described.get("init_args") if kind is before else None
     return {"class_path": f"{kind.__module__}.{kind.__qualname__}", "init_args": dict(kept or {})}
 
 
@@ -163,5 +161,44 @@ def _dimensions(
     return tuple(dimension(option, value) for option, value in given.items())
 
 
-def _word(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+def _validation_options(configs: Sequence[Path], settings: Mapping[str, Any], held_out: int) -> list[str]:
+    """Options that put a part of the pool aside as validation images, where the config gives none."""
+    data = settings["data"]["init_args"]
+    given = data.get("validation")
+    if given is not None:
+        test = of_data(composed(configs), "test")
+        if isinstance(test, dict) and _same_images(test, given):
+            msg = (
+                "Expected data.validation to be other images than data.test, found the same; a search by the "
+                "test split would be no test any more. Give real training images, or --data.validation=null "
+                "for a part of the pool."
+            )
+            raise ConfigError(msg)
+        return []
+    pool = data["pool"]
+    arguments = pool.get("init_args", {})
+    if arguments.get("held_out"):
+        msg = (
+            "Expected a whole pool, or data.validation, found a pool with held_out, whose other part may be "
+            "a test; give data.validation an image set of real training images."
+        )
+        raise ConfigError(msg)
+    aside = {**pool, "init_args": {**arguments, "held_out": held_out, "part": "held_out"}}
+    return [
+        f"--data.init_args.pool.init_args.held_out={held_out}",
+        f"--data.init_args.validation={json.dumps(aside, default=str)}",
+    ]
+
+
+def _same_images(test: Mapping[str, Any], validation: Mapping[str, Any]) -> bool:
+    """Whether two image sets of a config share images, as far as it says; of the test without defaults."""
+    kinds = [str(images.get("class_path")).rpartition(".")[2] for images in (test, validation)]
+    one, other = (images.get("init_args") or {} for images in (test, validation))
+    if {"path"} <= one.keys() & other.keys() and isinstance(one["path"], str | Path):
+        places = [Path(os.path.realpath(Path(str(images["path"])).expanduser())) for images in (one, other)]
+        parts = [(images.get("held_out") or 0, images.get("part") or "rest") for images in (one, other)]
+        apart = parts[0][0] == parts[1][0] != 0 and parts[0][1] != parts[1][1]
+        return not apart and (places[0].is_relative_to(places[1]) or places[1].is_relative_to(places[0]))
+    return kinds[0] == kinds[1] and all(
+        str(other.get(name)) == str(value) for name, value in one.items() if name not in _OF_THE_LOADER
+    )

@@ -12,8 +12,8 @@ import pytest
 from rich.console import Console
 
 from semdd_lightning.evaluation import Cell
-from semdd_lightning.studies.comparing.progress import CellsProgress, estimate_in_words, seconds_left
-from semdd_lightning.studies.comparing.runs import Runs
+from semdd_lightning.studies.reporting import CellsProgress, estimate_in_words, seconds_left
+from semdd_lightning.studies.runs import Runs
 
 AXES: dict[str, str | int] = {
     **{"pool": "p", "prior": "c", "sampler": "random", "ipc": 1, "student": "s", "protocol": "hard"},
@@ -58,17 +58,17 @@ def test_a_table_on_a_terminal_and_lines_in_a_log(caplog: pytest.LogCaptureFixtu
     console = Console(file=io.StringIO(), force_terminal=True, width=80, color_system=None)
     caplog.set_level(logging.INFO, "semdd_lightning")
     with CellsProgress(cast("Runs", runs), console=console) as progress:
-        progress.begun(runs.cells[0])
+        progress.begun(0)
         progress.live.refresh()
         shown = cast("io.StringIO", console.file).getvalue()
         assert "0 of 3" in shown
         assert "p-c-random-1-s-hard-0-0" in shown
         assert "not known yet" in shown
         runs.cells[0] = cell(60.0)
-        progress.ended(runs.cells[0])
-        progress.begun(runs.cells[1])
+        progress.ended(0)
+        progress.begun(1)
         runs.cells[1] = Cell(runs.cells[1].axes, "b", "failed", error="Expected [/red] markup.")
-        progress.ended(runs.cells[1])
+        progress.ended(1)
         progress.live.refresh()
     shown = cast("io.StringIO", console.file).getvalue()
     assert "1 of 3" in shown

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 from typing import cast
 from unittest.mock import patch
 
-from semdd_lightning.studies.comparing.runs import Runs
-from semdd_lightning.studies.comparing.workers import _serve
+from semdd_lightning.studies.runs import Runs
+from semdd_lightning.studies.workers import _serve
 
 
 def test_variables_are_those_of_now_and_no_others() -> None:

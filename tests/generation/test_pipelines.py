@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from semdd_lightning.errors import NetworkError
-from semdd_lightning.generation.dit_weights import from_dit_names, load_weights
+from semdd_lightning.generation.pipelines import from_dit_names, load_weights
 from tests.generation.tiny_pipelines import tiny_transformer
 
 WIDTH, HEADS, DEPTH = 16, 2, 2

@@ -1,7 +1,8 @@
-"""``rded``: the most realistic crops of real images by a teacher's judgement, one or four to an image."""
+"""Pools of real images: as they are, ``random``, or their most realistic crops by a teacher, ``rded``."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from torchvision.transforms.v2 import functional as TF
 
 from semdd_lightning.audit import even_sample
 from semdd_lightning.data.storage import square
-from semdd_lightning.errors import ConfigError
+from semdd_lightning.errors import ConfigError, TooFewImagesError
 from semdd_lightning.generation.crops import (
     cross_entropies,
     draw_boxes,
@@ -24,9 +25,9 @@ from semdd_lightning.generation.crops import (
     resize_crops,
     stitch,
 )
-from semdd_lightning.generation.generator import Generator, Made, Maker, Task, image_seed
-from semdd_lightning.generation.random_images import drawn_rows, source_facts
+from semdd_lightning.generation.generator import Generator, Made, Maker, Task, image_seed, require_positive
 from semdd_lightning.models import IMAGENET_MEAN, NormalizedNetwork
+from semdd_lightning.pools.listing import LabelledImages
 from semdd_lightning.progress import map_ahead
 from semdd_lightning.training.checkpoint_card import weights_digest
 from semdd_lightning.training.teachers import (
@@ -39,6 +40,67 @@ from semdd_lightning.training.teachers import (
 
 _CHECKED = 1_000  # real images that the teacher is checked on
 _MOST_THREADS = 16  # that decode
+
+
+@dataclass(frozen=True)
+class RandomImages(Generator):
+    """Real images, drawn without repetition, the shorter side resized and the centre square cut out."""
+
+    name: ClassVar[str] = "random"
+    meaning: ClassVar[str] = "real images of a data set, drawn at random, centre-cropped and resized"
+
+    def open(self, task: Task, device: torch.device) -> Maker:
+        """See that there are enough images of each class."""
+        rows = drawn_rows(task, task.images_per_class)
+        return _Centres(task, rows)
+
+
+class _Centres(Maker):
+    batch = 64
+
+    def __init__(self, task: Task, rows: list[NDArray[np.int64]]) -> None:
+        self._source, self._rows, self._side = task.real_images(), rows, task.side()
+        self.facts = {"source": _source_facts(self._source)}
+
+    def make(self, label: int, numbers: Sequence[int]) -> list[Made]:
+        made = []
+        for row in self._rows[label][list(numbers)].tolist():
+            image = TF.to_pil_image(square(self._source.read(row), self._side))
+            made.append(Made(image, {"from": self._source.listing.paths[row]}))
+        return made
+
+
+def drawn_rows(task: Task, at_least: int, at_most: int | None = None) -> list[NDArray[np.int64]]:
+    """For each class the rows of its real images in an order of their own, drawn by seed and class alone.
+
+    Args:
+        task: what is to be made.
+        at_least: images that every class must have.
+        at_most: images to draw; all by default.
+
+    Raises:
+        TooFewImagesError: if a class has fewer.
+    """
+    source, rows, short = task.real_images(), [], []
+    for label, folder in enumerate(task.classes.folders):
+        of_class = np.flatnonzero(source.labels == label)
+        if len(of_class) < at_least:
+            short.append(f"{task.classes.names[label]}: needed {at_least}, found {len(of_class)}")
+        generator = np.random.default_rng(image_seed(task.seed, folder, "order"))
+        rows.append(of_class[generator.permutation(len(of_class))][:at_most])
+    if short:
+        msg = (
+            f"Expected enough real images of every class, found {len(short)} with too few, as {short[0]}; "
+            "ask for fewer images per class, or give more real ones."
+        )
+        raise TooFewImagesError(msg)
+    return rows
+
+
+def _source_facts(source: LabelledImages) -> dict[str, Any]:
+    """Which real images a pool is made of, in plain values."""
+    digest = hashlib.sha256("\n".join(source.listing.paths).encode()).hexdigest()
+    return {"root": str(source.listing.root), "images": len(source), "paths": digest}
 
 
 @dataclass(frozen=True)
@@ -65,10 +127,7 @@ class Rded(Generator):
     batch_size: int = 512
 
     def __post_init__(self) -> None:
-        for what in ("sources", "crops", "factor", "batch_size"):
-            if getattr(self, what) < 1:
-                msg = f"Expected {what} of at least 1, found {getattr(self, what)}; correct it."
-                raise ConfigError(msg)
+        require_positive(self, "sources", "crops", "factor", "batch_size")
 
     def open(self, task: Task, device: torch.device) -> Maker:
         """Build the teacher and see that it knows the classes."""
@@ -76,8 +135,8 @@ class Rded(Generator):
         if size < self.factor:
             msg = f"Expected --size of at least factor {self.factor}, found {size}; take a smaller factor."
             raise ConfigError(msg)
-        rows = drawn_rows(task, task.images_per_class * self.factor**2, self.sources)
         needed = task.images_per_class * self.factor**2
+        rows = drawn_rows(task, needed, self.sources)
         if self.sources < needed:
             msg = (
                 f"Expected sources of at least {needed}, the crops of {task.images_per_class} images, found "
@@ -129,34 +188,29 @@ class RealCrops(Maker):
         accuracy: dict[str, Any],
     ) -> None:
         self._settings, self._task, self._rows, self._teacher = settings, task, rows, teacher
-        self._side = task.side() // settings.factor
+        self._source, self._size = task.real_images(), task.side()
         self._ground = _mean_colour(teacher)
         self._last: tuple[int, Chosen] | None = None
         self.batch = task.images_per_class
-        digest = weights_digest(teacher.network)
-        self.facts = {
-            "source": source_facts(task.real_images()),
-            "teacher": {"sha256": digest, "accuracy": accuracy},
-        }
+        made_by = {"sha256": weights_digest(teacher.network), "accuracy": accuracy}
+        self.facts = {"source": _source_facts(self._source), "teacher": made_by}
 
     def make(self, label: int, numbers: Sequence[int]) -> list[Made]:
         """Images of one class out of its crops."""
         if self._last is None or self._last[0] != label:
             self._last = label, self.choose(label)
         chosen, count = self._last[1], self._task.images_per_class
-        images = stitch(chosen.patches, self._task.side(), self._settings.factor)
+        images = stitch(chosen.patches, self._size, self._settings.factor)
         pixels = (images * 255).round().clamp(0, 255).to(torch.uint8).cpu()
-        paths = self._task.real_images().listing.paths
         made = []
         for number in numbers:
-            parts = range(number, count * self._settings.factor**2, count)
             facts = [
                 {
-                    "from": paths[int(chosen.rows[part])],
+                    "from": self._source.listing.paths[int(chosen.rows[part])],
                     "box": chosen.boxes[part].tolist(),
                     "cross_entropy": round(float(chosen.scores[part]), 6),
                 }
-                for part in parts
+                for part in range(number, len(chosen.rows), count)
             ]
             made.append(Made(TF.to_pil_image(pixels[number]), {"crops": facts}))
         return made
@@ -167,51 +221,45 @@ class RealCrops(Maker):
         Args:
             label: index of the class.
         """
-        rows, folder = self._rows[label], self._task.classes.folders[label]
-        paths = self._task.real_images().listing.paths
-        patches, boxes, scores, place = [], [], [], 0
+        settings, rows = self._settings, self._rows[label]
+        folder, paths = self._task.classes.folders[label], self._source.listing.paths
+        seeds = iter([image_seed(self._task.seed, folder, paths[row]) for row in rows.tolist()])
+        patches, boxes, scores = [], [], []
         for group in self._groups(rows):
-            of_group = rows[place : place + len(group)].tolist()
-            generators = [
-                np.random.default_rng(image_seed(self._task.seed, folder, paths[row])) for row in of_group
-            ]
             height, width = group.shape[2:]
-            drawn = np.stack([draw_boxes(height, width, self._settings.crops, each) for each in generators])
+            generators = [np.random.default_rng(seed) for seed in islice(seeds, len(group))]
+            drawn = np.stack([draw_boxes(height, width, settings.crops, each) for each in generators])
             found, crops = self._scored(group, drawn, label)
             best = found.argmin(dim=1)
             images = torch.arange(len(group), device=best.device)
             patches.append(crops[images, best].cpu())
             scores.append(found[images, best].cpu())
             boxes.append(drawn[images.cpu().numpy(), best.cpu().numpy()])
-            place += len(group)
         of_images = torch.cat(scores)
-        kept = torch.argsort(of_images, stable=True)[: self._task.images_per_class * self._settings.factor**2]
+        kept = torch.argsort(of_images, stable=True)[: self._task.images_per_class * settings.factor**2]
         index = kept.numpy()
         return Chosen(torch.cat(patches)[kept], rows[index], np.concatenate(boxes)[index], of_images[kept])
 
     def _groups(self, rows: NDArray[np.int64]) -> Iterator[Tensor]:
         """Images one after the other, those of one size together, bytes (B, 3, H, W)."""
-        images = map_ahead(self._read, rows.tolist(), workers=_threads(), ahead=64)
+        threads = min(_MOST_THREADS, os.cpu_count() or 1)
+        images = map_ahead(self._read, rows.tolist(), workers=threads, ahead=64)
         at_once = max(1, self._settings.batch_size // self._settings.crops)
         for _, same in groupby(images, key=lambda image: image.shape):
             while group := list(islice(same, at_once)):
                 yield torch.stack(group)
 
+    def _read(self, row: int) -> Tensor:
+        pixels: Tensor = TF.pil_to_tensor(self._source.read(row))
+        return pixels
+
     @torch.no_grad()
     def _scored(self, images: Tensor, boxes: NDArray[np.int64], label: int) -> tuple[Tensor, Tensor]:
         """Scores (B, m) and crops (B, m, 3, s, s) of images (B, 3, H, W) of bytes."""
-        device = self._teacher.device
-        crops = resize_crops(images.to(device).float() / 255, torch.from_numpy(boxes).to(device), self._side)
-        whole = on_ground(crops.flatten(0, 1), self._task.side(), self._ground)
+        device, side = self._teacher.device, self._size // self._settings.factor
+        crops = resize_crops(images.to(device).float() / 255, torch.from_numpy(boxes).to(device), side)
+        whole = on_ground(crops.flatten(0, 1), self._size, self._ground)
         return cross_entropies(self._teacher(whole), label).reshape(crops.shape[:2]), crops
-
-    def _read(self, row: int) -> Tensor:
-        pixels: Tensor = TF.pil_to_tensor(self._task.real_images().read(row))
-        return pixels
-
-
-def _threads() -> int:
-    return min(_MOST_THREADS, os.cpu_count() or 1)
 
 
 def _mean_colour(teacher: FrozenTeacher) -> Tensor:
