@@ -11,7 +11,6 @@ from torch import Tensor
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.classes.matching import class_mapping
-from semdd_lightning.data.batches import EvaluationImages, TrainingImages, augmented_batch
 from semdd_lightning.data.image_settings import (
     ImageSettings,
     batches_done,
@@ -21,9 +20,12 @@ from semdd_lightning.data.image_settings import (
 )
 from semdd_lightning.data.loaders import (
     EvaluationBatch,
+    EvaluationImages,
     EvaluationLoader,
     PassLoader,
+    TrainingImages,
     TrainingIndices,
+    augmented_batch,
     evaluation_batches,
 )
 from semdd_lightning.data.passes import PassPlanner

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,11 @@ from semdd_lightning.audit import AuditPolicy
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data.classifier import Classifier
 from semdd_lightning.errors import ChoicesError, SemddError, TooFewImagesError
-from semdd_lightning.export import describe
+from semdd_lightning.export import build_component, describe
 from semdd_lightning.export.choices import Choices, ChoicesRecord, Decision
 from semdd_lightning.pools import ImageSet, Pool
 from semdd_lightning.pools.strings import Strings
-from semdd_lightning.prior import Prior
+from semdd_lightning.prior import Prior, parse_prior, prior_kind
 from semdd_lightning.selection import ByHand, Sampler
 from semdd_lightning.selection.scores.score import Need, needed
 
@@ -175,3 +175,23 @@ def _refused(
         f"Expected {decision.place} to leave {what.format(name)}, found {found} ({decision.path}); take "
         "back some of these choices, or change ipc."
     )
+
+
+def build_priors(given: Mapping[str, Any] | Sequence[str | Mapping[str, Any]]) -> list[Prior]:
+    """The priors that somebody asked for.
+
+    Args:
+        given: words or descriptions, or one description.
+
+    Raises:
+        PriorError: if a word names no prior.
+        RunError: if a description does not fit.
+    """
+    priors: list[Prior] = []
+    for one in [given] if isinstance(given, Mapping) else given:
+        if isinstance(one, str):
+            priors.append(parse_prior(one))
+        else:
+            kind: Callable[..., Prior] = prior_kind(one)
+            priors.append(build_component(dict(one), kind))
+    return priors

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from semdd_lightning import __version__
 from semdd_lightning.data.classifier import Classifier
-from semdd_lightning.data.priors import build_priors
 from semdd_lightning.data.selecting import select
+from semdd_lightning.data.selection_plan import build_priors
 from semdd_lightning.errors import ChoicesError, ClassListError, PoolError
 from semdd_lightning.export import Choices, Manifest, build_component, exported_images, read_manifest
 from semdd_lightning.export.pool_selection import PoolSelection

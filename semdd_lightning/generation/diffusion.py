@@ -19,7 +19,7 @@ from semdd_lightning.generation.class_prompts import class_prompts, require_own_
 from semdd_lightning.generation.generator import Generator, Made, Maker, Task, image_seed
 from semdd_lightning.generation.pipelines import AS_SHIPPED, OpenPipeline, Precision, open_pipeline
 from semdd_lightning.names import get_logger
-from semdd_lightning.training.teachers import imagenet_indices
+from semdd_lightning.training.teachers.library_teacher import imagenet_indices
 
 logger = get_logger(__name__)
 _ATTEMPTS = 10  # at an image that the safety checker blackens

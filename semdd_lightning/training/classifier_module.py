@@ -26,8 +26,13 @@ from semdd_lightning.models import (
 from semdd_lightning.names import get_logger
 from semdd_lightning.training.checkpoint_card import checkpoint_card, class_order_difference, training_history
 from semdd_lightning.training.losses import mixed_label_loss
-from semdd_lightning.training.running_averages import averaged_network
-from semdd_lightning.training.schedules import CosineLR, ScheduleFactory, fused, parameter_groups
+from semdd_lightning.training.optimisation import (
+    CosineLR,
+    ScheduleFactory,
+    averaged_network,
+    fused,
+    parameter_groups,
+)
 from semdd_lightning.training.training_done import TrainingDone, training_done, trial_steps
 
 logger = get_logger(__name__)

@@ -14,15 +14,10 @@ from semdd_lightning.models import IMAGENET_MEAN, IMAGENET_STD, NetworkFactory
 from semdd_lightning.names import get_logger
 from semdd_lightning.training.classifier_module import ClassifierModule, rded_optimizer
 from semdd_lightning.training.losses import SoftLabelLoss, distillation_loss
-from semdd_lightning.training.running_averages import CountedTwice
-from semdd_lightning.training.schedules import CosineLR, ScheduleFactory
-from semdd_lightning.training.soft_labels import BatchLabels, LabelRequest, SoftLabels
-from semdd_lightning.training.teachers import (
-    FrozenTeacher,
-    Teacher,
-    TeacherContext,
-    checked_teacher,
-)
+from semdd_lightning.training.optimisation import CosineLR, CountedTwice, ScheduleFactory
+from semdd_lightning.training.soft_labels.sources import BatchLabels, LabelRequest, SoftLabels
+from semdd_lightning.training.teachers.checked import checked_teacher
+from semdd_lightning.training.teachers.teacher import FrozenTeacher, Teacher, TeacherContext
 
 logger = get_logger(__name__)
 

@@ -31,8 +31,9 @@ from semdd_lightning.prior.cache import CachedTensor
 from semdd_lightning.records import write_record
 from semdd_lightning.training.checkpoint_card import checkpoint_card
 from semdd_lightning.training.checkpoints import AtomicCheckpointIO
-from semdd_lightning.training.soft_labels import LabelFormat, LabelStore, StoreHeader
-from semdd_lightning.training.soft_labels.store import block_tensors
+from semdd_lightning.training.soft_labels.header import StoreHeader
+from semdd_lightning.training.soft_labels.label_format import LabelFormat
+from semdd_lightning.training.soft_labels.store import LabelStore, block_tensors
 from tests.conftest import write_tiny_clip
 from tests.faults.record_mutations import changed, damaged
 

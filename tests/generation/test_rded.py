@@ -19,7 +19,7 @@ from semdd_lightning.generation.generator import image_seed
 from semdd_lightning.generation.random_images import drawn_rows
 from semdd_lightning.generation.rded import RealCrops
 from semdd_lightning.models import IMAGENET_MEAN, IMAGENET_STD, ConvNet, NormalizedNetwork
-from semdd_lightning.training.teachers import FrozenTeacher
+from semdd_lightning.training.teachers.teacher import FrozenTeacher
 
 CPU = torch.device("cpu")
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, with_config
+from torch import Tensor
 
 from semdd_lightning import __version__
+from semdd_lightning.data import ImageDataModule, PoolDataModule
+from semdd_lightning.data.passes import PassPlan, PassPlanner
 from semdd_lightning.errors import LabelError
 from semdd_lightning.records import RECORD, content_key, read_record, write_record
 from semdd_lightning.training.soft_labels.label_format import LabelFormat
@@ -121,3 +128,175 @@ def read_header(directory: Path) -> StoreHeader:
         )
         raise LabelError(msg)
     return read_record(path, StoreHeader, LabelError, "relabel into another folder")
+
+
+_DIGITS = 12  # of a digest, shown to people
+_DIGEST = re.compile("[0-9a-f]{64}")
+
+
+def made_for_config(data: ImageDataModule, *, static: bool) -> dict[str, Any]:
+    """What a config alone tells, before an image is read.
+
+    Args:
+        data: the data module.
+        static: one label an image, whatever its augmentation.
+    """
+    known: dict[str, Any] = {"class_names": list(data.registry.names), "image_size": data.image_size}
+    if not static:
+        known |= {
+            "augmentation": _plain(dataclasses.asdict(data.augmentation)),
+            "augmentation_seed": data.drawing_seed,
+        }
+    return known
+
+
+def made_for(data: ImageDataModule, *, static: bool) -> dict[str, Any]:
+    """Everything that the pixels of the labelled images depend on, known from ``setup('fit')`` on.
+
+    Args:
+        data: the data module.
+        static: one label an image, whatever its augmentation.
+
+    Raises:
+        LabelError: if the images were not selected from a pool, so that nothing identifies them.
+    """
+    digest = data.training_digest
+    if digest is None:
+        msg = (
+            "Expected images selected from a pool, found a data module without a selection; stored labels "
+            "need to know their images: use PoolDataModule."
+        )
+        raise LabelError(msg)
+    pool, _, selection = digest.partition(":")
+    planner = data.planner
+    known = made_for_config(data, static=static)
+    known |= {"pool": pool, "selection": selection, "num_images": planner.num_images}
+    if not static:
+        known |= {
+            "mixing_group": None if data.augmentation.mix == "none" else mixing_group(planner),
+            "draws": draws_digest(planner.plan(0)),
+        }
+    return known
+
+
+def labelled_in_batches(data: ImageDataModule, *, on: bool) -> dict[str, Any]:
+    """Of a teacher that takes the statistics of each batch, whose labels depend on it: the batch's size.
+
+    Args:
+        data: the data module, after ``setup('fit')``.
+        on: whether it does; else labels know no batch.
+    """
+    return {"teacher_batch_size": min(data.batch_size, data.planner.num_images) if on else None}
+
+
+def chosen_by(data: ImageDataModule) -> dict[str, Any]:
+    """How the images were chosen, in the words of a config: these explain why digests are not the same."""
+    if not isinstance(data, PoolDataModule) or data.selected is None:
+        return {}
+    manifest = data.selected.manifest
+    return _plain(
+        {
+            "pool_root": manifest.pool_root,
+            "sampler": {"name": manifest.sampler_name, **manifest.sampler["init_args"]},
+            "ipc": manifest.ipc,
+            "selection_seed": manifest.selection_seed,
+            "prior": (
+                manifest.prior["init_args"]
+                if isinstance(manifest.prior, dict)
+                else [prior["init_args"] for prior in manifest.prior]
+            ),
+        }
+    )
+
+
+def mixing_group(planner: PassPlanner) -> int:
+    """Images of a whole mixing group."""
+    start, stop = planner.groups[0]
+    size = planner.batch_size if planner.mixing_group is None else planner.mixing_group
+    return min(size, stop - start)
+
+
+def draws_digest(plan: PassPlan) -> str:
+    """SHA-256 (hex) over all draws of a pass: other code or another generator would draw something else."""
+    digest = hashlib.sha256()
+    for tensor in _tensors(plan):
+        digest.update(f"{tuple(tensor.shape)} {tensor.dtype}\n".encode())
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def differences(stored: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """What is not the same, one line each: in the store, and here.
+
+    Args:
+        stored: what labels were made for.
+        found: what they are to be used for; what it does not mention is not compared.
+
+    Examples:
+        >>> differences({"image_size": 32, "augmentation": {"mix": "cutmix"}}, {"image_size": 64})
+        ['image_size is 32 in the store, 64 here']
+    """
+    lines = []
+    for key, value in _plain(dict(found)).items():
+        there = stored.get(key)
+        if isinstance(value, dict) and isinstance(there, dict):
+            lines += [f"{key}.{line}" for line in differences(there, value)]
+        elif there != value:
+            lines.append(f"{key} is {_short(there)} in the store, {_short(value)} here")
+    causes = [line for line in lines if not line.startswith("draws ")]  # which follow from what is drawn
+    return causes or lines
+
+
+def refuse_differences(
+    path: object,
+    stored: Mapping[str, Any],
+    found: Mapping[str, Any],
+    chosen: tuple[Mapping[str, Any], Mapping[str, Any]] = ({}, {}),
+) -> None:
+    """See that labels are used for what they were made for.
+
+    Args:
+        path: the store, for the message.
+        stored: what labels were made for.
+        found: what they are to be used for.
+        chosen: how the images were chosen, there and here; said where the images are others.
+
+    Raises:
+        LabelError: if they are not.
+    """
+    lines = differences(stored, found)
+    if not lines:
+        return
+    advice = "give the config that it was made with, or make the labels again with `semdd relabel`"
+    changed = {line.split(" ")[0] for line in lines}
+    if changed & {"pool", "selection"}:
+        lines += differences(*chosen)
+    replayed = {"mixing_group": "mixing_group", "augmentation_seed": "replay_seed"}
+    if changed <= replayed.keys():
+        advice = "give " + " ".join(f"--data.{replayed[key]} {stored[key]}" for key in sorted(changed))
+    msg = f"Expected the soft labels in {path} to be made for this run, found: {'; '.join(lines)}; {advice}."
+    raise LabelError(msg)
+
+
+def _tensors(values: object) -> Iterator[Tensor]:
+    """All tensors in nested tuples, in order."""
+    if isinstance(values, Tensor):
+        yield values
+    elif isinstance(values, tuple):
+        for value in values:
+            yield from _tensors(value)
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """Values as JSON gives them back."""
+    plain: dict[str, Any] = json.loads(json.dumps(values))
+    return plain
+
+
+def _short(value: object) -> str:
+    """A value in words; a digest by its beginning."""
+    if isinstance(value, str) and _DIGEST.fullmatch(value):
+        return f"{value[:_DIGITS]}..."
+    if isinstance(value, list) and len(value) > 5:
+        return f"[{', '.join(map(str, value[:3]))}, ... {len(value)} of them]"
+    return str(value)

@@ -16,16 +16,16 @@ from semdd_lightning.data import ImageDataModule, TrainingImages
 from semdd_lightning.errors import LabelError
 from semdd_lightning.names import get_logger
 from semdd_lightning.training.losses import SoftLabelLoss, mean_logits, mixed_logits
-from semdd_lightning.training.soft_labels.labelling import label_plain, mean_costs
-from semdd_lightning.training.soft_labels.made_for import (
+from semdd_lightning.training.soft_labels.header import (
     chosen_by,
     labelled_in_batches,
     made_for,
     made_for_config,
     refuse_differences,
 )
-from semdd_lightning.training.soft_labels.store import LabelStore
-from semdd_lightning.training.teachers import Teacher, TeacherContext, checked_teacher
+from semdd_lightning.training.soft_labels.store import LabelStore, label_plain, mean_costs
+from semdd_lightning.training.teachers.checked import checked_teacher
+from semdd_lightning.training.teachers.teacher import Teacher, TeacherContext
 
 logger = get_logger(__name__)
 

@@ -25,6 +25,7 @@ from semdd_lightning.models import (
 )
 from semdd_lightning.prior.timm_prior import IMAGENET_CLASSES, head_rows, imagenet_rows
 from semdd_lightning.training.checkpoint_card import file_digest
+from semdd_lightning.training.teachers.checkpoint_teacher import CheckpointTeacher
 from semdd_lightning.training.teachers.teacher import UNKNOWN, Teacher, TeacherContext, unknown_history
 
 _OF_TIMMS_CARD = ("tag", "hf_hub_id", "url", "origin_url", "paper_ids", "license", "notes")
@@ -204,3 +205,40 @@ def _loading(name: str) -> Iterator[None]:
             "them in the library's cache or, for torchvision, give weights_file."
         )
         raise TeacherError(msg) from error
+
+
+def parse_teacher(text: str) -> Teacher:
+    """The teacher that a word names.
+
+    Args:
+        text: ``torchvision/NAME``, also with ``:WEIGHTS`` (torchvision's name of them) or ``:FILE`` behind
+            it; ``timm/NAME``, also with ``:FILE``; or a checkpoint or run directory of ``semdd fit``.
+
+    Raises:
+        TeacherError: if it is none of these.
+
+    Examples:
+        >>> parse_teacher("torchvision/resnet50:IMAGENET1K_V2").weights
+        'IMAGENET1K_V2'
+    """
+    path = Path(text).expanduser()
+    if path.exists():
+        return CheckpointTeacher(path)
+    library, slash, rest = text.partition("/")
+    name, _, weights = rest.partition(":")
+    file = Path(weights).expanduser()
+    if slash and name and library == "torchvision":
+        if not weights:
+            return TorchvisionTeacher(name)
+        return (
+            TorchvisionTeacher(name, weights_file=file)
+            if file.exists()
+            else TorchvisionTeacher(name, weights)
+        )
+    if slash and name and library == "timm":
+        return TimmTeacher(name, weights_file=file if weights else None)
+    msg = (
+        "Expected a classifier as torchvision/NAME, timm/NAME or a checkpoint of `semdd fit`, found "
+        f"{text!r}; correct the name or the path."
+    )
+    raise TeacherError(msg)

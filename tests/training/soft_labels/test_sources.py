@@ -18,8 +18,9 @@ from semdd_lightning.errors import LabelError, TeacherError
 from semdd_lightning.models import ConvNet, NetworkFactory
 from semdd_lightning.pools import ClassFolders
 from semdd_lightning.training import DistillationModule, SoftLabels, StaticLabels, StoredLabels, Teacher
-from semdd_lightning.training.soft_labels import LabelFormat, LabelStore, Precision, label_plain
-from semdd_lightning.training.teachers import TeacherContext
+from semdd_lightning.training.soft_labels.label_format import LabelFormat, Precision
+from semdd_lightning.training.soft_labels.store import LabelStore, label_plain
+from semdd_lightning.training.teachers.teacher import TeacherContext
 
 MakeData = Callable[..., PoolDataModule]
 MakeStore = Callable[..., LabelStore]

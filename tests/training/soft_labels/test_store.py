@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from semdd_lightning.errors import LabelError
-from semdd_lightning.training.soft_labels import LabelFormat, LabelStore, StoreHeader
-from semdd_lightning.training.soft_labels.header import HEADER, passes_per_block, read_header
-from semdd_lightning.training.soft_labels.store import block_tensors
+from semdd_lightning.training.soft_labels.header import HEADER, StoreHeader, passes_per_block, read_header
+from semdd_lightning.training.soft_labels.label_format import LabelFormat
+from semdd_lightning.training.soft_labels.store import LabelStore, block_tensors
 
 FORM = LabelFormat(7, "fp16", 2, 4.0)
 IMAGES = 9
