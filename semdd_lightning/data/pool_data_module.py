@@ -7,23 +7,21 @@ from pathlib import Path
 
 import torch
 
-from semdd_lightning.audit import AuditPolicy, check_policy
+from semdd_lightning.audit import AuditPolicy
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data.classifier import Classifier, ClassifierContext, usual_side
 from semdd_lightning.data.embedded_pools import resolve_reference
 from semdd_lightning.data.image_data_module import ImageDataModule
-from semdd_lightning.data.image_settings import device_of, process_of
 from semdd_lightning.data.selecting import carry_out
 from semdd_lightning.data.selection_plan import SelectionPlan
 from semdd_lightning.errors import PoolError, RunError
-from semdd_lightning.export import read_choices
 from semdd_lightning.export.pool_selection import PoolSelection
 from semdd_lightning.given import given_path
-from semdd_lightning.pools import ImageSet, ResolvedImages, as_image_set
+from semdd_lightning.pools import ImageSet, ResolvedImages
 from semdd_lightning.pools.listing import LabelledImages
-from semdd_lightning.prior import OpenClipPrior, TimmPrior, first_clip, listed_priors
+from semdd_lightning.prior import OpenClipPrior, TimmPrior, first_clip
 from semdd_lightning.progress import Stopwatch
-from semdd_lightning.selection import DEFAULT_SAMPLER, Sampler, build_sampler, whole_number
+from semdd_lightning.selection import DEFAULT_SAMPLER, Sampler, whole_number
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -69,37 +67,32 @@ class PoolDataModule(ImageDataModule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.pool = as_image_set(self.pool)
-        self.ipc = whole_number("ipc", self.ipc, at_least=1)
-        self.sampler = build_sampler(self.sampler)
-        self.selection_seed = whole_number("selection_seed", self.selection_seed, at_least=0)
-        self.reference = None if self.reference is None else as_image_set(self.reference)
-        self.cache_dir = None if self.cache_dir is None else given_path("cache_dir", self.cache_dir)
-        check_policy(self.audit)
+        whole_number("selection_seed", self.selection_seed, at_least=0)
         self.choices = None if self.choices is None else given_path("choices", self.choices)
-        self.priors = listed_priors(self.prior)
+        plan = self._plan(None)  # choices are read when there is something to choose
+        self.pool, self.reference, self.cache_dir = plan.pool, plan.reference, plan.cache_dir
+        self.ipc = plan.ipc
+        self.clip = first_clip(plan.priors)  # of several CLIP models the first: the one that a teacher may be
         self.selected: PoolSelection | None = None
         self._watch = Stopwatch()
 
     @property
-    def clip(self) -> OpenClipPrior | None:
-        """The CLIP model that scores the pool, of several the first: the one that a teacher may be."""
-        return first_clip(self.priors)
-
-    @property
     def selection_plan(self) -> SelectionPlan:
         """What is chosen, from what and by what."""
-        return SelectionPlan(
+        return self._plan(self.choices)
+
+    def _plan(self, choices: Path | None) -> SelectionPlan:
+        return SelectionPlan.of(
             self.pool,
-            self.priors,
+            self.prior,
             self.ipc,
-            build_sampler(self.sampler),
+            self.sampler,
             self.selection_seed,
-            self.reference,
-            self.classifier,
-            self.cache_dir,
-            self.audit,
-            None if self.choices is None else read_choices(self.choices),
+            reference=self.reference,
+            classifier=self.classifier,
+            cache_dir=self.cache_dir,
+            audit=self.audit,
+            choices=choices,
         )
 
     @property
@@ -114,13 +107,14 @@ class PoolDataModule(ImageDataModule):
 
         To evaluate an old student neither pool nor CLIP model need to be there any more.
         """
-        if self._trains:
+        trains = self._stage == "fit"
+        if trains:
             plan = self.selection_plan
             plan.prepare()
             plan.check(self.registry)
             self._resolve_reference()
         super().prepare_data()
-        if self._trains:
+        if trains:
             self._index()
 
     def _index(self) -> None:
@@ -139,17 +133,17 @@ class PoolDataModule(ImageDataModule):
         try:
             return self._resolve(self.pool).registry
         except PoolError:
-            if self._trains:
+            if self._stage == "fit":
                 raise
             return super()._find_registry()
 
     def _training_images(self) -> LabelledImages:
         """Select; every rank gets the same images."""
         registry = self.registry  # a wrong num_classes is found before anything is embedded
-        rank, world_size = process_of(self.trainer)
-        selected = carry_out(
+        rank, world_size = self.process
+        self.selected = selected = carry_out(
             self.selection_plan,
-            device_of(self.trainer),
+            self.training_device,
             pool=self._resolve(self.pool),
             reference=self._resolve_reference(),
             rank=rank,
@@ -158,8 +152,13 @@ class PoolDataModule(ImageDataModule):
         selected.seconds["index"] += self._watch.seconds.get("index", 0.0)
         for chosen_from in (self.pool, self.reference):  # what was read of them is in the selection
             self._resolved.pop(id(chosen_from), None)
-        self._compare_ranks(selected.selection.digest)
-        self.selected = selected
+        digest = selected.selection.digest
+        if self.trainer is not None and self.trainer.strategy.broadcast(digest) != digest:
+            msg = (
+                f"Expected every rank to choose the same images, found that rank {rank} "
+                "differs from rank 0; check that all nodes see the same pool and the same cache folder."
+            )
+            raise RunError(msg)
         chosen = selected.pool.listing().take(selected.selection.indices.numpy())
         return LabelledImages(chosen, selected.pool.registry).relabelled(registry)
 
@@ -169,14 +168,3 @@ class PoolDataModule(ImageDataModule):
         found = resolve_reference(self._resolve(self.reference), self.registry)
         self._resolved[id(self.reference)] = found
         return found
-
-    def _compare_ranks(self, digest: str) -> None:
-        if self.trainer is None:
-            return
-        first = self.trainer.strategy.broadcast(digest)
-        if first != digest:
-            msg = (
-                f"Expected every rank to choose the same images, found that rank {self.trainer.global_rank} "
-                "differs from rank 0; check that all nodes see the same pool and the same cache folder."
-            )
-            raise RunError(msg)

@@ -23,13 +23,8 @@ from semdd_lightning.experiment.semdd_cli import SemddCLI
 from semdd_lightning.names import get_logger
 from semdd_lightning.training import DistillationModule, StaticLabels, Teacher
 from semdd_lightning.training.soft_labels.header import HEADER
-from semdd_lightning.training.soft_labels.store import (
-    LabelStore,
-    header_of,
-    label_augmented,
-    label_plain,
-    write_blocks,
-)
+from semdd_lightning.training.soft_labels.sources import label_augmented, label_plain
+from semdd_lightning.training.soft_labels.store import LabelStore, header_of, write_blocks
 
 logger = get_logger(__name__)
 

@@ -1,8 +1,8 @@
-"""How far a training went, of what was asked, and what ended it: by the trainer's own counters."""
+"""How far a training went, by the trainer's own counters, and the best of several tests on its way."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -11,9 +11,11 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, Timer
 from torchmetrics.classification import MulticlassAccuracy
 
-from semdd_lightning.data import EvaluationImages, ImageDataModule
+from semdd_lightning.data import ImageDataModule
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.names import get_logger
+
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,9 @@ class TrainingDone:
         of_pass = self.planned_steps // self.planned_passes
         if self.passes * of_pass != self.steps - self.steps % of_pass or steps % of_pass:
             return f"after {steps} of {self.planned_steps} steps"
-        passes = steps // of_pass
-        return (
-            "after the last pass"
-            if steps == self.planned_steps
-            else f"after pass {passes} of {self.planned_passes}"
-        )
+        if steps == self.planned_steps:
+            return "after the last pass"
+        return f"after pass {steps // of_pass} of {self.planned_passes}"
 
     @property
     def shortfall(self) -> str | None:
@@ -67,9 +66,9 @@ class TrainingDone:
         """
         if self.whole:
             return None
+        because = "" if self.ended_by is None else f": {self.ended_by}"
         count = f"trained {self.steps} of {self.planned_steps} steps"
-        found = f"{count} ({self.passes} of {self.planned_passes} passes)"
-        return found if self.ended_by is None else f"{found}: {self.ended_by}"
+        return f"{count} ({self.passes} of {self.planned_passes} passes){because}"
 
 
 def training_done(trainer: Trainer, data: ImageDataModule) -> TrainingDone:
@@ -82,16 +81,12 @@ def training_done(trainer: Trainer, data: ImageDataModule) -> TrainingDone:
     steps, of_pass = steps_done(trainer), len(data.planner.batches)
     of_epoch = int(trainer.num_training_batches) if steps else of_pass  # fewer where batches are limited
     epochs, begun = divmod(steps, of_epoch)
-    done = TrainingDone(
-        steps=steps,
-        planned_steps=data.passes * of_pass,
-        passes=epochs * (of_epoch // of_pass) + begun // of_pass,
-        planned_passes=data.passes,
-    )
+    passes = epochs * (of_epoch // of_pass) + begun // of_pass
+    done = TrainingDone(steps, data.passes * of_pass, passes, data.passes)
     if done.whole:
         return done
     reasons = _reasons(trainer, limited=of_epoch < data.passes_per_epoch * of_pass)
-    return TrainingDone(**{**vars(done), "ended_by": ", ".join(reasons) or None})
+    return replace(done, ended_by=", ".join(reasons) or None)
 
 
 def steps_done(trainer: Trainer) -> int:
@@ -110,39 +105,20 @@ def overfits(trainer: Trainer) -> bool:
     return trainer.overfit_batches > 0  # type: ignore[attr-defined, no-any-return]
 
 
-def _reasons(trainer: Trainer, *, limited: bool) -> list[str]:
-    """Every setting that has cut a training short."""
-    if trial := trial_steps(trainer):
-        return [f"fast_dev_run={trial}"]
-    found = []
-    if limited or trainer.limit_train_batches == 0:
-        overfit = overfits(trainer)
-        name = "overfit_batches" if overfit else "limit_train_batches"
-        found.append(f"{name}={getattr(trainer, name)}")
-    if 0 <= trainer.max_steps <= trainer.global_step:
-        found.append(f"max_steps={trainer.max_steps}")
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, Timer):
-            remaining = callback.time_remaining()
-            found += ["max_time"] if remaining is not None and remaining <= 0 else []
-        elif isinstance(callback, EarlyStopping) and _stopped(callback):
-            found.append(f"EarlyStopping on {callback.monitor}")
-    if trainer.interrupted:
-        found.append("interrupted")
-    elif trainer.should_stop and not found:
-        found.append("stopped by a callback")
-    if not found and trainer.current_epoch == trainer.max_epochs:
-        found.append(f"max_epochs={trainer.max_epochs}")
-    return found
+def data_of(trainer: Trainer) -> ImageDataModule:
+    """The data module of a trainer.
 
-
-def _stopped(callback: EarlyStopping) -> bool:
-    """Whether it did; before Lightning 2.6 a stop in the first epoch can be told by its patience alone."""
-    said = getattr(callback, "stopping_reason_message", None)
-    return said is not None or callback.stopped_epoch > 0 or callback.wait_count >= callback.patience
-
-
-logger = get_logger(__name__)
+    Raises:
+        ConfigError: if it is none of this package.
+    """
+    data = getattr(trainer, "datamodule", None)
+    if not isinstance(data, ImageDataModule):
+        msg = (
+            f"Expected a data module of this package, found {type(data).__name__}; pass "
+            "PoolDataModule or ImageDataModule to the trainer as datamodule=."
+        )
+        raise ConfigError(msg)
+    return data
 
 
 class BestOfEvaluations(Callback):
@@ -183,7 +159,7 @@ class BestOfEvaluations(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Decode the test split, or say that there is none."""
-        data = _data(trainer)
+        data = data_of(trainer)
         if data.test is None:
             logger.warning("There is no test split, so no best of several tests is reported.")
         else:
@@ -198,9 +174,8 @@ class BestOfEvaluations(Callback):
         batch_idx: int,
     ) -> None:
         """Test the student if a pass has ended that asks for it."""
-        data = _data(trainer)
-        steps = len(data.planner.batches)
-        done, rest = divmod(batch_idx + 1, steps)
+        data = data_of(trainer)
+        done, rest = divmod(batch_idx + 1, len(data.planner.batches))
         passed = trainer.current_epoch * data.passes_per_epoch + done
         if data.test is None or rest or passed == data.passes or trainer.limit_test_batches == 0:
             return
@@ -209,7 +184,7 @@ class BestOfEvaluations(Callback):
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The test of a finished training is the last one."""
-        if trainer.global_step and (done := training_done(trainer, _data(trainer))).whole:
+        if trainer.global_step and (done := training_done(trainer, data_of(trainer))).whole:
             self.top1[done.passes] = float(trainer.callback_metrics["test_top1"])
 
     def state_dict(self) -> dict[str, Any]:
@@ -244,12 +219,7 @@ def accuracy_on_test(trainer: Trainer, module: LightningModule, data: ImageDataM
     module.eval()
     loader, limit = data.test_dataloader(), trainer.limit_test_batches
     for loaded in islice(loader, limit if isinstance(limit, int) else max(1, int(limit * len(loader)))):
-        batch = data.on_after_batch_transfer(trainer.strategy.batch_to_device(loaded), 0)
-        if not isinstance(batch, EvaluationImages):
-            msg = (
-                f"Expected a batch of the test split, found {type(batch).__name__}; use this package's data."
-            )
-            raise ConfigError(msg)
+        batch = trainer.strategy.batch_to_device(loaded)
         with trainer.precision_plugin.forward_context():
             logits = module(batch.images)
         if len(batch.labels):  # a rank's share of a small split can be empty; its forward still runs
@@ -258,9 +228,32 @@ def accuracy_on_test(trainer: Trainer, module: LightningModule, data: ImageDataM
     return float(metric.compute())
 
 
-def _data(trainer: Trainer) -> ImageDataModule:
-    data = getattr(trainer, "datamodule", None)
-    if not isinstance(data, ImageDataModule):
-        msg = f"Expected a data module of this package, found {type(data).__name__}; pass it as datamodule=."
-        raise ConfigError(msg)
-    return data
+def _reasons(trainer: Trainer, *, limited: bool) -> list[str]:
+    """Every setting that has cut a training short."""
+    if trial := trial_steps(trainer):
+        return [f"fast_dev_run={trial}"]
+    found = []
+    if limited or trainer.limit_train_batches == 0:
+        name = "overfit_batches" if overfits(trainer) else "limit_train_batches"
+        found.append(f"{name}={getattr(trainer, name)}")
+    if 0 <= trainer.max_steps <= trainer.global_step:
+        found.append(f"max_steps={trainer.max_steps}")
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Timer):
+            remaining = callback.time_remaining()
+            found += ["max_time"] if remaining is not None and remaining <= 0 else []
+        elif isinstance(callback, EarlyStopping) and _stopped(callback):
+            found.append(f"EarlyStopping on {callback.monitor}")
+    if trainer.interrupted:
+        found.append("interrupted")
+    elif trainer.should_stop and not found:
+        found.append("stopped by a callback")
+    if not found and trainer.current_epoch == trainer.max_epochs:
+        found.append(f"max_epochs={trainer.max_epochs}")
+    return found
+
+
+def _stopped(callback: EarlyStopping) -> bool:
+    """Whether it did; before Lightning 2.6 a stop in the first epoch can be told by its patience alone."""
+    said = getattr(callback, "stopping_reason_message", None)
+    return said is not None or callback.stopped_epoch > 0 or callback.wait_count >= callback.patience

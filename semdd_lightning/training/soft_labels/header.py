@@ -1,33 +1,32 @@
-"""What a store of soft labels says of itself."""
+"""What a store of soft labels says of itself: what they were made for, by which teacher, and how they lie."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, with_config
-from torch import Tensor
 
 from semdd_lightning import __version__
 from semdd_lightning.data import ImageDataModule, PoolDataModule
-from semdd_lightning.data.passes import PassPlan, PassPlanner
+from semdd_lightning.data.passes import PassPlan
 from semdd_lightning.errors import LabelError
-from semdd_lightning.records import RECORD, content_key, read_record, write_record
+from semdd_lightning.records import RECORD, content_key, read_record
+from semdd_lightning.training.checkpoint_card import plain
 from semdd_lightning.training.soft_labels.label_format import LabelFormat
 from semdd_lightning.training.teachers.teacher import check_card
 
 HEADER = "labels.json"
-VERSION: Literal[2] = 2
 MOST_PASSES = 10**6
 MOST_IMAGES = 10**9
 BLOCK_BYTES = 256 * 2**20
 BLOCK_PASSES = 10  # at most, so that several processes have blocks to share even where labels are small
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 @with_config(RECORD)
@@ -58,17 +57,17 @@ class StoreHeader:
     block_passes: Annotated[int, Field(ge=1, le=MOST_PASSES)]
     chosen: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
-    version: Literal[2] = VERSION
+    version: Literal[2] = 2
     semdd_version: str = __version__
 
     def __post_init__(self) -> None:
-        for name, said in (
-            ("num_images", self.made_for.get("num_images", self.num_images)),
-            ("num_classes", len(self.made_for.get("class_names", range(self.label_format.num_classes)))),
-        ):
-            stored = self.num_images if name == "num_images" else self.label_format.num_classes
-            if said != stored:
-                msg = f"Expected labels of {said} {name}, found {stored}; relabel."
+        stored = {"num_images": self.num_images, "num_classes": self.label_format.num_classes}
+        said = {**stored, **self.made_for}
+        if "class_names" in said:
+            said["num_classes"] = len(said["class_names"])
+        for name, count in stored.items():
+            if said[name] != count:
+                msg = f"Expected labels of {said[name]} {name}, found {count}; relabel."
                 raise LabelError(msg)
 
     @property
@@ -94,14 +93,6 @@ class StoreHeader:
         """The passes of each block."""
         starts = range(0, self.passes, self.block_passes)
         return [range(start, min(start + self.block_passes, self.passes)) for start in starts]
-
-    def write(self, directory: Path) -> None:
-        """Write the header into a store.
-
-        Raises:
-            DiskError: if it cannot be written.
-        """
-        write_record(directory / HEADER, dataclasses.asdict(self))
 
 
 def passes_per_block(label_format: LabelFormat, num_images: int) -> int:
@@ -130,32 +121,20 @@ def read_header(directory: Path) -> StoreHeader:
     return read_record(path, StoreHeader, LabelError, "relabel into another folder")
 
 
-_DIGITS = 12  # of a digest, shown to people
-_DIGEST = re.compile("[0-9a-f]{64}")
-
-
 def made_for_config(data: ImageDataModule, *, static: bool) -> dict[str, Any]:
-    """What a config alone tells, before an image is read.
-
-    Args:
-        data: the data module.
-        static: one label an image, whatever its augmentation.
-    """
+    """What a config alone tells, before an image is read; arguments as those of `made_for`."""
     known: dict[str, Any] = {"class_names": list(data.registry.names), "image_size": data.image_size}
-    if not static:
-        known |= {
-            "augmentation": _plain(dataclasses.asdict(data.augmentation)),
-            "augmentation_seed": data.drawing_seed,
-        }
-    return known
+    drawn = {"augmentation": plain(data.augmentation), "augmentation_seed": data.drawing_seed}
+    return known if static else known | drawn
 
 
-def made_for(data: ImageDataModule, *, static: bool) -> dict[str, Any]:
+def made_for(data: ImageDataModule, *, static: bool, batch_statistics: bool = False) -> dict[str, Any]:
     """Everything that the pixels of the labelled images depend on, known from ``setup('fit')`` on.
 
     Args:
         data: the data module.
         static: one label an image, whatever its augmentation.
+        batch_statistics: whether the teacher takes the statistics of each batch; then labels know its size.
 
     Raises:
         LabelError: if the images were not selected from a pool, so that nothing identifies them.
@@ -172,21 +151,12 @@ def made_for(data: ImageDataModule, *, static: bool) -> dict[str, Any]:
     known = made_for_config(data, static=static)
     known |= {"pool": pool, "selection": selection, "num_images": planner.num_images}
     if not static:
-        known |= {
-            "mixing_group": None if data.augmentation.mix == "none" else mixing_group(planner),
-            "draws": draws_digest(planner.plan(0)),
-        }
+        mixed = data.augmentation.mix != "none"
+        known["mixing_group"] = min(planner.group_size, planner.num_images) if mixed else None
+        known["draws"] = draws_digest(planner.plan(0))
+    if batch_statistics:
+        known["teacher_batch_size"] = min(data.batch_size, planner.num_images)
     return known
-
-
-def labelled_in_batches(data: ImageDataModule, *, on: bool) -> dict[str, Any]:
-    """Of a teacher that takes the statistics of each batch, whose labels depend on it: the batch's size.
-
-    Args:
-        data: the data module, after ``setup('fit')``.
-        on: whether it does; else labels know no batch.
-    """
-    return {"teacher_batch_size": min(data.batch_size, data.planner.num_images) if on else None}
 
 
 def chosen_by(data: ImageDataModule) -> dict[str, Any]:
@@ -194,32 +164,23 @@ def chosen_by(data: ImageDataModule) -> dict[str, Any]:
     if not isinstance(data, PoolDataModule) or data.selected is None:
         return {}
     manifest = data.selected.manifest
-    return _plain(
+    prior = manifest.prior
+    chosen: dict[str, Any] = plain(
         {
             "pool_root": manifest.pool_root,
             "sampler": {"name": manifest.sampler_name, **manifest.sampler["init_args"]},
             "ipc": manifest.ipc,
             "selection_seed": manifest.selection_seed,
-            "prior": (
-                manifest.prior["init_args"]
-                if isinstance(manifest.prior, dict)
-                else [prior["init_args"] for prior in manifest.prior]
-            ),
+            "prior": prior["init_args"] if isinstance(prior, dict) else [p["init_args"] for p in prior],
         }
     )
-
-
-def mixing_group(planner: PassPlanner) -> int:
-    """Images of a whole mixing group."""
-    start, stop = planner.groups[0]
-    size = planner.batch_size if planner.mixing_group is None else planner.mixing_group
-    return min(size, stop - start)
+    return chosen
 
 
 def draws_digest(plan: PassPlan) -> str:
     """SHA-256 (hex) over all draws of a pass: other code or another generator would draw something else."""
     digest = hashlib.sha256()
-    for tensor in _tensors(plan):
+    for tensor in (plan.order, *plan.draws, plan.partners, *chain(*plan.mixes)):
         digest.update(f"{tuple(tensor.shape)} {tensor.dtype}\n".encode())
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
@@ -237,7 +198,7 @@ def differences(stored: Mapping[str, Any], found: Mapping[str, Any]) -> list[str
         ['image_size is 32 in the store, 64 here']
     """
     lines = []
-    for key, value in _plain(dict(found)).items():
+    for key, value in plain(dict(found)).items():
         there = stored.get(key)
         if isinstance(value, dict) and isinstance(there, dict):
             lines += [f"{key}.{line}" for line in differences(there, value)]
@@ -278,25 +239,9 @@ def refuse_differences(
     raise LabelError(msg)
 
 
-def _tensors(values: object) -> Iterator[Tensor]:
-    """All tensors in nested tuples, in order."""
-    if isinstance(values, Tensor):
-        yield values
-    elif isinstance(values, tuple):
-        for value in values:
-            yield from _tensors(value)
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """Values as JSON gives them back."""
-    plain: dict[str, Any] = json.loads(json.dumps(values))
-    return plain
-
-
 def _short(value: object) -> str:
-    """A value in words; a digest by its beginning."""
     if isinstance(value, str) and _DIGEST.fullmatch(value):
-        return f"{value[:_DIGITS]}..."
+        return f"{value[:12]}..."
     if isinstance(value, list) and len(value) > 5:
         return f"[{', '.join(map(str, value[:3]))}, ... {len(value)} of them]"
     return str(value)

@@ -1,4 +1,4 @@
-"""A folder of soft labels: a header, and one memory-mapped file for each block of passes.
+"""A folder of soft labels: a header, one memory-mapped file for each block of passes, and what fills it.
 
 Layout: ``labels.json`` says what the labels were made for, by which teacher and how they are stored;
 ``passes-00000-00009.safetensors`` holds the labels of ten passes, each part ``(passes, images, ...)``.
@@ -7,36 +7,32 @@ Layout: ``labels.json`` says what the labels were made for, by which teacher and
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from semdd_lightning.atomic import remove_stale_files
-from semdd_lightning.data import ImageDataModule, TrainingImages
+from semdd_lightning.data import ImageDataModule
 from semdd_lightning.errors import DamageError, LabelError
 from semdd_lightning.names import get_logger
 from semdd_lightning.progress import image_progress
+from semdd_lightning.records import write_record
 from semdd_lightning.tensor_blocks import read_notes, read_tensors, write_tensors
-from semdd_lightning.training.losses import soft_label_loss
 from semdd_lightning.training.soft_labels.header import (
     HEADER,
     StoreHeader,
     chosen_by,
     differences,
-    labelled_in_batches,
     made_for,
     passes_per_block,
     read_header,
 )
-from semdd_lightning.training.soft_labels.label_format import LabelFormat
+from semdd_lightning.training.soft_labels.label_format import LabelFormat, storing_costs
 
-_UNSEEN = "damage to them cannot be seen"
 _log = get_logger(__name__)
 
 
@@ -69,15 +65,21 @@ class LabelStore:
 
         Raises:
             LabelError: if there is something else.
+            DiskError: if it cannot be written.
         """
         if (directory / HEADER).is_file():
             found = read_header(directory)
-            _refuse_other_labels(directory, found, header)
+            kinds = differences({"static": found.static}, {"static": header.static})
+            others = "; ".join(kinds or differences(found.identity, header.identity))
+            if others:
+                what = f"Expected {directory} to be new or to hold these very labels, found: {others}"
+                msg = f"{what}; give another --out."
+                raise LabelError(msg)
             header = dataclasses.replace(found, passes=max(found.passes, header.passes))
         elif directory.is_dir() and any(not entry.name.startswith(".") for entry in directory.iterdir()):
             msg = f"Expected an empty or new folder for labels at {directory}, found files; give another."
             raise LabelError(msg)
-        header.write(directory)
+        write_record(directory / HEADER, dataclasses.asdict(header))
         remove_stale_files(directory)
         return cls(directory, header)
 
@@ -106,18 +108,19 @@ class LabelStore:
         for block in range(total):
             self._read(block)
 
-    def write(self, block: int, parts: Mapping[str, Tensor], **notes: float) -> None:
+    def write(self, block: int, passes: Sequence[Mapping[str, Tensor]], **notes: float) -> None:
         """Write a whole block atomically.
 
         Args:
             block: its number.
-            parts: each part of its labels, (passes, M, ...).
+            passes: the parts of the labels of each of its passes, (M, ...) each.
             notes: numbers to keep with it.
 
         Raises:
             DiskError: if it cannot be written.
         """
         file = self.file(block)
+        parts = {name: torch.stack([one[name] for one in passes]) for name in passes[0]}
         write_tensors(file, self.header.key, parts, notes)
         for shorter in self.directory.glob(f"passes-{self.header.blocks[block].start:05d}-*.safetensors"):
             if shorter != file:  # of a store that has grown since
@@ -163,7 +166,10 @@ class LabelStore:
                 raise DamageError(msg)
         if own.sha256 is None and not self._said:
             self._said = True
-            _log.info("Labels in %s have no digests, as those of version 0.1: %s", self.directory, _UNSEEN)
+            _log.info(
+                "Labels in %s have no digests, as those of version 0.1: damage to them cannot be seen",
+                self.directory,
+            )
         return parts
 
     @contextmanager
@@ -179,29 +185,6 @@ class LabelStore:
             raise LabelError(msg) from error
 
 
-def _refuse_other_labels(directory: Path, found: StoreHeader, wanted: StoreHeader) -> None:
-    kinds = differences({"static": found.static}, {"static": wanted.static})
-    lines = kinds or differences(found.identity, wanted.identity)
-    if lines:
-        msg = (
-            f"Expected {directory} to be new or to hold these very labels, found: {'; '.join(lines)}; give "
-            "another --out."
-        )
-        raise LabelError(msg)
-
-
-def block_tensors(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Passes, each a mapping of parts (M, ...), as one block of parts (passes, M, ...)."""
-    return {name: torch.stack([one[name] for one in parts]) for name in parts[0]}
-
-
-PLAIN_BATCH = 250
-KL_AT = "kl_at_"  # a temperature
-_ROWS = 4096
-LabelPass = Callable[[int], Tensor]
-"""From the number of a pass to the exact logits (M, C) of all chosen images, on the CPU."""
-
-
 def header_of(
     data: ImageDataModule,
     teacher: dict[str, Any],
@@ -211,20 +194,10 @@ def header_of(
     batch_statistics: bool = False,
     environment: dict[str, Any] | None = None,
 ) -> StoreHeader:
-    """What a store of the labels of these images says of itself.
-
-    Args:
-        data: the data module, after ``setup('fit')``.
-        teacher: the teacher's card.
-        label_format: how labels are stored.
-        static: one label an image, whatever its augmentation.
-        batch_statistics: whether the teacher takes the statistics of each batch.
-        environment: versions and hardware.
-    """
+    """The header of a store of the labels of these images; arguments as those of header and `made_for`."""
     num_images = data.planner.num_images
     return StoreHeader(
-        made_for=made_for(data, static=static)
-        | (labelled_in_batches(data, on=True) if batch_statistics else {}),
+        made_for=made_for(data, static=static, batch_statistics=batch_statistics),
         teacher=teacher,
         label_format=label_format,
         num_images=num_images,
@@ -236,34 +209,10 @@ def header_of(
     )
 
 
-def label_augmented(teacher: Callable[[Tensor], Tensor], data: ImageDataModule, pass_index: int) -> Tensor:
-    """Logits of every chosen image as it looks in one pass, (M, C), in the order of the selection."""
-    return gather_logits(teacher, data.training_pass(pass_index), data.planner.num_images)
-
-
-def gather_logits(
-    teacher: Callable[[Tensor], Tensor], batches: Iterable[TrainingImages], num_images: int
-) -> Tensor:
-    """Logits of batches that hold each of M images once, by image, (M, C) on the CPU."""
-    found: Tensor | None = None
-    for batch in batches:
-        logits = teacher(batch.images).float().cpu()
-        if found is None:
-            found = torch.full((num_images, logits.shape[1]), torch.nan)
-        found[batch.rows.cpu()] = logits
-    return torch.empty(0, 0) if found is None else found
-
-
-def label_plain(teacher: Callable[[Tensor], Tensor], data: ImageDataModule) -> Tensor:
-    """Logits of every chosen image as it is, neither augmented nor mixed, (M, C) on the CPU."""
-    parts = _runs(data.planner.num_images, PLAIN_BATCH)
-    return torch.cat([teacher(data.plain_images(rows)).float().cpu() for rows in parts])
-
-
 def write_blocks(
     store: LabelStore,
     blocks: Sequence[int],
-    label_pass: LabelPass,
+    label_pass: Callable[[int], Tensor],
     temperature: float,
     *,
     show: bool = True,
@@ -273,7 +222,7 @@ def write_blocks(
     Args:
         store: where to.
         blocks: this process's share of the blocks.
-        label_pass: what labels a pass.
+        label_pass: from the number of a pass to the exact logits (M, C) of all chosen images, on the CPU.
         temperature: at which the loss will look at the labels; for the cost, as `storing_costs` has it.
         show: whether to show the progress of this process.
     """
@@ -288,32 +237,7 @@ def write_blocks(
                 costs.append(storing_costs(exact, parts[-1], form, temperature))
                 advance(images)
             means = {name: sum(cost[name] for cost in costs) / len(costs) for name in costs[0]}
-            store.write(block, block_tensors(parts), **means)
-
-
-def storing_costs(
-    exact: Tensor, parts: dict[str, Tensor], form: LabelFormat, temperature: float
-) -> dict[str, float]:
-    """What stored labels lost, to a loss between distributions and to one between logits.
-
-    Args:
-        exact: logits, (n, C).
-        parts: what is stored of them.
-        form: how.
-        temperature: T, of the loss.
-
-    Returns:
-        ``kl_at_T`` and ``kl_at_1``, mean KL divergences of the stored from the exact labels, in nats;
-        ``mse``, the mean squared error of the logits, and ``mean_square`` of the exact ones beside it.
-    """
-    totals: Counter[str] = Counter()
-    for rows in _runs(len(exact), _ROWS):  # in float64, a large pass as a whole would not fit
-        truth = exact[rows].double()
-        stored = form.decode({name: part[rows] for name, part in parts.items()}).double()
-        means = {f"{KL_AT}{at:g}": soft_label_loss(stored, truth, at) for at in (temperature, 1.0)}
-        means |= {"mse": F.mse_loss(stored, truth), "mean_square": truth.square().mean()}
-        totals.update({name: len(rows) * float(mean) for name, mean in means.items()})
-    return {name: total / len(exact) for name, total in totals.items()}
+            store.write(block, parts, **means)
 
 
 def mean_costs(store: LabelStore) -> dict[str, float]:
@@ -322,8 +246,3 @@ def mean_costs(store: LabelStore) -> dict[str, float]:
     total = sum(count for _, count in notes)
     common = set.intersection(*(set(note) for note, _ in notes))
     return {name: sum(note[name] * count for note, count in notes) / total for name in sorted(common)}
-
-
-def _runs(count: int, size: int) -> list[Tensor]:
-    """Row numbers in runs of at most ``size``."""
-    return [torch.arange(start, min(start + size, count)) for start in range(0, count, size)]
