@@ -173,7 +173,7 @@ def _teacher(
     from semdd_lightning.training.teachers.teacher import FrozenTeacher, TeacherContext
 
     teacher = CheckpointTeacher(run)
-    image_size = teacher.image_size()
+    image_size = teacher.card()["image_size"]
     network = teacher.build(TeacherContext(classes, image_size, first_clip(priors)))
     return pool_logits(FrozenTeacher(network, device), image_size)
 

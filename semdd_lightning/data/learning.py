@@ -134,10 +134,20 @@ def _learn(
         network = ConvNet(len(images.registry), plan.image_size, depth=3, width=plan.width)
         student = NormalizedNetwork(network, plan.image_size).to(device).train()
     optimizer = torch.optim.SGD(student.parameters(), plan.learning_rate, momentum=0.9, weight_decay=5e-4)
-    steps = plan.passes * -(-len(images) // plan.batch_size)
+    of_pass = -(-len(images) // plan.batch_size)
+    steps = plan.passes * of_pass
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, plan.learning_rate, total_steps=steps + 1)
-    learner = _Learner(student, optimizer, schedule, torch.zeros(len(images), device=device))
-    first, kept = learner.take_up(half_done, key), monotonic()
+    total = torch.zeros(len(images), device=device)
+    tensors = {"total": total}  # all that changes, in place
+    tensors |= {f"student.{name}": tensor for name, tensor in student.state_dict().items()}
+    for number, parameter in enumerate(student.parameters()):  # as before a step: all is there to be kept
+        tensors[f"momentum.{number}"] = momentum = torch.zeros_like(parameter)
+        optimizer.state[parameter]["momentum_buffer"] = momentum
+    first, kept = _taken_up(half_done, key, tensors), monotonic()
+    if first > 0:
+        done = first * of_pass
+        schedule.load_state_dict({**schedule.state_dict(), "last_epoch": done - 1, "_step_count": done + 1})
+        schedule.step()  # whose rates are a function of the step alone
     description, visits = "Learning from the pool", plan.passes * len(images)
     alike = torch.backends.cudnn.flags(deterministic=True, benchmark=False)  # a GPU learns the same again
     with alike, image_progress(description, visits, after=2, show=show) as advance, torch.enable_grad():
@@ -147,54 +157,26 @@ def _learn(
                 log_posteriors = _step(student, optimizer, views, labels[rows])
                 schedule.step()
                 if number > 0:
-                    learner.total[rows] += log_posteriors
+                    total[rows] += log_posteriors
                 advance(len(rows))
             if monotonic() - kept > _KEEP_EVERY_S:
-                learner.keep(half_done, key, number + 1)
+                whole = {name: tensor.cpu() for name, tensor in tensors.items()}
+                write_tensors(half_done, key, whole, {"passes": float(number + 1)})
                 kept = monotonic()
-    return learner.total.cpu() / (plan.passes - 1)
+    return total.cpu() / (plan.passes - 1)
 
 
-class _Learner:
-    """A student in its training, as a file keeps it between two passes."""
-
-    def __init__(
-        self,
-        student: nn.Module,
-        optimizer: torch.optim.SGD,
-        schedule: torch.optim.lr_scheduler.OneCycleLR,
-        total: Tensor,
-    ) -> None:
-        self.group, self.schedule, self.total = optimizer.param_groups[0], schedule, total
-        self.tensors = {"total": total}  # all that changes, in place
-        self.tensors |= {f"student.{name}": tensor for name, tensor in student.state_dict().items()}
-        for number, parameter in enumerate(student.parameters()):  # as before a step: all is there to be kept
-            self.tensors[f"momentum.{number}"] = momentum = torch.zeros_like(parameter)
-            optimizer.state[parameter]["momentum_buffer"] = momentum
-
-    def keep(self, file: Path, key: str, passes: int) -> None:
-        state = {"lr": self.group["lr"], "momentum": self.group["momentum"]}
-        notes = {"passes": passes, "steps": self.schedule.last_epoch, **state}
-        tensors = {name: tensor.cpu() for name, tensor in self.tensors.items()}
-        write_tensors(file, key, tensors, {name: float(value) for name, value in notes.items()})
-
-    def take_up(self, file: Path, key: str) -> int:
-        """The passes that were kept, whose state it has then; 0 where there is nothing to be trusted."""
-        try:
-            kept, own = read_tensors(file, key)
-        except DamageError:
-            return 0
-        shapes = {name: tensor.shape for name, tensor in self.tensors.items()}
-        if {name: tensor.shape for name, tensor in kept.items()} != shapes:
-            return 0
-        for name, tensor in self.tensors.items():
-            tensor.copy_(kept[name])
-        steps = int(own.notes["steps"])
-        self.schedule.load_state_dict(
-            {**self.schedule.state_dict(), "last_epoch": steps, "_step_count": steps + 1}
-        )
-        self.group.update(lr=own.notes["lr"], momentum=own.notes["momentum"])
-        return int(own.notes["passes"])
+def _taken_up(file: Path, key: str, tensors: dict[str, Tensor]) -> int:
+    """The passes that were kept, whose tensors these are then; 0 where there is nothing to be trusted."""
+    try:
+        kept, own = read_tensors(file, key)
+    except DamageError:
+        return 0
+    if {name: t.shape for name, t in kept.items()} != {name: t.shape for name, t in tensors.items()}:
+        return 0
+    for name, tensor in tensors.items():
+        tensor.copy_(kept[name])
+    return int(own.notes["passes"])
 
 
 def _step(student: nn.Module, optimizer: torch.optim.Optimizer, views: Tensor, labels: Tensor) -> Tensor:

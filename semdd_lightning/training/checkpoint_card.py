@@ -123,25 +123,19 @@ def training_history(trainer: Trainer, data: ImageDataModule, network: nn.Module
         batch size, augmentation), ``accuracy`` (of the last evaluation, empty before it) and ``sha256``
         of the weights.
     """
+    source = data.pool if isinstance(data, PoolDataModule) else data.train
+    images = data.split_sizes().get("train")
+    used, measured = trainer.optimizers, trainer.callback_metrics
     return {
-        "data": {
-            "source": plain(data.pool if isinstance(data, PoolDataModule) else data.train),
-            "kind": type(data.pool if isinstance(data, PoolDataModule) else data.train).__name__,
-            "images": data.split_sizes().get("train"),
-        },
+        "data": {"source": plain(source), "kind": type(source).__name__, "images": images},
         "recipe": {
-            "optimizers": [
-                {"name": type(optimizer).__name__, **plain(optimizer.defaults)}
-                for optimizer in trainer.optimizers
-            ],
+            "optimizers": [{"name": type(one).__name__, **plain(one.defaults)} for one in used],
             "schedules": [type(config.scheduler).__name__ for config in trainer.lr_scheduler_configs],
             "passes": data.passes,
             "batch_size": data.batch_size,
             "augmentation": plain(data.augmentation),
         },
-        "accuracy": {
-            name: float(value) for name, value in trainer.callback_metrics.items() if "_top" in name
-        },
+        "accuracy": {name: float(value) for name, value in measured.items() if "_top" in name},
         "sha256": weights_digest(network),
     }
 

@@ -49,7 +49,14 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             return
         content = BytesIO()
         torch.save(checkpoint, content)
-        write_checkpoint(Path(path), content.getbuffer())
+        try:
+            write_sealed(Path(path), content.getbuffer())
+        except DiskError as error:
+            msg = (
+                f"Expected to write the checkpoint {path}, found {error.__cause__}; free disk space; the "
+                "same command goes on from the checkpoint before."
+            )
+            raise RunError(msg) from error
 
     def load_checkpoint(
         self,
@@ -72,26 +79,6 @@ def write_whole_checkpoints(trainer: Trainer) -> None:
     """Let a trainer write checkpoints through `AtomicCheckpointIO`, unless its user has chosen otherwise."""
     if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
         trainer.strategy.checkpoint_io = AtomicCheckpointIO()
-
-
-def write_checkpoint(path: Path, content: bytes | memoryview) -> None:
-    """Write the bytes of a checkpoint, all of them or none.
-
-    Args:
-        path: the file.
-        content: all of it.
-
-    Raises:
-        RunError: if it cannot be written.
-    """
-    try:
-        write_sealed(path, content)
-    except DiskError as error:
-        msg = (
-            f"Expected to write the checkpoint {path}, found {error.__cause__}; free disk space; the same "
-            "command goes on from the checkpoint before."
-        )
-        raise RunError(msg) from error
 
 
 def read_checkpoint(

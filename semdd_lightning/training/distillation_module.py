@@ -13,7 +13,12 @@ from semdd_lightning.models import NetworkFactory
 from semdd_lightning.training.classifier_module import ClassifierModule
 from semdd_lightning.training.losses import SoftLabelLoss, distillation_loss
 from semdd_lightning.training.optimisation import CountedTwice
-from semdd_lightning.training.soft_labels.sources import LabelRequest, OnlineLabels, OpenedLabels, SoftLabels
+from semdd_lightning.training.soft_labels.sources import (
+    LabelRequest,
+    OpenedLabels,
+    SoftLabels,
+    as_soft_labels,
+)
 from semdd_lightning.training.teachers.teacher import FrozenTeacher, Teacher, TeacherContext
 
 
@@ -78,7 +83,7 @@ class DistillationModule(ClassifierModule):
     def prepare_data(self) -> None:
         """Refuse a teacher that is missing or counts other classes before the pool is embedded."""
         if self.trainer.state.fn == "fit" and self._opened_for is not self._data:
-            self._labels.check(self._label_request)
+            as_soft_labels(self.teacher).check(self._label_request)
 
     def setup(self, stage: str) -> None:
         """Build the teacher and refuse one at chance level; evaluation alone needs no teacher."""
@@ -87,7 +92,7 @@ class DistillationModule(ClassifierModule):
             return
         self._counted_twice = CountedTwice(self.network) if self.statistics_twice else None
         if self._opened_for is not self._data:
-            self._opened = self._labels.open(self._label_request)
+            self._opened = as_soft_labels(self.teacher).open(self._label_request)
             self._opened_for = self._data
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -120,11 +125,7 @@ class DistillationModule(ClassifierModule):
     @property
     def label_record(self) -> dict[str, Any]:
         """Soft labels: said online by a teacher, stored, or one an image."""
-        return self._labels.record()
-
-    @property
-    def _labels(self) -> SoftLabels:
-        return self.teacher if isinstance(self.teacher, SoftLabels) else OnlineLabels(self.teacher)
+        return as_soft_labels(self.teacher).record()
 
     @property
     def _label_request(self) -> LabelRequest:

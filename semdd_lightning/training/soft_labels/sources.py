@@ -94,25 +94,18 @@ class SoftLabels(ABC):
 
 
 @dataclass(frozen=True)
-class OnlineLabels(SoftLabels):
-    """What a teacher says of every batch, of the very pixels that the student sees.
-
-    Args:
-        teacher: any teacher.
-    """
+class _OnlineLabels(SoftLabels):
+    """What a teacher says of every batch, of the very pixels that the student sees."""
 
     teacher: Teacher
 
     def record(self) -> dict[str, Any]:
-        """Said online."""
         return {"kind": "online"}
 
     def check(self, request: LabelRequest) -> None:
-        """See that the teacher can be had."""
         self.teacher.check(request.context)
 
     def open(self, request: LabelRequest) -> OpenedLabels:
-        """Build the teacher and refuse one at chance level."""
         frozen, card, audit = checked_teacher(self.teacher, request.context, request.data, request.device)
         if request.batch_statistics:
             frozen.use_batch_statistics()
@@ -138,14 +131,9 @@ class StoredLabels(SoftLabels):
     def record(self) -> dict[str, Any]:
         """Format, passes and bytes of what is stored."""
         store = self._store()
-        header = store.header
-        return {
-            "kind": "stored",
-            "static": header.static,
-            "format": header.label_format.in_words,
-            "passes": header.passes,
-            "bytes": store.stored_bytes,
-        }
+        header, what = store.header, store.header.label_format.in_words
+        record = {"kind": "stored", "static": header.static, "format": what, "passes": header.passes}
+        return {**record, "bytes": store.stored_bytes}
 
     def check(self, request: LabelRequest) -> None:
         """See that all labels are there, fit the loss, and are of what the config draws."""
@@ -224,6 +212,11 @@ class StaticLabels(SoftLabels):
         frozen, card, audit = checked_teacher(self.teacher, request.context, request.data, request.device)
         logits = label_plain(frozen, request.data).to(request.device)
         return OpenedLabels(_mixed_labels(logits, request), card, audit)
+
+
+def as_soft_labels(teacher: Teacher | SoftLabels) -> SoftLabels:
+    """Soft labels as they are; a teacher as one that looks at every batch."""
+    return teacher if isinstance(teacher, SoftLabels) else _OnlineLabels(teacher)
 
 
 def label_augmented(teacher: Callable[[Tensor], Tensor], data: ImageDataModule, pass_index: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""What every teacher offers, the frozen form in which it labels, and the card that says who it is."""
+"""What every teacher offers, how it labels, who it is; CLIP as a teacher, and several that label as one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from semdd_lightning.prior import LoadedClip, OpenClipPrior
 from semdd_lightning.records import RECORD, checked
 from semdd_lightning.training.checkpoint_card import plain, weights_digest
 
-HISTORY = ("data", "recipe", "accuracy")
 UNKNOWN = "unknown"
 TeacherContext = ClassifierContext
 """What a teacher may need to know of the data: what any classifier may."""
@@ -47,7 +46,7 @@ def unknown_history(**known: Any) -> dict[str, Any]:  # noqa: ANN401 - plain val
         >>> unknown_history(data="CIFAR-10")
         {'data': 'CIFAR-10', 'recipe': 'unknown', 'accuracy': 'unknown'}
     """
-    return {**dict.fromkeys(HISTORY, UNKNOWN), **known}
+    return {**dict.fromkeys(("data", "recipe", "accuracy"), UNKNOWN), **known}
 
 
 def build_apart(teacher: Teacher, context: TeacherContext) -> nn.Module:
@@ -141,7 +140,7 @@ class TeacherCard:
 
 
 def check_card(card: dict[str, Any]) -> dict[str, Any]:
-    """See that what was read is a teacher's card.
+    """A teacher's card as it was read.
 
     Raises:
         ValueError: if it is none.
@@ -175,12 +174,9 @@ class ClipTeacher(Teacher):
     def history(self, context: TeacherContext) -> dict[str, Any]:
         """Which CLIP it is and how it is asked: its name tells the data, if anything does."""
         prior = self._prior(context)
-        return unknown_history(
-            network=prior.model,
-            weights=prior.pretrained,
-            file_sha256=prior.source().weights_hash,
-            prompts=list(prior.templates()),
-        )
+        known = {"network": prior.model, "weights": prior.pretrained}
+        asked = {"file_sha256": prior.source().weights_hash, "prompts": list(prior.templates())}
+        return unknown_history(**known, **asked)
 
     def _prior(self, context: TeacherContext) -> OpenClipPrior:
         prior = self.prior if self.prior is not None else context.prior
@@ -194,12 +190,7 @@ class ClipTeacher(Teacher):
 
 
 class ZeroShotNetwork(nn.Module):
-    """Images in [0, 1] to zero-shot logits.
-
-    Args:
-        clip: a loaded CLIP.
-        prototypes: unit text prototypes, (C, d).
-    """
+    """Images in [0, 1] to zero-shot logits: a loaded CLIP and its unit text prototypes (C, d)."""
 
     prototypes: Tensor
 
@@ -241,11 +232,7 @@ class EnsembleTeacher(Teacher):
 
 
 class MeanLogits(nn.Module):
-    """Images in [0, 1] to the mean of several networks' logits.
-
-    Args:
-        networks: from images to logits (B, C) each.
-    """
+    """Images in [0, 1] to the mean of several networks' logits."""
 
     def __init__(self, networks: list[nn.Module]) -> None:
         super().__init__()
