@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from semdd_lightning.audit import AuditPolicy
+from semdd_lightning.audit import AuditPolicy, check_policy
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data.classifier import Classifier, ClassifierContext, usual_side
 from semdd_lightning.data.embedded_pools import resolve_reference
@@ -15,13 +15,14 @@ from semdd_lightning.data.image_data_module import ImageDataModule
 from semdd_lightning.data.selecting import carry_out
 from semdd_lightning.data.selection_plan import SelectionPlan
 from semdd_lightning.errors import PoolError, RunError
+from semdd_lightning.export import read_choices
 from semdd_lightning.export.pool_selection import PoolSelection
 from semdd_lightning.given import given_path
-from semdd_lightning.pools import ImageSet, ResolvedImages
+from semdd_lightning.pools import ImageSet, ResolvedImages, as_image_set
 from semdd_lightning.pools.listing import LabelledImages
-from semdd_lightning.prior import OpenClipPrior, TimmPrior, first_clip
+from semdd_lightning.prior import OpenClipPrior, TimmPrior, first_clip, listed_priors
 from semdd_lightning.progress import Stopwatch
-from semdd_lightning.selection import DEFAULT_SAMPLER, Sampler, whole_number
+from semdd_lightning.selection import DEFAULT_SAMPLER, Sampler, build_sampler, whole_number
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -67,32 +68,33 @@ class PoolDataModule(ImageDataModule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        whole_number("selection_seed", self.selection_seed, at_least=0)
+        self.pool = as_image_set(self.pool)
+        self.ipc = whole_number("ipc", self.ipc, at_least=1)
+        self.sampler = build_sampler(self.sampler)
+        self.selection_seed = whole_number("selection_seed", self.selection_seed, at_least=0)
+        self.reference = None if self.reference is None else as_image_set(self.reference)
+        self.cache_dir = None if self.cache_dir is None else given_path("cache_dir", self.cache_dir)
+        check_policy(self.audit)
         self.choices = None if self.choices is None else given_path("choices", self.choices)
-        plan = self._plan(None)  # choices are read when there is something to choose
-        self.pool, self.reference, self.cache_dir = plan.pool, plan.reference, plan.cache_dir
-        self.ipc = plan.ipc
-        self.clip = first_clip(plan.priors)  # of several CLIP models the first: the one that a teacher may be
+        self.priors = listed_priors(self.prior)
+        self.clip = first_clip(self.priors)  # of several CLIP models the first: the one that a teacher may be
         self.selected: PoolSelection | None = None
         self._watch = Stopwatch()
 
     @property
     def selection_plan(self) -> SelectionPlan:
         """What is chosen, from what and by what."""
-        return self._plan(self.choices)
-
-    def _plan(self, choices: Path | None) -> SelectionPlan:
-        return SelectionPlan.of(
+        return SelectionPlan(
             self.pool,
-            self.prior,
+            self.priors,
             self.ipc,
-            self.sampler,
+            build_sampler(self.sampler),
             self.selection_seed,
-            reference=self.reference,
-            classifier=self.classifier,
-            cache_dir=self.cache_dir,
-            audit=self.audit,
-            choices=choices,
+            self.reference,
+            self.classifier,
+            self.cache_dir,
+            self.audit,
+            None if self.choices is None else read_choices(self.choices),
         )
 
     @property
@@ -111,7 +113,7 @@ class PoolDataModule(ImageDataModule):
         if trains:
             plan = self.selection_plan
             plan.prepare()
-            plan.check(self.registry)
+            plan.sampler.check(len(self.registry), plan.ipc)
             self._resolve_reference()
         super().prepare_data()
         if trains:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from semdd_lightning.audit import AUTOMATIC, AuditPolicy, apply_policy, audit_classes
+from semdd_lightning.audit import AUTOMATIC, AuditPolicy, apply_policy, audit_classes, check_policy
 from semdd_lightning.data.classifier import Classifier, ClassifierContext, PoolClassifier, usual_side
 from semdd_lightning.data.embedded_pools import (
     PoolEmbedder,
@@ -17,22 +17,31 @@ from semdd_lightning.data.embedded_pools import (
     resolve_reference,
 )
 from semdd_lightning.data.learning import learn_pool
-from semdd_lightning.data.selection_plan import AnyImages, SelectionPlan, find_choices
-from semdd_lightning.export import Choices, Manifest
+from semdd_lightning.data.selection_plan import SelectionPlan, find_choices
+from semdd_lightning.export import Choices, Manifest, read_choices
 from semdd_lightning.export.pool_selection import (
     PoolSelection,
     embeddings_digest,
     outcome,
     sampler_embeddings,
 )
-from semdd_lightning.given import pick_device
+from semdd_lightning.given import given_path, pick_device
 from semdd_lightning.names import get_logger
-from semdd_lightning.pools import Pool, ResolvedImages, require_images_per_class
-from semdd_lightning.prior import AnyPrior, first_clip
+from semdd_lightning.pools import ImageSet, Pool, ResolvedImages, as_image_set, require_images_per_class
+from semdd_lightning.prior import AnyPrior, first_clip, listed_priors
 from semdd_lightning.progress import Stopwatch, image_progress
-from semdd_lightning.selection import DEFAULT_SAMPLER, ClassifierOutputs, Sampler, Selection
+from semdd_lightning.selection import (
+    DEFAULT_SAMPLER,
+    ClassifierOutputs,
+    Sampler,
+    Selection,
+    build_sampler,
+    whole_number,
+)
 
 logger = get_logger(__name__)
+AnyImages = ImageSet | ResolvedImages | Path | str
+"""How to read images, what was found of them, or where they lie."""
 
 
 def select(
@@ -82,17 +91,18 @@ def select(
         PriorError: if the CLIP model cannot be had as described.
         TeacherError: if the classifier cannot be had as described, or does not fit the classes.
     """
-    plan = SelectionPlan.of(
-        pool,
-        prior,
-        ipc,
-        sampler,
-        seed,
-        reference=reference,
+    check_policy(audit)
+    plan = SelectionPlan(
+        sampler=build_sampler(sampler),
+        pool=_image_set(pool),
+        priors=listed_priors(prior),
+        reference=None if reference is None else _image_set(reference),
         classifier=classifier,
-        cache_dir=cache_dir,
+        cache_dir=None if cache_dir is None else given_path("cache_dir", cache_dir),
+        ipc=whole_number("ipc", ipc, at_least=1),
+        seed=whole_number("seed", seed, at_least=0),
         audit=audit,
-        choices=choices,
+        choices=choices if isinstance(choices, Choices | None) else read_choices(choices),
     )
     device = pick_device(device)
     plan.prepare()
@@ -128,7 +138,7 @@ def carry_out(
     """
     watch, cache_dir, sampler, show = Stopwatch(), plan.cache_dir, plan.sampler, rank == 0
     pool = pool or plan.pool.resolve()
-    plan.check(pool.registry)
+    sampler.check(len(pool.registry), plan.ipc)
     if plan.reference is not None:
         reference = resolve_reference(reference or plan.reference, pool.registry)
     made_from = plan.described()
@@ -181,6 +191,10 @@ def carry_out(
         **outcome(images, embeddings, selection),
     )
     return PoolSelection(images, embeddings, selection, manifest, watch.seconds, found)
+
+
+def _image_set(images: AnyImages) -> ImageSet:
+    return images.image_set if isinstance(images, ResolvedImages) else as_image_set(images)
 
 
 def _require_enough(images: Pool, ipc: int) -> None:

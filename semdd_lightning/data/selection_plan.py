@@ -11,26 +11,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from semdd_lightning.audit import AuditPolicy, check_policy
-from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.audit import AuditPolicy
 from semdd_lightning.data.classifier import Classifier
 from semdd_lightning.errors import ChoicesError, SemddError, TooFewImagesError
-from semdd_lightning.export import build_component, describe, read_choices
+from semdd_lightning.export import build_component, describe
 from semdd_lightning.export.choices import Choices, ChoicesRecord, Decision
-from semdd_lightning.given import given_path
-from semdd_lightning.pools import ImageSet, Pool, ResolvedImages, as_image_set
+from semdd_lightning.pools import ImageSet, Pool
 from semdd_lightning.pools.strings import Strings
-from semdd_lightning.prior import AnyPrior, Prior, listed_priors, parse_prior, prior_kind
-from semdd_lightning.selection import ByHand, Sampler, build_sampler, whole_number
+from semdd_lightning.prior import Prior, parse_prior, prior_kind
+from semdd_lightning.selection import ByHand, Sampler
 from semdd_lightning.selection.scores.score import Need, needed
-
-AnyImages = ImageSet | ResolvedImages | Path | str
-"""How to read images, what was found of them, or where they lie."""
 
 
 @dataclass(frozen=True)
 class SelectionPlan:
-    """All that a selection depends on, seen to be of its kind; `select` says what each means."""
+    """All that a selection depends on; `select` says what each means."""
 
     pool: ImageSet
     priors: tuple[Prior, ...]
@@ -42,36 +37,6 @@ class SelectionPlan:
     cache_dir: Path | None
     audit: AuditPolicy
     choices: Choices | None
-
-    @classmethod
-    def of(
-        cls,
-        pool: AnyImages,
-        prior: AnyPrior | Sequence[AnyPrior],
-        ipc: int,
-        sampler: str | Sampler,
-        seed: int,
-        *,
-        reference: AnyImages | None,
-        classifier: Classifier | None,
-        cache_dir: Path | None,
-        audit: AuditPolicy,
-        choices: Choices | Path | str | None,
-    ) -> SelectionPlan:
-        """The plan of what a user gave; raises what `select` does."""
-        check_policy(audit)
-        return cls(
-            sampler=build_sampler(sampler),
-            pool=_image_set(pool),
-            priors=listed_priors(prior),
-            reference=None if reference is None else _image_set(reference),
-            classifier=classifier,
-            cache_dir=None if cache_dir is None else given_path("cache_dir", cache_dir),
-            ipc=whole_number("ipc", ipc, at_least=1),
-            seed=whole_number("seed", seed, at_least=0),
-            audit=audit,
-            choices=choices if isinstance(choices, Choices | None) else read_choices(choices),
-        )
 
     @property
     def needs(self) -> frozenset[Need]:
@@ -112,14 +77,6 @@ class SelectionPlan:
         self.pool.prepare()
         if self.reference is not None:
             self.reference.prepare()
-
-    def check(self, classes: ClassRegistry) -> None:
-        """What else can be known of the pool's classes before an image is read.
-
-        Raises:
-            SelectionError: if the sampler cannot work with these numbers.
-        """
-        self.sampler.check(len(classes), self.ipc)
 
 
 def build_priors(given: Mapping[str, Any] | Sequence[str | Mapping[str, Any]]) -> list[Prior]:
@@ -185,10 +142,6 @@ def find_choices(choices: Choices, pool: Pool, ipc: int) -> tuple[ByHand, Choice
         raise error(msg)
     by_hand = ByHand(*(torch.tensor(found[choice], dtype=torch.int64) for choice in ("strike", "pin")))
     return by_hand, ChoicesRecord(choices.digest, tuple(paths["strike"]), tuple(paths["pin"]))
-
-
-def _image_set(images: AnyImages) -> ImageSet:
-    return images.image_set if isinstance(images, ResolvedImages) else as_image_set(images)
 
 
 def _rows(decisions: Sequence[Decision], pool: Pool) -> NDArray[np.int64]:

@@ -140,11 +140,7 @@ class TeacherCard:
 
 
 def check_card(card: dict[str, Any]) -> dict[str, Any]:
-    """A teacher's card as it was read.
-
-    Raises:
-        ValueError: if it is none.
-    """
+    """A teacher's card as it was read; raises ValueError if it is none."""
     checked(card, TeacherCard)
     return card
 
