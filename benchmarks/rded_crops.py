@@ -38,7 +38,7 @@ from semdd_lightning.generation.crops import draw_boxes
 from semdd_lightning.generation.real_images import RealCrops
 from semdd_lightning.models import IMAGENET_MEAN, IMAGENET_STD
 from semdd_lightning.pools import ClassFolders
-from semdd_lightning.training.teachers import FrozenTeacher
+from semdd_lightning.training.teachers.teacher import FrozenTeacher
 
 _MODULES = ("synthesize.utils", "validation.utils")
 _STATISTICS = (IMAGENET_MEAN, IMAGENET_STD)

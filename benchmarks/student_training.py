@@ -35,7 +35,7 @@ from benchmarks.timed_fit import our_seconds
 from benchmarks.training_task import TEMPERATURE, TrainingTask
 from semdd_lightning.freed_memory import keep_freed_memory
 from semdd_lightning.training import parameter_groups, soft_label_loss
-from semdd_lightning.training.teachers import FrozenTeacher
+from semdd_lightning.training.teachers.teacher import FrozenTeacher
 
 LIMIT_BARS = {32: 0.92, 224: 0.95}
 RDED_LOOPS = {"RDED's own loop": WORKERS, "RDED's own loop, no workers": 0}

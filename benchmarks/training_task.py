@@ -16,7 +16,7 @@ from semdd_lightning.data import Augmentation, FolderImages
 from semdd_lightning.models import NormalizedNetwork, build_network
 from semdd_lightning.training import CheckpointTeacher
 from semdd_lightning.training.checkpoint_card import checkpoint_card
-from semdd_lightning.training.teachers import TeacherContext
+from semdd_lightning.training.teachers.teacher import TeacherContext
 
 TEMPERATURE = 20.0  # RDED's, with CutMix
 CONFIDENT = 10.0  # the teacher's logit of an image's own class

@@ -169,10 +169,11 @@ def _teacher(
     """The logits of a trained teacher, which looks at images of the size that it was trained on."""
     from semdd_lightning.prior import first_clip
     from semdd_lightning.training import CheckpointTeacher
-    from semdd_lightning.training.teachers import FrozenTeacher, TeacherContext, pool_logits
+    from semdd_lightning.training.teachers.checked import pool_logits
+    from semdd_lightning.training.teachers.teacher import FrozenTeacher, TeacherContext
 
     teacher = CheckpointTeacher(run)
-    image_size = teacher.image_size()
+    image_size = teacher.card()["image_size"]
     network = teacher.build(TeacherContext(classes, image_size, first_clip(priors)))
     return pool_logits(FrozenTeacher(network, device), image_size)
 

@@ -23,7 +23,8 @@ from semdd_lightning.pools.files import require_outside
 
 if TYPE_CHECKING:
     from semdd_lightning.export import Manifest
-    from semdd_lightning.training.soft_labels import LabelStore, StoreHeader
+    from semdd_lightning.training.soft_labels.header import StoreHeader
+    from semdd_lightning.training.soft_labels.store import LabelStore
 
 
 EPILOG = """forms:
@@ -121,7 +122,7 @@ def find_labels(run: Path, manifest: Manifest, asked: Path | None) -> ExportedLa
         return ExportedLabels("None.")
     if asked is None and not store.is_dir():
         return ExportedLabels("None: those that a student learned from are not where they were any more.")
-    from semdd_lightning.training.soft_labels import LabelStore
+    from semdd_lightning.training.soft_labels.store import LabelStore
 
     opened = LabelStore.open(store)
     header = opened.header
@@ -141,7 +142,7 @@ def find_labels(run: Path, manifest: Manifest, asked: Path | None) -> ExportedLa
 def _array(store: LabelStore, manifest: Manifest) -> SoftLabelArray:
     import torch
 
-    from semdd_lightning.training.soft_labels.made_for import refuse_differences
+    from semdd_lightning.training.soft_labels.header import refuse_differences
 
     header = store.header
     wanted = {

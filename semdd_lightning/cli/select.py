@@ -138,7 +138,7 @@ def _select(
     argv: list[str],
 ) -> None:
     from semdd_lightning.data import select
-    from semdd_lightning.data.priors import build_priors
+    from semdd_lightning.data.selection_plan import build_priors
     from semdd_lightning.experiment.run.pictures import write_pictures
     from semdd_lightning.given import pick_device
     from semdd_lightning.prior import prior_in_words
@@ -181,6 +181,6 @@ def _select(
 def _classifier(asked: str | dict[str, Any]) -> Classifier:
     from semdd_lightning.data import Classifier
     from semdd_lightning.export import build_component
-    from semdd_lightning.training.teachers import parse_teacher  # by which teachers have short names too
+    from semdd_lightning.training.teachers.library_teacher import parse_teacher  # others by short names too
 
     return parse_teacher(asked) if isinstance(asked, str) else build_component(asked, Classifier)

@@ -1,7 +1,6 @@
 """From a pool to batches: selection, storage, augmentation, splits."""
 
 from semdd_lightning.data.augmentation import Augmentation
-from semdd_lightning.data.batches import EvaluationImages, TrainingImages
 from semdd_lightning.data.classifier import Classifier, ClassifierContext
 from semdd_lightning.data.image_data_module import ImageDataModule
 from semdd_lightning.data.image_sets import (
@@ -11,6 +10,7 @@ from semdd_lightning.data.image_sets import (
     PoolImages,
     UnlabelledImages,
 )
+from semdd_lightning.data.loaders import EvaluationImages, TrainingImages
 from semdd_lightning.data.pool_data_module import PoolDataModule
 from semdd_lightning.data.selecting import select
 from semdd_lightning.data.verification import Verdict, verify

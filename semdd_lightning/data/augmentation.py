@@ -149,7 +149,7 @@ def draw_images(
     if policy.lighting > 0:
         shares = generator.normal(0, policy.lighting, size=(num_images, 3)).astype(np.float32)
     drawn = (crops, flips, patches, windows, factors, factor_order, shares)
-    return ImageDraws(*(torch.from_numpy(values) for values in drawn))
+    return ImageDraws(*map(torch.from_numpy, drawn))
 
 
 def draw_mix(policy: Augmentation, image_size: int, generator: np.random.Generator) -> MixDraw:

@@ -23,15 +23,13 @@ def shuffle_patches(images: Tensor, order: Tensor) -> Tensor:
         order: for each place, row by row, the patch that goes there, (B, F * F).
     """
     factor = round(order.shape[1] ** 0.5)
-    batch, channels, size, _ = images.shape
-    side = size // factor
-    inner = images[..., : side * factor, : side * factor]
-    cut = inner.reshape(batch, channels, factor, side, factor, side).permute(0, 2, 4, 1, 3, 5)
-    cut = cut.reshape(batch, factor * factor, channels, side, side)
-    cut = cut.gather(1, order[:, :, None, None, None].expand_as(cut))
-    cut = cut.reshape(batch, factor, factor, channels, side, side).permute(0, 3, 1, 4, 2, 5)
+    side = images.shape[-1] // factor
     shuffled = images.clone()
-    shuffled[..., : side * factor, : side * factor] = cut.reshape(inner.shape)
+    inner = shuffled[..., : side * factor, : side * factor]
+    cut = inner.unflatten(3, (factor, side)).unflatten(2, (factor, side)).permute(0, 2, 4, 1, 3, 5)
+    cut = cut.flatten(1, 2)  # (B, F * F, C, side, side)
+    cut = cut.gather(1, order[:, :, None, None, None].expand_as(cut))
+    inner[:] = cut.unflatten(1, (factor, factor)).permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
     return shuffled
 
 
@@ -63,16 +61,11 @@ def resized_crop(images: Tensor, crops: Tensor) -> Tensor:
     """
     size = images.shape[-1]
     top, left, height, width = crops.to(images.dtype).unbind(1)
-    rows = _sample_positions(top, height, size)
-    columns = _sample_positions(left, width, size)
     # grid_sample counts from -1 to 1 between the outer edges of the image
-    grid = torch.stack(
-        [
-            ((columns * 2 + 1) / size - 1)[:, None, :].expand(-1, size, -1),
-            ((rows * 2 + 1) / size - 1)[:, :, None].expand(-1, -1, size),
-        ],
-        dim=-1,
-    )
+    rows = (_sample_positions(top, height, size) * 2 + 1) / size - 1
+    columns = (_sample_positions(left, width, size) * 2 + 1) / size - 1
+    whole = (-1, size, size)
+    grid = torch.stack([columns[:, None, :].expand(whole), rows[:, :, None].expand(whole)], dim=-1)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -68,8 +70,7 @@ class Classifier(ABC):
         return self.build(context)
 
 
-@dataclass(frozen=True, eq=False)
-class Classified:
+class Classified(NamedTuple):
     """What a classifier said of a pool.
 
     Attributes:
@@ -111,10 +112,12 @@ class PoolClassifier:
         with torch.random.fork_rng(devices=[]):  # a student's dropout draws from the same numbers
             network = classifier.build_whole(context)
         self._num_classes = len(context.registry)
-        self._input_size = _input_size(network, context.image_size)
+        # the largest side that a part of the network says it resizes images to
+        sizes = [getattr(module, "image_size", None) for module in network.modules()]
+        self._input_size = max((s for s in sizes if isinstance(s, int)), default=context.image_size)
         self._content = _content(network)
         self._device = torch.device(device)
-        self._root, self._show = cache_root(cache_dir), show
+        self._cache_dir, self._show = cache_dir, show
         placed = network.to(self._device).to(memory_format=torch.channels_last)
         self._network = placed.eval().requires_grad_(requires_grad=False)
 
@@ -126,39 +129,30 @@ class PoolClassifier:
             PoolError: if an image cannot be read any more.
             DiskError: if the cache cannot be written.
         """
-        identity = {
-            "format": FORMAT,
-            "network": self._content,
-            "input_size": self._input_size,
-            "batch_size": _BATCH,
-            "pool": images.fingerprint,
-            "labels": images.labels_digest,
-        }
-        key = content_key(identity)
-        folder = self._root / "classified" / key
-        file = CachedTensor(folder / "outputs.safetensors", key, rows=len(images), columns=5)
+        about = {"network": self._content, "input_size": self._input_size, "batch_size": _BATCH}
+        file, describe = pool_table("classified/outputs", images, about, 5, self._cache_dir)
         content = file.read()
         if content is None:
-            describe_folder(folder, identity)
-            table = _packed(self._look_at(images))
-            file.write(table)
-        else:
-            table = content[0]
-        return Classified(_unpacked(table), key)
+            describe()
+            content = self._look_at(images), {}
+            file.write(content[0])
+        own, own_rest, largest, largest_rest, predicted = content[0].double().unbind(dim=1)
+        outputs = ClassifierOutputs(own + own_rest, largest + largest_rest, predicted.long())
+        return Classified(outputs, file.key)
 
-    def _look_at(self, images: Pool) -> ClassifierOutputs:
-        own, largest, predicted = [], [], []
+    def _look_at(self, images: Pool) -> Tensor:
+        """A float32 matrix (N, 5), as the cache holds: both probabilities as sums of two columns, class."""
+        parts = []
         labels = torch.split(torch.from_numpy(images.labels), _BATCH)
         worth_it = self._show and len(images) > _WORTH_A_BAR
         with image_progress("Classifying images", len(images), show=worth_it) as advance:
             for pixels, of_batch in zip(self._batches(images), labels, strict=True):
                 probabilities = self._probabilities(pixels)
-                own.append(probabilities[torch.arange(len(pixels)), of_batch])
-                best = probabilities.max(dim=1)
-                largest.append(best.values)
-                predicted.append(best.indices)
+                own, best = probabilities.gather(1, of_batch[:, None])[:, 0], probabilities.max(dim=1)
+                columns = [*_halves(own), *_halves(best.values), best.indices.float()]
+                parts.append(torch.stack(columns, dim=1))
                 advance(len(pixels))
-        return ClassifierOutputs(torch.cat(own), torch.cat(largest), torch.cat(predicted))
+        return torch.cat(parts)
 
     def _batches(self, images: Pool) -> Iterator[Tensor]:
         def view(row: int) -> Tensor:
@@ -174,25 +168,43 @@ class PoolClassifier:
         """Softmax over all logits, float64 on the CPU; in full precision, whatever a trainer trains in."""
         with torch.autocast(self._device.type, enabled=False):
             logits: Tensor = self._network(pixels.to(self._device).float() / 255)
-        if logits.ndim != 2 or logits.shape[1] < self._num_classes or not bool(logits.isfinite().all()):
-            finite = "finite" if bool(logits.isfinite().all()) else "not finite"
+        finite = bool(logits.isfinite().all())
+        if logits.ndim != 2 or logits.shape[1] < self._num_classes or not finite:
             msg = (
                 f"Expected a classifier to return finite logits of at least {self._num_classes} classes, "
-                f"found shape {tuple(logits.shape)}, {finite}; take another or correct its class list."
+                f"found shape {tuple(logits.shape)}, {'finite' if finite else 'not finite'}; take another or "
+                "correct its class list."
             )
             raise TeacherError(msg)
         return torch.softmax(logits.cpu().double(), dim=1)
 
 
+def pool_table(
+    name: str, images: Pool, about: Mapping[str, Any], columns: int, cache_dir: Path | None
+) -> tuple[CachedTensor, Callable[[], None]]:
+    """Where the cache keeps a few numbers on each image of a pool.
+
+    Args:
+        name: folder and file in the cache.
+        images: the pool.
+        about: what the numbers depend on beside the images and their classes, in plain values.
+        columns: numbers on each image.
+        cache_dir: root of the cache (default: SEMDD_CACHE or the user's cache folder).
+
+    Returns:
+        The file, and what makes its folder and says in plain words what the key was made of.
+    """
+    of_pool = {"pool": images.fingerprint, "labels": images.labels_digest}
+    identity = {"format": FORMAT, **about, **of_pool}
+    key, (kind, file) = content_key(identity), name.split("/")
+    folder = cache_root(cache_dir) / kind / key
+    table = CachedTensor(folder / f"{file}.safetensors", key, rows=len(images), columns=columns)
+    return table, partial(describe_folder, folder, identity)
+
+
 def usual_side(images: Pool) -> int:
     """The shorter side, in pixels, of the image in the middle: what a classifier without a size expects."""
     return int(np.median(np.minimum(images.traits.widths, images.traits.heights)))
-
-
-def _input_size(network: nn.Module, otherwise: int) -> int:
-    """The largest side that a part of the network says it resizes images to."""
-    sizes = [getattr(module, "image_size", None) for module in network.modules()]
-    return max((size for size in sizes if isinstance(size, int)), default=otherwise)
 
 
 def _content(network: nn.Module) -> str:
@@ -206,14 +218,6 @@ def _content(network: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _packed(outputs: ClassifierOutputs) -> Tensor:
-    """A float32 matrix (N, 5), as the cache holds: probabilities as the sum of two columns each."""
-    columns = []
-    for values in (outputs.own, outputs.largest):
-        columns += [values.float(), (values - values.float().double()).float()]
-    return torch.stack([*columns, outputs.predicted.float()], dim=1)
-
-
-def _unpacked(table: Tensor) -> ClassifierOutputs:
-    own, own_rest, largest, largest_rest, predicted = table.double().unbind(dim=1)
-    return ClassifierOutputs(own + own_rest, largest + largest_rest, predicted.long())
+def _halves(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Doubles as a sum of two floats."""
+    return values.float(), (values - values.float().double()).float()

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.classes.matching import class_positions
@@ -44,8 +43,7 @@ class PoolEmbedder:
         Raises:
             SelectionError: if a prior needs reference images, and there are none.
         """
-        unknowing = [prior for prior in self.priors if not prior.text_identity(images.registry)["names"]]
-        if unknowing:  # said before a pool is embedded in vain
+        if not all(prior.text_identity(images.registry)["names"] for prior in self.priors):
             needed(self.reference, "reference", "a prior whose head lacks the classes")
         return join([self._by(prior, images) for prior in self.priors])
 
@@ -69,29 +67,19 @@ class PoolEmbedder:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class ReferenceImages:
-    """Real images of a pool's classes, embedded by the CLIP model that scores the pool.
+def reference_embeddings(
+    images: Pool, embeddings: PoolEmbeddings, classifier: ClassifierOutputs | None = None
+) -> ReferenceEmbeddings:
+    """What samplers and scores see of real images.
 
-    Attributes:
+    Args:
         images: the images, labelled in the pool's class order.
-        embeddings: their embeddings.
+        embeddings: their embeddings by the models that score the pool.
         classifier: what a classifier says of them, if there is one.
     """
-
-    images: Pool
-    embeddings: PoolEmbeddings
-    classifier: ClassifierOutputs | None = None
-
-    @property
-    def labels(self) -> Tensor:
-        """Class of each image in the pool's order, (R,)."""
-        return torch.from_numpy(self.images.labels)
-
-    def for_samplers(self) -> ReferenceEmbeddings:
-        """What samplers and scores see of them."""
-        parts = tuple(replace(self, embeddings=part).for_samplers() for part in self.embeddings.parts)
-        return ReferenceEmbeddings(self.embeddings.image_embeddings, self.labels, self.classifier, parts)
+    parts = tuple(reference_embeddings(images, part, classifier) for part in embeddings.parts)
+    labels = torch.from_numpy(images.labels)
+    return ReferenceEmbeddings(embeddings.image_embeddings, labels, classifier, parts)
 
 
 def resolve_reference(reference: ImageSet | ResolvedImages, classes: ClassRegistry) -> ResolvedImages:

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.classes.matching import class_mapping
-from semdd_lightning.data.batches import EvaluationImages, TrainingImages, augmented_batch
-from semdd_lightning.data.image_settings import (
-    ImageSettings,
-    batches_done,
-    device_of,
-    local_ranks_of,
-    process_of,
-)
+from semdd_lightning.data.image_settings import ImageSettings
 from semdd_lightning.data.loaders import (
-    EvaluationBatch,
+    EvaluationImages,
     EvaluationLoader,
     PassLoader,
+    TrainingImages,
     TrainingIndices,
+    augmented_batch,
     evaluation_batches,
 )
 from semdd_lightning.data.passes import PassPlanner
@@ -34,6 +30,12 @@ from semdd_lightning.pools import ImageSet, ResolvedImages
 from semdd_lightning.pools.listing import LabelledImages
 
 logger = get_logger(__name__)
+_SPLITS = {  # that a stage looks at; after training, the student is tested
+    "fit": ("train", "validation", "test"),
+    "validate": ("validation",),
+    "test": ("test",),
+    "predict": ("predict",),
+}
 
 
 class ImageDataModule(ImageSettings):
@@ -77,6 +79,16 @@ class ImageDataModule(ImageSettings):
         return self._planner
 
     @property
+    def process(self) -> tuple[int, int]:
+        """Rank of this process, and the number of processes."""
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+
+    @property
+    def training_device(self) -> torch.device:
+        """The device that this process trains on."""
+        return torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
+
+    @property
     def training_digest(self) -> str | None:
         """What identifies the training images of a selection; none where nothing is selected."""
         return None
@@ -93,68 +105,60 @@ class ImageDataModule(ImageSettings):
         """Batches that each process will have of the test split, known before that is set up."""
         if self.test is None:
             return 0
-        images = len(self._resolve(self.test, self.registry).open(self.registry))
-        return evaluation_batches(images, self.evaluation_batch_size, process_of(self.trainer)[1])
+        return evaluation_batches(len(self._open(self.test)), self.evaluation_batch_size, self.process[1])
 
     def check_images(self, count: int = 1000) -> tuple[Tensor, Tensor, str]:
         """At most ``count`` images to check a teacher on, uint8 (n, 3, S, S), labels (n,), what they are."""
-        split = "validation" if "validation" in self._stores else "train"
-        store = self._stores[split]
+        held_out = self._stores.get("validation")
+        store = self._stores["train"] if held_out is None else held_out
         rows = torch.linspace(0, len(store) - 1, min(count, len(store))).round().long()
-        what = "held-out real images" if split == "validation" else "training images"
+        what = "training images" if held_out is None else "held-out real images"
         return store.gather(rows), store.labels.cpu()[rows], what
 
     def training_pass(self, pass_index: int) -> Iterator[TrainingImages]:
         """Every training image as it looks in one pass, on the training device: for whoever labels them."""
-        loader = PassLoader(
-            self._stores["train"], self.planner, 1, lambda: pass_index, num_workers=self.num_workers
-        )
-        for indices in loader:
-            yield augmented_batch(
-                indices.to(device_of(self.trainer)), self._stores["train"], self.augmentation
-            )
+        store = self._stores["train"]
+        for indices in PassLoader(store, self.planner, 1, lambda: pass_index, num_workers=self.num_workers):
+            yield augmented_batch(indices.to(self.training_device), store, self.augmentation)
 
     def plain_images(self, rows: Tensor) -> Tensor:
         """Training images in [0, 1], neither augmented nor mixed, on the training device, (n, 3, S, S)."""
-        return self._stores["train"].gather(rows).to(device_of(self.trainer)).float() / 255
+        return self._stores["train"].gather(rows).to(self.training_device).float() / 255
 
     # ------------------------------------------------------------------ Lightning's hooks
 
     def prepare_data(self) -> None:
         """Fetch or generate what is missing, once a node, and see that all splits hold the same classes."""
-        splits = [split for split in self._splits_of_stage() if split is not None]
-        for split in splits:
-            split.prepare()
-        for split in splits:
-            class_mapping(self._resolve(split, self.registry).registry, self.registry)
+        sets = [found for found in map(self._image_set, _SPLITS[self._stage]) if found is not None]
+        for image_set in sets:
+            image_set.prepare()
+        for image_set in sets:
+            class_mapping(self._resolve(image_set, self.registry).registry, self.registry)
 
     def setup(self, stage: str) -> None:
         """Decode what the stage needs and put it where it fits."""
         self._asked = stage
-        if stage == "fit" and "train" not in self._stores:
+        if stage != "fit":
+            self._store_split(*_SPLITS[stage])
+            return
+        if "train" not in self._stores:
             self._store_training_images(self._training_images())
-        if stage == "validate" or (stage == "fit" and self.validation is not None):
-            self._store_split("validation", self.validation)
-        if stage == "test":
-            self._store_split("test", self.test)
-        if stage == "predict":
-            self._store_split("predict", self.test if self.predict is None else self.predict)
+        if self.validation is not None:
+            self._store_split("validation")
 
     def train_dataloader(self) -> PassLoader:
         """Planned passes over the training images."""
-        rank, world_size = process_of(self.trainer)
         return PassLoader(
             self._stores["train"],
             self.planner,
             self.passes_per_epoch,
-            epoch=lambda: self.trainer.current_epoch if self.trainer is not None else 0,
-            done=lambda: batches_done(self.trainer),
-            rank=rank,
-            world_size=world_size,
-            num_workers=self.num_workers,
+            lambda: self.trainer.current_epoch if self.trainer is not None else 0,
+            *self.process,
+            self.num_workers,
+            self._batches_done,
         )
 
-    def val_dataloader(self) -> Iterable[EvaluationBatch]:
+    def val_dataloader(self) -> Iterable[EvaluationImages]:
         """The validation split; empty where there is none."""
         return self._evaluation_loader("validation") if "validation" in self._stores else []
 
@@ -170,8 +174,8 @@ class ImageDataModule(ImageSettings):
         """Turn indices into augmented images in [0, 1], on the device."""
         if isinstance(batch, TrainingIndices):
             return augmented_batch(batch, self._stores["train"], self.augmentation)
-        if isinstance(batch, EvaluationBatch):
-            return EvaluationImages(batch.images.float() / 255, batch.labels, batch.rows)
+        if isinstance(batch, EvaluationImages):
+            return batch._replace(images=batch.images.float() / 255)
         return batch
 
     # ------------------------------------------------------------------ for subclasses
@@ -187,7 +191,7 @@ class ImageDataModule(ImageSettings):
         if self.train is None:
             msg = "Expected training images for fit, found train: null; give an image set."
             raise ConfigError(msg)
-        return self._resolve(self.train, self.registry).open(self.registry)
+        return self._open(self.train)
 
     def _resolve(self, image_set: ImageSet, default: ClassRegistry | None = None) -> ResolvedImages:
         """What a set holds, looked for the first time that somebody asks."""
@@ -195,34 +199,28 @@ class ImageDataModule(ImageSettings):
             self._resolved[id(image_set)] = image_set.resolve(default)
         return self._resolved[id(image_set)]
 
-    # ------------------------------------------------------------------ private
-
-    @property
-    def _trains(self) -> bool:
-        """Whether a student is trained, and not only an old one evaluated."""
-        return self._stage == "fit"
-
     @property
     def _stage(self) -> str:
         state = None if self.trainer is None else self.trainer.state.fn
         return self._asked if state is None else state.value
 
-    def _splits_of_stage(self) -> tuple[ImageSet | None, ...]:
-        """The splits that will be looked at; after training, the student is tested."""
-        splits: dict[str, tuple[ImageSet | None, ...]] = {
-            "fit": (self.train, self.validation, self.test),
-            "validate": (self.validation,),
-            "test": (self.test,),
-            "predict": (self.test if self.predict is None else self.predict,),
-        }
-        return splits[self._stage]
+    # ------------------------------------------------------------------ private
+
+    def _image_set(self, split: str) -> ImageSet | None:
+        found: ImageSet | None = getattr(self, split)
+        return self.test if found is None and split == "predict" else found
+
+    def _open(self, image_set: ImageSet) -> LabelledImages:
+        return self._resolve(image_set, self.registry).open(self.registry)
+
+    def _store(
+        self, images: LabelledImages, view: Callable[[Image.Image, int], Tensor], device: torch.device
+    ) -> ImageStore:
+        ranks = 1 if self.trainer is None else max(1, self.trainer.num_devices)  # of this machine
+        return store_images(images, partial(view, image_size=self.image_size), device, self.storage, ranks)
 
     def _store_training_images(self, images: LabelledImages) -> None:
-        decode = partial(square, image_size=self.image_size)
-        store = store_images(
-            images, decode, device_of(self.trainer), self.storage, local_ranks_of(self.trainer)
-        )
-        self._stores["train"] = store
+        self._stores["train"] = store = self._store(images, square, self.training_device)
         self._planner = PassPlanner(
             len(store),
             self.batch_size,
@@ -236,21 +234,25 @@ class ImageDataModule(ImageSettings):
         if self.batch_size > len(store):
             logger.warning("batch_size %d is clamped to the %d images", self.batch_size, len(store))
 
-    def _store_split(self, split: str, image_set: ImageSet | None) -> None:
+    def _store_split(self, split: str) -> None:
         if split in self._stores:
             return
+        image_set = self._image_set(split)
         if image_set is None:
             msg = f"Expected a {split} split, found none; give data.{split} an image set."
             raise ConfigError(msg)
         view = evaluation_view if self.evaluation_view == "cropped" else square
-        decode = partial(view, image_size=self.image_size)
-        images = self._resolve(image_set, self.registry).open(self.registry)
-        self._stores[split] = store_images(
-            images, decode, torch.device("cpu"), self.storage, local_ranks_of(self.trainer)
-        )
+        self._stores[split] = self._store(self._open(image_set), view, torch.device("cpu"))
 
     def _evaluation_loader(self, split: str) -> EvaluationLoader:
-        rank, world_size = process_of(self.trainer)
-        return EvaluationLoader(
-            self._stores[split], self.evaluation_batch_size, rank, world_size, self.num_workers
-        )
+        store = self._stores[split]
+        return EvaluationLoader(store, self.evaluation_batch_size, *self.process, self.num_workers)
+
+    def _batches_done(self) -> int:
+        """Batches of this epoch that a checkpoint within it counts, where training goes on from one."""
+        if self.trainer is None:
+            return 0
+        loop = self.trainer.fit_loop
+        epochs = cast("Any", loop.epoch_progress.current)  # of a class that Lightning types too widely
+        within = epochs.started > epochs.processed
+        return loop.epoch_loop.batch_progress.current.ready if within else 0

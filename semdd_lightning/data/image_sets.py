@@ -48,10 +48,15 @@ class DatasetImages(ImageSet):
         Raises:
             DataError: if it is not there and cannot be fetched; says what to place where.
         """
-        if self._spec.layout == "cifar":
-            self._fetch_cifar()
-        elif self._spec.layout != "digits" and not self._is_there():
+        layout = self._spec.layout
+        if layout == "digits" or (layout != "cifar" and self._is_there()):
+            return
+        if layout != "cifar" and not (self.download and self._fetchable):
+            raise self._missing()
+        try:
             self._fetch()
+        except (RuntimeError, OSError) as error:
+            raise self._missing(str(error)) from error
 
     def find(self, default: ClassRegistry | None = None) -> Found:
         """The data set's classes in their order, whatever the default."""
@@ -91,27 +96,16 @@ class DatasetImages(ImageSet):
     def _is_there(self) -> bool:
         return (self._folder / self._split.folder).is_dir()
 
-    def _fetch_cifar(self) -> None:
-        import torchvision.datasets
-
-        dataset = getattr(torchvision.datasets, self.dataset.upper())
-        try:
-            dataset(self._folder.parent, train=self.split == "train", download=self.download)
-        except (RuntimeError, OSError) as error:
-            raise self._missing(str(error)) from error
-
     def _fetch(self) -> None:
-        from torchvision.datasets.utils import download_and_extract_archive
+        from torchvision import datasets
 
-        if not self.download or not self._fetchable:
-            raise self._missing()
-        try:
-            for archive in self._fetchable:
-                download_and_extract_archive(
-                    archive.url, str(self._root), filename=archive.name, md5=archive.md5
-                )
-        except (RuntimeError, OSError) as error:
-            raise self._missing(str(error)) from error
+        if self._spec.layout == "cifar":
+            dataset = getattr(datasets, self.dataset.upper())
+            dataset(self._folder.parent, train=self.split == "train", download=self.download)
+            return
+        for one in self._fetchable:
+            place = str(self._root)
+            datasets.utils.download_and_extract_archive(one.url, place, filename=one.name, md5=one.md5)
 
     @property
     def _fetchable(self) -> list[Archive]:
@@ -146,15 +140,14 @@ class DigitsImages(ImageSet):
 
     def find(self, default: ClassRegistry | None = None) -> Found:
         """The ten digits by their English names, and the half out of scikit-learn."""
-        classes = DATASETS["digits"].registry
-        return classes, lambda: self._list(classes)
+        classes, never = DATASETS["digits"].registry, np.zeros(3, dtype=np.int64)
 
-    def _list(self, classes: ClassRegistry) -> Listing:
-        pixels, labels = digits_split(self.split, self.image_size)
-        never = np.zeros(3, dtype=np.int64)
-        return list_array(
-            Path("digits"), pixels, labels, classes, never, name=f"{self.split}, {self.image_size} px"
-        )
+        def listing() -> Listing:
+            pixels, labels = digits_split(self.split, self.image_size)
+            name = f"{self.split}, {self.image_size} px"
+            return list_array(Path("digits"), pixels, labels, classes, never, name=name)
+
+        return classes, listing
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,11 @@
-"""What a data module is given: by its config, refused before an image is read, and by its trainer."""
+"""The settings of a data module, refused before an image is read."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, SupportsIndex, cast, get_args
+from typing import Literal, SupportsIndex, get_args
 
-import torch
-from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch import LightningDataModule
 
 from semdd_lightning.data.augmentation import Augmentation
 from semdd_lightning.data.storage import Storage
@@ -16,7 +15,6 @@ from semdd_lightning.pools import ImageSet
 from semdd_lightning.selection import whole_number
 
 COUNTS = ("num_classes", "image_size", "batch_size", "passes", "passes_per_epoch", "evaluation_batch_size")
-SPLITS = ("train", "validation", "test", "predict")
 LARGEST_SEED = 2**32 - 1  # NumPy's
 
 
@@ -78,15 +76,22 @@ class ImageSettings(LightningDataModule):
         for name in COUNTS:
             whole_number(name, getattr(self, name), at_least=1, error=ConfigError)
         whole_number("num_workers", self.num_workers, at_least=0, error=ConfigError)
-        for name in SPLITS:
+        for name in ("train", "validation", "test", "predict"):
             require_kind(name, getattr(self, name), ImageSet)
         require_kind("augmentation", self.augmentation, Augmentation)
         require_word("evaluation_view", self.evaluation_view, ("cropped", "whole"))
         require_word("storage", self.storage, ("auto", *get_args(Storage)))
-        self._check_replay()
-        for name in ("augmentation_seed", "replay_seed"):
-            if getattr(self, name) is not None:
-                check_seed(name, getattr(self, name))
+        if self.mixing_group is not None and self.mixing_group < 2:
+            msg = f"Expected mixing_group of at least 2, found {self.mixing_group}; one image has no partner."
+            raise ConfigError(msg)
+        if not 1 <= self.drawn_passes <= self.passes:
+            msg = (
+                f"Expected distinct_passes between 1 and the {self.passes} passes, found "
+                f"{self.distinct_passes}; null draws every pass anew."
+            )
+            raise ConfigError(msg)
+        for name, seed in (("augmentation_seed", self.augmentation_seed), ("replay_seed", self.drawing_seed)):
+            check_seed(name, seed)
         self.passes_per_epoch = whole_epoch(self.passes, self.passes_per_epoch)
 
     @property
@@ -98,17 +103,6 @@ class ImageSettings(LightningDataModule):
     def drawn_passes(self) -> int:
         """Passes that are drawn; the others repeat them in rotation."""
         return self.passes if self.distinct_passes is None else self.distinct_passes
-
-    def _check_replay(self) -> None:
-        if self.mixing_group is not None and self.mixing_group < 2:
-            msg = f"Expected mixing_group of at least 2, found {self.mixing_group}; one image has no partner."
-            raise ConfigError(msg)
-        if self.distinct_passes is not None and not 1 <= self.distinct_passes <= self.passes:
-            msg = (
-                f"Expected distinct_passes between 1 and the {self.passes} passes, found "
-                f"{self.distinct_passes}; null draws every pass anew."
-            )
-            raise ConfigError(msg)
 
 
 def whole_epoch(passes: int, passes_per_epoch: int) -> int:
@@ -142,28 +136,3 @@ def check_seed(name: str, seed: int) -> None:
     if not isinstance(seed, SupportsIndex) or not 0 <= seed <= LARGEST_SEED:
         msg = f"Expected {name} from 0 to {LARGEST_SEED}, found {seed}; give another."
         raise ConfigError(msg)
-
-
-def process_of(trainer: Trainer | None) -> tuple[int, int]:
-    """Rank of this process and number of processes."""
-    return (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
-
-
-def device_of(trainer: Trainer | None) -> torch.device:
-    """The device that this process trains on."""
-    return torch.device("cpu") if trainer is None else trainer.strategy.root_device
-
-
-def local_ranks_of(trainer: Trainer | None) -> int:
-    """Processes of this machine."""
-    return 1 if trainer is None else max(1, trainer.num_devices)
-
-
-def batches_done(trainer: Trainer | None) -> int:
-    """Batches of this epoch that a checkpoint within it counts, where training goes on from one."""
-    if trainer is None:
-        return 0
-    loop = trainer.fit_loop
-    epochs = cast("Any", loop.epoch_progress.current)  # of a class that Lightning types too widely
-    within = epochs.started > epochs.processed
-    return loop.epoch_loop.batch_progress.current.ready if within else 0

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import monotonic
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,17 +15,15 @@ from torch import Tensor, nn
 
 from semdd_lightning.atomic import remove_stale_files
 from semdd_lightning.data.augmentation import Augmentation, augment, draw_images
+from semdd_lightning.data.classifier import pool_table
 from semdd_lightning.data.storage import decode_all, square
 from semdd_lightning.errors import CacheError, DamageError
-from semdd_lightning.given import cache_root
 from semdd_lightning.locks import Lock
 from semdd_lightning.models import ConvNet, NormalizedNetwork
 from semdd_lightning.names import get_logger
 from semdd_lightning.pools import Pool
 from semdd_lightning.pools.listing import LabelledImages
-from semdd_lightning.prior.cache import FORMAT, CachedTensor, describe_folder
 from semdd_lightning.progress import image_progress
-from semdd_lightning.records import content_key
 from semdd_lightning.tensor_blocks import read_tensors, write_tensors
 
 logger = get_logger(__name__)
@@ -55,8 +54,7 @@ class LearningPlan:
     seed: int = 0
 
 
-@dataclass(frozen=True, eq=False)
-class Learned:
+class Learned(NamedTuple):
     """What a student learned of a pool.
 
     Attributes:
@@ -93,19 +91,11 @@ def learn_pool(
         CacheError: if another process learns for a day.
         DiskError: if the cache cannot be written.
     """
-    identity = {
-        "format": FORMAT,
-        "plan": asdict(plan),
-        "pool": images.fingerprint,
-        "labels": images.labels_digest,
-    }
-    key = content_key(identity)
-    folder = cache_root(cache_dir) / "learned" / key
-    file = CachedTensor(folder / "log_posteriors.safetensors", key, rows=len(images), columns=1)
+    file, describe = pool_table("learned/log_posteriors", images, {"plan": asdict(plan)}, 1, cache_dir)
     content = file.read()
     if content is None:
-        describe_folder(folder, identity)
-        lock = Lock(folder / "learning.lock")
+        describe()
+        lock = Lock(file.path.with_name("learning.lock"))
         if show and not lock.take():
             logger.info("Waiting for %s, which learns from the images of %s.", lock.holder, images.root)
         if not lock.wait(_LONGEST_WAIT):
@@ -115,15 +105,15 @@ def learn_pool(
             )
             raise CacheError(msg)
         with lock:
-            remove_stale_files(folder)
+            remove_stale_files(file.path.parent)
             content = file.read()  # of the process that held the lock before
             if content is None:
-                half_done = folder / "learning.safetensors"
-                found = _learn(images, plan, torch.device(device), half_done, key, show=show)
+                half_done = file.path.with_name("learning.safetensors")
+                found = _learn(images, plan, torch.device(device), half_done, file.key, show=show)
                 file.write(found[:, None])
                 half_done.unlink(missing_ok=True)
                 content = found[:, None], {}
-    return Learned(content[0][:, 0].double(), key)
+    return Learned(content[0][:, 0].double(), file.key)
 
 
 def _learn(
@@ -144,14 +134,21 @@ def _learn(
         network = ConvNet(len(images.registry), plan.image_size, depth=3, width=plan.width)
         student = NormalizedNetwork(network, plan.image_size).to(device).train()
     optimizer = torch.optim.SGD(student.parameters(), plan.learning_rate, momentum=0.9, weight_decay=5e-4)
-    steps = plan.passes * -(-len(images) // plan.batch_size)
+    of_pass = -(-len(images) // plan.batch_size)
+    steps = plan.passes * of_pass
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, plan.learning_rate, total_steps=steps + 1)
     total = torch.zeros(len(images), device=device)
+    tensors = {"total": total}  # all that changes, in place
+    tensors |= {f"student.{name}": tensor for name, tensor in student.state_dict().items()}
+    for number, parameter in enumerate(student.parameters()):  # as before a step: all is there to be kept
+        tensors[f"momentum.{number}"] = momentum = torch.zeros_like(parameter)
+        optimizer.state[parameter]["momentum_buffer"] = momentum
+    first, kept = _taken_up(half_done, key, tensors), monotonic()
+    if first > 0:
+        done = first * of_pass
+        schedule.load_state_dict({**schedule.state_dict(), "last_epoch": done - 1, "_step_count": done + 1})
+        schedule.step()  # whose rates are a function of the step alone
     description, visits = "Learning from the pool", plan.passes * len(images)
-    for parameter in student.parameters():  # as they are before a step: all is there to be kept
-        optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
-    learner = _Learner(student, optimizer, schedule, total)
-    first, kept = learner.take_up(half_done, key), monotonic()
     alike = torch.backends.cudnn.flags(deterministic=True, benchmark=False)  # a GPU learns the same again
     with alike, image_progress(description, visits, after=2, show=show) as advance, torch.enable_grad():
         advance(first * len(images))
@@ -163,54 +160,23 @@ def _learn(
                     total[rows] += log_posteriors
                 advance(len(rows))
             if monotonic() - kept > _KEEP_EVERY_S:
-                learner.keep(half_done, key, number + 1)
+                whole = {name: tensor.cpu() for name, tensor in tensors.items()}
+                write_tensors(half_done, key, whole, {"passes": float(number + 1)})
                 kept = monotonic()
     return total.cpu() / (plan.passes - 1)
 
 
-@dataclass(eq=False)
-class _Learner:
-    """A student in its training, as a file keeps it between two passes."""
-
-    student: nn.Module
-    optimizer: torch.optim.SGD
-    schedule: torch.optim.lr_scheduler.OneCycleLR
-    total: Tensor
-
-    def keep(self, file: Path, key: str, passes: int) -> None:
-        group = self.optimizer.param_groups[0]
-        notes = {
-            "passes": passes,
-            "steps": self.schedule.last_epoch,
-            "lr": group["lr"],
-            "momentum": group["momentum"],
-        }
-        notes = {name: float(value) for name, value in notes.items()}
-        write_tensors(file, key, {name: tensor.cpu() for name, tensor in self._tensors().items()}, notes)
-
-    def take_up(self, file: Path, key: str) -> int:
-        """The passes that were kept, whose state it has then; 0 where there is nothing to be trusted."""
-        try:
-            kept, own = read_tensors(file, key)
-        except DamageError:
-            return 0
-        here = self._tensors()
-        if {name: tensor.shape for name, tensor in kept.items()} != {n: t.shape for n, t in here.items()}:
-            return 0
-        for name, tensor in here.items():
-            tensor.copy_(kept[name])
-        steps = int(own.notes["steps"])
-        state = {**self.schedule.state_dict(), "last_epoch": steps, "_step_count": steps + 1}
-        self.schedule.load_state_dict(state)
-        self.optimizer.param_groups[0].update(lr=own.notes["lr"], momentum=own.notes["momentum"])
-        return int(own.notes["passes"])
-
-    def _tensors(self) -> dict[str, Tensor]:
-        """All that changes, in place."""
-        found = {f"student.{name}": tensor for name, tensor in self.student.state_dict().items()}
-        for number, parameter in enumerate(self.student.parameters()):
-            found[f"momentum.{number}"] = self.optimizer.state[parameter]["momentum_buffer"]
-        return {**found, "total": self.total}
+def _taken_up(file: Path, key: str, tensors: dict[str, Tensor]) -> int:
+    """The passes that were kept, whose tensors these are then; 0 where there is nothing to be trusted."""
+    try:
+        kept, own = read_tensors(file, key)
+    except DamageError:
+        return 0
+    if {name: t.shape for name, t in kept.items()} != {name: t.shape for name, t in tensors.items()}:
+        return 0
+    for name, tensor in tensors.items():
+        tensor.copy_(kept[name])
+    return int(own.notes["passes"])
 
 
 def _step(student: nn.Module, optimizer: torch.optim.Optimizer, views: Tensor, labels: Tensor) -> Tensor:

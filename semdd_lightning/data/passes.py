@@ -12,13 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from semdd_lightning.data.augmentation import (
-    Augmentation,
-    ImageDraws,
-    MixDraw,
-    draw_images,
-    draw_mix,
-)
+from semdd_lightning.data.augmentation import Augmentation, ImageDraws, MixDraw, draw_images, draw_mix
 
 
 class PlannedBatch(NamedTuple):
@@ -96,20 +90,20 @@ class PassPlanner:
         """
         return _runs(self.num_images, self.batch_size)
 
+    @property
+    def group_size(self) -> int:
+        """Images of a mixing group, at most."""
+        return self.batch_size if self.mixing_group is None else self.mixing_group
+
     @cached_property
     def groups(self) -> tuple[tuple[int, int], ...]:
         """Start and stop of each mixing group of a pass; one group where nothing is mixed."""
-        if self.policy.mix == "none":
-            return ((0, self.num_images),)
-        return _runs(self.num_images, self.batch_size if self.mixing_group is None else self.mixing_group)
-
-    def drawn_pass(self, pass_index: int) -> int:
-        """The pass whose draws a pass uses."""
-        return pass_index if self.distinct_passes is None else pass_index % self.distinct_passes
+        mixed = self.policy.mix != "none"
+        return _runs(self.num_images, self.group_size) if mixed else ((0, self.num_images),)
 
     def plan(self, pass_index: int) -> PassPlan:
         """Draw a whole pass at once."""
-        index = self.drawn_pass(pass_index)
+        index = pass_index if self.distinct_passes is None else pass_index % self.distinct_passes
         generator = np.random.default_rng([self.seed, index])
         draws = draw_images(self.policy, self.num_images, self.image_size, generator)
         order = torch.from_numpy(generator.permutation(self.num_images))
@@ -137,15 +131,8 @@ class PassPlanner:
         places[lacking] = torch.arange(int(lacking.sum())) + (last + 1 - first)
         images = torch.cat([plan.order[first : last + 1], plan.order[partners[lacking]]])
         groups, sizes = self._groups_of(first, last + 1)
-        return PlannedBatch(
-            images=images,
-            draws=plan.draws.rows(images),
-            partners=places,
-            mixes=plan.mixes[groups],
-            sizes=sizes,
-            weight=torch.tensor(weight, dtype=torch.float32),
-            drawn_pass=plan.drawn_pass,
-        )
+        draws, factor = plan.draws.rows(images), torch.tensor(weight, dtype=torch.float32)
+        return PlannedBatch(images, draws, places, plan.mixes[groups], sizes, factor, plan.drawn_pass)
 
     def iterate(
         self, passes: range, rank: int = 0, world_size: int = 1, done: int = 0

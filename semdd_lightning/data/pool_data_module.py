@@ -12,7 +12,6 @@ from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data.classifier import Classifier, ClassifierContext, usual_side
 from semdd_lightning.data.embedded_pools import resolve_reference
 from semdd_lightning.data.image_data_module import ImageDataModule
-from semdd_lightning.data.image_settings import device_of, process_of
 from semdd_lightning.data.selecting import carry_out
 from semdd_lightning.data.selection_plan import SelectionPlan
 from semdd_lightning.errors import PoolError, RunError
@@ -78,13 +77,9 @@ class PoolDataModule(ImageDataModule):
         check_policy(self.audit)
         self.choices = None if self.choices is None else given_path("choices", self.choices)
         self.priors = listed_priors(self.prior)
+        self.clip = first_clip(self.priors)  # of several CLIP models the first: the one that a teacher may be
         self.selected: PoolSelection | None = None
         self._watch = Stopwatch()
-
-    @property
-    def clip(self) -> OpenClipPrior | None:
-        """The CLIP model that scores the pool, of several the first: the one that a teacher may be."""
-        return first_clip(self.priors)
 
     @property
     def selection_plan(self) -> SelectionPlan:
@@ -114,13 +109,14 @@ class PoolDataModule(ImageDataModule):
 
         To evaluate an old student neither pool nor CLIP model need to be there any more.
         """
-        if self._trains:
+        trains = self._stage == "fit"
+        if trains:
             plan = self.selection_plan
             plan.prepare()
-            plan.check(self.registry)
+            plan.sampler.check(len(self.registry), plan.ipc)
             self._resolve_reference()
         super().prepare_data()
-        if self._trains:
+        if trains:
             self._index()
 
     def _index(self) -> None:
@@ -139,17 +135,17 @@ class PoolDataModule(ImageDataModule):
         try:
             return self._resolve(self.pool).registry
         except PoolError:
-            if self._trains:
+            if self._stage == "fit":
                 raise
             return super()._find_registry()
 
     def _training_images(self) -> LabelledImages:
         """Select; every rank gets the same images."""
         registry = self.registry  # a wrong num_classes is found before anything is embedded
-        rank, world_size = process_of(self.trainer)
-        selected = carry_out(
+        rank, world_size = self.process
+        self.selected = selected = carry_out(
             self.selection_plan,
-            device_of(self.trainer),
+            self.training_device,
             pool=self._resolve(self.pool),
             reference=self._resolve_reference(),
             rank=rank,
@@ -158,8 +154,13 @@ class PoolDataModule(ImageDataModule):
         selected.seconds["index"] += self._watch.seconds.get("index", 0.0)
         for chosen_from in (self.pool, self.reference):  # what was read of them is in the selection
             self._resolved.pop(id(chosen_from), None)
-        self._compare_ranks(selected.selection.digest)
-        self.selected = selected
+        digest = selected.selection.digest
+        if self.trainer is not None and self.trainer.strategy.broadcast(digest) != digest:
+            msg = (
+                f"Expected every rank to choose the same images, found that rank {rank} "
+                "differs from rank 0; check that all nodes see the same pool and the same cache folder."
+            )
+            raise RunError(msg)
         chosen = selected.pool.listing().take(selected.selection.indices.numpy())
         return LabelledImages(chosen, selected.pool.registry).relabelled(registry)
 
@@ -169,14 +170,3 @@ class PoolDataModule(ImageDataModule):
         found = resolve_reference(self._resolve(self.reference), self.registry)
         self._resolved[id(self.reference)] = found
         return found
-
-    def _compare_ranks(self, digest: str) -> None:
-        if self.trainer is None:
-            return
-        first = self.trainer.strategy.broadcast(digest)
-        if first != digest:
-            msg = (
-                f"Expected every rank to choose the same images, found that rank {self.trainer.global_rank} "
-                "differs from rank 0; check that all nodes see the same pool and the same cache folder."
-            )
-            raise RunError(msg)

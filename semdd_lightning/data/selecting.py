@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from semdd_lightning.audit import AUTOMATIC, AuditPolicy, apply_policy, audit_classes, check_policy
 from semdd_lightning.data.classifier import Classifier, ClassifierContext, PoolClassifier, usual_side
 from semdd_lightning.data.embedded_pools import (
     PoolEmbedder,
-    ReferenceImages,
     read_reference,
+    reference_embeddings,
     resolve_reference,
 )
 from semdd_lightning.data.learning import learn_pool
@@ -28,7 +28,7 @@ from semdd_lightning.export.pool_selection import (
 from semdd_lightning.given import given_path, pick_device
 from semdd_lightning.names import get_logger
 from semdd_lightning.pools import ImageSet, Pool, ResolvedImages, as_image_set, require_images_per_class
-from semdd_lightning.prior import AnyPrior, PoolEmbeddings, first_clip, listed_priors
+from semdd_lightning.prior import AnyPrior, first_clip, listed_priors
 from semdd_lightning.progress import Stopwatch, image_progress
 from semdd_lightning.selection import (
     DEFAULT_SAMPLER,
@@ -40,16 +40,18 @@ from semdd_lightning.selection import (
 )
 
 logger = get_logger(__name__)
+AnyImages = ImageSet | ResolvedImages | Path | str
+"""How to read images, what was found of them, or where they lie."""
 
 
 def select(
-    pool: ImageSet | ResolvedImages | Path | str,
+    pool: AnyImages,
     prior: AnyPrior | Sequence[AnyPrior],
     ipc: int,
     sampler: str | Sampler = DEFAULT_SAMPLER,
     seed: int = 0,
     *,
-    reference: ImageSet | ResolvedImages | Path | str | None = None,
+    reference: AnyImages | None = None,
     classifier: Classifier | None = None,
     device: torch.device | str | None = None,
     cache_dir: Path | None = None,
@@ -134,62 +136,56 @@ def carry_out(
     Raises:
         SemddError: as `select` does.
     """
-    watch, cache_dir, sampler = Stopwatch(), plan.cache_dir, plan.sampler
+    watch, cache_dir, sampler, show = Stopwatch(), plan.cache_dir, plan.sampler, rank == 0
     pool = pool or plan.pool.resolve()
-    plan.check(pool.registry)
+    sampler.check(len(pool.registry), plan.ipc)
     if plan.reference is not None:
         reference = resolve_reference(reference or plan.reference, pool.registry)
     made_from = plan.described()
     with watch.measure("index"):
-        images = _usable(pool.read(cache_dir), plan.ipc)
+        images = pool.read(cache_dir)
+        _require_enough(images, plan.ipc)
     by_hand, decided = (None, None) if plan.choices is None else find_choices(plan.choices, images, plan.ipc)
     classify = None
     if plan.classifier is not None:  # built before the pool is embedded: what cannot be built is said first
         context = ClassifierContext(images.registry, usual_side(images), first_clip(plan.priors))
-        classify = PoolClassifier(plan.classifier, context, device, cache_dir, show=rank == 0)
+        classify = PoolClassifier(plan.classifier, context, device, cache_dir, show=show)
     with watch.measure("embed"):
-        real_pool = None
-        if reference is not None:
-            real_pool = read_reference(reference, images.registry, cache_dir)
-        embed = PoolEmbedder(plan.priors, real_pool, device, cache_dir, rank, world_size)
+        real = None if reference is None else read_reference(reference, images.registry, cache_dir)
+        embed = PoolEmbedder(plan.priors, real, device, cache_dir, rank, world_size)
         embeddings = embed(images)
-        real = None if real_pool is None else ReferenceImages(real_pool, embed(real_pool))
-    said = None
+        compared = None if real is None else (real, embed(real))
+    outputs: ClassifierOutputs | None = None
+    real_outputs: ClassifierOutputs | None = None
+    classifier_key: str | None = None
     if classify is not None:
         with watch.measure("classify"):
-            said = classify(images)
-            if real is not None:
-                real = replace(real, classifier=classify(real.images).outputs)
+            outputs, classifier_key = classify(images)
+            real_outputs = None if real is None else classify(real).outputs
     found = None
     if plan.audit != "off":
         with watch.measure("audit"):
-            compared = None if real is None else (real.images, real.embeddings)
             found = audit_classes(images, embeddings, compared, at_most=AUTOMATIC)
             apply_policy(images, found, plan.audit)
-    learned = None
+    learned: Tensor | None = None
+    learning_key: str | None = None
     if "learning" in plan.needs:  # the longest of all: whatever refuses the pool has looked at it before
         with watch.measure("learn"):
-            learned = learn_pool(images, device=device, cache_dir=cache_dir, show=rank == 0)
+            learned, learning_key = learn_pool(images, device=device, cache_dir=cache_dir, show=show)
     with watch.measure("select"):
-        outputs = None if said is None else said.outputs
-        seen = sampler_embeddings(
-            images,
-            embeddings,
-            None if real is None else real.for_samplers(),
-            outputs,
-            None if learned is None else learned.log_posteriors,
-        )
-        with image_progress("Choosing", len(images), after=2, keep=False, show=rank == 0) as advance:
+        references = None if compared is None else reference_embeddings(*compared, real_outputs)
+        seen = sampler_embeddings(images, embeddings, references, outputs, learned)
+        with image_progress("Choosing", len(images), after=2, keep=False, show=show) as advance:
             selection = sampler.select(seen, plan.ipc, plan.seed, by_hand=by_hand, progress=advance)
-    _report(sampler, selection, embeddings, outputs)
+    _report(sampler, selection, embeddings.encoded, outputs)
     manifest = Manifest(
         **made_from,
         sampler_name=sampler.name,
         ipc=plan.ipc,
         selection_seed=plan.seed,
-        reference_key=None if real is None else real.embeddings.key,
-        classifier_key=None if said is None else said.key,
-        learning_key=None if learned is None else learned.key,
+        reference_key=None if compared is None else compared[1].key,
+        classifier_key=classifier_key,
+        learning_key=learning_key,
         embeddings_digest=embeddings_digest(seen),
         choices=decided,
         **outcome(images, embeddings, selection),
@@ -197,12 +193,12 @@ def carry_out(
     return PoolSelection(images, embeddings, selection, manifest, watch.seconds, found)
 
 
-def _image_set(images: ImageSet | ResolvedImages | Path | str) -> ImageSet:
+def _image_set(images: AnyImages) -> ImageSet:
     return images.image_set if isinstance(images, ResolvedImages) else as_image_set(images)
 
 
-def _usable(images: Pool, ipc: int) -> Pool:
-    """A pool with enough images of each class; which files cannot be chosen is said."""
+def _require_enough(images: Pool, ipc: int) -> None:
+    """See that each class has enough images; which files cannot be chosen is said."""
     if images.excluded:
         first = images.excluded[0]
         logger.warning(
@@ -212,15 +208,9 @@ def _usable(images: Pool, ipc: int) -> Pool:
             first.reason,
         )
     require_images_per_class(images, ipc)
-    return images
 
 
-def _report(
-    sampler: Sampler,
-    selection: Selection,
-    embeddings: PoolEmbeddings,
-    outputs: ClassifierOutputs | None,
-) -> None:
+def _report(sampler: Sampler, selection: Selection, encoded: int, outputs: ClassifierOutputs | None) -> None:
     """Say what was done, and whether the CLIP model and the classifier know these classes at all."""
     scores, classes = selection.scores, selection.num_classes
     logger.info(
@@ -228,14 +218,15 @@ def _report(
         sampler.name,
         len(selection),
         len(scores),
-        embeddings.encoded,
+        encoded,
     )
-    labels = scores["label"].to_numpy()
-    answers = {"CLIP": scores["predicted"].to_numpy()}
+    words = "the class names are words that it knows and belong to the folders"
+    answers = [("CLIP", scores["predicted"].to_numpy(), words)]
     if outputs is not None:
-        answers["The classifier"] = outputs.predicted.numpy()
-    for who, predicted in answers.items():
-        right = float((predicted == labels).mean())
+        order = "it counts the classes in the pool's order"
+        answers.append(("The classifier", outputs.predicted.numpy(), order))
+    for who, predicted, advice in answers:
+        right = float((predicted == scores["label"].to_numpy()).mean())
         if classes > 1 and right < min(2 / classes, (1 + 1 / classes) / 2):
             logger.warning(
                 "%s puts only %.1f %% of the pool into their classes (chance: %.1f %%); its scores say "
@@ -243,7 +234,5 @@ def _report(
                 who,
                 100 * right,
                 100 / classes,
-                "the class names are words that it knows and belong to the folders"
-                if who == "CLIP"
-                else "it counts the classes in the pool's order",
+                advice,
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,45 +12,31 @@ import torch
 from numpy.typing import NDArray
 
 from semdd_lightning.audit import AuditPolicy
-from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data.classifier import Classifier
 from semdd_lightning.errors import ChoicesError, SemddError, TooFewImagesError
-from semdd_lightning.export import describe
+from semdd_lightning.export import build_component, describe
 from semdd_lightning.export.choices import Choices, ChoicesRecord, Decision
 from semdd_lightning.pools import ImageSet, Pool
 from semdd_lightning.pools.strings import Strings
-from semdd_lightning.prior import Prior
+from semdd_lightning.prior import Prior, parse_prior, prior_kind
 from semdd_lightning.selection import ByHand, Sampler
 from semdd_lightning.selection.scores.score import Need, needed
 
 
 @dataclass(frozen=True)
 class SelectionPlan:
-    """All that a selection depends on.
-
-    Attributes:
-        pool: the pool.
-        priors: the models that score it.
-        ipc: images per class.
-        sampler: how to choose.
-        seed: selection seed, used by samplers that draw.
-        reference: real images of the same classes, if there are any.
-        classifier: a network that tells the classes apart, if there is one.
-        cache_dir: root of the cache (default: SEMDD_CACHE or the user's cache folder).
-        audit: what to do where the images do not show the classes of their folders.
-        choices: what people decided about single images, if anything.
-    """
+    """All that a selection depends on; `select` says what each means."""
 
     pool: ImageSet
     priors: tuple[Prior, ...]
     ipc: int
     sampler: Sampler
-    seed: int = 0
-    reference: ImageSet | None = None
-    classifier: Classifier | None = None
-    cache_dir: Path | None = None
-    audit: AuditPolicy = "refuse"
-    choices: Choices | None = None
+    seed: int
+    reference: ImageSet | None
+    classifier: Classifier | None
+    cache_dir: Path | None
+    audit: AuditPolicy
+    choices: Choices | None
 
     @property
     def needs(self) -> frozenset[Need]:
@@ -92,16 +78,25 @@ class SelectionPlan:
         if self.reference is not None:
             self.reference.prepare()
 
-    def check(self, classes: ClassRegistry) -> None:
-        """What else can be known before an image is read.
 
-        Args:
-            classes: the pool's classes.
+def build_priors(given: Mapping[str, Any] | Sequence[str | Mapping[str, Any]]) -> list[Prior]:
+    """The priors that a command line, a config or a manifest names.
 
-        Raises:
-            SelectionError: if the sampler cannot work with these numbers.
-        """
-        self.sampler.check(len(classes), self.ipc)
+    Args:
+        given: words or descriptions, or one description.
+
+    Raises:
+        PriorError: if a word names no prior.
+        RunError: if a description does not fit.
+    """
+    priors: list[Prior] = []
+    for one in [given] if isinstance(given, Mapping) else given:
+        if isinstance(one, str):
+            priors.append(parse_prior(one))
+        else:
+            kind: Callable[..., Prior] = prior_kind(one)
+            priors.append(build_component(dict(one), kind))
+    return priors
 
 
 def find_choices(choices: Choices, pool: Pool, ipc: int) -> tuple[ByHand, ChoicesRecord]:
@@ -128,16 +123,23 @@ def find_choices(choices: Choices, pool: Pool, ipc: int) -> tuple[ByHand, Choice
         if row < 0:
             _require_excluded(decision, pool, excluded)
             continue
-        count = left if decision.choice == "strike" else room
-        count[pool.labels[row]] -= 1
-        if left[pool.labels[row]] < ipc:
-            what = f"at least {ipc} images of class {{}} that are not struck out"
-            raise _refused(TooFewImagesError, decision, pool, row, what, f"{ipc - 1} once this one is")
-        if room[pool.labels[row]] < 0:
-            raise _refused(
-                ChoicesError, decision, pool, row, f"at most {ipc} pinned images of class {{}}", "more"
-            )
         found[decision.choice].append(row)
+        label, count = pool.labels[row], left if decision.choice == "strike" else room
+        count[label] -= 1
+        of_class = f"images of class {pool.registry.names[label]!r}"
+        error: type[SemddError] = ChoicesError
+        if left[label] < ipc:
+            error, asked = TooFewImagesError, f"at least {ipc} {of_class} that are not struck out"
+            instead = f"{ipc - 1} once this one is"
+        elif room[label] < 0:
+            asked, instead = f"at most {ipc} pinned {of_class}", "more"
+        else:
+            continue
+        msg = (
+            f"Expected {decision.place} to leave {asked}, found {instead} ({decision.path}); take back some "
+            "of these choices, or change ipc."
+        )
+        raise error(msg)
     by_hand = ByHand(*(torch.tensor(found[choice], dtype=torch.int64) for choice in ("strike", "pin")))
     return by_hand, ChoicesRecord(choices.digest, tuple(paths["strike"]), tuple(paths["pin"]))
 
@@ -165,13 +167,3 @@ def _require_excluded(decision: Decision, pool: Pool, excluded: dict[str, str]) 
         advice = "give paths as scores.parquet has them"
     msg = f"Expected {decision.place} to name {what}; {advice}."
     raise ChoicesError(msg)
-
-
-def _refused(
-    error: type[SemddError], decision: Decision, pool: Pool, row: int, what: str, found: str
-) -> SemddError:
-    name = repr(pool.registry.names[pool.labels[row]])
-    return error(
-        f"Expected {decision.place} to leave {what.format(name)}, found {found} ({decision.path}); take "
-        "back some of these choices, or change ipc."
-    )

@@ -25,10 +25,7 @@ HOST_SHARE = 0.5  # of the memory that is free, all ranks of a node together
 
 def square(image: Image.Image, image_size: int) -> Tensor:
     """Resize the shorter side to ``image_size`` and cut the centre square; uint8, (3, S, S)."""
-    if image.size != (image_size, image_size):
-        image = TF.center_crop(TF.resize(image, [image_size]), [image_size, image_size])
-    pixels: Tensor = TF.pil_to_tensor(image)
-    return pixels
+    return _centre(image, image_size, image_size)
 
 
 def evaluation_view(image: Image.Image, image_size: int) -> Tensor:
@@ -36,10 +33,16 @@ def evaluation_view(image: Image.Image, image_size: int) -> Tensor:
 
     Source: RDED's validation code. 224 px are cut from 256, 64 from 72, while 32 px stay whole.
     """
-    enlarged = max(image_size, image_size // 7 * 8)
-    if image.size != (enlarged, enlarged):
-        image = TF.resize(image, [enlarged])
-    pixels: Tensor = TF.pil_to_tensor(TF.center_crop(image, [image_size, image_size]))
+    return _centre(image, max(image_size, image_size // 7 * 8), image_size)
+
+
+def _centre(image: Image.Image, shorter: int, image_size: int) -> Tensor:
+    """The centre of an image whose shorter side is resized."""
+    if image.size != (shorter, shorter):
+        image = TF.resize(image, [shorter])
+    if image.size != (image_size, image_size):
+        image = TF.center_crop(image, [image_size, image_size])
+    pixels: Tensor = TF.pil_to_tensor(image)
     return pixels
 
 
@@ -53,8 +56,7 @@ def decode_all(images: LabelledImages, decode: Decode) -> Tensor:
         def fill(index: int) -> None:
             pixels[index] = decode(images.read(index))
 
-        for _ in pool.map(fill, range(1, len(images))):
-            pass
+        list(pool.map(fill, range(1, len(images))))
     return pixels
 
 
@@ -86,20 +88,17 @@ class ImageStore:
         if self.pixels is not None:
             gathered = self.pixels[index.to(self.pixels.device)]
             return gathered.pin_memory() if self.pinned else gathered
-        if len(index) == 0:  # a rank without a share still needs images of the right shape
-            return self.decode(self.images.read(0))[None][:0]
-        return torch.stack([self.decode(self.images.read(int(i))) for i in index])
+        # a rank without a share still needs images of the right shape
+        rows = index.tolist() or [0]
+        return torch.stack([self.decode(self.images.read(row)) for row in rows])[: len(index)]
 
     @property
     def description(self) -> str:
         """One line for the log: how many images live where, and their size."""
-        where = {
-            "device": f"on {self.pixels.device}" if self.pixels is not None else "",
-            "host": "in host memory",
-            "disk": "on disk, decoded by worker processes",
-        }[self.storage]
-        size = "" if self.pixels is None else f" ({self.pixels.nbytes / 2**20:.1f} MiB)"
-        return f"{len(self):,} images live {where}{size}"
+        if self.pixels is None:
+            return f"{len(self):,} images live on disk, decoded by worker processes"
+        where = "in host memory" if self.storage == "host" else f"on {self.pixels.device}"
+        return f"{len(self):,} images live {where} ({self.pixels.nbytes / 2**20:.1f} MiB)"
 
 
 def store_images(

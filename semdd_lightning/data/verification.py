@@ -10,8 +10,8 @@ from pathlib import Path
 
 from semdd_lightning import __version__
 from semdd_lightning.data.classifier import Classifier
-from semdd_lightning.data.priors import build_priors
 from semdd_lightning.data.selecting import select
+from semdd_lightning.data.selection_plan import build_priors
 from semdd_lightning.errors import ChoicesError, ClassListError, PoolError
 from semdd_lightning.export import Choices, Manifest, build_component, exported_images, read_manifest
 from semdd_lightning.export.pool_selection import PoolSelection
@@ -58,34 +58,27 @@ def verify(directory: Path) -> Verdict:
         differences = [f"The pool in {manifest.pool_root} has changed since: {error}"]
         num_images, pool = 0, None
     else:
-        differences = [*_other_inputs(manifest, again), *_other_choice(manifest, again.manifest)]
+        differences = _other_inputs(manifest, again) + _other_choice(manifest, again.manifest)
         num_images, pool = len(again.manifest.paths), again.pool
     differences += _other_files(directory, manifest, pool)
     return Verdict(manifest.sampler_name, num_images, differences)
 
 
 def _select_again(manifest: Manifest) -> PoolSelection:
-    pool = build_component(manifest.pool, ImageSet)
-    reference = None if manifest.reference is None else build_component(manifest.reference, ImageSet)
-    classifier = None if manifest.classifier is None else build_component(manifest.classifier, Classifier)
+    there = None if manifest.cache_dir is None else Path(manifest.cache_dir)
     return select(
-        pool,
+        build_component(manifest.pool, ImageSet),
         build_priors(manifest.prior),
         manifest.ipc,
         build_component(manifest.sampler, Sampler),
         manifest.selection_seed,
-        reference=reference,
-        classifier=classifier,
-        cache_dir=_cache_that_is_there(manifest),
+        reference=None if manifest.reference is None else build_component(manifest.reference, ImageSet),
+        classifier=None if manifest.classifier is None else build_component(manifest.classifier, Classifier),
+        # on the machine that wrote it; nobody's manifest says where a cache is made anew
+        cache_dir=there if there is not None and is_cache(there) else None,
         audit="off",  # whatever was chosen then is chosen again
         choices=None if manifest.choices is None else Choices.recorded(manifest.choices),
     )
-
-
-def _cache_that_is_there(manifest: Manifest) -> Path | None:
-    """The manifest's cache on the machine that wrote it; nobody's manifest says where one is made anew."""
-    there = None if manifest.cache_dir is None else Path(manifest.cache_dir)
-    return there if there is not None and is_cache(there) else None
 
 
 def _other_inputs(manifest: Manifest, again: PoolSelection) -> list[str]:
@@ -117,28 +110,29 @@ def _other_inputs(manifest: Manifest, again: PoolSelection) -> list[str]:
 
 
 def _other_choice(manifest: Manifest, now: Manifest) -> list[str]:
+    if now.paths == manifest.paths:
+        return []
     gone, new = set(manifest.paths) - set(now.paths), set(now.paths) - set(manifest.paths)
-    if not gone and not new:
-        same = now.paths == manifest.paths
-        return [] if same else ["The same images are chosen, in another order." + _blame(manifest, now)]
-    return [
-        f"Other images are chosen now: {len(gone)} of {len(manifest.paths)} differ, as "
-        f"{sorted(gone)[:3]} -> {sorted(new)[:3]}.{_blame(manifest, now)}"
-    ]
-
-
-def _blame(manifest: Manifest, now: Manifest) -> str:
-    if now.embeddings_digest != manifest.embeddings_digest:
-        return ""
-    return (
-        " The embeddings are the same to the last bit, so the code that chooses has changed since: "
-        f"made by version {manifest.semdd_version}, this is {__version__}."
-    )
+    found = "The same images are chosen, in another order."
+    if gone or new:
+        differ = f"{len(gone)} of {len(manifest.paths)} differ, as {sorted(gone)[:3]} -> {sorted(new)[:3]}."
+        found = f"Other images are chosen now: {differ}"
+    if now.embeddings_digest == manifest.embeddings_digest:
+        found += (
+            " The embeddings are the same to the last bit, so the code that chooses has changed since: "
+            f"made by version {manifest.semdd_version}, this is {__version__}."
+        )
+    return [found]
 
 
 def _other_files(directory: Path, manifest: Manifest, pool: Pool | None) -> list[str]:
     """Exported images that are gone, or are not what was chosen, by its digest or else by the pool."""
-    digests = _digests(manifest, pool)
+    digests: list[str | None] = [None] * len(manifest.paths)  # of which nobody tells
+    if manifest.digests is not None:
+        digests = list(manifest.digests)
+    elif pool is not None:
+        places = pool.paths.positions(Strings(manifest.paths)).tolist()
+        digests = [_digest(pool.read(place)) if place >= 0 else None for place in places]
     if any(any(directory.glob(form.data_files)) for form in FORMS.values() if form.packed):
         return _other_packed(directory, digests)
     found = []
@@ -148,16 +142,6 @@ def _other_files(directory: Path, manifest: Manifest, pool: Pool | None) -> list
         elif digest not in (None, _digest(file.read_bytes())):
             found.append(f"Exported image {file} is not the pool's {path} any more.")
     return found
-
-
-def _digests(manifest: Manifest, pool: Pool | None) -> list[str | None]:
-    """Of each chosen image; none of one that neither an older manifest nor a pool tells of."""
-    if manifest.digests is not None:
-        return list(manifest.digests)
-    if pool is None:
-        return [None] * len(manifest.paths)
-    places = pool.paths.positions(Strings(manifest.paths)).tolist()
-    return [_digest(pool.read(place)) if place >= 0 else None for place in places]
 
 
 def _other_packed(directory: Path, digests: Sequence[str | None]) -> list[str]:
@@ -170,11 +154,8 @@ def _other_packed(directory: Path, digests: Sequence[str | None]) -> list[str]:
     known = Counter(digest for digest in digests if digest is not None)
     gone = (known - there).total()
     others = (there - known).total() - digests.count(None)
-    found = [f"{gone} of {len(digests)} chosen images are missing or changed in {directory}."]
-    return [
-        *(found if gone else []),
-        *([f"{others} images of {directory} were not chosen."] if others > 0 else []),
-    ]
+    found = [f"{gone} of {len(digests)} chosen images are missing or changed in {directory}."] if gone else []
+    return found + ([f"{others} images of {directory} were not chosen."] if others > 0 else [])
 
 
 def _digest(content: bytes) -> str:

@@ -13,8 +13,8 @@ from semdd_lightning.names import command
 from semdd_lightning.pools.files import find_images
 from semdd_lightning.report import print_label_table, readable_size
 from semdd_lightning.training import DistillationModule
-from semdd_lightning.training.soft_labels import LabelFormat, LabelStore, mean_costs
-from semdd_lightning.training.soft_labels.labelling import KL_AT
+from semdd_lightning.training.soft_labels.label_format import KL_AT, LabelFormat
+from semdd_lightning.training.soft_labels.store import LabelStore, mean_costs
 
 _SAMPLE = 1000  # image files whose sizes tell what an image takes
 

@@ -22,14 +22,9 @@ from semdd_lightning.experiment.run.together import is_first_process, leave_proc
 from semdd_lightning.experiment.semdd_cli import SemddCLI
 from semdd_lightning.names import get_logger
 from semdd_lightning.training import DistillationModule, StaticLabels, Teacher
-from semdd_lightning.training.soft_labels import (
-    HEADER,
-    LabelStore,
-    header_of,
-    label_augmented,
-    label_plain,
-    write_blocks,
-)
+from semdd_lightning.training.soft_labels.header import HEADER
+from semdd_lightning.training.soft_labels.sources import label_augmented, label_plain
+from semdd_lightning.training.soft_labels.store import LabelStore, header_of, write_blocks
 
 logger = get_logger(__name__)
 

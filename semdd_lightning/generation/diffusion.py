@@ -34,7 +34,7 @@ from semdd_lightning.generation.pipelines import (
     load_pipeline,
     load_weights,
 )
-from semdd_lightning.training.teachers import imagenet_indices
+from semdd_lightning.training.teachers.library_teacher import imagenet_indices
 
 _TYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 _ATTEMPTS = 10  # at an image that the safety checker blackens

@@ -30,13 +30,9 @@ from semdd_lightning.models import IMAGENET_MEAN, NormalizedNetwork
 from semdd_lightning.pools.listing import LabelledImages
 from semdd_lightning.progress import map_ahead
 from semdd_lightning.training.checkpoint_card import weights_digest
-from semdd_lightning.training.teachers import (
-    FrozenTeacher,
-    TeacherContext,
-    build_apart,
-    check_teacher,
-    parse_teacher,
-)
+from semdd_lightning.training.teachers.checked import check_teacher
+from semdd_lightning.training.teachers.library_teacher import parse_teacher
+from semdd_lightning.training.teachers.teacher import FrozenTeacher, TeacherContext, build_apart
 
 _CHECKED = 1_000  # real images that the teacher is checked on
 _MOST_THREADS = 16  # that decode

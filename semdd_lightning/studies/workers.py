@@ -23,7 +23,7 @@ from semdd_lightning.experiment.process import classes_from_here, shown_messages
 from semdd_lightning.experiment.run.stopping import stoppable
 from semdd_lightning.studies.reporting import CellsProgress
 from semdd_lightning.studies.runs import Runs
-from semdd_lightning.training.teachers import answers_shared
+from semdd_lightning.training.teachers.checked import answers_shared
 
 PATIENCE_S = 60.0  # for a training to be put down where a step has ended
 POLL_S = 1.0

@@ -1,6 +1,5 @@
 """Students and teachers: Lightning modules, losses, schedules."""
 
-from semdd_lightning.training.best_of_evaluations import BestOfEvaluations
 from semdd_lightning.training.checkpoints import load_network
 from semdd_lightning.training.classifier_module import ClassifierModule, rded_optimizer
 from semdd_lightning.training.distillation_module import DistillationModule
@@ -10,23 +9,17 @@ from semdd_lightning.training.losses import (
     soft_cross_entropy,
     soft_label_loss,
 )
-from semdd_lightning.training.schedules import (
+from semdd_lightning.training.optimisation import (
     CosineLR,
     MilestonesLR,
     ScheduleFactory,
     parameter_groups,
 )
-from semdd_lightning.training.soft_labels import SoftLabels, StaticLabels, StoredLabels
-from semdd_lightning.training.teachers import (
-    CheckpointTeacher,
-    ClipTeacher,
-    EnsembleTeacher,
-    StateDictTeacher,
-    Teacher,
-    TimmTeacher,
-    TorchvisionTeacher,
-)
-from semdd_lightning.training.training_done import TrainingDone, training_done
+from semdd_lightning.training.soft_labels.sources import SoftLabels, StaticLabels, StoredLabels
+from semdd_lightning.training.teachers.checkpoint_teacher import CheckpointTeacher, StateDictTeacher
+from semdd_lightning.training.teachers.library_teacher import TimmTeacher, TorchvisionTeacher
+from semdd_lightning.training.teachers.teacher import ClipTeacher, EnsembleTeacher, Teacher
+from semdd_lightning.training.training_done import BestOfEvaluations, TrainingDone, training_done
 
 __all__ = [
     "BestOfEvaluations",

@@ -21,9 +21,7 @@ from semdd_lightning.classes.matching import class_mapping
 from semdd_lightning.data import ImageDataModule, PoolDataModule
 from semdd_lightning.errors import ClassListError
 from semdd_lightning.models import NormalizedNetwork
-from semdd_lightning.records import RECORD, checked
-
-MOST_PIXELS = 4096  # a side
+from semdd_lightning.records import RECORD
 
 
 @with_config(RECORD | ConfigDict(extra="ignore"))
@@ -33,7 +31,7 @@ class CheckpointCard:
 
     network: str | None
     num_classes: Annotated[int, Field(ge=1)]
-    image_size: Annotated[int, Field(ge=1, le=MOST_PIXELS)]
+    image_size: Annotated[int, Field(ge=1, le=4096)]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     class_names: tuple[str, ...]
@@ -51,19 +49,6 @@ class CheckpointCard:
         if not len(self.class_names) == len(wnids) == self.num_classes:
             msg = f"{len(self.class_names)} class names and {len(wnids)} wnids of {self.num_classes} classes"
             raise ValueError(msg)
-
-
-def require_card(card: object) -> dict[str, Any]:
-    """The card of a checkpoint, if it is one.
-
-    Raises:
-        ValueError: if it is none.
-    """
-    if not isinstance(card, dict):
-        msg = "another: it says nothing of its network and classes"
-        raise ValueError(msg)
-    checked(card, CheckpointCard)
-    return card
 
 
 def checkpoint_card(
@@ -123,25 +108,19 @@ def training_history(trainer: Trainer, data: ImageDataModule, network: nn.Module
         batch size, augmentation), ``accuracy`` (of the last evaluation, empty before it) and ``sha256``
         of the weights.
     """
+    source = data.pool if isinstance(data, PoolDataModule) else data.train
+    images = data.split_sizes().get("train")
+    used, measured = trainer.optimizers, trainer.callback_metrics
     return {
-        "data": {
-            "source": plain(data.pool if isinstance(data, PoolDataModule) else data.train),
-            "kind": type(data.pool if isinstance(data, PoolDataModule) else data.train).__name__,
-            "images": data.split_sizes().get("train"),
-        },
+        "data": {"source": plain(source), "kind": type(source).__name__, "images": images},
         "recipe": {
-            "optimizers": [
-                {"name": type(optimizer).__name__, **plain(optimizer.defaults)}
-                for optimizer in trainer.optimizers
-            ],
+            "optimizers": [{"name": type(one).__name__, **plain(one.defaults)} for one in used],
             "schedules": [type(config.scheduler).__name__ for config in trainer.lr_scheduler_configs],
             "passes": data.passes,
             "batch_size": data.batch_size,
             "augmentation": plain(data.augmentation),
         },
-        "accuracy": {
-            name: float(value) for name, value in trainer.callback_metrics.items() if "_top" in name
-        },
+        "accuracy": {name: float(value) for name, value in measured.items() if "_top" in name},
         "sha256": weights_digest(network),
     }
 

@@ -18,12 +18,10 @@ from semdd_lightning.errors import ConfigError, DiskError, NetworkError, RunErro
 from semdd_lightning.given import given_path
 from semdd_lightning.models import NetworkFactory, NormalizedNetwork, build_network
 from semdd_lightning.names import get_logger
-from semdd_lightning.records import check_seal, in_words, write_sealed
-from semdd_lightning.training.checkpoint_card import require_card
+from semdd_lightning.records import check_seal, checked, in_words, write_sealed
+from semdd_lightning.training.checkpoint_card import CheckpointCard
 
 logger = get_logger(__name__)
-LAST = "last.ckpt"
-CONFIG = "config.yaml"
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -49,7 +47,14 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             return
         content = BytesIO()
         torch.save(checkpoint, content)
-        write_checkpoint(Path(path), content.getbuffer())
+        try:
+            write_sealed(Path(path), content.getbuffer())
+        except DiskError as error:
+            msg = (
+                f"Expected to write the checkpoint {path}, found {error.__cause__}; free disk space; the "
+                "same command goes on from the checkpoint before."
+            )
+            raise RunError(msg) from error
 
     def load_checkpoint(
         self,
@@ -72,26 +77,6 @@ def write_whole_checkpoints(trainer: Trainer) -> None:
     """Let a trainer write checkpoints through `AtomicCheckpointIO`, unless its user has chosen otherwise."""
     if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
         trainer.strategy.checkpoint_io = AtomicCheckpointIO()
-
-
-def write_checkpoint(path: Path, content: bytes | memoryview) -> None:
-    """Write the bytes of a checkpoint, all of them or none.
-
-    Args:
-        path: the file.
-        content: all of it.
-
-    Raises:
-        RunError: if it cannot be written.
-    """
-    try:
-        write_sealed(path, content)
-    except DiskError as error:
-        msg = (
-            f"Expected to write the checkpoint {path}, found {error.__cause__}; free disk space; the same "
-            "command goes on from the checkpoint before."
-        )
-        raise RunError(msg) from error
 
 
 def read_checkpoint(
@@ -118,7 +103,10 @@ def read_checkpoint(
         if not isinstance(weights, Mapping) or not all(isinstance(name, str) for name in weights):
             msg = "another: it holds no state_dict"
             raise ValueError(msg)
-        require_card(found.get("semdd"))
+        if not isinstance(found.get("semdd"), dict):
+            msg = "another: it says nothing of its network and classes"
+            raise ValueError(msg)
+        checked(found["semdd"], CheckpointCard)
     except (OSError, ValueError, SemddError) as problem:
         msg = f"Expected a checkpoint of this package in {path}, found {in_words(problem)}; {advice}."
         raise error(msg) from problem
@@ -151,7 +139,7 @@ def load_network(path: Path | str, network: str | NetworkFactory | None = None) 
 def checkpoint_file(path: Path) -> Path:
     """The checkpoint that a path stands for: itself, or the last one of a run directory."""
     path = path.expanduser()
-    return path / LAST if path.is_dir() else path
+    return path / "last.ckpt" if path.is_dir() else path
 
 
 def network_of(
@@ -166,19 +154,16 @@ def network_of(
         error: raised where that is not what was trained.
     """
     card = checkpoint["semdd"]
-    architecture = network or card["network"] or _configured(file.with_name(CONFIG))
+    architecture = network or card["network"] or _configured(file.with_name("config.yaml"))
     if architecture is None:
         msg = (
             f"Expected the architecture of {file}, found none in it; give as `network` the class and "
             "arguments that the run's config.yaml holds."
         )
         raise error(msg)
-    built = NormalizedNetwork(
-        build_network(architecture, card["num_classes"], card["image_size"]),
-        card["image_size"],
-        card["mean"],
-        card["std"],
-    )
+    size = card["image_size"]
+    trained = build_network(architecture, card["num_classes"], size)
+    built = NormalizedNetwork(trained, size, card["mean"], card["std"])
     built.class_names = tuple(card["class_names"])
     prefix = "averaged.module." if card.get("averaged") else "network."  # what was evaluated
     weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}

@@ -26,9 +26,14 @@ from semdd_lightning.models import (
 from semdd_lightning.names import get_logger
 from semdd_lightning.training.checkpoint_card import checkpoint_card, class_order_difference, training_history
 from semdd_lightning.training.losses import mixed_label_loss
-from semdd_lightning.training.running_averages import averaged_network
-from semdd_lightning.training.schedules import CosineLR, ScheduleFactory, fused, parameter_groups
-from semdd_lightning.training.training_done import TrainingDone, training_done, trial_steps
+from semdd_lightning.training.optimisation import (
+    CosineLR,
+    ScheduleFactory,
+    averaged_network,
+    fused,
+    parameter_groups,
+)
+from semdd_lightning.training.training_done import TrainingDone, data_of, training_done, trial_steps
 
 logger = get_logger(__name__)
 
@@ -84,12 +89,9 @@ class ClassifierModule(LightningModule):
         # convolutions run faster on CPU and GPU alike, and no number changes but in its last bits
         self.network = normalized.to(memory_format=torch.channels_last)
         self.averaged = None if ema_decay is None else averaged_network(self.network, ema_decay)
+        tops = [k for k in (1, 5) if k <= num_classes]
         metrics = MetricCollection(
-            {
-                f"top{k}": MulticlassAccuracy(num_classes, top_k=k, average="micro")
-                for k in (1, 5)
-                if k <= num_classes
-            }
+            {f"top{k}": MulticlassAccuracy(num_classes, top_k=k, average="micro") for k in tops}
         )
         self._epoch_losses: list[Tensor] = []
         self.val_metrics = metrics.clone(prefix="val_")
@@ -115,11 +117,10 @@ class ClassifierModule(LightningModule):
 
     def setup(self, stage: str) -> None:
         """Over several processes, batch statistics are the global batch's where the device can do that."""
-        if stage != "fit":
-            return
-        if self.trainer.world_size == 1:
-            return
-        if not any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in self.network.modules()):
+        normalised = any(
+            isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in self.network.modules()
+        )
+        if stage != "fit" or self.trainer.world_size == 1 or not normalised:
             return
         if self.trainer.strategy.root_device.type == "cuda":
             convert = nn.SyncBatchNorm.convert_sync_batchnorm
@@ -134,14 +135,11 @@ class ClassifierModule(LightningModule):
 
     def on_fit_start(self) -> None:
         """The command line links epochs to passes; a trainer made by hand may disagree."""
-        data, epochs = self._data, self.trainer.max_epochs
-        if epochs != data.passes // data.passes_per_epoch and not trial_steps(self.trainer):
+        passes, of_epoch, epochs = self._data.passes, self._data.passes_per_epoch, self.trainer.max_epochs
+        if epochs != passes // of_epoch and not trial_steps(self.trainer):
             logger.warning(
                 "Expected max_epochs %d for %d passes at %d an epoch, found %s; the schedule counts passes",
-                data.passes // data.passes_per_epoch,
-                data.passes,
-                data.passes_per_epoch,
-                epochs,
+                *(passes // of_epoch, passes, of_epoch, epochs),
             )
 
     def training_loss(self, batch: TrainingImages) -> Tensor:
@@ -178,11 +176,7 @@ class ClassifierModule(LightningModule):
         optimizer = fused(self.optimizer(parameter_groups(self.network, self.weight_decay_on)))
         scheduler = self.schedule(optimizer, data.passes)
         self._half_cosine = isinstance(scheduler, CosineLR) and scheduler.stretch == 2
-        once_a_pass: LRSchedulerConfigType = {
-            "scheduler": scheduler,
-            "interval": "step",
-            "frequency": steps,
-        }
+        once_a_pass: LRSchedulerConfigType = {"scheduler": scheduler, "interval": "step", "frequency": steps}
         return {"optimizer": optimizer, "lr_scheduler": once_a_pass}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -244,11 +238,4 @@ class ClassifierModule(LightningModule):
 
     @property
     def _data(self) -> ImageDataModule:
-        data = getattr(self.trainer, "datamodule", None)
-        if not isinstance(data, ImageDataModule):
-            msg = (
-                f"Expected a data module of this package, found {type(data).__name__}; pass "
-                "PoolDataModule or ImageDataModule to the trainer as datamodule=."
-            )
-            raise ConfigError(msg)
-        return data
+        return data_of(self.trainer)

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
-from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 
 from semdd_lightning.audit import Audit
 from semdd_lightning.data import ImageDataModule, PoolDataModule, TrainingImages
 from semdd_lightning.errors import ConfigError
-from semdd_lightning.models import IMAGENET_MEAN, IMAGENET_STD, NetworkFactory
-from semdd_lightning.names import get_logger
-from semdd_lightning.training.classifier_module import ClassifierModule, rded_optimizer
+from semdd_lightning.models import NetworkFactory
+from semdd_lightning.training.classifier_module import ClassifierModule
 from semdd_lightning.training.losses import SoftLabelLoss, distillation_loss
-from semdd_lightning.training.running_averages import CountedTwice
-from semdd_lightning.training.schedules import CosineLR, ScheduleFactory
-from semdd_lightning.training.soft_labels import BatchLabels, LabelRequest, SoftLabels
-from semdd_lightning.training.teachers import (
-    FrozenTeacher,
-    Teacher,
-    TeacherContext,
-    checked_teacher,
+from semdd_lightning.training.optimisation import CountedTwice
+from semdd_lightning.training.soft_labels.sources import (
+    LabelRequest,
+    OpenedLabels,
+    SoftLabels,
+    as_soft_labels,
 )
-
-logger = get_logger(__name__)
+from semdd_lightning.training.teachers.teacher import FrozenTeacher, Teacher, TeacherContext
 
 
 class DistillationModule(ClassifierModule):
@@ -41,23 +36,16 @@ class DistillationModule(ClassifierModule):
         num_classes: number of classes; comes from the data.
         image_size: pixels per side that the student is built for; comes from the data.
         temperature: softens both distributions; RDED takes 20 with CutMix and 4 with MixUp.
-        optimizer: optimiser; RDED's AdamW by default.
-        schedule: learning-rate schedule, built from the optimiser and the number of passes and stepped once
-            a pass; a cosine to zero by default.
-        weight_decay_on: ``weights`` spares norms and biases (RDED), ``all`` decays every parameter.
-        mean: mean of the student's input normalisation, for each channel; ImageNet's by default.
-        std: its standard deviation.
         loss: kl, soft_cross_entropy, or mse between logits (EDC).
         temperature_squared: multiply the loss by the squared temperature, as Hinton et al. (2015) and SRe2L's
             Tiny-ImageNet code do; RDED and SRe2L otherwise do not.
         label_weight: weight of a cross entropy with the image's own label, whatever is mixed into it; EDC
             takes 0.025.
-        ema_decay: decay of a moving average of the weights over steps, which is then what is evaluated; none
-            evaluates the weights themselves.
         statistics_twice: update the running statistics of BatchNorm twice a step, as RDED's extra forward
             pass without gradient on each batch does. It is really made where the student draws at random.
         teacher_batch_statistics: let the teacher's BatchNorm take the statistics of each batch it labels, as
             SRe2L's CIFAR code does, which leaves its teacher in training mode. Its check does not.
+        settings: further arguments of `ClassifierModule`.
     """
 
     def __init__(
@@ -67,21 +55,14 @@ class DistillationModule(ClassifierModule):
         num_classes: int,
         image_size: int,
         temperature: float = 20.0,
-        optimizer: OptimizerCallable = rded_optimizer,
-        schedule: ScheduleFactory = CosineLR,
-        weight_decay_on: Literal["weights", "all"] = "weights",
-        mean: tuple[float, float, float] = IMAGENET_MEAN,
-        std: tuple[float, float, float] = IMAGENET_STD,
         loss: SoftLabelLoss = "kl",
         temperature_squared: bool = False,
         label_weight: float = 0.0,
-        ema_decay: float | None = None,
         statistics_twice: bool = False,
         teacher_batch_statistics: bool = False,
+        **settings: Any,  # noqa: ANN401 - as the base class has them
     ) -> None:
-        super().__init__(
-            student, num_classes, image_size, optimizer, schedule, weight_decay_on, mean, std, ema_decay
-        )
+        super().__init__(student, num_classes, image_size, **settings)
         if temperature <= 0:
             msg = f"Expected a temperature above 0, found {temperature}; RDED takes 20 with CutMix."
             raise ConfigError(msg)
@@ -95,20 +76,14 @@ class DistillationModule(ClassifierModule):
         self.statistics_twice = statistics_twice
         self.teacher_batch_statistics = teacher_batch_statistics
         self.teacher = teacher
-        self._frozen: FrozenTeacher | None = None
-        self._checked_on: ImageDataModule | None = None  # what the teacher was built for and checked on
-        self._batch_labels: BatchLabels | None = None
+        self._opened: OpenedLabels | None = None
+        self._opened_for: ImageDataModule | None = None
         self._counted_twice: CountedTwice | None = None
-        self.teacher_card: dict[str, Any] | None = None
-        self.audit: Audit | None = None  # what the teacher saw of the pool, where it differs with the folders
 
     def prepare_data(self) -> None:
         """Refuse a teacher that is missing or counts other classes before the pool is embedded."""
-        if self.trainer.state.fn == "fit" and self._checked_on is not self._data:
-            if isinstance(self.teacher, SoftLabels):
-                self.teacher.check(self._label_request)
-            else:
-                self.teacher.check(self._context)
+        if self.trainer.state.fn == "fit" and self._opened_for is not self._data:
+            as_soft_labels(self.teacher).check(self._label_request)
 
     def setup(self, stage: str) -> None:
         """Build the teacher and refuse one at chance level; evaluation alone needs no teacher."""
@@ -116,27 +91,9 @@ class DistillationModule(ClassifierModule):
         if stage != "fit":
             return
         self._counted_twice = CountedTwice(self.network) if self.statistics_twice else None
-        if self._checked_on is self._data:
-            return
-        if isinstance(self.teacher, SoftLabels):
-            self._batch_labels, self.teacher_card, self.audit = self.teacher.open(self._label_request)
-        else:
-            self._frozen, self.teacher_card, self.audit = checked_teacher(
-                self.teacher, self._context, self._data, self.trainer.strategy.root_device
-            )
-            self._use_batch_statistics(self._frozen)
-        self._checked_on = self._data
-
-    def _use_batch_statistics(self, teacher: FrozenTeacher) -> None:
-        if not self.teacher_batch_statistics:
-            return
-        teacher.use_batch_statistics()
-        if self.trainer.world_size > 1:
-            logger.warning(
-                "teacher_batch_statistics: each of the %d processes takes the statistics of its own part of "
-                "the batch; the labels depend on their number",
-                self.trainer.world_size,
-            )
+        if self._opened_for is not self._data:
+            self._opened = as_soft_labels(self.teacher).open(self._label_request)
+            self._opened_for = self._data
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the teacher's card."""
@@ -144,23 +101,31 @@ class DistillationModule(ClassifierModule):
         checkpoint["semdd"]["teacher"] = self.teacher_card
 
     @property
+    def teacher_card(self) -> dict[str, Any] | None:
+        """Who the teacher is, once it is there."""
+        return None if self._opened is None else self._opened.card
+
+    @property
+    def audit(self) -> Audit | None:
+        """What the teacher saw of the pool, where it differs with the folders."""
+        return None if self._opened is None else self._opened.audit
+
+    @property
     def frozen_teacher(self) -> FrozenTeacher:
         """The built teacher, known from ``setup('fit')`` on."""
-        if self._frozen is None:
+        if self._opened is None or self._opened.teacher is None:
             msg = "Expected setup('fit') to have built the teacher, found none; run it first."
             raise ConfigError(msg)
-        return self._frozen
+        return self._opened.teacher
 
     def teacher_logits(self, batch: TrainingImages) -> Tensor:
         """The teacher's logits of a batch, (B, C): said now, or read where labels are stored."""
-        if self._batch_labels is not None:
-            return self._batch_labels(batch)
-        return self.frozen_teacher(batch.images)
+        return self.frozen_teacher(batch.images) if self._opened is None else self._opened.labels(batch)
 
     @property
     def label_record(self) -> dict[str, Any]:
         """Soft labels: said online by a teacher, stored, or one an image."""
-        return self.teacher.record() if isinstance(self.teacher, SoftLabels) else {"kind": "online"}
+        return as_soft_labels(self.teacher).record()
 
     @property
     def _label_request(self) -> LabelRequest:

@@ -19,7 +19,7 @@ from benchmarks.timed_fit import PassClock, fitted
 from benchmarks.training_task import TrainingTask
 from semdd_lightning.data import ImageDataModule
 from semdd_lightning.training import ClassifierModule
-from semdd_lightning.training.teachers import FrozenTeacher
+from semdd_lightning.training.teachers.teacher import FrozenTeacher
 
 CPU = torch.device("cpu")
 

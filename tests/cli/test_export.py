@@ -24,7 +24,7 @@ from semdd_lightning.export.sharing import FORMS
 from semdd_lightning.pools import AnyPool
 from semdd_lightning.pools.digits import DIGIT_NAMES
 from semdd_lightning.pools.listing import FileSource
-from semdd_lightning.training.soft_labels import LabelStore
+from semdd_lightning.training.soft_labels.store import LabelStore
 
 
 def export(run: Path, form: str, *words: str) -> Path:

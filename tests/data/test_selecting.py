@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from semdd_lightning.data import select
-from semdd_lightning.data.priors import build_priors
+from semdd_lightning.data.selection_plan import build_priors
 from semdd_lightning.errors import (
     ClassListError,
     PriorError,

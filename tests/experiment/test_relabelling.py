@@ -15,7 +15,7 @@ from torch import Tensor
 from semdd_lightning.cli.main import main
 from semdd_lightning.data import TrainingImages
 from semdd_lightning.training import DistillationModule, distillation_loss
-from semdd_lightning.training.soft_labels import LabelStore
+from semdd_lightning.training.soft_labels.store import LabelStore
 from tests.experiment.together import free_port, run_together
 
 PASSES = (  # two blocks of passes, and no test afterwards

@@ -31,8 +31,9 @@ from semdd_lightning.prior.cache import CachedTensor
 from semdd_lightning.records import write_record
 from semdd_lightning.training.checkpoint_card import checkpoint_card
 from semdd_lightning.training.checkpoints import AtomicCheckpointIO
-from semdd_lightning.training.soft_labels import LabelFormat, LabelStore, StoreHeader
-from semdd_lightning.training.soft_labels.store import block_tensors
+from semdd_lightning.training.soft_labels.header import StoreHeader
+from semdd_lightning.training.soft_labels.label_format import LabelFormat
+from semdd_lightning.training.soft_labels.store import LabelStore
 from tests.conftest import write_tiny_clip
 from tests.faults.record_mutations import changed, damaged
 
@@ -83,7 +84,7 @@ def _store(folder: Path) -> LabelStore:
     store = LabelStore.create(folder / "labels", header)
     for block in store.missing():
         passes = [FORM.encode(torch.randn(6, 5)) for _ in header.blocks[block]]
-        store.write(block, block_tensors(passes), kl_at_1=0.5)
+        store.write(block, passes, kl_at_1=0.5)
     return store
 
 

@@ -10,7 +10,7 @@ import torch
 
 from semdd_lightning.generation import Task, with_folders
 from semdd_lightning.pools import ClassFolders
-from semdd_lightning.training.teachers import FrozenTeacher, TeacherContext
+from semdd_lightning.training.teachers.teacher import FrozenTeacher, TeacherContext
 from tests.training.colour_teacher import ColourTeacher
 
 

@@ -18,7 +18,7 @@ from semdd_lightning.generation.crops import draw_boxes
 from semdd_lightning.generation.generator import image_seed
 from semdd_lightning.generation.real_images import RealCrops, drawn_rows
 from semdd_lightning.models import IMAGENET_MEAN, IMAGENET_STD, ConvNet, NormalizedNetwork
-from semdd_lightning.training.teachers import FrozenTeacher
+from semdd_lightning.training.teachers.teacher import FrozenTeacher
 
 CPU = torch.device("cpu")
 

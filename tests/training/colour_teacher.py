@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from semdd_lightning.training import Teacher
-from semdd_lightning.training.teachers import TeacherContext
+from semdd_lightning.training.teachers.teacher import TeacherContext
 
 
 class Colours(nn.Module):

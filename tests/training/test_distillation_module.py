@@ -20,7 +20,7 @@ from semdd_lightning.models import ConvNet, NetworkFactory
 from semdd_lightning.pools import ClassFolders
 from semdd_lightning.prior import OpenClipPrior
 from semdd_lightning.training import DistillationModule, Teacher, soft_label_loss
-from semdd_lightning.training.teachers import TeacherContext
+from semdd_lightning.training.teachers.teacher import TeacherContext
 
 MakeTrainer = Callable[..., Trainer]
 TINY: NetworkFactory = partial(ConvNet, depth=1, width=4, norm="instance")

@@ -16,7 +16,7 @@ from semdd_lightning.data import FolderImages, ImageDataModule
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.models import ConvNet
 from semdd_lightning.training import ClassifierModule
-from semdd_lightning.training.running_averages import CountedTwice
+from semdd_lightning.training.optimisation import CountedTwice
 
 MakeTrainer = Callable[..., Trainer]
 

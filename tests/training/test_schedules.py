@@ -22,7 +22,7 @@ from semdd_lightning.training import (
     parameter_groups,
     rded_optimizer,
 )
-from semdd_lightning.training.schedules import fused
+from semdd_lightning.training.optimisation import fused
 
 LR = 1e-3  # of RDED
 PASSES = 6

@@ -102,7 +102,7 @@ def _labelled_by(store: Path) -> str | None:
 def _of_checkpoint(path: Path) -> str | None:
     """The network that a checkpoint's card names."""
     try:
-        network = CheckpointTeacher(path).trained_network()
+        network = CheckpointTeacher(path).card().get("network")
     except TeacherError:
         return None  # what is wrong with it is said where the teacher is opened
     return None if network is None else short_name(network, {})

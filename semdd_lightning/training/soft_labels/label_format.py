@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
@@ -9,16 +10,18 @@ from typing import Annotated, Any, Literal
 import torch
 from pydantic import Field, with_config
 from torch import Tensor
+from torch.nn import functional as F
 
 from semdd_lightning.errors import LabelError
 from semdd_lightning.records import RECORD
-from semdd_lightning.training.losses import SoftLabelLoss
+from semdd_lightning.training.losses import SoftLabelLoss, soft_label_loss
 
 Precision = Literal["fp32", "fp16", "int8"]
 
-_FLOATS = {"fp32": torch.float32, "fp16": torch.float16, "int8": torch.float16}
+KL_AT = "kl_at_"  # a temperature
 MOST_CLASSES = 10**6
 _STEPS = 255  # of int8, between a row's smallest and largest value
+_ROWS = 4096  # whose cost is measured at once: in float64, a large pass as a whole would not fit
 
 
 @with_config(RECORD)
@@ -101,16 +104,25 @@ class LabelFormat:
     def parts(self) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
         """Type and shape of what is stored for one label, by name."""
         kept = self.num_classes if self.top_k is None else self.top_k
-        parts: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {}
         if self.precision == "int8":
-            parts |= {"values": (torch.uint8, (kept,))}
-            parts |= {"scale": (torch.float16, ()), "offset": (torch.float16, ())}
+            half = (torch.float16, ())
+            parts = {"values": (torch.uint8, (kept,)), "scale": half, "offset": half}
         else:
-            parts |= {"values": (_FLOATS[self.precision], (kept,))}
+            parts = {"values": (self._float_type, (kept,))}
         if self.top_k is not None:
-            parts |= {"classes": (_index_type(self.num_classes), (kept,))}
-            parts |= {"rest": (_FLOATS[self.precision], ())}
+            parts |= {"classes": (self._class_type, (kept,)), "rest": (self._float_type, ())}
         return parts
+
+    @property
+    def _float_type(self) -> torch.dtype:
+        return torch.float32 if self.precision == "fp32" else torch.float16
+
+    @property
+    def _class_type(self) -> torch.dtype:
+        """The smallest type that counts the classes."""
+        if self.num_classes <= 2**8:
+            return torch.uint8
+        return torch.int16 if self.num_classes <= 2**15 else torch.int32
 
     @property
     def bytes_per_label(self) -> int:
@@ -130,20 +142,18 @@ class LabelFormat:
         Raises:
             LabelError: if a logit is not finite, or too large for what it is stored as.
         """
-        logits = logits.detach().float().cpu()
+        values = logits = logits.detach().float().cpu()
         parts: dict[str, Tensor] = {}
         if self.top_k is not None:
             values, classes = logits.topk(self.top_k, dim=1)
-            parts["classes"] = classes.to(_index_type(self.num_classes))
-            parts["rest"] = even_rest(logits, classes, self.temperature).to(_FLOATS[self.precision])
-        else:
-            values = logits
+            parts["classes"] = classes.to(self._class_type)
+            parts["rest"] = even_rest(logits, classes, self.temperature).to(self._float_type)
         if self.precision == "int8":
             parts |= _encode_rows(values)
         else:
-            parts["values"] = values.to(_FLOATS[self.precision])
-        finite = (part.isfinite().all() for part in parts.values() if part.is_floating_point())
-        if not bool(logits.isfinite().all()) or not all(map(bool, finite)):
+            parts["values"] = values.to(self._float_type)
+        numbers = [logits, *(part for part in parts.values() if part.is_floating_point())]
+        if not all(bool(part.isfinite().all()) for part in numbers):
             msg = (
                 f"Expected logits that are finite and fit into {self.precision}, found some from "
                 f"{float(logits.min()):g} to {float(logits.max()):g}; look at the teacher, or store fp32."
@@ -186,6 +196,31 @@ def even_rest(logits: Tensor, kept: Tensor, temperature: float) -> Tensor:
     return temperature * (others.logsumexp(dim=1) - count.log())
 
 
+def storing_costs(
+    exact: Tensor, parts: Mapping[str, Tensor], form: LabelFormat, temperature: float
+) -> dict[str, float]:
+    """What stored labels lost, to a loss between distributions and to one between logits.
+
+    Args:
+        exact: logits, (n, C).
+        parts: what is stored of them.
+        form: how.
+        temperature: T, of the loss.
+
+    Returns:
+        ``kl_at_T`` and ``kl_at_1``, mean KL divergences of the stored from the exact labels, in nats;
+        ``mse``, the mean squared error of the logits, and ``mean_square`` of the exact ones beside it.
+    """
+    totals: Counter[str] = Counter()
+    for rows in torch.arange(len(exact)).split(_ROWS):
+        truth = exact[rows].double()
+        stored = form.decode({name: part[rows] for name, part in parts.items()}).double()
+        means = {f"{KL_AT}{at:g}": soft_label_loss(stored, truth, at) for at in (temperature, 1.0)}
+        means |= {"mse": F.mse_loss(stored, truth), "mean_square": truth.square().mean()}
+        totals.update({name: len(rows) * float(mean) for name, mean in means.items()})
+    return {name: total / len(exact) for name, total in totals.items()}
+
+
 def _encode_rows(values: Tensor) -> dict[str, Tensor]:
     """Codes 0 to 255 between each row's smallest and largest value, by a scale and an offset in fp16."""
     low, high = values.aminmax(dim=1)
@@ -194,10 +229,3 @@ def _encode_rows(values: Tensor) -> dict[str, Tensor]:
     safe = torch.where(scale > 0, scale, 1).float()  # a row of equal values needs no steps
     codes = ((values - offset.float()[:, None]) / safe[:, None]).round().clamp(0, _STEPS)
     return {"values": codes.to(torch.uint8), "scale": scale, "offset": offset}
-
-
-def _index_type(num_classes: int) -> torch.dtype:
-    """The smallest type that counts the classes."""
-    if num_classes <= 2**8:
-        return torch.uint8
-    return torch.int16 if num_classes <= 2**15 else torch.int32

@@ -1,4 +1,4 @@
-"""Soft labels in place of a teacher that looks at every batch: read from a store, or made once an image."""
+"""Where soft labels come from: a teacher that looks at every batch, or once at every image, or a store."""
 
 from __future__ import annotations
 
@@ -16,21 +16,18 @@ from semdd_lightning.data import ImageDataModule, TrainingImages
 from semdd_lightning.errors import LabelError
 from semdd_lightning.names import get_logger
 from semdd_lightning.training.losses import SoftLabelLoss, mean_logits, mixed_logits
-from semdd_lightning.training.soft_labels.labelling import label_plain, mean_costs
-from semdd_lightning.training.soft_labels.made_for import (
+from semdd_lightning.training.soft_labels.header import (
     chosen_by,
-    labelled_in_batches,
     made_for,
     made_for_config,
     refuse_differences,
 )
-from semdd_lightning.training.soft_labels.store import LabelStore
-from semdd_lightning.training.teachers import Teacher, TeacherContext, checked_teacher
+from semdd_lightning.training.soft_labels.store import LabelStore, mean_costs
+from semdd_lightning.training.teachers.checked import checked_teacher
+from semdd_lightning.training.teachers.teacher import FrozenTeacher, Teacher, TeacherContext
 
 logger = get_logger(__name__)
-
-BatchLabels = Callable[[TrainingImages], Tensor]
-"""From a batch to the teacher's logits of its images, (B, C)."""
+_PLAIN_BATCH = 250  # images that a teacher labels at once
 
 
 @dataclass(frozen=True)
@@ -51,25 +48,27 @@ class LabelRequest:
     loss: SoftLabelLoss
     temperature: float
     device: torch.device
-    batch_statistics: bool = False
+    batch_statistics: bool
 
 
 class OpenedLabels(NamedTuple):
     """Labels that a student can learn from.
 
     Attributes:
-        labels: what labels batches.
+        labels: from a batch to the teacher's logits of its images, (B, C).
         card: of the teacher behind it.
         audit: what the teacher saw of the pool, where it was asked and differs with the folders.
+        teacher: the teacher itself, where it looks at every batch.
     """
 
-    labels: BatchLabels
+    labels: Callable[[TrainingImages], Tensor]
     card: dict[str, Any]
     audit: Audit | None = None
+    teacher: FrozenTeacher | None = None
 
 
 class SoftLabels(ABC):
-    """Describes where soft labels come from when no teacher looks at the batches; cheap until opened."""
+    """Describes where soft labels come from; cheap until opened."""
 
     @abstractmethod
     def record(self) -> dict[str, Any]:
@@ -81,6 +80,7 @@ class SoftLabels(ABC):
 
         Raises:
             LabelError: if they do not.
+            TeacherError: if there is no such teacher or it does not fit the classes.
         """
 
     @abstractmethod
@@ -89,7 +89,33 @@ class SoftLabels(ABC):
 
         Raises:
             LabelError: if the labels are not those of the chosen images.
+            TeacherError: if the teacher is at chance.
         """
+
+
+@dataclass(frozen=True)
+class _OnlineLabels(SoftLabels):
+    """What a teacher says of every batch, of the very pixels that the student sees."""
+
+    teacher: Teacher
+
+    def record(self) -> dict[str, Any]:
+        return {"kind": "online"}
+
+    def check(self, request: LabelRequest) -> None:
+        self.teacher.check(request.context)
+
+    def open(self, request: LabelRequest) -> OpenedLabels:
+        frozen, card, audit = checked_teacher(self.teacher, request.context, request.data, request.device)
+        if request.batch_statistics:
+            frozen.use_batch_statistics()
+            if (count := request.data.process[1]) > 1:
+                logger.warning(
+                    "teacher_batch_statistics: each of the %d processes takes the statistics of its own part "
+                    "of the batch; the labels depend on their number",
+                    count,
+                )
+        return OpenedLabels(lambda batch: frozen(batch.images), card, audit, frozen)
 
 
 @dataclass(frozen=True)
@@ -105,14 +131,9 @@ class StoredLabels(SoftLabels):
     def record(self) -> dict[str, Any]:
         """Format, passes and bytes of what is stored."""
         store = self._store()
-        header = store.header
-        return {
-            "kind": "stored",
-            "static": header.static,
-            "format": header.label_format.in_words,
-            "passes": header.passes,
-            "bytes": store.stored_bytes,
-        }
+        header, what = store.header, store.header.label_format.in_words
+        record = {"kind": "stored", "static": header.static, "format": what, "passes": header.passes}
+        return {**record, "bytes": store.stored_bytes}
 
     def check(self, request: LabelRequest) -> None:
         """See that all labels are there, fit the loss, and are of what the config draws."""
@@ -121,7 +142,14 @@ class StoredLabels(SoftLabels):
         header = store.header
         header.label_format.require_fit(request.loss, request.temperature)
         if request.loss == "mse" and header.label_format.precision == "int8":
-            _warn_of_steps(store)
+            costs = mean_costs(store)
+            logger.warning(
+                "Labels in %s are int8: their logits, with a mean square of %.3g, are off by one of %.1e, "
+                "which the loss mse learns too; labels in fp16 are closer",
+                store.directory,
+                costs["mean_square"],
+                costs["mse"],
+            )
         refuse_differences(self.path, header.made_for, made_for_config(data, static=header.static))
         if not header.static and data.drawn_passes > header.passes:
             msg = (
@@ -132,15 +160,15 @@ class StoredLabels(SoftLabels):
 
     def open(self, request: LabelRequest) -> OpenedLabels:
         """Map the files, after all that identifies pool, selection and augmentation was compared."""
-        store = self._store()
+        store, data = self._store(), request.data
         header = store.header
-        found, chosen = made_for(request.data, static=header.static), chosen_by(request.data)
-        found |= labelled_in_batches(request.data, on=request.batch_statistics)
-        refuse_differences(self.path, header.made_for, found, (header.chosen, chosen))
+        found = made_for(data, static=header.static, batch_statistics=request.batch_statistics)
+        found.setdefault("teacher_batch_size", None)
+        refuse_differences(self.path, header.made_for, found, (header.chosen, chosen_by(data)))
         if header.static:
             every = store.read(0, torch.arange(header.num_images))
             logits = header.label_format.decode(every)
-            return OpenedLabels(static_labels(logits.to(request.device), request), header.teacher)
+            return OpenedLabels(_mixed_labels(logits.to(request.device), request), header.teacher)
 
         def labels(batch: TrainingImages) -> Tensor:
             parts = store.read(batch.drawn_pass, batch.rows.cpu())
@@ -183,10 +211,32 @@ class StaticLabels(SoftLabels):
             raise LabelError(msg)
         frozen, card, audit = checked_teacher(self.teacher, request.context, request.data, request.device)
         logits = label_plain(frozen, request.data).to(request.device)
-        return OpenedLabels(static_labels(logits, request), card, audit)
+        return OpenedLabels(_mixed_labels(logits, request), card, audit)
 
 
-def static_labels(logits: Tensor, request: LabelRequest) -> BatchLabels:
+def as_soft_labels(teacher: Teacher | SoftLabels) -> SoftLabels:
+    """Soft labels as they are; a teacher as one that looks at every batch."""
+    return teacher if isinstance(teacher, SoftLabels) else _OnlineLabels(teacher)
+
+
+def label_augmented(teacher: Callable[[Tensor], Tensor], data: ImageDataModule, pass_index: int) -> Tensor:
+    """Logits of every chosen image as it looks in one pass, (M, C) on the CPU, in the selection's order."""
+    found = torch.empty(0, 0)
+    for batch in data.training_pass(pass_index):
+        logits = teacher(batch.images).float().cpu()
+        if not len(found):
+            found = torch.full((data.planner.num_images, logits.shape[1]), torch.nan)
+        found[batch.rows.cpu()] = logits
+    return found
+
+
+def label_plain(teacher: Callable[[Tensor], Tensor], data: ImageDataModule) -> Tensor:
+    """Logits of every chosen image as it is, neither augmented nor mixed, (M, C) on the CPU."""
+    parts = torch.arange(data.planner.num_images).split(_PLAIN_BATCH)
+    return torch.cat([teacher(data.plain_images(rows)).float().cpu() for rows in parts])
+
+
+def _mixed_labels(logits: Tensor, request: LabelRequest) -> Callable[[TrainingImages], Tensor]:
     """Labels of batches out of one label an image, (M, C), mixed as the loss looks at them."""
 
     def labels(batch: TrainingImages) -> Tensor:
@@ -196,14 +246,3 @@ def static_labels(logits: Tensor, request: LabelRequest) -> BatchLabels:
         return mixed_logits(own, partner, batch.ratio, request.temperature)
 
     return labels
-
-
-def _warn_of_steps(store: LabelStore) -> None:
-    costs = mean_costs(store)
-    logger.warning(
-        "Labels in %s are int8: their logits, with a mean square of %.3g, are off by one of %.1e, which the "
-        "loss mse learns too; labels in fp16 are closer",
-        store.directory,
-        costs["mean_square"],
-        costs["mse"],
-    )

@@ -1,4 +1,4 @@
-"""A folder of soft labels: a header, and one memory-mapped file for each block of passes.
+"""A folder of soft labels: a header, one memory-mapped file for each block of passes, and what fills it.
 
 Layout: ``labels.json`` says what the labels were made for, by which teacher and how they are stored;
 ``passes-00000-00009.safetensors`` holds the labels of ten passes, each part ``(passes, images, ...)``.
@@ -7,21 +7,32 @@ Layout: ``labels.json`` says what the labels were made for, by which teacher and
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from semdd_lightning.atomic import remove_stale_files
+from semdd_lightning.data import ImageDataModule
 from semdd_lightning.errors import DamageError, LabelError
 from semdd_lightning.names import get_logger
+from semdd_lightning.progress import image_progress
+from semdd_lightning.records import write_record
 from semdd_lightning.tensor_blocks import read_notes, read_tensors, write_tensors
-from semdd_lightning.training.soft_labels.header import HEADER, StoreHeader, read_header
-from semdd_lightning.training.soft_labels.made_for import differences
+from semdd_lightning.training.soft_labels.header import (
+    HEADER,
+    StoreHeader,
+    chosen_by,
+    differences,
+    made_for,
+    passes_per_block,
+    read_header,
+)
+from semdd_lightning.training.soft_labels.label_format import LabelFormat, storing_costs
 
-_UNSEEN = "damage to them cannot be seen"
 _log = get_logger(__name__)
 
 
@@ -54,15 +65,21 @@ class LabelStore:
 
         Raises:
             LabelError: if there is something else.
+            DiskError: if it cannot be written.
         """
         if (directory / HEADER).is_file():
             found = read_header(directory)
-            _refuse_other_labels(directory, found, header)
+            kinds = differences({"static": found.static}, {"static": header.static})
+            others = "; ".join(kinds or differences(found.identity, header.identity))
+            if others:
+                what = f"Expected {directory} to be new or to hold these very labels, found: {others}"
+                msg = f"{what}; give another --out."
+                raise LabelError(msg)
             header = dataclasses.replace(found, passes=max(found.passes, header.passes))
         elif directory.is_dir() and any(not entry.name.startswith(".") for entry in directory.iterdir()):
             msg = f"Expected an empty or new folder for labels at {directory}, found files; give another."
             raise LabelError(msg)
-        header.write(directory)
+        write_record(directory / HEADER, dataclasses.asdict(header))
         remove_stale_files(directory)
         return cls(directory, header)
 
@@ -91,18 +108,19 @@ class LabelStore:
         for block in range(total):
             self._read(block)
 
-    def write(self, block: int, parts: Mapping[str, Tensor], **notes: float) -> None:
+    def write(self, block: int, passes: Sequence[Mapping[str, Tensor]], **notes: float) -> None:
         """Write a whole block atomically.
 
         Args:
             block: its number.
-            parts: each part of its labels, (passes, M, ...).
+            passes: the parts of the labels of each of its passes, (M, ...) each.
             notes: numbers to keep with it.
 
         Raises:
             DiskError: if it cannot be written.
         """
         file = self.file(block)
+        parts = {name: torch.stack([one[name] for one in passes]) for name in passes[0]}
         write_tensors(file, self.header.key, parts, notes)
         for shorter in self.directory.glob(f"passes-{self.header.blocks[block].start:05d}-*.safetensors"):
             if shorter != file:  # of a store that has grown since
@@ -148,7 +166,10 @@ class LabelStore:
                 raise DamageError(msg)
         if own.sha256 is None and not self._said:
             self._said = True
-            _log.info("Labels in %s have no digests, as those of version 0.1: %s", self.directory, _UNSEEN)
+            _log.info(
+                "Labels in %s have no digests, as those of version 0.1: damage to them cannot be seen",
+                self.directory,
+            )
         return parts
 
     @contextmanager
@@ -164,17 +185,64 @@ class LabelStore:
             raise LabelError(msg) from error
 
 
-def _refuse_other_labels(directory: Path, found: StoreHeader, wanted: StoreHeader) -> None:
-    kinds = differences({"static": found.static}, {"static": wanted.static})
-    lines = kinds or differences(found.identity, wanted.identity)
-    if lines:
-        msg = (
-            f"Expected {directory} to be new or to hold these very labels, found: {'; '.join(lines)}; give "
-            "another --out."
-        )
-        raise LabelError(msg)
+def header_of(
+    data: ImageDataModule,
+    teacher: dict[str, Any],
+    label_format: LabelFormat,
+    *,
+    static: bool = False,
+    batch_statistics: bool = False,
+    environment: dict[str, Any] | None = None,
+) -> StoreHeader:
+    """The header of a store of the labels of these images; arguments as those of header and `made_for`."""
+    num_images = data.planner.num_images
+    return StoreHeader(
+        made_for=made_for(data, static=static, batch_statistics=batch_statistics),
+        teacher=teacher,
+        label_format=label_format,
+        num_images=num_images,
+        passes=1 if static else data.drawn_passes,
+        static=static,
+        block_passes=passes_per_block(label_format, num_images),
+        chosen=chosen_by(data),
+        environment=environment or {},
+    )
 
 
-def block_tensors(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Passes, each a mapping of parts (M, ...), as one block of parts (passes, M, ...)."""
-    return {name: torch.stack([one[name] for one in parts]) for name in parts[0]}
+def write_blocks(
+    store: LabelStore,
+    blocks: Sequence[int],
+    label_pass: Callable[[int], Tensor],
+    temperature: float,
+    *,
+    show: bool = True,
+) -> None:
+    """Label the passes of some blocks and write each block when it is whole.
+
+    Args:
+        store: where to.
+        blocks: this process's share of the blocks.
+        label_pass: from the number of a pass to the exact logits (M, C) of all chosen images, on the CPU.
+        temperature: at which the loss will look at the labels; for the cost, as `storing_costs` has it.
+        show: whether to show the progress of this process.
+    """
+    form, images = store.header.label_format, store.header.num_images
+    visits = images * sum(len(store.header.blocks[block]) for block in blocks)
+    with image_progress("Labelling images", visits, after=2, show=show) as advance:
+        for block in blocks:
+            parts, costs = [], []
+            for pass_index in store.header.blocks[block]:
+                exact = label_pass(pass_index)
+                parts.append(form.encode(exact))
+                costs.append(storing_costs(exact, parts[-1], form, temperature))
+                advance(images)
+            means = {name: sum(cost[name] for cost in costs) / len(costs) for name in costs[0]}
+            store.write(block, parts, **means)
+
+
+def mean_costs(store: LabelStore) -> dict[str, float]:
+    """`storing_costs` of all labels of a store; a temperature that only some were measured at is left out."""
+    notes = [(store.notes(block), len(passes)) for block, passes in enumerate(store.header.blocks)]
+    total = sum(count for _, count in notes)
+    common = set.intersection(*(set(note) for note, _ in notes))
+    return {name: sum(note[name] * count for note, count in notes) / total for name in sorted(common)}

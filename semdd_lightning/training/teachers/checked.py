@@ -39,7 +39,6 @@ from semdd_lightning.training.teachers.teacher import (
     teacher_card,
 )
 
-CONFIDENCE = 0.99
 _BATCH = 250  # images that a teacher sees at once
 _SHOWN = 5  # classes in a message
 _POOL_IMAGES = 1_000  # of a pool that the teacher looks at, in all
@@ -130,8 +129,14 @@ def check_teacher(
             classes, where that would refuse any teacher that errs, below halfway from chance to all.
         AuditError: if the teacher is clearly better with its classes in another order.
     """
-    logits = torch.cat([_logits(teacher, part, len(classes)) for part in torch.split(images, _BATCH)])
-    truth = labels.cpu()
+    parts = [teacher(part.to(teacher.device).float() / 255) for part in torch.split(images, _BATCH)]
+    logits, truth = torch.cat(parts).float().cpu(), labels.cpu()
+    if logits.shape[1] != len(classes):
+        msg = (
+            f"Expected a teacher of {len(classes)} classes, found {logits.shape[1]} logits; "
+            "give pool and teacher the same class list."
+        )
+        raise TeacherError(msg)
     correct = int((logits.argmax(dim=1) == truth).sum())
     reordered = None if audit == "off" else _other_order(logits, truth, classes)
     chance = 1 / len(classes)
@@ -152,8 +157,8 @@ def check_teacher(
     return correct / len(labels)
 
 
-def upper_bound(correct: int, total: int, confidence: float = CONFIDENCE) -> float:
-    """One-sided upper confidence bound of an accuracy (Clopper & Pearson 1934).
+def upper_bound(correct: int, total: int) -> float:
+    """One-sided upper bound of confidence 99 % of an accuracy (Clopper & Pearson 1934).
 
     Examples:
         >>> round(upper_bound(0, 100), 4)
@@ -163,7 +168,7 @@ def upper_bound(correct: int, total: int, confidence: float = CONFIDENCE) -> flo
     """
     if correct >= total:
         return 1.0
-    return float(beta.ppf(confidence, correct + 1, total - correct))
+    return float(beta.ppf(0.99, correct + 1, total - correct))
 
 
 def pool_logits(network: Callable[[Tensor], Tensor], image_size: int) -> TeacherLogits:
@@ -177,8 +182,8 @@ def pool_logits(network: Callable[[Tensor], Tensor], image_size: int) -> Teacher
     def logits(images: Pool, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         parts = []
         for start in range(0, len(rows), _BATCH):
-            decoded = [images.image(int(row)) for row in rows[start : start + _BATCH]]
-            pixels = torch.stack([square(image, image_size) for image in decoded])
+            some = rows[start : start + _BATCH].tolist()
+            pixels = torch.stack([square(images.image(row), image_size) for row in some])
             parts.append(network(pixels.float() / 255).float().cpu().numpy())
         return np.concatenate(parts)
 
@@ -213,17 +218,6 @@ def _ask_about_pool(teacher: FrozenTeacher, data: ImageDataModule) -> Audit | No
         return None
     apply_policy(pool, audit, data.audit)
     return audit
-
-
-def _logits(teacher: FrozenTeacher, images: Tensor, num_classes: int) -> Tensor:
-    logits = teacher(images.to(teacher.device).float() / 255).float().cpu()
-    if logits.shape[1] != num_classes:
-        msg = (
-            f"Expected a teacher of {num_classes} classes, found {logits.shape[1]} logits; "
-            "give pool and teacher the same class list."
-        )
-        raise TeacherError(msg)
-    return logits
 
 
 def _other_order(logits: Tensor, labels: Tensor, classes: ClassRegistry) -> str | None:

@@ -25,7 +25,6 @@ from semdd_lightning.training.teachers.teacher import Teacher, TeacherContext, u
 
 KEPT = ("network", "data", "recipe", "accuracy", "sha256", "teacher")  # of a checkpoint's card
 HOLDERS = ("model", "state_dict")  # RDED and torchvision's reference code; SRe2L's CIFAR code
-WRAPPER = "module."  # of DataParallel
 
 
 @dataclass(frozen=True)
@@ -43,31 +42,6 @@ class CheckpointTeacher(Teacher):
 
     def build(self, context: TeacherContext) -> NormalizedNetwork:
         """Load the network, if it counts the same classes in the same order."""
-        return network_of(self._checkpoint(context), checkpoint_file(self.path), self.network, TeacherError)
-
-    def history(self, context: TeacherContext) -> dict[str, Any]:
-        """What the checkpoint says of its training."""
-        card = _load(self.path)["semdd"]
-        return unknown_history(**{key: card[key] for key in KEPT if key in card})
-
-    def image_size(self) -> int:
-        """Pixels per side of the images that the teacher was trained on.
-
-        Raises:
-            TeacherError: if there is no such checkpoint.
-        """
-        return int(_load(self.path)["semdd"]["image_size"])
-
-    def trained_network(self) -> str | None:
-        """Name of the network that was trained, where the checkpoint says it.
-
-        Raises:
-            TeacherError: if there is no such checkpoint.
-        """
-        name = _load(self.path)["semdd"].get("network")
-        return None if name is None else str(name)
-
-    def _checkpoint(self, context: TeacherContext) -> dict[str, Any]:
         checkpoint = _load(self.path)
         difference = class_order_difference(checkpoint["semdd"], context.registry)
         if difference is not None:
@@ -76,7 +50,21 @@ class CheckpointTeacher(Teacher):
                 f"{difference}; give pool and teacher the same class list."
             )
             raise TeacherError(msg)
-        return checkpoint
+        return network_of(checkpoint, checkpoint_file(self.path), self.network, TeacherError)
+
+    def history(self, context: TeacherContext) -> dict[str, Any]:
+        """What the checkpoint says of its training."""
+        card = self.card()
+        return unknown_history(**{key: card[key] for key in KEPT if key in card})
+
+    def card(self) -> dict[str, Any]:
+        """What the checkpoint says of itself, as `CheckpointCard` has it.
+
+        Raises:
+            TeacherError: if there is no such checkpoint.
+        """
+        card: dict[str, Any] = _load(self.path)["semdd"]
+        return card
 
 
 @dataclass(frozen=True)
@@ -147,7 +135,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
         msg = f"Expected a state dict in {path}, alone or as {' or '.join(HOLDERS)}, found none; correct it."
         raise TeacherError(msg)
-    return {str(name).removeprefix(WRAPPER): value for name, value in content.items()}
+    return {str(name).removeprefix("module."): value for name, value in content.items()}
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""Pretrained torchvision and timm models as teachers, their heads cut to the classes."""
+"""Pretrained torchvision and timm models as teachers, cut to the classes; the teacher that a word names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,13 +26,55 @@ from semdd_lightning.models import (
 )
 from semdd_lightning.prior.timm_prior import IMAGENET_CLASSES, head_rows, imagenet_rows
 from semdd_lightning.training.checkpoint_card import file_digest
+from semdd_lightning.training.teachers.checkpoint_teacher import CheckpointTeacher
 from semdd_lightning.training.teachers.teacher import UNKNOWN, Teacher, TeacherContext, unknown_history
 
 _OF_TIMMS_CARD = ("tag", "hf_hub_id", "url", "origin_url", "paper_ids", "license", "notes")
+Channels = tuple[float, float, float]
+
+
+class _ImageNetTeacher(Teacher):
+    """A library's model with ImageNet weights, whose head is cut to the rows of the pool's classes.
+
+    Its history is what the library says of these weights; of a file, only its hash.
+    """
+
+    library: str
+    name: str
+    weights_file: Path | None
+
+    def build(self, context: TeacherContext) -> nn.Module:
+        return self._cut(imagenet_indices(context.registry))
+
+    def build_whole(self, context: TeacherContext) -> nn.Module:
+        rows = imagenet_indices(context.registry)
+        return self._cut([*rows, *sorted(set(range(IMAGENET_CLASSES)) - set(rows))])
+
+    def history(self, context: TeacherContext) -> dict[str, Any]:
+        file = self._file
+        known = self._published() if file is None else {"file_sha256": file_digest(file)}
+        return unknown_history(network=f"{self.library}/{self.name}", **known)
+
+    @property
+    def _file(self) -> Path | None:
+        return None if self.weights_file is None else Path(self.weights_file).expanduser()
+
+    def _cut(self, rows: list[int]) -> nn.Module:
+        with _loading(self.name):
+            network, size, mean, std = self._load()
+        return NormalizedNetwork(cut_head(network, rows), size, mean, std)
+
+    @abstractmethod
+    def _load(self) -> tuple[nn.Module, int, Channels, Channels]:
+        """The whole model; size, mean and deviation of its input."""
+
+    @abstractmethod
+    def _published(self) -> dict[str, Any]:
+        """What the library says of its weights."""
 
 
 @dataclass(frozen=True)
-class TorchvisionTeacher(Teacher):
+class TorchvisionTeacher(_ImageNetTeacher):
     """A torchvision model with ImageNet weights, cut to the pool's classes.
 
     Args:
@@ -42,50 +85,35 @@ class TorchvisionTeacher(Teacher):
         input_size: pixels per side that the teacher sees.
     """
 
+    library = "torchvision"
     name: str = "resnet18"
     weights: str = "IMAGENET1K_V1"
     weights_file: Path | None = None
     input_size: int = 224
 
-    def build(self, context: TeacherContext) -> nn.Module:
-        """Load the model and keep the rows of its head that are the pool's classes."""
-        return self._cut(imagenet_indices(context.registry))
+    def _load(self) -> tuple[nn.Module, int, Channels, Channels]:
+        file = self._file
+        published = self.weights if file is None else None
+        network = torchvision_network(IMAGENET_CLASSES, self.input_size, self.name, published)
+        if file is not None:
+            network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+        return network, self.input_size, IMAGENET_MEAN, IMAGENET_STD
 
-    def build_whole(self, context: TeacherContext) -> nn.Module:
-        """The same with all rows of the head, those of the pool's classes first."""
-        return self._cut(_first(imagenet_indices(context.registry)))
-
-    def _cut(self, rows: list[int]) -> nn.Module:
-        published = self.weights if self.weights_file is None else None
-        with _loading(self.name):
-            network = torchvision_network(IMAGENET_CLASSES, self.input_size, self.name, published)
-            if self.weights_file is not None:
-                file = Path(self.weights_file).expanduser()
-                network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
-        return NormalizedNetwork(cut_head(network, rows), self.input_size, IMAGENET_MEAN, IMAGENET_STD)
-
-    def history(self, context: TeacherContext) -> dict[str, Any]:
-        """What torchvision says of its weights; of a file, nothing but its hash."""
-        network = f"torchvision/{self.name}"
-        if self.weights_file is not None:
-            return unknown_history(
-                network=network, file_sha256=file_digest(Path(self.weights_file).expanduser())
-            )
+    def _published(self) -> dict[str, Any]:
         published = published_weights(self.name, self.weights)
         meta = published.meta
-        return unknown_history(
-            network=network,
-            data="ImageNet-1K" if published.name.startswith("IMAGENET1K_V") else UNKNOWN,
-            recipe=meta.get("recipe", UNKNOWN),
-            accuracy=_as_fractions(meta.get("_metrics", {})) or UNKNOWN,
-            weights=str(published),
-            url=published.url,
-            num_params=meta.get("num_params", UNKNOWN),
-        )
+        return {
+            "data": "ImageNet-1K" if published.name.startswith("IMAGENET1K_V") else UNKNOWN,
+            "recipe": meta.get("recipe", UNKNOWN),
+            "accuracy": _as_fractions(meta.get("_metrics", {})) or UNKNOWN,
+            "weights": str(published),
+            "url": published.url,
+            "num_params": meta.get("num_params", UNKNOWN),
+        }
 
 
 @dataclass(frozen=True)
-class TimmTeacher(Teacher):
+class TimmTeacher(_ImageNetTeacher):
     """A timm model with ImageNet weights, cut to the pool's classes.
 
     Args:
@@ -96,55 +124,37 @@ class TimmTeacher(Teacher):
         weights_file: weights on disk, as timm saves them, in place of those that timm publishes.
     """
 
+    library = "timm"
     name: str = "resnet18.a1_in1k"
     input_size: int | None = None
-    mean: tuple[float, float, float] | None = None
-    std: tuple[float, float, float] | None = None
+    mean: Channels | None = None
+    std: Channels | None = None
     weights_file: Path | None = None
 
-    def build(self, context: TeacherContext) -> nn.Module:
-        """Load the model and keep the rows of its head that are the pool's classes."""
-        return self._cut(imagenet_indices(context.registry))
+    def _load(self) -> tuple[nn.Module, int, Channels, Channels]:
+        size, mean, std = self.input_size, self.mean, self.std
+        if size is None or mean is None or std is None:
+            card = self._card()
+            if card is None:
+                msg = (
+                    f"Expected a model of timm with published weights, found {self.name!r}; correct the "
+                    "name, or give input_size, mean and std."
+                )
+                raise TeacherError(msg)
+            size, mean, std = size or card.input_size[-1], mean or card.mean, std or card.std
+        file = self.weights_file
+        return timm_network(IMAGENET_CLASSES, size, self.name, file is None, file), size, mean, std
 
-    def build_whole(self, context: TeacherContext) -> nn.Module:
-        """The same with all rows of the head, those of the pool's classes first."""
-        return self._cut(_first(imagenet_indices(context.registry)))
-
-    def _cut(self, rows: list[int]) -> nn.Module:
-        with _loading(self.name):
-            size, mean, std = self._input()
-            network = timm_network(
-                IMAGENET_CLASSES, size, self.name, self.weights_file is None, self.weights_file
-            )
-        return NormalizedNetwork(cut_head(network, rows), size, mean, std)
-
-    def history(self, context: TeacherContext) -> dict[str, Any]:
-        """What timm's card says of the weights, as the paper of their recipe; of a file, its hash."""
-        if self.weights_file is not None:
-            file = Path(self.weights_file).expanduser()
-            return unknown_history(network=f"timm/{self.name}", file_sha256=file_digest(file))
-        import timm
-
-        card = timm.get_pretrained_cfg(self.name)
+    def _published(self) -> dict[str, Any]:
+        card = self._card()
         said = {} if card is None else {name: getattr(card, name) for name in _OF_TIMMS_CARD}
         known = {name: value for name, value in said.items() if value is not None}
-        return unknown_history(network=f"timm/{self.name}", recipe=known.pop("paper_ids", UNKNOWN), **known)
+        return {"recipe": known.pop("paper_ids", UNKNOWN), **known}
 
-    def _input(self) -> tuple[int, tuple[float, float, float], tuple[float, float, float]]:
-        """Size, mean and deviation of the input: what is given, the rest as the weights were trained."""
-        if self.input_size is not None and self.mean is not None and self.std is not None:
-            return self.input_size, self.mean, self.std
+    def _card(self) -> Any:  # noqa: ANN401 - timm has no types
         import timm  # takes seconds, and most teachers are not of timm
 
-        card = timm.get_pretrained_cfg(self.name)
-        if card is None:
-            msg = (
-                f"Expected a model of timm with published weights, found {self.name!r}; correct the name, or "
-                "give input_size, mean and std."
-            )
-            raise TeacherError(msg)
-        size = card.input_size[-1] if self.input_size is None else self.input_size
-        return size, self.mean or _channels(card.mean), self.std or _channels(card.std)
+        return timm.get_pretrained_cfg(self.name)
 
 
 def imagenet_indices(registry: ClassRegistry) -> list[int]:
@@ -167,10 +177,37 @@ def imagenet_indices(registry: ClassRegistry) -> list[int]:
     raise TeacherError(msg)
 
 
-def _first(rows: list[int]) -> list[int]:
-    """All rows of an ImageNet head, these first."""
-    chosen = set(rows)
-    return [*rows, *(row for row in range(IMAGENET_CLASSES) if row not in chosen)]
+def parse_teacher(text: str) -> Teacher:
+    """The teacher that a word of a command line names.
+
+    Args:
+        text: ``torchvision/NAME``, also with ``:WEIGHTS`` (torchvision's name of them) or ``:FILE`` behind
+            it; ``timm/NAME``, also with ``:FILE``; or a checkpoint or run directory of ``semdd fit``.
+
+    Raises:
+        TeacherError: if it is none of these.
+
+    Examples:
+        >>> parse_teacher("torchvision/resnet50:IMAGENET1K_V2").weights
+        'IMAGENET1K_V2'
+    """
+    path = Path(text).expanduser()
+    if path.exists():
+        return CheckpointTeacher(path)
+    library, _, rest = text.partition("/")
+    name, _, weights = rest.partition(":")
+    file = Path(weights).expanduser() if weights else None
+    if name and library == "timm":
+        return TimmTeacher(name, weights_file=file)
+    if name and library == "torchvision":
+        if file is None or file.exists():
+            return TorchvisionTeacher(name, weights_file=file)
+        return TorchvisionTeacher(name, weights)
+    msg = (
+        "Expected a classifier as torchvision/NAME, timm/NAME or a checkpoint of `semdd fit`, found "
+        f"{text!r}; correct the name or the path."
+    )
+    raise TeacherError(msg)
 
 
 def _as_fractions(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
@@ -187,18 +224,13 @@ def _as_fractions(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, float
     }
 
 
-def _channels(values: Sequence[float]) -> tuple[float, float, float]:
-    red, green, blue = values
-    return red, green, blue
-
-
 @contextmanager
 def _loading(name: str) -> Iterator[None]:
     try:
         yield
+    except SemddError:
+        raise
     except (OSError, RuntimeError, TypeError, EOFError, UnpicklingError) as error:
-        if isinstance(error, SemddError):
-            raise
         msg = (
             f"Expected pretrained weights of {name}, found none that load ({error}); without network, place "
             "them in the library's cache or, for torchvision, give weights_file."

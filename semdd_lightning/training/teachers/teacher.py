@@ -1,4 +1,4 @@
-"""What every teacher offers, the frozen form in which it labels, and the card that says who it is."""
+"""What every teacher offers, how it labels, who it is; CLIP as a teacher, and several that label as one."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from semdd_lightning.data.classifier import Classifier, ClassifierContext
+from semdd_lightning.errors import TeacherError
+from semdd_lightning.prior import LoadedClip, OpenClipPrior
 from semdd_lightning.records import RECORD, checked
 from semdd_lightning.training.checkpoint_card import plain, weights_digest
 
-HISTORY = ("data", "recipe", "accuracy")
 UNKNOWN = "unknown"
 TeacherContext = ClassifierContext
 """What a teacher may need to know of the data: what any classifier may."""
@@ -45,7 +46,7 @@ def unknown_history(**known: Any) -> dict[str, Any]:  # noqa: ANN401 - plain val
         >>> unknown_history(data="CIFAR-10")
         {'data': 'CIFAR-10', 'recipe': 'unknown', 'accuracy': 'unknown'}
     """
-    return {**dict.fromkeys(HISTORY, UNKNOWN), **known}
+    return {**dict.fromkeys(("data", "recipe", "accuracy"), UNKNOWN), **known}
 
 
 def build_apart(teacher: Teacher, context: TeacherContext) -> nn.Module:
@@ -139,10 +140,100 @@ class TeacherCard:
 
 
 def check_card(card: dict[str, Any]) -> dict[str, Any]:
-    """See that what was read is a teacher's card.
-
-    Raises:
-        ValueError: if it is none.
-    """
+    """A teacher's card as it was read; raises ValueError if it is none."""
     checked(card, TeacherCard)
     return card
+
+
+@dataclass(frozen=True)
+class ClipTeacher(Teacher):
+    """Zero-shot CLIP: logit scale times cosine between image and class prompts.
+
+    Args:
+        prior: the CLIP model (default: the one that scores the pool).
+    """
+
+    prior: OpenClipPrior | None = None
+
+    def check(self, context: TeacherContext) -> None:
+        """See that weights and prompts can be had, without building the model."""
+        prior = self._prior(context)
+        prior.source()
+        prior.prompt_names(context.registry)
+
+    def build(self, context: TeacherContext) -> nn.Module:
+        """Load CLIP and embed the class prompts."""
+        prior = self._prior(context)
+        clip = prior.load()
+        return ZeroShotNetwork(clip, prior.prototypes(clip, context.registry))
+
+    def history(self, context: TeacherContext) -> dict[str, Any]:
+        """Which CLIP it is and how it is asked: its name tells the data, if anything does."""
+        prior = self._prior(context)
+        known = {"network": prior.model, "weights": prior.pretrained}
+        asked = {"file_sha256": prior.source().weights_hash, "prompts": list(prior.templates())}
+        return unknown_history(**known, **asked)
+
+    def _prior(self, context: TeacherContext) -> OpenClipPrior:
+        prior = self.prior if self.prior is not None else context.prior
+        if prior is None:
+            msg = (
+                "Expected a CLIP model for ClipTeacher, found none in the data module; "
+                "give the teacher its own prior."
+            )
+            raise TeacherError(msg)
+        return prior
+
+
+class ZeroShotNetwork(nn.Module):
+    """Images in [0, 1] to zero-shot logits: a loaded CLIP and its unit text prototypes (C, d)."""
+
+    prototypes: Tensor
+
+    def __init__(self, clip: LoadedClip, prototypes: Tensor) -> None:
+        super().__init__()
+        self.clip = clip
+        self.register_buffer("prototypes", prototypes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits, (B, C)."""
+        return self.clip.zero_shot_logits(images, self.prototypes)
+
+
+@dataclass(frozen=True)
+class EnsembleTeacher(Teacher):
+    """The mean of several teachers' logits, as EDC takes of four networks.
+
+    Args:
+        teachers: the members; each owns its resize and normalisation.
+    """
+
+    teachers: tuple[Teacher, ...]
+
+    def check(self, context: TeacherContext) -> None:
+        """Check every member, as each does that best."""
+        if not self.teachers:
+            msg = "Expected at least one teacher in the ensemble, found none; name its members."
+            raise TeacherError(msg)
+        for teacher in self.teachers:
+            teacher.check(context)
+
+    def build(self, context: TeacherContext) -> nn.Module:
+        """Build every member."""
+        return MeanLogits([teacher.build(context) for teacher in self.teachers])
+
+    def history(self, context: TeacherContext) -> dict[str, Any]:
+        """What is known of each member."""
+        return {"members": [teacher.history(context) for teacher in self.teachers]}
+
+
+class MeanLogits(nn.Module):
+    """Images in [0, 1] to the mean of several networks' logits."""
+
+    def __init__(self, networks: list[nn.Module]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits, (B, C)."""
+        return torch.stack([network(images) for network in self.networks]).mean(dim=0)

@@ -18,7 +18,8 @@ from semdd_lightning.experiment.config.options import flatten, same
 from semdd_lightning.experiment.config.protocol_facts import find_facts, matches
 from semdd_lightning.experiment.config.protocols import Protocol, read_protocol, settle
 from semdd_lightning.experiment.experiment import parsed_experiment
-from semdd_lightning.training.soft_labels import LabelFormat, StoreHeader
+from semdd_lightning.training.soft_labels.header import StoreHeader
+from semdd_lightning.training.soft_labels.label_format import LabelFormat
 
 DATA = """
 data:

@@ -14,15 +14,10 @@ from semdd_lightning.data import Augmentation, PoolDataModule
 from semdd_lightning.pools import ClassFolders
 from semdd_lightning.prior import OpenClipPrior
 from semdd_lightning.training import Teacher
-from semdd_lightning.training.soft_labels import (
-    LabelFormat,
-    LabelStore,
-    header_of,
-    label_augmented,
-    label_plain,
-    write_blocks,
-)
-from semdd_lightning.training.teachers import FrozenTeacher, TeacherContext, teacher_card
+from semdd_lightning.training.soft_labels.label_format import LabelFormat
+from semdd_lightning.training.soft_labels.sources import label_augmented, label_plain
+from semdd_lightning.training.soft_labels.store import LabelStore, header_of, write_blocks
+from semdd_lightning.training.teachers.teacher import FrozenTeacher, TeacherContext, teacher_card
 
 MIXING = Augmentation(crop_scale=(0.4, 1.0), mix="cutmix")
 

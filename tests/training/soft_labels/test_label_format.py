@@ -12,8 +12,7 @@ from torch import Tensor
 
 from semdd_lightning.errors import LabelError
 from semdd_lightning.training.losses import SoftLabelLoss
-from semdd_lightning.training.soft_labels import LabelFormat, Precision
-from semdd_lightning.training.soft_labels.label_format import even_rest
+from semdd_lightning.training.soft_labels.label_format import LabelFormat, Precision, even_rest
 
 GIB = 2**30
 FORMATS = [

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from semdd_lightning.data import PoolDataModule
-from semdd_lightning.training.soft_labels import LabelFormat, LabelStore, label_augmented, label_plain
-from semdd_lightning.training.soft_labels.labelling import mean_costs, storing_costs
+from semdd_lightning.training.soft_labels.label_format import LabelFormat, storing_costs
+from semdd_lightning.training.soft_labels.sources import label_augmented, label_plain
+from semdd_lightning.training.soft_labels.store import LabelStore, mean_costs
 
 MakeData = Callable[..., PoolDataModule]
 

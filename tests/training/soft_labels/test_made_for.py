@@ -8,7 +8,7 @@ import pytest
 from semdd_lightning.data import Augmentation, DigitsImages, ImageDataModule, PoolDataModule
 from semdd_lightning.data.passes import PassPlanner
 from semdd_lightning.errors import LabelError
-from semdd_lightning.training.soft_labels.made_for import (
+from semdd_lightning.training.soft_labels.header import (
     differences,
     draws_digest,
     made_for,

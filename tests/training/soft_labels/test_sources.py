@@ -18,8 +18,10 @@ from semdd_lightning.errors import LabelError, TeacherError
 from semdd_lightning.models import ConvNet, NetworkFactory
 from semdd_lightning.pools import ClassFolders
 from semdd_lightning.training import DistillationModule, SoftLabels, StaticLabels, StoredLabels, Teacher
-from semdd_lightning.training.soft_labels import LabelFormat, LabelStore, Precision, label_plain
-from semdd_lightning.training.teachers import TeacherContext
+from semdd_lightning.training.soft_labels.label_format import LabelFormat, Precision
+from semdd_lightning.training.soft_labels.sources import label_plain
+from semdd_lightning.training.soft_labels.store import LabelStore
+from semdd_lightning.training.teachers.teacher import TeacherContext
 
 MakeData = Callable[..., PoolDataModule]
 MakeStore = Callable[..., LabelStore]
@@ -95,7 +97,8 @@ def test_stored_labels_are_the_online_teachers(
         torch.testing.assert_close(stored, online, atol=tolerance, rtol=0)
         assert module.teacher_card == store.header.teacher
         assert module.teacher_card["teacher"] == "ColourTeacher"
-        assert module._frozen is None
+        assert module._opened is not None
+        assert module._opened.teacher is None
         shutil.rmtree(store.directory)
 
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from semdd_lightning.errors import LabelError
-from semdd_lightning.training.soft_labels import LabelFormat, LabelStore, StoreHeader
-from semdd_lightning.training.soft_labels.header import HEADER, passes_per_block, read_header
-from semdd_lightning.training.soft_labels.store import block_tensors
+from semdd_lightning.training.soft_labels.header import HEADER, StoreHeader, passes_per_block, read_header
+from semdd_lightning.training.soft_labels.label_format import LabelFormat
+from semdd_lightning.training.soft_labels.store import LabelStore
 
 FORM = LabelFormat(7, "fp16", 2, 4.0)
 IMAGES = 9
@@ -46,7 +46,7 @@ def _logits(pass_index: int) -> Tensor:
 def _write(store: LabelStore, blocks: list[int]) -> None:
     for block in blocks:
         parts = [FORM.encode(_logits(index)) for index in store.header.blocks[block]]
-        store.write(block, block_tensors(parts), divergence=0.5 * block)
+        store.write(block, parts, divergence=0.5 * block)
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_damage_is_found(store: LabelStore) -> None:
     ):
         LabelStore.open(store.directory).read(3, row)
     parts = [FORM.encode(_logits(6)[:4])]
-    store.write(2, block_tensors(parts))
+    store.write(2, parts)
     with pytest.raises(LabelError, match=r"00006.safetensors, found \{.*\} in place of \{.*\}; remove"):
         LabelStore.open(store.directory).read(6, row)
 

@@ -22,15 +22,14 @@ from semdd_lightning.errors import AuditError, TeacherError
 from semdd_lightning.pools import ClassFolders
 from semdd_lightning.prior import OpenClipPrior
 from semdd_lightning.training import DistillationModule, StaticLabels
-from semdd_lightning.training.teachers import (
-    FrozenTeacher,
-    TeacherContext,
+from semdd_lightning.training.teachers import checked
+from semdd_lightning.training.teachers.checked import (
     answers_shared,
     check_teacher,
-    checked,
     checked_teacher,
     upper_bound,
 )
+from semdd_lightning.training.teachers.teacher import FrozenTeacher, TeacherContext
 from tests.training.colour_teacher import ColourTeacher
 
 CLASSES = "name,folder\nblue,green\ngreen,blue\nred,red\n"  # two folders change places

@@ -20,7 +20,7 @@ from semdd_lightning.errors import TeacherError
 from semdd_lightning.models import CIFAR_MEAN, CIFAR_STD, ConvNet, NetworkFactory, build_network
 from semdd_lightning.training import CheckpointTeacher, ClassifierModule, StateDictTeacher
 from semdd_lightning.training.checkpoint_card import weights_digest
-from semdd_lightning.training.teachers import FrozenTeacher, TeacherContext, teacher_card
+from semdd_lightning.training.teachers.teacher import FrozenTeacher, TeacherContext, teacher_card
 
 NAMES = ("blue", "green", "red")
 TINY: NetworkFactory = partial(ConvNet, depth=2, width=4)

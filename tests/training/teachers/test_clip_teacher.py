@@ -15,7 +15,7 @@ from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import PriorError, TeacherError
 from semdd_lightning.prior import OpenClipPrior
 from semdd_lightning.training import ClipTeacher
-from semdd_lightning.training.teachers import TeacherContext
+from semdd_lightning.training.teachers.teacher import TeacherContext
 
 NAMES = ("cat", "dog", "eel")
 MakeImage = Callable[[int, int, int], Image.Image]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import TeacherError
 from semdd_lightning.training import EnsembleTeacher, Teacher
-from semdd_lightning.training.teachers import FrozenTeacher, TeacherContext
+from semdd_lightning.training.teachers.teacher import FrozenTeacher, TeacherContext
 
 CONTEXT = TeacherContext(ClassRegistry(("a", "b"), ("a", "b")), 4, None)
 

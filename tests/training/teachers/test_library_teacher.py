@@ -16,12 +16,9 @@ from torchvision.transforms.functional import normalize
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import NetworkError, TeacherError
 from semdd_lightning.training import EnsembleTeacher, Teacher, TimmTeacher, TorchvisionTeacher
-from semdd_lightning.training.teachers import (
-    TeacherContext,
-    build_apart,
-    imagenet_indices,
-    library_teacher,
-)
+from semdd_lightning.training.teachers import library_teacher
+from semdd_lightning.training.teachers.library_teacher import imagenet_indices
+from semdd_lightning.training.teachers.teacher import TeacherContext, build_apart
 
 # fast.ai's ImageNette and the places of its classes among ImageNet's thousand
 WNIDS = (

@@ -6,7 +6,7 @@ import pytest
 
 from semdd_lightning.errors import TeacherError
 from semdd_lightning.training import CheckpointTeacher, TimmTeacher, TorchvisionTeacher
-from semdd_lightning.training.teachers import parse_teacher
+from semdd_lightning.training.teachers.library_teacher import parse_teacher
 
 
 def test_a_word_names_a_teacher(tmp_path: Path) -> None:

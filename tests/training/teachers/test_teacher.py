@@ -6,7 +6,7 @@ from torch import nn
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import TeacherError
-from semdd_lightning.training.teachers import FrozenTeacher, Teacher, TeacherContext
+from semdd_lightning.training.teachers.teacher import FrozenTeacher, Teacher, TeacherContext
 
 
 def test_a_frozen_teacher_only_labels() -> None:
