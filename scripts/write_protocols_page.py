@@ -13,9 +13,8 @@ from typing import Any
 
 from semdd_lightning.experiment.config.configs import compose, overlay, packaged_configs
 from semdd_lightning.experiment.config.options import flatten
-from semdd_lightning.experiment.config.protocol_changes import covered
 from semdd_lightning.experiment.config.protocol_facts import find_facts
-from semdd_lightning.experiment.config.protocols import Protocol, read_protocol, settle
+from semdd_lightning.experiment.config.protocols import Protocol, covered, read_protocol, settle
 
 PAGE = Path(__file__).parents[1] / "docs" / "protocols.md"
 DATA = ("cifar10", "cifar100", "tinyimagenet", "imagewoof", "imagenet100", "imagenet1k")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from semdd_lightning.errors import ConfigError, RunError
 from semdd_lightning.experiment.config.configs import find_config, with_bases
-from semdd_lightning.experiment.config.help import ParserWithChoices
 from semdd_lightning.experiment.config.options import parse_value
+from semdd_lightning.experiment.config.sampler_options import ParserWithChoices
 from semdd_lightning.experiment.run.directory import from_here, read_versions, write_versions
 from semdd_lightning.experiment.run.ownership import Claim, claim_apart
 from semdd_lightning.experiment.run.stopping import current

@@ -12,7 +12,7 @@ from rich.console import Console
 from semdd_lightning.errors import LabelError
 from semdd_lightning.experiment.config.configs import read_config
 from semdd_lightning.experiment.config.options import flatten
-from semdd_lightning.experiment.run.going_on import working_directory
+from semdd_lightning.experiment.run.directory import working_directory
 from semdd_lightning.export import read_manifest, require_new
 from semdd_lightning.export.sharing import (
     FORMS,
@@ -179,4 +179,4 @@ def _store_of(run: Path) -> Path | None:
     path = options.get("model.teacher.path")
     if path is None or str(options.get("model.teacher.class_path")).rpartition(".")[2] != STORE:
         return None
-    return (working_directory(run) or Path()) / Path(str(path)).expanduser()
+    return working_directory(run) / Path(str(path)).expanduser()

@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 
 from semdd_lightning.errors import ConfigError
-from semdd_lightning.experiment.relabel_options import RelabelOptions
 
 EPILOG = """examples:
   semdd relabel --config cifar10.yaml --out labels/cifar10
@@ -32,10 +31,9 @@ def run(command: str, argv: list[str]) -> int:
         msg = "Expected --out, found none; give a folder for the labels, or --dry-run for their size alone."
         raise ConfigError(msg)
     out = None if given.dry_run else given.out.expanduser().absolute()
-    options = RelabelOptions(out, given.precision, given.top_k, given.static, others)
-    from semdd_lightning.experiment.relabelling import relabel
+    from semdd_lightning.experiment.relabelling import RelabelOptions, relabel
 
-    relabel(options)
+    relabel(RelabelOptions(out, given.precision, given.top_k, given.static, others))
     return 0
 
 

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from semdd_lightning.cli.pool_options import add_pool_options
 from semdd_lightning.cli.select_settings import SelectSettings, select_settings
-from semdd_lightning.experiment.config.help import ParserWithChoices
-from semdd_lightning.experiment.config.sampler_options import described_sampler, split_sampler_argv
+from semdd_lightning.experiment.config.sampler_options import (
+    ParserWithChoices,
+    described_sampler,
+    split_sampler_argv,
+)
 from semdd_lightning.experiment.run.directory import write_versions
 from semdd_lightning.experiment.run.ownership import Claim, claim_apart
 from semdd_lightning.names import command
@@ -139,7 +142,7 @@ def _select(
 ) -> None:
     from semdd_lightning.data import select
     from semdd_lightning.data.priors import build_priors
-    from semdd_lightning.experiment.run.pictures import write_pictures
+    from semdd_lightning.experiment.run.record import write_pictures
     from semdd_lightning.given import pick_device
     from semdd_lightning.prior import prior_in_words
     from semdd_lightning.report import encoded_words, print_selection_table, statistics_record

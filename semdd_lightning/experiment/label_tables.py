@@ -1,39 +1,47 @@
-"""What ``semdd relabel`` prints: what labels would cost, and what was stored."""
+"""What ``semdd relabel`` is asked for, and prints: what labels would cost, and what was stored."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
-from semdd_lightning.data import ImageDataModule, PoolDataModule, PoolSelection
-from semdd_lightning.experiment.relabel_options import RelabelOptions
+from semdd_lightning.data import PoolDataModule, PoolSelection
+from semdd_lightning.experiment.config.options import without_options
 from semdd_lightning.experiment.run.directory import from_here
 from semdd_lightning.names import command
 from semdd_lightning.pools.files import find_images
 from semdd_lightning.report import print_label_table, readable_size
-from semdd_lightning.training import DistillationModule
 from semdd_lightning.training.soft_labels import LabelFormat, LabelStore, mean_costs
 from semdd_lightning.training.soft_labels.labelling import KL_AT
 
 _SAMPLE = 1000  # image files whose sizes tell what an image takes
 
 
-def label_format(options: RelabelOptions, data: ImageDataModule, module: DistillationModule) -> LabelFormat:
-    """How labels are to be stored, for the loss of this experiment.
+@dataclass(frozen=True)
+class RelabelOptions:
+    """What is to be stored, and where.
 
-    Raises:
-        LabelError: if there is no such format, or the loss could not learn from it.
+    Attributes:
+        out: the store's folder; none only asks for the cost.
+        precision: of a stored logit.
+        top_k: logits kept of each label; none keeps all.
+        static: one label an image, without augmentation.
+        argv: the other options, those of ``semdd fit``.
     """
-    chosen = LabelFormat(data.num_classes, options.precision, options.top_k, module.temperature)
-    chosen.require_fit(module.loss, module.temperature)
-    return chosen
+
+    out: Path | None
+    precision: Literal["fp32", "fp16", "int8"]
+    top_k: int | None
+    static: bool
+    argv: list[str]
 
 
-def print_costs(options: RelabelOptions, data: PoolDataModule, module: DistillationModule) -> None:
+def print_costs(options: RelabelOptions, chosen: LabelFormat, data: PoolDataModule) -> None:
     """The chosen settings and others, beside the size of the images; nothing is read but file sizes."""
     num_images, passes = data.ipc * data.num_classes, 1 if options.static else data.drawn_passes
-    chosen = label_format(options, data, module)
     labels = chosen.bytes_per_label * num_images * passes
     pixels = 3 * data.image_size**2 * num_images
     files = _estimated_file_bytes(data, num_images)
@@ -75,11 +83,8 @@ def print_store(options: RelabelOptions, store: LabelStore, data: PoolDataModule
         "written to": str(from_here(store.directory)),
     }
     teacher = ["--model.teacher", "StoredLabels", "--model.teacher.path", from_here(store.directory)]
-    print_label_table(
-        "semdd relabel",
-        rows,
-        next_commands=[command("semdd", "fit", *_without_teacher(options.argv), *teacher)],
-    )
+    learn = command("semdd", "fit", *without_options(options.argv, "--model.teacher"), *teacher)
+    print_label_table("semdd relabel", rows, next_commands=[learn])
 
 
 def _for_good(options: RelabelOptions) -> str:
@@ -88,21 +93,6 @@ def _for_good(options: RelabelOptions) -> str:
     words += [] if options.top_k is None else ["--top-k", options.top_k]
     words += ["--static"] if options.static else []
     return command("semdd", "relabel", *options.argv, *words)
-
-
-def _without_teacher(argv: list[str]) -> list[str]:
-    """Options but for those of the teacher, which stored labels replace.
-
-    Examples:
-        >>> _without_teacher(["--data.ipc", "1", "--model.teacher", "ClipTeacher", "--model.teacher.x=1"])
-        ['--data.ipc', '1']
-    """
-    named = [word.partition("=")[0].replace(".init_args", "") + "." for word in argv]
-    of_teacher = [name.startswith("--model.teacher.") for name in named]
-    values = [False, *(given and "=" not in word for given, word in zip(of_teacher, argv, strict=True))]
-    return [
-        word for word, given, value in zip(argv, of_teacher, values, strict=False) if not (given or value)
-    ]
 
 
 def _divergences(costs: Mapping[str, float]) -> str:

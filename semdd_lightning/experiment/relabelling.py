@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import LightningCLI
-from torch import Tensor
 
-from semdd_lightning.data import ImageDataModule, PoolDataModule
+from semdd_lightning.data import PoolDataModule
 from semdd_lightning.errors import ConfigError, LabelError
 from semdd_lightning.experiment.experiment import quiet_lightning
-from semdd_lightning.experiment.label_tables import label_format, print_costs, print_store
-from semdd_lightning.experiment.relabel_options import RelabelOptions
+from semdd_lightning.experiment.label_tables import RelabelOptions, print_costs, print_store
 from semdd_lightning.experiment.run.directory import environment
+from semdd_lightning.experiment.run.made_with import image_folders
 from semdd_lightning.experiment.run.ownership import claim_apart
 from semdd_lightning.experiment.run.together import is_first_process, leave_process_group
 from semdd_lightning.experiment.semdd_cli import SemddCLI
@@ -24,6 +22,7 @@ from semdd_lightning.names import get_logger
 from semdd_lightning.training import DistillationModule, StaticLabels, Teacher
 from semdd_lightning.training.soft_labels import (
     HEADER,
+    LabelFormat,
     LabelStore,
     header_of,
     label_augmented,
@@ -44,7 +43,7 @@ def relabel(options: RelabelOptions) -> None:
     with quiet_lightning():
         cli = RelabelCLI(options)
     if options.out is None:
-        print_costs(options, cli.pool_data, cli.distillation)
+        print_costs(cli.options, cli.label_format, cli.pool_data)
     elif cli.trainer.is_global_zero:
         print_store(options, LabelStore.open(options.out), cli.pool_data)
     leave_process_group()
@@ -65,9 +64,8 @@ class RelabelCLI(SemddCLI):
         """Claim the labels' folder, so that nobody else labels the same."""
         out = self.options.out
         if out is not None and is_first_process():
-            again = (out / HEADER).is_file()
-            claim = claim_apart(out, out.parent, out.name, self._image_folders(), again=again)
-            self.claimed.enter_context(claim)
+            again, images = (out / HEADER).is_file(), image_folders(self.own_config.as_dict())
+            self.claimed.enter_context(claim_apart(out, out.parent, out.name, images, again=again))
 
     def instantiate_classes(self) -> None:
         """Build data, teacher and trainer; for the cost alone, data and teacher will do."""
@@ -78,7 +76,13 @@ class RelabelCLI(SemddCLI):
             self.datamodule = self._get(self.config_init, "data")
             self.model = self._get(self.config_init, "model")
             self.subcommand = None  # so that nothing is run
-        teacher = self.distillation.teacher
+        if not isinstance(self.model, DistillationModule):
+            msg = (
+                "Expected a model with a teacher, DistillationModule, found "
+                f"{type(self.model).__name__}; hard labels need no relabelling."
+            )
+            raise ConfigError(msg)
+        self.distillation, teacher = self.model, self.model.teacher
         if isinstance(teacher, StaticLabels):
             self.options = replace(self.options, static=True)
             self.distillation.teacher = teacher = teacher.teacher
@@ -94,7 +98,16 @@ class RelabelCLI(SemddCLI):
                 "--model.teacher_batch_statistics false, or store the labels of every pass."
             )
             raise ConfigError(msg)
-        self.label_format = label_format(self.options, self.pool_data, self.distillation)
+        if not isinstance(self.datamodule, PoolDataModule):
+            msg = (
+                f"Expected images selected by PoolDataModule, found {type(self.datamodule).__name__}; stored "
+                "labels need to know their images."
+            )
+            raise ConfigError(msg)
+        data, model, asked = self.datamodule, self.model, self.options
+        self.label_format = LabelFormat(data.num_classes, asked.precision, asked.top_k, model.temperature)
+        self.label_format.require_fit(model.loss, model.temperature)
+        self.pool_data = data
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401 - as Lightning has it
         """A trainer that labels and makes no step; devices and strategy are the config's."""
@@ -107,28 +120,6 @@ class RelabelCLI(SemddCLI):
 
     def after_fit(self) -> None:
         """Nothing was trained, so nothing is tested."""
-
-    @property
-    def distillation(self) -> DistillationModule:
-        """The model of the config."""
-        if not isinstance(self.model, DistillationModule):
-            msg = (
-                "Expected a model with a teacher, DistillationModule, found "
-                f"{type(self.model).__name__}; hard labels need no relabelling."
-            )
-            raise ConfigError(msg)
-        return self.model
-
-    @property
-    def pool_data(self) -> PoolDataModule:
-        """The data of the config."""
-        if not isinstance(self.datamodule, PoolDataModule):
-            msg = (
-                f"Expected images selected by PoolDataModule, found {type(self.datamodule).__name__}; stored "
-                "labels need to know their images."
-            )
-            raise ConfigError(msg)
-        return self.datamodule
 
 
 class _Labelling(Callback):
@@ -144,7 +135,8 @@ class _Labelling(Callback):
         if len(missing) < len(store.header.blocks):
             logger.info("%d files of labels are there, %d to go", len(store.header.blocks), len(missing))
         teacher = module.frozen_teacher
-        label = partial(_label_once if options.static else label_augmented, teacher, data)
+        augmented = partial(label_augmented, teacher, data)
+        label = (lambda _: label_plain(teacher, data)) if options.static else augmented
         share = missing[trainer.global_rank :: trainer.world_size]
         write_blocks(store, share, label, module.temperature, show=trainer.is_global_zero)
         trainer.strategy.barrier("labels are written")
@@ -157,14 +149,13 @@ class _Labelling(Callback):
             msg = "Expected a folder and a teacher's card before labelling, found none; call `relabel`."
             raise LabelError(msg)
         if trainer.is_global_zero:
-            card, versions = module.teacher_card, environment()
             header = header_of(
                 self.cli.pool_data,
-                card,
+                module.teacher_card,
                 self.cli.label_format,
                 static=options.static,
                 batch_statistics=module.teacher_batch_statistics,
-                environment=versions,
+                environment=environment(),
             )
             try:
                 LabelStore.create(out, header)
@@ -174,7 +165,3 @@ class _Labelling(Callback):
         if problem is not None:
             raise LabelError(problem)
         return LabelStore.open(out)
-
-
-def _label_once(teacher: Callable[[Tensor], Tensor], data: ImageDataModule, _: int) -> Tensor:
-    return label_plain(teacher, data)

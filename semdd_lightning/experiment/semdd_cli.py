@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from argparse import ArgumentError
 from contextlib import ExitStack
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,6 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 
 from semdd_lightning.data import ImageDataModule
 from semdd_lightning.data.image_settings import check_seed
-from semdd_lightning.experiment.checks import check_callbacks, check_checkpoint
 from semdd_lightning.experiment.config.configs import (
     SafeLoader,
     config_name,
@@ -28,36 +25,41 @@ from semdd_lightning.experiment.config.configs import (
     split_configs,
     with_bases,
 )
-from semdd_lightning.experiment.config.help import descriptions
 from semdd_lightning.experiment.config.links import follow, full_name, refusal
 from semdd_lightning.experiment.config.options import check_variables
-from semdd_lightning.experiment.config.parser import ExperimentParser, config_of_the_environment
-from semdd_lightning.experiment.config.protocol_changes import changes_of
+from semdd_lightning.experiment.config.parser import ExperimentParser, config_of_the_environment, description
+from semdd_lightning.experiment.config.protocols import changes_of
 from semdd_lightning.experiment.config.run_config import (
     TRAINER_EVERY,
     add_run_arguments,
+    check_callbacks,
+    check_checkpoint,
     config_files,
     epochs_between_validations,
     named_configs,
     plain,
+    run_name,
     validates_once,
 )
-from semdd_lightning.experiment.run.beginning import Beginning
-from semdd_lightning.experiment.run.directory import from_here, write_versions
-from semdd_lightning.experiment.run.failure import failures_told
-from semdd_lightning.experiment.run.going_on import (
+from semdd_lightning.experiment.run.directory import (
     CHECKPOINT,
+    VERSIONS,
+    argv_of,
     checkpoints,
     command_of,
+    keep_newest,
+    tell_to_resume,
+    write_versions,
 )
-from semdd_lightning.experiment.run.last_checkpoint import LastCheckpoint
+from semdd_lightning.experiment.run.last_checkpoint import LastCheckpoint, MetricsFile
 from semdd_lightning.experiment.run.made_with import image_folders, inputs
-from semdd_lightning.experiment.run.metrics_file import MetricsFile
+from semdd_lightning.experiment.run.measured import ProgressBar, ProgressLines
+from semdd_lightning.experiment.run.ownership import claim_apart
 from semdd_lightning.experiment.run.predictions import PredictionWriter
-from semdd_lightning.experiment.run.progress_lines import ProgressBar, ProgressLines
 from semdd_lightning.experiment.run.record import RunRecord
+from semdd_lightning.experiment.run.result import RunResult
 from semdd_lightning.experiment.run.stopping import current
-from semdd_lightning.experiment.run.together import EndTogether, is_first_process
+from semdd_lightning.experiment.run.together import EndTogether, failures_told, is_first_process
 from semdd_lightning.export import write_text
 from semdd_lightning.freed_memory import freed_memory_kept
 from semdd_lightning.training import ClassifierModule
@@ -77,7 +79,7 @@ class SemddCLI(LightningCLI):
         self.argv = argv
         self.directory: Path | None = None  # of the run, on the rank that keeps its record
         shared = {"default_env": True, "env_prefix": "SEMDD", "exit_on_error": False}
-        command = {argv[0]: {**shared, "description": descriptions()[argv[0]]}}
+        command = {argv[0]: {**shared, "description": description(argv[0])}}
         self.together = EndTogether()
         with ExitStack() as self.claimed:  # what this command holds until it ends, its directory first of all
             self.claimed.push(self._tell_others)
@@ -147,25 +149,27 @@ class SemddCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Make the run directory and write the config, on one rank, before anything can fail."""
         check_checkpoint(self._get(self.config, "ckpt_path"), str(self.subcommand))
+        self.files = config_files(self._parser(self.subcommand), str(self.subcommand), self.own_config)
         self.directory = directory = self._claim_directory() if is_first_process() else None
         protocol = self._get(self.config, "protocol.name")
-        goes_on = self._go_on(directory) or self.beginning.from_itself(directory)
+        goes_on = self._go_on(directory) or (directory is not None and self.argv == argv_of(directory))
         argv = command_of(directory) if directory is not None and goes_on else self.argv
         configs, overrides = split_configs(argv[1:])
         names = [config_name(Path(path)) for path in (configs if goes_on else named_configs(self.own_config))]
-        self.record = RunRecord(directory, self.subcommand or "fit", names, overrides, protocol)
-        resolved = self.beginning.files["resolved.yaml"]
-        self.config_dump = yaml.load(resolved, SafeLoader)  # noqa: S506 - or Lightning would write it a third time
+        place = None if directory is None else str(directory)
+        result = RunResult(str(self.subcommand), names, place, overrides, protocol=protocol)
+        self.record = RunRecord(directory, result)
+        self.config_dump = yaml.load(self.files["resolved.yaml"], SafeLoader)  # noqa: S506 - or Lightning would write it a third time
         if directory is None:
             current().said = None
             return
         if self.subcommand == "fit":
             self.record.result.inputs = inputs(self.config[self.subcommand].as_dict())
-            current().said = f"`semdd resume {shlex.quote(str(from_here(directory)))}` goes on."
+            tell_to_resume(directory)
         if not goes_on:
             given = [Path(path) for path in named_configs(self.own_config)]
             write_versions(directory, self.argv, with_bases(given))
-            for name, text in self.beginning.files.items():
+            for name, text in self.files.items():
                 write_text(directory / name, text)
         if protocol is not None:
             saved = read_config(directory / "config.yaml")
@@ -196,10 +200,20 @@ class SemddCLI(LightningCLI):
             self.config[f"{self.subcommand}.{full_name('data.augmentation_seed')}"] = drawn
 
     def _claim_directory(self) -> Path:
-        claim = self.beginning.claim(self._image_folders())
+        """Take the run's directory, without what cannot be gone on with, but not what this is read from."""
+        config = self.own_config
+        wanted, root = config["run.directory"], Path(config["run.root"]).absolute()
+        asked = None if wanted is None else Path(wanted).absolute()
+        claim = claim_apart(asked, root, run_name(config), image_folders(config.as_dict()))
         self.claimed.enter_context(claim)
-        self.beginning.clear(claim)
-        return claim.directory
+        directory, begun = claim.directory, claim.directory / "config.yaml"
+        by_itself = self.argv == argv_of(directory)  # nothing else says what was begun
+        same = begun.is_file() and begun.read_text(encoding="utf-8") == self.files["config.yaml"]
+        if not (same or by_itself) or keep_newest(directory) is None:
+            given = with_bases(Path(path) for path in named_configs(config))
+            beside = [path.name for path in given if path.parent.resolve() == directory.resolve()]
+            claim.clear(but=[VERSIONS, *self.files] if by_itself else beside)
+        return directory
 
     def _go_on(self, claimed: Path | None) -> bool:
         """Whether the directory holds the state of this training, which is then loaded; on every rank."""
@@ -209,16 +223,6 @@ class SemddCLI(LightningCLI):
             return False
         self.config[self.subcommand]["ckpt_path"] = str(directory / CHECKPOINT)
         return True
-
-    @cached_property
-    def beginning(self) -> Beginning:
-        """What was asked for, with all that was drawn, from before it goes on from anywhere."""
-        files = config_files(self._parser(self.subcommand), str(self.subcommand), self.own_config)
-        return Beginning(self.argv, self.own_config, files)
-
-    def _image_folders(self) -> list[str]:
-        """Where pool, reference and splits lie, those that lie anywhere."""
-        return list(image_folders(self.own_config.as_dict()))
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401 - as Lightning has it
         """Add the run's own callbacks and metrics file to what the config asks for."""

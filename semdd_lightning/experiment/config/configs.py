@@ -76,33 +76,30 @@ def read_config(path: Path) -> dict[str, Any]:
     return {str(key): value for key, value in content.items()}
 
 
-def bases_of(path: Path) -> list[Path]:
+def bases_of(path: Path, over: tuple[Path, ...] = ()) -> list[Path]:
     """The configs that one names as its ``base``: they come first, in their order, and it goes over them.
 
     A name means a file beside the config, else what ``--config`` would mean by it.
 
+    Args:
+        path: the config.
+        over: configs that it is a base of.
+
     Raises:
         ConfigError: if the config is its own base, one of them is not there, or they are no names.
     """
-    return _bases_of(path, ())
-
-
-def _bases_of(path: Path, over: tuple[Path, ...]) -> list[Path]:
     given = read_config(path).get(BASE) or []
     names = [given] if isinstance(given, str) else given
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         msg = f"Expected {BASE} of {path} to be a list of configs, found {given!r}; correct the file."
         raise ConfigError(msg)
-    beside = [path.parent / name for name in names]
-    found = [
-        near.absolute() if near.is_file() else find_config(name)
-        for near, name in zip(beside, names, strict=True)
-    ]
+    beside = {name: path.parent / name for name in names}
+    found = [file.absolute() if file.is_file() else find_config(name) for name, file in beside.items()]
     for base in found:
         if base in (path, *over):
             msg = f"Expected configs that end in one without {BASE}, found that {base} is its own; remove it."
             raise ConfigError(msg)
-        _bases_of(base, (path, *over))
+        bases_of(base, (path, *over))
     return found
 
 

@@ -120,7 +120,6 @@ def following(content: Mapping[str, Any]) -> list[str]:
     ]
 
 
-_REQUIRED = "the following arguments are required:"
 _SHORT_NAME = re.compile(r"Expected a dot import path string: (?P<name>[a-z_0-9]+)$")
 _OF_A_LINK = re.compile(r"argument .* --> (?P<target>[\w.]+): invalid .* value: (?P<value>.*)")
 
@@ -138,7 +137,7 @@ def refusal(command: str, message: str) -> ConfigError:
     if linked is not None and linked["target"] in LINKS:
         return refused(linked["target"], parse_value(linked["value"].strip("'")), f" in --{linked['target']}")
     told = in_one_line(message)
-    if told.startswith(_REQUIRED):
+    if told.startswith("the following arguments are required:"):
         told = told.replace(f"{command}.", "--") + "; give --config, as --config quickstart.yaml."
     elif (short := _SHORT_NAME.search(told)) is not None:
         told += f"; {short['name']} is a short name, which takes no arguments; give its class."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,25 @@ def parse_value(text: str) -> Any:  # noqa: ANN401 - whatever YAML can say
         return yaml.safe_load(text)
     except yaml.YAMLError:
         return text  # what it means is for the parser to say
+
+
+def without_options(argv: Sequence[str], *options: str) -> list[str]:
+    """A command line but for some options, their parts, and the values of both.
+
+    Examples:
+        >>> argv = ["--data.ipc", "1", "--model.teacher", "ClipTeacher", "--model.teacher.x=1", "--link"]
+        >>> without_options(argv, "--model.teacher")
+        ['--data.ipc', '1', '--link']
+    """
+    left: list[str] = []
+    of_dropped = False  # a value
+    for word in argv:
+        name, equals, _ = word.replace(".init_args", "").partition("=")
+        dropped = not of_dropped and f"{name}.".startswith(tuple(f"{option}." for option in options))
+        if not (dropped or of_dropped):
+            left.append(word)
+        of_dropped = dropped and not equals
+    return left
 
 
 def _short(class_path: object) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from semdd_lightning.errors import ConfigError, RunError, SemddError
+from semdd_lightning.errors import ConfigError, RunError
 from semdd_lightning.experiment.config.options import parse_value
+from semdd_lightning.experiment.process import mendable
 from semdd_lightning.records import in_words
 
-if TYPE_CHECKING:  # torch, which is not needed to refuse bad options
+if TYPE_CHECKING:
     from semdd_lightning.selection import Sampler
+
 
 PREFIX = "--sampler."
 
@@ -111,13 +114,32 @@ def described_sampler(description: str | dict[str, Any]) -> Sampler:
     try:
         return build_component(parameters, kind)
     except RunError as error:
-        cause: BaseException | None = error
-        while cause is not None and (cause is error or not isinstance(cause, SemddError)):
-            cause = cause.__cause__
-        if cause is not None:
-            raise cause from None
+        if (refused := mendable(error.__cause__)) is not None:
+            raise refused from None
         msg = (
             f"Expected values that the sampler {kind.name} takes, found {parameters}; correct what is said "
             f"here: {in_words(error.__cause__ or error)}"
         )
         raise ConfigError(msg) from error
+
+
+class ParserWithChoices(argparse.ArgumentParser):
+    """A parser whose help ends with all samplers and scores, looked up, with torch, only for that."""
+
+    def format_help(self) -> str:
+        """The help, and the lists behind it."""
+        return f"{super().format_help()}\n{choices()}"
+
+
+def choices() -> str:
+    """Samplers and scores of this package and of installed ones, each with its meaning."""
+    from semdd_lightning.selection import DEFAULT_SAMPLER, sampler_meanings, score_meanings
+
+    samplers, scores = sampler_meanings(), score_meanings()
+    width = max(map(len, (*samplers, *scores)))
+    samplers[DEFAULT_SAMPLER] += " (default)"
+    lines = ["samplers:", *(f"  {name:<{width}}  {meaning}" for name, meaning in samplers.items()), ""]
+    lines += ["scores, for the scores of a sampler that chooses by quality:"]
+    lines += [f"  {name:<{width}}  {meaning}" for name, meaning in scores.items()]
+    lines += ["", "The path of a class, as my_module.MySampler, does for a name: docs/extending.md."]
+    return "\n".join(lines) + "\n"

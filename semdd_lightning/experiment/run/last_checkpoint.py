@@ -15,9 +15,11 @@ import torch
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.utilities import rank_zero_only
 
-from semdd_lightning.experiment.run.going_on import CHECKPOINT
-from semdd_lightning.experiment.run.metrics_file import MetricsFile, Row, rows_so_far
+from semdd_lightning.atomic import writing
+from semdd_lightning.experiment.run.directory import CHECKPOINT
 from semdd_lightning.experiment.run.stopping import current
 
 SECONDS = 10.0  # between two checkpoints, at least
@@ -65,12 +67,7 @@ class LastCheckpoint(ModelCheckpoint):
                 torch.cuda.set_rng_state_all(self._random["cuda"])
 
     def on_train_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,  # noqa: ANN401 - as Lightning has it
-        batch: Any,  # noqa: ANN401
-        batch_idx: int,
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         """Write it if it is time, or if the run is to stop here; the last step leaves it to the epoch."""
         done = batch_idx + 1
@@ -183,3 +180,54 @@ class LastCheckpoint(ModelCheckpoint):
         for logger in trainer.loggers:
             if isinstance(logger, MetricsFile):
                 logger.take_up(self._rows)
+
+
+Row = dict[str, float]
+
+
+class MetricsFile(CSVLogger):
+    """Lightning's metrics in a file, and in memory for the checkpoint; a disk that refuses the file is named.
+
+    Args:
+        directory: the run directory.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory, name="", version="metrics")
+        self.rows: list[Row] = []
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
+        """Write a row."""
+        at = {} if step is None else {"step": float(step)}
+        self.rows.append({name: float(value) for name, value in metrics.items()} | at)
+        super().log_metrics(metrics, step)
+
+    @rank_zero_only
+    def take_up(self, rows: list[Row]) -> None:
+        """Begin with the rows of before."""
+        for row in rows:
+            values = {name: int(value) if name == "epoch" else value for name, value in row.items()}
+            step = values.pop("step", None)
+            self.log_metrics(values, None if step is None else int(step))
+        self.save()
+
+    def save(self) -> None:
+        """Write what came since it was last written."""
+        with writing(Path(self.log_dir)):
+            super().save()
+
+
+def rows_so_far(trainer: Trainer, *, epoch_ends: bool) -> list[Row]:
+    """The rows of a trainer's metrics file.
+
+    Args:
+        trainer: while it fits.
+        epoch_ends: whether the row of this epoch is yet to be written, as checkpoints come before it.
+    """
+    file = next((logger for logger in trainer.loggers if isinstance(logger, MetricsFile)), None)
+    if file is None or not epoch_ends:
+        return [] if file is None else list(file.rows)
+    logged = trainer._logger_connector.metrics["log"]
+    row = {name: float(value) for name, value in logged.items()}
+    return [*file.rows, {**row, "epoch": trainer.current_epoch, "step": trainer.global_step - 1}]

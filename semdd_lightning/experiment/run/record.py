@@ -11,18 +11,19 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from semdd_lightning.audit import audit_outcome
-from semdd_lightning.data import ImageDataModule, PoolDataModule
+from semdd_lightning.audit import audit_outcome, class_record, stray_classes
+from semdd_lightning.data import ImageDataModule, PoolDataModule, PoolSelection
 from semdd_lightning.errors import RunError
-from semdd_lightning.experiment.run.directory import SHEET, environment
+from semdd_lightning.experiment.config.options import without_options
+from semdd_lightning.experiment.run.directory import PAGE, SHEET, environment, read_versions
+from semdd_lightning.experiment.run.last_checkpoint import MetricsFile
 from semdd_lightning.experiment.run.measured import LIMITS, ImagesSeen, forget_peak, peak_bytes
-from semdd_lightning.experiment.run.metrics_file import MetricsFile
-from semdd_lightning.experiment.run.pictures import write_pictures
 from semdd_lightning.experiment.run.result import RESULT, RunResult
-from semdd_lightning.names import get_logger
+from semdd_lightning.names import command, get_logger
 from semdd_lightning.prior import prior_in_words
 from semdd_lightning.records import write_record
-from semdd_lightning.report import log_selection, statistics_record
+from semdd_lightning.report import log_selection, statistics_record, write_contact_sheet
+from semdd_lightning.report.page import write_page
 from semdd_lightning.selection import sampler_word
 from semdd_lightning.training import BestOfEvaluations, StoredLabels, TrainingDone, training_done
 from semdd_lightning.training.training_done import trial_steps
@@ -35,23 +36,12 @@ class RunRecord(Callback):
 
     Args:
         directory: the run directory; none on ranks other than 0, which learn it from rank 0.
-        command: the command that runs.
-        configs: names of the config files.
-        overrides: options given beside them.
-        protocol: name of the evaluation protocol.
+        result: what is known from the beginning.
     """
 
-    def __init__(
-        self,
-        directory: Path | None,
-        command: str,
-        configs: list[str],
-        overrides: list[str],
-        protocol: str | None = None,
-    ) -> None:
+    def __init__(self, directory: Path | None, result: RunResult) -> None:
         self.directory = directory
-        place = None if directory is None else str(directory)
-        self.result = RunResult(command, configs, place, overrides, protocol=protocol)
+        self.result = result
         self.seen = ImagesSeen()
         self._trained: TrainingDone | None = None
         self._quirks: list[str] = []
@@ -75,8 +65,10 @@ class RunRecord(Callback):
             log_selection(loggers, self.result.selection, self.directory / SHEET)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Training time begins."""
+        """Time begins."""
         self._started = time.perf_counter()
+
+    on_test_start = on_fit_start
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Training time ends; keep the last validation accuracies."""
@@ -97,10 +89,6 @@ class RunRecord(Callback):
     ) -> None:
         """Training that goes on takes as long as all its parts."""
         self._trained_before = checkpoint.get("trained_seconds", 0.0)
-
-    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Test time begins."""
-        self._started = time.perf_counter()
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Test time ends."""
@@ -183,3 +171,30 @@ class RunRecord(Callback):
 def _class_name(module: LightningModule) -> str:
     network = getattr(module, "network", None)
     return type(getattr(network, "network", network)).__name__
+
+
+def write_pictures(directory: Path, selected: PoolSelection) -> None:
+    """Write the page, then the contact sheet, of a selection.
+
+    Args:
+        directory: where to; its ``versions.json`` says which command is running.
+        selected: the selection.
+    """
+    versions = read_versions(directory)
+    argv = versions.command if versions else ("semdd", "select")
+    choices, place = ("--choices", "--out") if argv[1] == "select" else ("--data.choices", "--run.directory")
+    pool, audit = selected.pool, selected.audit
+    write_page(
+        directory / PAGE,
+        selected.table,
+        pool,
+        selected.embeddings.image_embeddings,
+        report=statistics_record(selected.report()),
+        manifest=asdict(selected.manifest),
+        made_by=command(*versions.command) if versions else command("semdd", "verify", directory),
+        again=command(*without_options(argv, choices, place), choices, "choices.csv"),
+        prior=prior_in_words(selected.manifest.prior),
+        audit=None if audit is None else class_record(pool, audit),
+        resembles=None if audit is None else stray_classes(pool, audit),
+    )
+    write_contact_sheet(directory / SHEET, selected.table, pool)

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from semdd_lightning.cli.main import main
-from semdd_lightning.experiment.config.protocol_changes import beyond, protocol_changes
-from semdd_lightning.experiment.config.protocols import Protocol, Rule
+from semdd_lightning.experiment.config.protocols import Protocol, Rule, beyond, protocol_changes
 from tests.cli.run_files import read
 
 RECIPE: dict[str, Any] = {
