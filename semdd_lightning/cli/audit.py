@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from semdd_lightning.atomic import writing
-from semdd_lightning.cli.pool_options import add_pool_options, pool_argv, pool_of
+from semdd_lightning.cli.options import add_pool_options, command_parser, pool_argv, pool_of
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.experiment.run.directory import PAGE
 from semdd_lightning.export import check_output_file
@@ -56,11 +56,8 @@ def run(command: str, argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="semdd audit",
-        description="Find out whether the folders of a pool hold the classes they are named for.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        "audit", "Find out whether the folders of a pool hold the classes they are named for.", EPILOG
     )
     parser.add_argument("pool", type=Path, help="the pool, of any layout that `semdd pool inspect` knows")
     parser.add_argument(

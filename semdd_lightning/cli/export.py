@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from semdd_lightning.cli.options import command_parser
 from semdd_lightning.errors import LabelError
 from semdd_lightning.experiment.config.configs import read_config
 from semdd_lightning.experiment.config.options import flatten
@@ -78,11 +79,10 @@ def run(command: str, argv: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     width = max(map(len, FORMS))
     forms = "\n".join(f"  {name:<{width}}  {form.meaning}" for name, form in FORMS.items())
-    parser = argparse.ArgumentParser(
-        prog="semdd export",
-        description="Write the chosen images of a run for others, in a form that their tools open.",
-        epilog=EPILOG.format(forms=forms),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        "export",
+        "Write the chosen images of a run for others, in a form that their tools open.",
+        EPILOG.format(forms=forms),
     )
     parser.add_argument("run", type=Path, help="directory of `semdd select`, `semdd fit` or `semdd apply`")
     parser.add_argument("--to", required=True, choices=tuple(FORMS), help="form of what is written")

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from semdd_lightning.cli.pool_options import add_pool_options, pool_argv, pool_of, reader_settings
+from semdd_lightning.cli.options import add_pool_options, pool_argv, pool_of, reader_settings
 from semdd_lightning.export import check_output_file
 from semdd_lightning.names import command
 from semdd_lightning.pools.any_pool import hub_name

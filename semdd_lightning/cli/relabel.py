@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from semdd_lightning.cli.options import command_parser
 from semdd_lightning.errors import ConfigError
 
 EPILOG = """examples:
@@ -38,14 +39,13 @@ def run(command: str, argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="semdd relabel",
-        usage="semdd relabel --config CONFIG [--config PROTOCOL] --out DIR [options of `semdd fit`]",
-        description="Store the soft labels that a teacher gives the chosen images in every pass, so that "
+    parser = command_parser(
+        "relabel",
+        "Store the soft labels that a teacher gives the chosen images in every pass, so that "
         "students learn from them without the teacher.",
-        epilog=EPILOG,
+        EPILOG,
+        usage="semdd relabel --config CONFIG [--config PROTOCOL] --out DIR [options of `semdd fit`]",
         allow_abbrev=False,  # what is unknown here goes to `semdd fit`'s parser
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--out", type=Path, help="folder of the labels: new, or one to go on with")
     parser.add_argument(

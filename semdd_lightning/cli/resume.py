@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
+from semdd_lightning.cli.options import command_parser
 from semdd_lightning.experiment.run.directory import resume_argv, working_directory
 
 _STARTED_IN = "SEMDD_STARTED_IN"
@@ -23,11 +23,8 @@ if it names the directory (--run.directory, --out); a finished run is left alone
 
 def run(command: str, argv: list[str]) -> int:
     """Go on with one run; exit status as of the command that began it."""
-    parser = argparse.ArgumentParser(
-        prog="semdd resume",
-        description="Go on with an interrupted `semdd fit`, `semdd compare` or `semdd tune`.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        "resume", "Go on with an interrupted `semdd fit`, `semdd compare` or `semdd tune`.", EPILOG
     )
     parser.add_argument("run", type=Path, help="directory of the interrupted run")
     given: Path = parser.parse_args(argv).run.expanduser()

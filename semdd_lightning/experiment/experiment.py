@@ -44,10 +44,9 @@ def run_experiment(argv: list[str]) -> RunResult:
 
 
 class _ParserAlone(SemddCLI):
-    """Parses, and neither builds nor runs anything."""
+    """Parses, and neither seeds, makes a directory, builds nor runs anything."""
 
-    def _set_seed(self) -> None:
-        """No seed, for nothing is drawn."""
+    def _set_seed(self) -> None: ...
 
     def before_instantiate_classes(self) -> None:
         """No directory."""
@@ -71,14 +70,7 @@ def parsed_experiment(argv: list[str]) -> Namespace:
 
 
 def saved_config(argv: list[str]) -> str:
-    """A config that says what a command line says, with all defaults.
-
-    Args:
-        argv: the command and its options.
-
-    Raises:
-        ConfigError: if one is refused.
-    """
+    """A config that says what a command line says, with all defaults; refused as by `parsed_experiment`."""
     alone = _ParserAlone(argv)
     return config_files(alone._parser(argv[0]), argv[0], alone.parsed)["config.yaml"]
 

@@ -106,18 +106,10 @@ class _Messages(logging.StreamHandler[TextIO]):
         """The message, harmless whatever names are in it."""
         return shown_message(record.getMessage())
 
-    def show_warning(
-        self,
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
+    def show_warning(self, message: Warning | str, *_: object, **__: object) -> None:
         """What a warning says, without the file and line of a library, which say nothing to a user."""
         if self._is_new(str(message)):
-            print(shown_message(f"Warning: {message}"), file=sys.stderr if file is None else file)
+            print(shown_message(f"Warning: {message}"), file=sys.stderr)
 
     def _is_new(self, message: str) -> bool:
         """Whether this command has not said it yet: a pool is looked at several times before it is used."""

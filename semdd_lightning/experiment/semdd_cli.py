@@ -177,7 +177,7 @@ class SemddCLI(LightningCLI):
 
     def instantiate_classes(self) -> None:
         """Build everything; what the config names from elsewhere may fail already here."""
-        with failures_told(self.directory, built=True):
+        with failures_told(self.directory, otherwise="a part that the config names"):
             super().instantiate_classes()
 
     def _run_subcommand(self, subcommand: str) -> None:

@@ -38,7 +38,7 @@ from semdd_lightning.experiment.config.configs import (
 from semdd_lightning.experiment.config.links import check_links, following, full_name
 from semdd_lightning.experiment.config.options import flatten
 from semdd_lightning.experiment.config.protocol_facts import find_facts
-from semdd_lightning.experiment.config.protocols import Settled, kept_student, read_protocol, settle
+from semdd_lightning.experiment.config.protocols import Settled, read_protocol, settle
 from semdd_lightning.experiment.config.sampler_options import ParserWithChoices
 
 COMMANDS = {
@@ -116,8 +116,10 @@ class ExperimentParser(ParserWithChoices, LightningArgumentParser):  # type: ign
         """Merge a config over what was said before: its bases, itself, and what its protocol's rules give."""
         own, content = read_config(path), compose(path)
         flat = flatten(content)
-        keeps = own.get("protocol") and kept_student(flat)
-        student = config.get(full_name("model.student")) if keeps else None
+        hard = str(flat.get("model.class_path")).rpartition(".")[2] == "ClassifierModule"
+        names_none = not any(option.startswith("model.network") for option in flat)
+        measures_any = own.get("protocol") and hard and names_none  # so the student stays
+        student = config.get(full_name("model.student")) if measures_any else None
         for base in bases_of(path):
             self.go_over(config, base)
         of_many = [own.pop(key) for key in OF_MANY if key in own]

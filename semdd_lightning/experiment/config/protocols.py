@@ -94,18 +94,6 @@ class Protocol:
         """What its config holds by itself: the recipe, or what the rules made of it when it was saved."""
         return dict(self.recipe) if self.resolved_for is None else self.gives(self.resolved_for)
 
-    def covers(self, facts: Mapping[str, Any]) -> bool:
-        """Whether the reference implementation covers such an experiment, as far as is known.
-
-        Examples:
-            >>> [Protocol("p", made_for=[{"ipc": [1, 10]}]).covers({"ipc": ipc}) for ipc in (10, 20)]
-            [True, False]
-        """
-        return not self.made_for or any(
-            all(fact not in facts or matches(facts[fact], wanted) for fact, wanted in part.items())
-            for part in self.made_for
-        )
-
 
 @dataclass(frozen=True)
 class Settled:
@@ -162,16 +150,6 @@ def settle(protocol: Protocol, content: Mapping[str, Any], facts: Mapping[str, A
     if anew and protocol.resolved_for is not None:
         logger.info("%s gives %s for %s, unlike its config", protocol.name, anew, _in_words(facts, FACTS))
     return Settled(replace(protocol, resolved_for=dict(facts)), anew, needed)
-
-
-def kept_student(content: Mapping[str, Any]) -> bool:
-    """Whether a protocol's config trains on hard labels and names no network: the student stays.
-
-    Args:
-        content: flat options of the config.
-    """
-    kind = str(content.get("model.class_path")).rpartition(".")[2]
-    return kind == "ClassifierModule" and not any(option.startswith("model.network") for option in content)
 
 
 def read_protocol(content: Mapping[str, Any], path: Path) -> Protocol:
@@ -253,9 +231,12 @@ def _records(callback: object) -> bool:
 
 
 def beyond(protocol: Protocol) -> str | None:
-    """That the reference implementation covers no such experiment, in words; none where it does."""
+    """That the reference implementation covers no such experiment, in words; none where it may."""
     facts = protocol.resolved_for or {}
-    if protocol.covers(facts):
+    for part in protocol.made_for:
+        if all(fact not in facts or matches(facts[fact], wanted) for fact, wanted in part.items()):
+            return None
+    if not protocol.made_for:
         return None
     asked = dict.fromkeys(fact for part in protocol.made_for for fact in part)
     return (

@@ -52,21 +52,20 @@ def split_sampler_argv(argv: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
 
 
 def sampler_description(
-    word: str | None, parameters: dict[str, Any], of_config: str | dict[str, Any] | None
+    given: str | dict[str, Any] | None, parameters: dict[str, Any]
 ) -> str | dict[str, Any]:
     """A short name or class path, or ``class_path`` and ``init_args`` where there are parameters.
 
     Where none is named there is no ``class_path``: `described_sampler` knows the default one.
 
     Args:
-        word: what ``--sampler`` gives: a name, a path, or ``class_path`` and ``init_args`` in YAML or JSON.
-        parameters: what ``--sampler.PARAMETER`` gives, over those of the word or the config.
-        of_config: the sampler of a config, which a word replaces.
+        given: what ``--sampler`` gives, else a config: a name, a path, or ``class_path`` and ``init_args``,
+            which may be YAML or JSON.
+        parameters: what ``--sampler.PARAMETER`` gives, over those.
 
     Raises:
-        ConfigError: if the word is no such mapping, though it begins as one.
+        ConfigError: if it is no such mapping, though it begins as one.
     """
-    given = of_config if word is None else word
     if given is None:
         return {"init_args": parameters}
     if isinstance(given, str) and given.lstrip().startswith("{"):

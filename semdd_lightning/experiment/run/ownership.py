@@ -72,7 +72,7 @@ class Claim:
         Raises:
             RunError: if that took more than a moment to make.
         """
-        if any(self._find(pattern) for pattern in DEAR):
+        if any(next(self.directory.rglob(pattern), None) for pattern in DEAR):
             msg = (
                 f"Expected {self.directory} to be new or of this very command, found what another left "
                 f"unfinished; `semdd resume {shlex.quote(str(self.directory))}` goes on with it, or give "
@@ -84,9 +84,6 @@ class Claim:
                 shutil.rmtree(entry)
             elif entry.name not in (MARK, *but):
                 entry.unlink()
-
-    def _find(self, pattern: str) -> bool:
-        return next(self.directory.rglob(pattern), None) is not None
 
     def go_on(self) -> None:
         """There is more to do in a finished one: whoever stops this process leaves it unfinished."""
