@@ -46,24 +46,12 @@ def add_pool_options(parser: argparse.ArgumentParser) -> None:
 
 
 def pool_of(path: Path, classes: Path | None, options: argparse.Namespace) -> AnyPool:
-    """The pool at a path, read as the options say.
-
-    Args:
-        path: Where it lies.
-        classes: Its class list.
-        options: What `add_pool_options` added.
-
-    Raises:
-        ConfigError: If a setting of the reader is no name and value.
-    """
+    """The pool at a path with a class list, read as the options of `add_pool_options` say."""
     return AnyPool(path, classes, layout=options.layout, settings=reader_settings(options))
 
 
 def reader_settings(options: argparse.Namespace) -> dict[str, Any]:
-    """The settings of the pool's reader by their names.
-
-    Args:
-        options: What `add_pool_options` added.
+    """The settings of the pool's reader by their names, of the options of `add_pool_options`.
 
     Raises:
         ConfigError: If one is no name and value.

@@ -79,11 +79,10 @@ def _options(argv: list[str]) -> argparse.Namespace:
         options.pool = pool_of(options.pool, options.classes, options)
     if options.reference is not None:
         options.reference = AnyPool(options.reference)
-    given = options.prior
     for option, (key, types) in OF_CONFIG.items():
         if getattr(options, option) is None:
             setattr(options, option, _of_type(data, key, types))
-    _check(options, given)
+    _check(options)
     options.sampler = sampler_description(options.sampler, parameters)
     options.choices = None if options.choices is None else read_choices(options.choices)
     return options
@@ -91,6 +90,9 @@ def _options(argv: list[str]) -> argparse.Namespace:
 
 def _of_type(data: dict[str, Any], key: str, types: tuple[type, ...]) -> Any:  # noqa: ANN401 - one of the types
     value = data.get(key)
+    if isinstance(value, list) and list in types and not all(isinstance(one, dict) for one in value):
+        msg = f"Expected every {key} of data.init_args to be a mapping, found {value!r}; correct the config."
+        raise ConfigError(msg)
     if value is None or (isinstance(value, types) and not isinstance(value, bool)):
         return value
     kinds = " or ".join(_KINDS[kind] for kind in types)
@@ -98,25 +100,17 @@ def _of_type(data: dict[str, Any], key: str, types: tuple[type, ...]) -> Any:  #
     raise ConfigError(msg)
 
 
-def _check(options: argparse.Namespace, given: list[str] | None) -> None:
-    """Refuse what is needed and nowhere, and what makes no sense.
-
-    Args:
-        options: what was given, and behind it what a config says.
-        given: the priors among what was given.
-    """
-    prior = options.prior
+def _check(options: argparse.Namespace) -> None:
+    """Refuse what is needed and nowhere, and what makes no sense."""
     if options.pool is None:
         msg = "Expected a pool, found none; give its folder or --config. See `semdd select --help`."
     elif options.ipc is None or options.ipc < 1:
         msg = f"Expected --ipc of at least 1, found {options.ipc}; say how many images per class to choose."
-    elif prior is None:
+    elif options.prior is None:
         msg = (
             "Expected --prior, found none; give a local CLIP directory, or MODEL:TAG as "
             "ViT-B-32-quickgelu:openai."
         )
-    elif given is None and isinstance(prior, list) and not all(isinstance(one, dict) for one in prior):
-        msg = f"Expected every prior of data.init_args to be a mapping, found {prior!r}; correct the config."
     elif options.audit not in (None, *AUDIT_POLICIES):
         msg = f"Expected audit to be refuse, warn or off, found {options.audit!r}; correct the config."
     else:

@@ -143,18 +143,12 @@ def _report(study: Study, search: Search, directory: Path, seeds: list[int]) -> 
         error = next(filter(None, table["error"]), "nobody knows why.")
         msg = f"Expected a trial that finishes, found none: {error} Correct that, and give another --out."
         raise RunError(msg)
-    best = study.best_trial
     head = f"# The best of {len(table)} trials: {100 * study.best_value:.2f} % of validation images.\n"
-    write_text(directory / BEST, head + saved_config(search.options(best.params)))
-    config, sampler = from_here(directory / BEST), sampler_kind(search.sampler["class_path"]).name
-    samplers = dict.fromkeys([sampler, "random"])
-    print_next_commands(
-        console,
-        [
-            command("semdd", "fit", "--config", config),
-            command("semdd", "compare", "--config", config, "--samplers", *samplers, "--seeds", *range(5)),
-        ],
-    )
+    write_text(directory / BEST, head + saved_config(search.options(study.best_trial.params)))
+    config = ["--config", from_here(directory / BEST)]
+    samplers = dict.fromkeys([sampler_kind(search.sampler["class_path"]).name, "random"])
+    compare = command("semdd", "compare", *config, "--samplers", *samplers, "--seeds", *range(5))
+    print_next_commands(console, [command("semdd", "fit", *config), compare])
 
 
 def _cell(name: object, value: object) -> str:

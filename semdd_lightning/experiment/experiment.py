@@ -20,26 +20,10 @@ def run_experiment(argv: list[str]) -> RunResult:
     """One experiment from its command line: what ``fit`` does, and ``compare`` once a cell.
 
     Raises:
-        ConfigError: if the config does not describe the student of the checkpoint, or asks Lightning for
-            what it cannot give here.
+        ConfigError: as `quiet_lightning`.
     """
-    try:
-        with quiet_lightning():
-            cli = SemddCLI(argv)
-    except RuntimeError as error:
-        if is_of_a_dead_rank(error):
-            msg = (
-                "Expected all processes of this run to stay, found that one of them ended without a word "
-                f"({error}); see whether the system killed it for its memory."
-            )
-            raise RunError(msg) from error
-        if "loading state_dict" not in str(error):
-            raise
-        msg = (
-            f"Expected a checkpoint of the student that the config describes, found another ({error}); "
-            "give the config.yaml of the run that wrote it."
-        )
-        raise ConfigError(msg) from error
+    with quiet_lightning():
+        cli = SemddCLI(argv)
     return cli.record.result
 
 
@@ -80,7 +64,9 @@ def quiet_lightning() -> Iterator[None]:
     """Run what is inside without Lightning's tips and device tables.
 
     Raises:
-        ConfigError: if Lightning is asked for what it cannot give here.
+        ConfigError: if Lightning is asked for what it cannot give here, or the config does not describe the
+            student of the checkpoint.
+        RunError: if another process of the run is gone.
     """
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
@@ -90,6 +76,20 @@ def quiet_lightning() -> Iterator[None]:
         yield
     except MisconfigurationException as error:
         msg = f"Expected a config that Lightning can run here, found: {error}"
+        raise ConfigError(msg) from error
+    except RuntimeError as error:
+        if is_of_a_dead_rank(error):
+            msg = (
+                "Expected all processes of this run to stay, found that one of them ended without a word "
+                f"({error}); see whether the system killed it for its memory."
+            )
+            raise RunError(msg) from error
+        if "loading state_dict" not in str(error):
+            raise
+        msg = (
+            f"Expected a checkpoint of the student that the config describes, found another ({error}); "
+            "give the config.yaml of the run that wrote it."
+        )
         raise ConfigError(msg) from error
     finally:
         for logger, level in zip(loggers, levels, strict=True):

@@ -63,7 +63,11 @@ def print_costs(options: RelabelOptions, chosen: LabelFormat, data: PoolDataModu
         for count in dict.fromkeys((passes, -(-passes // 10)))
         for form in others
     ]
-    print_label_table("semdd relabel --dry-run", rows, costs, [_for_good(options)])
+    words: list[object] = ["--out", "labels", "--precision", options.precision]
+    words += [] if options.top_k is None else ["--top-k", options.top_k]
+    words += ["--static"] if options.static else []
+    next_commands = [command("semdd", "relabel", *options.argv, *words)]
+    print_label_table("semdd relabel --dry-run", rows, costs, next_commands)
 
 
 def print_store(options: RelabelOptions, store: LabelStore, data: PoolDataModule) -> None:
@@ -85,14 +89,6 @@ def print_store(options: RelabelOptions, store: LabelStore, data: PoolDataModule
     teacher = ["--model.teacher", "StoredLabels", "--model.teacher.path", from_here(store.directory)]
     learn = command("semdd", "fit", *without_options(options.argv, "--model.teacher"), *teacher)
     print_label_table("semdd relabel", rows, next_commands=[learn])
-
-
-def _for_good(options: RelabelOptions) -> str:
-    """The command that stores these labels."""
-    words: list[object] = ["--out", "labels", "--precision", options.precision]
-    words += [] if options.top_k is None else ["--top-k", options.top_k]
-    words += ["--static"] if options.static else []
-    return command("semdd", "relabel", *options.argv, *words)
 
 
 def _divergences(costs: Mapping[str, float]) -> str:

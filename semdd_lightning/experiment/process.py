@@ -86,9 +86,19 @@ def mendable(error: BaseException | None) -> SemddError | None:
 
 
 def error_in_words(error: BaseException) -> str:
-    """What a record says of an error: our message, else its type and text."""
+    """What a record says of an error, as a sentence: our message, else its type and text.
+
+    Examples:
+        >>> error_in_words(ValueError("no luck")), error_in_words(ConfigError("Expected luck; try again."))
+        ('ValueError: no luck.', 'Expected luck; try again.')
+    """
     found = mendable(error)
-    return str(found) if found is not None else f"{type(error).__name__}: {error}".rstrip(": ")
+    return sentence(str(found) if found is not None else f"{type(error).__name__}: {error}".rstrip(": "))
+
+
+def sentence(text: str) -> str:
+    """What another one tells in its own words, with a full stop before ours go on."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 class _Messages(logging.StreamHandler[TextIO]):

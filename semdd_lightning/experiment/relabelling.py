@@ -6,7 +6,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.cli import LightningCLI
 
 from semdd_lightning.data import PoolDataModule
@@ -111,7 +112,7 @@ class RelabelCLI(SemddCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401 - as Lightning has it
         """A trainer that labels and makes no step; devices and strategy are the config's."""
-        self.trainer_defaults["callbacks"] = [self.together, _Labelling(self)]
+        self.trainer_defaults["callbacks"] = [self.together, LambdaCallback(on_fit_start=self._label)]
         quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
         no_steps = {"callbacks": None, "limit_train_batches": 0, "check_val_every_n_epoch": 1}
         trainer: Trainer = LightningCLI.instantiate_trainer(self, **{**kwargs, **quiet, **no_steps})
@@ -121,39 +122,31 @@ class RelabelCLI(SemddCLI):
     def after_fit(self) -> None:
         """Nothing was trained, so nothing is tested."""
 
-
-class _Labelling(Callback):
-    """Labels as soon as data and teacher are there; several processes share the blocks."""
-
-    def __init__(self, cli: RelabelCLI) -> None:
-        self.cli = cli
-
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        options, data, module = self.cli.options, self.cli.pool_data, self.cli.distillation
-        store = self._store(trainer)
+    def _label(self, trainer: Trainer, _: LightningModule) -> None:
+        """Label as soon as data and teacher are there; several processes share the blocks."""
+        data, module, store = self.pool_data, self.distillation, self._store(trainer)
         missing: list[int] = trainer.strategy.broadcast(store.missing())
         if len(missing) < len(store.header.blocks):
             logger.info("%d files of labels are there, %d to go", len(store.header.blocks), len(missing))
         teacher = module.frozen_teacher
         augmented = partial(label_augmented, teacher, data)
-        label = (lambda _: label_plain(teacher, data)) if options.static else augmented
+        label = (lambda _: label_plain(teacher, data)) if self.options.static else augmented
         share = missing[trainer.global_rank :: trainer.world_size]
         write_blocks(store, share, label, module.temperature, show=trainer.is_global_zero)
         trainer.strategy.barrier("labels are written")
 
     def _store(self, trainer: Trainer) -> LabelStore:
         """The store, made by one process; if it refuses, all stop, for else the others would wait for it."""
-        options, module = self.cli.options, self.cli.distillation
-        out, problem = options.out, None
+        module, out, problem = self.distillation, self.options.out, None
         if out is None or module.teacher_card is None:
             msg = "Expected a folder and a teacher's card before labelling, found none; call `relabel`."
             raise LabelError(msg)
         if trainer.is_global_zero:
             header = header_of(
-                self.cli.pool_data,
+                self.pool_data,
                 module.teacher_card,
-                self.cli.label_format,
-                static=options.static,
+                self.label_format,
+                static=self.options.static,
                 batch_statistics=module.teacher_batch_statistics,
                 environment=environment(),
             )

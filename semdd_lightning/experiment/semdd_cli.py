@@ -18,29 +18,11 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 
 from semdd_lightning.data import ImageDataModule
 from semdd_lightning.data.image_settings import check_seed
-from semdd_lightning.experiment.config.configs import (
-    SafeLoader,
-    config_name,
-    read_config,
-    split_configs,
-    with_bases,
-)
+from semdd_lightning.experiment.config import configs, run_config
 from semdd_lightning.experiment.config.links import follow, full_name, refusal
-from semdd_lightning.experiment.config.options import check_variables
+from semdd_lightning.experiment.config.options import check_variables, flatten
 from semdd_lightning.experiment.config.parser import ExperimentParser, config_of_the_environment, description
-from semdd_lightning.experiment.config.protocols import changes_of
-from semdd_lightning.experiment.config.run_config import (
-    TRAINER_EVERY,
-    add_run_arguments,
-    check_callbacks,
-    check_checkpoint,
-    config_files,
-    epochs_between_validations,
-    named_configs,
-    plain,
-    run_name,
-    validates_once,
-)
+from semdd_lightning.experiment.config.protocols import beyond, protocol_changes, read_protocol
 from semdd_lightning.experiment.run.directory import (
     CHECKPOINT,
     VERSIONS,
@@ -62,9 +44,11 @@ from semdd_lightning.experiment.run.stopping import current
 from semdd_lightning.experiment.run.together import EndTogether, failures_told, is_first_process
 from semdd_lightning.export import write_text
 from semdd_lightning.freed_memory import freed_memory_kept
+from semdd_lightning.names import get_logger
 from semdd_lightning.training import ClassifierModule
 from semdd_lightning.training.checkpoints import write_whole_checkpoints
 
+logger = get_logger(__name__)
 NAMED = ("strategy", "plugins", "profiler", "accelerator")  # of the trainer, in code of their own
 
 
@@ -115,15 +99,14 @@ class SemddCLI(LightningCLI):
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:  # noqa: ANN401 - as Lightning has it
         """A parser that takes configs."""
-        parser = ExperimentParser(
-            **{"dump_header": [f"lightning.pytorch=={lightning.__version__}"], **kwargs}
-        )
+        header = [f"lightning.pytorch=={lightning.__version__}"]
+        parser = ExperimentParser(**{"dump_header": header, **kwargs})
         parser.add_config_arguments()
         return parser
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add where the run goes, and link what data, model and trainer must agree on."""
-        add_run_arguments(parser)
+        run_config.add_run_arguments(parser)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse what the command line, configs and variables say.
@@ -141,25 +124,27 @@ class SemddCLI(LightningCLI):
         except ArgumentError as error:
             raise refusal(command, str(error)) from error
         follow(self.config[command])
-        self.config[command] = plain(self.config[command])
+        self.config[command] = run_config.plain(self.config[command])
 
     def _parse_ckpt_path(self) -> None:
         """Unlike Lightning, let nothing that stands in a checkpoint change what the config says."""
 
     def before_instantiate_classes(self) -> None:
         """Make the run directory and write the config, on one rank, before anything can fail."""
-        check_checkpoint(self._get(self.config, "ckpt_path"), str(self.subcommand))
-        self.files = config_files(self._parser(self.subcommand), str(self.subcommand), self.own_config)
+        run_config.check_checkpoint(self._get(self.config, "ckpt_path"), str(self.subcommand))
+        self.files = run_config.config_files(
+            self._parser(self.subcommand), str(self.subcommand), self.own_config
+        )
         self.directory = directory = self._claim_directory() if is_first_process() else None
         protocol = self._get(self.config, "protocol.name")
         goes_on = self._go_on(directory) or (directory is not None and self.argv == argv_of(directory))
         argv = command_of(directory) if directory is not None and goes_on else self.argv
-        configs, overrides = split_configs(argv[1:])
-        names = [config_name(Path(path)) for path in (configs if goes_on else named_configs(self.own_config))]
-        place = None if directory is None else str(directory)
-        result = RunResult(str(self.subcommand), names, place, overrides, protocol=protocol)
+        named, overrides = configs.split_configs(argv[1:])
+        paths = map(Path, named) if goes_on else run_config.named_configs(self.own_config)
+        names = [configs.config_name(path) for path in paths]
+        result = RunResult(str(self.subcommand), names, None, overrides, protocol=protocol)
         self.record = RunRecord(directory, result)
-        self.config_dump = yaml.load(self.files["resolved.yaml"], SafeLoader)  # noqa: S506 - or Lightning would write it a third time
+        self.config_dump = yaml.load(self.files["resolved.yaml"], configs.SafeLoader)  # noqa: S506 - or Lightning would write it a third time
         if directory is None:
             current().said = None
             return
@@ -167,13 +152,17 @@ class SemddCLI(LightningCLI):
             self.record.result.inputs = inputs(self.config[self.subcommand].as_dict())
             tell_to_resume(directory)
         if not goes_on:
-            given = [Path(path) for path in named_configs(self.own_config)]
-            write_versions(directory, self.argv, with_bases(given))
+            files = configs.with_bases(run_config.named_configs(self.own_config))
+            write_versions(directory, self.argv, files)
             for name, text in self.files.items():
                 write_text(directory / name, text)
         if protocol is not None:
-            saved = read_config(directory / "config.yaml")
-            self.record.result.protocol_changes = changes_of(saved, trains=self.subcommand == "fit")
+            file = directory / "config.yaml"
+            saved = configs.read_config(file)
+            settled = read_protocol(saved, file)
+            if self.subcommand == "fit" and (problem := beyond(settled)) is not None:
+                logger.warning("%s", problem)
+            self.record.result.protocol_changes = protocol_changes(settled, flatten(saved))
 
     def instantiate_classes(self) -> None:
         """Build everything; what the config names from elsewhere may fail already here."""
@@ -186,8 +175,8 @@ class SemddCLI(LightningCLI):
         given = [trainer[name] for name in NAMED]
         named = [part for value in given for part in (value if isinstance(value, list) else [value])]
         with failures_told(self.directory, named):
-            once = subcommand == "fit" and validates_once(self.own_config)
-            check_callbacks(self.trainer, validates_once=once)
+            once = subcommand == "fit" and run_config.validates_once(self.own_config)
+            run_config.check_callbacks(self.trainer, once)
             super()._run_subcommand(subcommand)
 
     def _set_seed(self) -> None:
@@ -204,13 +193,13 @@ class SemddCLI(LightningCLI):
         config = self.own_config
         wanted, root = config["run.directory"], Path(config["run.root"]).absolute()
         asked = None if wanted is None else Path(wanted).absolute()
-        claim = claim_apart(asked, root, run_name(config), image_folders(config.as_dict()))
+        claim = claim_apart(asked, root, run_config.run_name(config), image_folders(config.as_dict()))
         self.claimed.enter_context(claim)
         directory, begun = claim.directory, claim.directory / "config.yaml"
         by_itself = self.argv == argv_of(directory)  # nothing else says what was begun
         same = begun.is_file() and begun.read_text(encoding="utf-8") == self.files["config.yaml"]
         if not (same or by_itself) or keep_newest(directory) is None:
-            given = with_bases(Path(path) for path in named_configs(config))
+            given = configs.with_bases(run_config.named_configs(config))
             beside = [path.name for path in given if path.parent.resolve() == directory.resolve()]
             claim.clear(but=[VERSIONS, *self.files] if by_itself else beside)
         return directory
@@ -233,7 +222,7 @@ class SemddCLI(LightningCLI):
             kwargs["logger"] = [*given, MetricsFile(directory)]
         kwargs["default_root_dir"] = directory
         trainer_config = self._get(self.config_init, "trainer")
-        kwargs[TRAINER_EVERY] = epochs_between_validations(self.own_config)
+        kwargs[run_config.TRAINER_EVERY] = run_config.epochs_between_validations(self.own_config)
         shown = trainer_config["enable_progress_bar"] is not False and sys.stdout.isatty()
         kwargs["enable_progress_bar"] = shown
         self.trainer_defaults["callbacks"] = [

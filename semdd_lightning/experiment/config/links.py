@@ -109,17 +109,6 @@ def refused(target: str, value: object, giver: str = "") -> ConfigError:
     )
 
 
-def following(content: Mapping[str, Any]) -> list[str]:
-    """What a config states beside all that it follows from, as a saved one does; options may go over it.
-
-    Args:
-        content: flat options of the config.
-    """
-    return [
-        target for target, link in LINKS.items() if target in content and link.gives(content[target], content)
-    ]
-
-
 _SHORT_NAME = re.compile(r"Expected a dot import path string: (?P<name>[a-z_0-9]+)$")
 _OF_A_LINK = re.compile(r"argument .* --> (?P<target>[\w.]+): invalid .* value: (?P<value>.*)")
 

@@ -18,10 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import (  # type: ignore[attr-defined] # it exports the action by a star
-    ActionConfigFile,
-    Namespace,
-)
+from jsonargparse import ActionConfigFile, Namespace  # type: ignore[attr-defined] # by a star
 from jsonargparse._link_arguments import skip_apply_links  # links would go over what somebody stated
 from lightning.pytorch.cli import LightningArgumentParser
 
@@ -35,7 +32,7 @@ from semdd_lightning.experiment.config.configs import (
     packaged_configs,
     read_config,
 )
-from semdd_lightning.experiment.config.links import check_links, following, full_name
+from semdd_lightning.experiment.config.links import LINKS, check_links, full_name
 from semdd_lightning.experiment.config.options import flatten
 from semdd_lightning.experiment.config.protocol_facts import find_facts
 from semdd_lightning.experiment.config.protocols import Settled, read_protocol, settle
@@ -125,8 +122,9 @@ class ExperimentParser(ParserWithChoices, LightningArgumentParser):  # type: ign
         of_many = [own.pop(key) for key in OF_MANY if key in own]
         self._merge(config, yaml.safe_dump(own, sort_keys=False) if of_many else str(path))
         config.pop(BASE)
-        for target in following(flat):
-            config.pop(full_name(target))
+        for target, link in LINKS.items():  # a saved one states what follows; options may go over that
+            if target in flat and link.gives(flat[target], flat):
+                config.pop(full_name(target))
         if student is not None:
             config[full_name("model.network")] = student
         if own.get("protocol"):

@@ -178,19 +178,6 @@ def read_protocol(content: Mapping[str, Any], path: Path) -> Protocol:
     return replace(protocol, recipe=flatten({key: content[key] for key in content if key != "protocol"}))
 
 
-def changes_of(saved: Mapping[str, Any], *, trains: bool) -> list[dict[str, Any]]:
-    """As `protocol_changes`, of a saved config; a training that no published number compares with is told so.
-
-    Args:
-        saved: the config, with its protocol.
-        trains: whether it is to be trained.
-    """
-    protocol = read_protocol(saved, Path("config.yaml"))
-    if trains and (problem := beyond(protocol)) is not None:
-        logger.warning("%s", problem)
-    return protocol_changes(protocol, flatten(saved))
-
-
 def protocol_changes(protocol: Protocol, used: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Options of the protocol that have another value in the experiment.
 

@@ -23,12 +23,12 @@ TRAINER_EVERY = "check_val_every_n_epoch"
 def run_name(config: Namespace) -> str:
     """The group of a run: what the config says, else the name of its first file."""
     named: str | None = config["run.name"]
-    return named or Path(next(iter(named_configs(config)), "run")).stem
+    return named or next(iter(named_configs(config)), Path("run")).stem
 
 
-def named_configs(config: Namespace) -> list[str]:
+def named_configs(config: Namespace) -> list[Path]:
     """The files that ``--config`` named."""
-    return [str(path) for path in config.get("config") or []]
+    return [Path(str(path)) for path in config.get("config") or []]
 
 
 def validates_once(config: Namespace) -> bool:
@@ -117,25 +117,25 @@ TUNERS = {BatchSizeFinder: "--data.batch_size", LearningRateFinder: "the rate of
 """Callbacks that try a setting out, and what gives it: a run has what its config says, and no other."""
 
 
-def check_callbacks(trainer: Trainer, *, validates_once: bool) -> None:
+def check_callbacks(trainer: Trainer, once: bool) -> None:
     """Refuse a tuner, and an `EarlyStopping` that would look too late to stop anything.
 
     Args:
         trainer: with the config's callbacks.
-        validates_once: whether it trains, and validation comes once, after the last pass.
+        once: whether it trains, and validation comes once, after the last pass.
 
     Raises:
         ConfigError: naming the callback and what to give in its place.
     """
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        for kind, option in TUNERS.items():
-            if isinstance(callback, kind):
-                msg = (
-                    f"Expected a config that says all it trains with, found {type(callback).__name__}, which "
-                    f"would try it out; leave it out and give {option}."
-                )
-                raise ConfigError(msg)
-        if isinstance(callback, EarlyStopping) and validates_once and not callback._check_on_train_epoch_end:
+        option = next((option for kind, option in TUNERS.items() if isinstance(callback, kind)), None)
+        if option is not None:
+            msg = (
+                f"Expected a config that says all it trains with, found {type(callback).__name__}, which "
+                f"would try it out; leave it out and give {option}."
+            )
+            raise ConfigError(msg)
+        if isinstance(callback, EarlyStopping) and once and not callback._check_on_train_epoch_end:
             msg = (
                 "Expected EarlyStopping to look at every epoch, found that validation comes once, after the "
                 "last pass; give --trainer.check_val_every_n_epoch 1, or the callback "

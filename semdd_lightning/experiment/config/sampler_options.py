@@ -126,19 +126,14 @@ class ParserWithChoices(argparse.ArgumentParser):
     """A parser whose help ends with all samplers and scores, looked up, with torch, only for that."""
 
     def format_help(self) -> str:
-        """The help, and the lists behind it."""
-        return f"{super().format_help()}\n{choices()}"
+        """The help, and behind it what can be named, of this package and of installed ones."""
+        from semdd_lightning.selection import DEFAULT_SAMPLER, sampler_meanings, score_meanings
 
-
-def choices() -> str:
-    """Samplers and scores of this package and of installed ones, each with its meaning."""
-    from semdd_lightning.selection import DEFAULT_SAMPLER, sampler_meanings, score_meanings
-
-    samplers, scores = sampler_meanings(), score_meanings()
-    width = max(map(len, (*samplers, *scores)))
-    samplers[DEFAULT_SAMPLER] += " (default)"
-    lines = ["samplers:", *(f"  {name:<{width}}  {meaning}" for name, meaning in samplers.items()), ""]
-    lines += ["scores, for the scores of a sampler that chooses by quality:"]
-    lines += [f"  {name:<{width}}  {meaning}" for name, meaning in scores.items()]
-    lines += ["", "The path of a class, as my_module.MySampler, does for a name: docs/extending.md."]
-    return "\n".join(lines) + "\n"
+        samplers, scores = sampler_meanings(), score_meanings()
+        width = max(map(len, (*samplers, *scores)))
+        samplers[DEFAULT_SAMPLER] += " (default)"
+        lines = ["samplers:", *(f"  {name:<{width}}  {meaning}" for name, meaning in samplers.items()), ""]
+        lines += ["scores, for the scores of a sampler that chooses by quality:"]
+        lines += [f"  {name:<{width}}  {meaning}" for name, meaning in scores.items()]
+        lines += ["", "The path of a class, as my_module.MySampler, does for a name: docs/extending.md.", ""]
+        return "\n".join([super().format_help(), *lines])

@@ -48,23 +48,19 @@ class LastCheckpoint(ModelCheckpoint):
         )
         self.seconds = seconds
         self._due = 0.0
-        self._random: dict[str, Any] = {}
-        self._metrics: dict[str, float] = {}
-        self._rows: list[Row] = []
+        self._before: dict[str, Any] = {}  # of a run that goes on
         self._epoch_ends = False
         self._requeue: Callable[[], None] | None = None
-
-    # ------------------------------------------------------------------ when
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Time begins, and random numbers go on where they stopped."""
         super().on_train_start(trainer, pl_module)
         self._put_signals_off()
         self._due = time.monotonic() + min(FIRST, self.seconds)
-        if self._random:
-            torch.set_rng_state(self._random["cpu"])
-            if len(self._random["cuda"]) == torch.cuda.device_count():
-                torch.cuda.set_rng_state_all(self._random["cuda"])
+        if random := self._before.get("random"):
+            torch.set_rng_state(random["cpu"])
+            if len(random["cuda"]) == torch.cuda.device_count():
+                torch.cuda.set_rng_state_all(random["cuda"])
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
@@ -80,9 +76,10 @@ class LastCheckpoint(ModelCheckpoint):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write it if it is time, or the last epoch."""
-        last = trainer.current_epoch + 1 == trainer.max_epochs
         self._epoch_ends = True
-        self._write_if_due(trainer, pl_module, whatever_the_time=last)
+        if trainer.current_epoch + 1 == trainer.max_epochs:
+            self._due = 0.0
+        self._write_if_due(trainer, pl_module)
         self._epoch_ends = False
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -110,14 +107,12 @@ class LastCheckpoint(ModelCheckpoint):
         if begun and not trainer.strategy.broadcast(file.exists()):
             trainer.save_checkpoint(file)
 
-    def _write_if_due(
-        self, trainer: Trainer, pl_module: LightningModule, *, whatever_the_time: bool = False
-    ) -> None:
+    def _write_if_due(self, trainer: Trainer, pl_module: LightningModule) -> None:
         asked = [time.monotonic() >= self._due, current().received is not None, self._requeue is not None]
         if trainer.world_size > 1:
             asked = [trainer.strategy.reduce_boolean_decision(one, all=False) for one in asked]
         due, stopped, requeued = asked
-        if due or stopped or whatever_the_time:
+        if due or stopped:
             self._write(trainer, pl_module)
         if requeued and self._requeue is not None:
             self._requeue()
@@ -150,8 +145,6 @@ class LastCheckpoint(ModelCheckpoint):
 
             signal.signal(signal.SIGUSR1, later)
 
-    # ------------------------------------------------------------------ what
-
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
@@ -160,26 +153,31 @@ class LastCheckpoint(ModelCheckpoint):
         checkpoint["semdd_run"] = {
             "random": {"cpu": torch.get_rng_state(), "cuda": cuda},
             "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
-            "rows": rows_so_far(trainer, epoch_ends=self._epoch_ends),
+            "rows": self._rows(trainer),
         }
+
+    def _rows(self, trainer: Trainer) -> list[Row]:
+        """Those of the metrics file, and that of this epoch, which is written after the checkpoint."""
+        file = _metrics_file(trainer)
+        rows = [] if file is None else list(file.rows)
+        if file is not None and self._epoch_ends:
+            logged = {name: float(value) for name, value in trainer._logger_connector.metrics["log"].items()}
+            rows.append({**logged, "epoch": trainer.current_epoch, "step": trainer.global_step - 1})
+        return rows
 
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Take them up; a checkpoint of before has none."""
         if trainer.state.fn == "fit":
-            run = checkpoint.get("semdd_run", {})
-            self._random = run.get("random", {})
-            self._metrics = run.get("metrics", {})
-            self._rows = run.get("rows", [])
+            self._before = checkpoint.get("semdd_run", {})
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Metrics of the epochs before stay known, whether or not one is left to train."""
-        known = {name: torch.tensor(value) for name, value in self._metrics.items()}
+        known = {name: torch.tensor(value) for name, value in self._before.get("metrics", {}).items()}
         trainer.callback_metrics.update(known)
-        for logger in trainer.loggers:
-            if isinstance(logger, MetricsFile):
-                logger.take_up(self._rows)
+        if (file := _metrics_file(trainer)) is not None:
+            file.take_up(self._before.get("rows", []))
 
 
 Row = dict[str, float]
@@ -218,16 +216,5 @@ class MetricsFile(CSVLogger):
             super().save()
 
 
-def rows_so_far(trainer: Trainer, *, epoch_ends: bool) -> list[Row]:
-    """The rows of a trainer's metrics file.
-
-    Args:
-        trainer: while it fits.
-        epoch_ends: whether the row of this epoch is yet to be written, as checkpoints come before it.
-    """
-    file = next((logger for logger in trainer.loggers if isinstance(logger, MetricsFile)), None)
-    if file is None or not epoch_ends:
-        return [] if file is None else list(file.rows)
-    logged = trainer._logger_connector.metrics["log"]
-    row = {name: float(value) for name, value in logged.items()}
-    return [*file.rows, {**row, "epoch": trainer.current_epoch, "step": trainer.global_step - 1}]
+def _metrics_file(trainer: Trainer) -> MetricsFile | None:
+    return next((logger for logger in trainer.loggers if isinstance(logger, MetricsFile)), None)

@@ -6,10 +6,11 @@ import shlex
 import shutil
 import time
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from semdd_lightning.atomic import disk_error, remove_stale_files
+from semdd_lightning.atomic import remove_stale_files, writing
 from semdd_lightning.errors import RunError
 from semdd_lightning.locks import Lock
 from semdd_lightning.pools.apart import require_apart
@@ -33,11 +34,9 @@ class Claim:
         self.directory = directory
         self._was_finished = again and not is_unfinished(directory)
         self._lock = Lock(directory / MARK)
-        try:
+        with writing(directory):
             directory.mkdir(parents=True, exist_ok=True)
             self._take()
-        except OSError as error:
-            raise disk_error(error, directory) from error
         remove_stale_files(directory)
 
     def _take(self) -> None:
@@ -142,13 +141,9 @@ def claim_new(root: Path, name: str) -> Claim:
     stamp = time.strftime("%Y-%m-%d_%H-%M-%S")
     for attempt in range(1000):
         directory = root / name / (stamp if attempt == 0 else f"{stamp}.{attempt}")
-        try:
+        with writing(directory), suppress(FileExistsError):
             directory.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise disk_error(error, directory) from error
-        return Claim(directory)
+            return Claim(directory)
     msg = f"Expected a free name for a run in {root / name}, found none; give another --run.name."
     raise RunError(msg)
 

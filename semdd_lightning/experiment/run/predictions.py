@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
+import torch.distributed as dist
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 
 from semdd_lightning.data.image_sets import UNKNOWN
-from semdd_lightning.errors import DamageError, RunError
 from semdd_lightning.experiment.run.record import RunRecord
 from semdd_lightning.export import write_csv
 from semdd_lightning.names import get_logger
-from semdd_lightning.records import SEAL_BYTES, check_seal, write_sealed
 
 logger = get_logger(__name__)
-PART = ".predictions-{rank}"
 
 
 class PredictionWriter(BasePredictionWriter):
@@ -41,37 +37,21 @@ class PredictionWriter(BasePredictionWriter):
         predictions: Sequence[Any],
         batch_indices: Sequence[Any],
     ) -> None:
-        """Every rank writes its part, then rank 0 puts them together."""
-        directory = self.record.directory
-        if directory is None:
-            return
+        """Rank 0 puts the tables of all together."""
         data = trainer.datamodule  # type: ignore[attr-defined]
-        names = list(data.registry.names)
-        part = BytesIO()
-        _table(predictions, names).to_parquet(part)
-        write_sealed(directory / PART.format(rank=trainer.global_rank), part.getbuffer())
-        trainer.strategy.barrier("predictions")
-        if trainer.is_global_zero:
-            self._merge(directory, trainer.world_size, data.split_paths("predict"))
-
-    def _merge(self, directory: Path, world_size: int, paths: list[str] | None) -> None:
-        parts = [directory / PART.format(rank=rank) for rank in range(world_size)]
-        table = pd.concat([_read_part(part) for part in parts]).sort_values("row", ignore_index=True)
+        tables = [_table(predictions, list(data.registry.names))]
+        if trainer.world_size > 1:
+            own, tables = tables[0], tables * trainer.world_size
+            dist.gather_object(own, tables if trainer.is_global_zero else None)
+        if not trainer.is_global_zero or self.record.directory is None:
+            return
+        table = pd.concat(tables).sort_values("row", ignore_index=True)
+        paths = data.split_paths("predict")
         if paths is not None:
             table.insert(1, "path", [paths[row] for row in table["row"]])
-        write_csv(directory / "predictions.csv", table)
-        for part in parts:
-            part.unlink()
-        logger.info("Probabilities of %d images: %s", len(table), directory / "predictions.csv")
-
-
-def _read_part(part: Path) -> pd.DataFrame:
-    try:
-        check_seal(part)  # of another node's rank, it may have come through a shared file system
-    except DamageError as error:
-        msg = f"Expected the predictions of a process in {part}, found {error}; give the same command again."
-        raise RunError(msg) from error
-    return pd.read_parquet(BytesIO(part.read_bytes()[:-SEAL_BYTES]))
+        file = self.record.directory / "predictions.csv"
+        write_csv(file, table)
+        logger.info("Probabilities of %d images: %s", len(table), file)
 
 
 def _table(predictions: Sequence[dict[str, torch.Tensor]], names: list[str]) -> pd.DataFrame:

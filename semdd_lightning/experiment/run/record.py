@@ -40,8 +40,8 @@ class RunRecord(Callback):
     """
 
     def __init__(self, directory: Path | None, result: RunResult) -> None:
-        self.directory = directory
-        self.result = result
+        self.directory, self.result = directory, result
+        result.directory = None if directory is None else str(directory)
         self.seen = ImagesSeen()
         self._trained: TrainingDone | None = None
         self._quirks: list[str] = []

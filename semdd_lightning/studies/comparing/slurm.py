@@ -9,7 +9,7 @@ from typing import Any
 
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.experiment.config.options import parse_value
-from semdd_lightning.experiment.process import classes_from_here, shown_messages
+from semdd_lightning.experiment.process import classes_from_here, sentence, shown_messages
 from semdd_lightning.experiment.run.stopping import stoppable
 from semdd_lightning.studies.comparing.progress import CellsProgress
 from semdd_lightning.studies.comparing.runs import Runs
@@ -114,5 +114,5 @@ def _note_what_died(runs: Runs, task: tuple[int, ...], job: Any) -> None:  # noq
     error = job.exception()
     for index in task if error is not None else ():
         if runs.cells[index].state == "waiting":
-            said = f"Its SLURM task ended: {str(error).strip().splitlines()[-1]}"
+            said = sentence(f"Its SLURM task ended: {str(error).strip().splitlines()[-1]}")
             runs.keep(index, replace(runs.cells[index], state="failed", error=said))
