@@ -11,7 +11,7 @@ from semdd_lightning.errors import ConfigError, RunError
 from semdd_lightning.experiment.config.configs import find_config, with_bases
 from semdd_lightning.experiment.config.options import parse_value
 from semdd_lightning.experiment.config.sampler_options import ParserWithChoices
-from semdd_lightning.experiment.run.directory import began_by, tell_to_resume, write_versions
+from semdd_lightning.experiment.run.directory import command_of, tell_to_resume, write_versions
 from semdd_lightning.experiment.run.ownership import claim_apart
 from semdd_lightning.locks import remove_stale_locks
 from semdd_lightning.names import get_logger
@@ -70,12 +70,12 @@ def run(command: str, argv: list[str]) -> int:
             msg = "Expected --out beside --cells, found none; give the directory of the comparison."
             raise ConfigError(msg)
         return _run_some(out, plan, argv, options)
-    root, again = Path("runs").absolute(), out is not None and began_by(out, command)
+    root, again = Path("runs").absolute(), out is not None and command_of(out)[:1] == [command]
     with claim_apart(out, root, f"{configs[0].stem}-compare", plan.images, again=again) as claim:
         from semdd_lightning.studies.comparing.runs import Runs
         from semdd_lightning.studies.comparing.table import report_comparison
 
-        if began_by(claim.directory, command):
+        if command_of(claim.directory)[:1] == [command]:
             logger.info("Going on with the comparison in %s", claim.directory)
         else:
             claim.clear()
@@ -168,7 +168,7 @@ def _check_free(out: Path, plan: Plan) -> None:
         msg = f"Expected {out} to be a directory, found a file; give another --out."
         raise RunError(msg)
     taken = out.is_dir() and any(not entry.name.startswith(".") for entry in out.iterdir())
-    if taken and not began_by(out, "compare"):
+    if taken and command_of(out)[:1] != ["compare"]:
         msg = f"Expected {out} to be new, found it there; nothing was overwritten, give another."
         raise RunError(msg)
 
@@ -199,7 +199,7 @@ def _run_some(out: Path, plan: Plan, argv: list[str], options: argparse.Namespac
         msg = f"Expected --cells from 0 to {len(plan.cells) - 1}, found {wrong[0]}; --dry-run lists them."
         raise ConfigError(msg)
     _check_free(out, plan)
-    if not began_by(out, "compare"):
+    if command_of(out)[:1] != ["compare"]:
         write_versions(out, ["compare", *argv], with_bases([find_config(name) for name in options.config]))
     runs = Runs(out, plan)
     runs.join()

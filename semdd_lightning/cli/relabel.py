@@ -27,14 +27,14 @@ several GPUs:   --trainer.devices 4 shares the passes out
 
 def run(command: str, argv: list[str]) -> int:
     """Store the labels, or say what they would cost."""
-    given, others = _parser().parse_known_args(argv)
-    if given.out is None and not given.dry_run:
+    options, options.argv = _parser().parse_known_args(argv)
+    if options.out is None and not options.dry_run:
         msg = "Expected --out, found none; give a folder for the labels, or --dry-run for their size alone."
         raise ConfigError(msg)
-    out = None if given.dry_run else given.out.expanduser().absolute()
-    from semdd_lightning.experiment.relabelling import RelabelOptions, relabel
+    options.out = None if options.dry_run else options.out.expanduser().absolute()
+    from semdd_lightning.experiment.relabelling import relabel
 
-    relabel(RelabelOptions(out, given.precision, given.top_k, given.static, others))
+    relabel(options)
     return 0
 
 

@@ -11,7 +11,7 @@ from semdd_lightning.errors import ConfigError, RunError
 from semdd_lightning.experiment.config.configs import find_config, with_bases
 from semdd_lightning.experiment.config.options import parse_value
 from semdd_lightning.experiment.config.sampler_options import ParserWithChoices
-from semdd_lightning.experiment.run.directory import began_by, from_here, tell_to_resume, write_versions
+from semdd_lightning.experiment.run.directory import command_of, from_here, tell_to_resume, write_versions
 from semdd_lightning.experiment.run.ownership import claim_apart
 from semdd_lightning.names import get_logger
 
@@ -51,10 +51,10 @@ def run(command: str, argv: list[str]) -> int:
     configs = [find_config(name) for name in options.config]
     search = plan_search(configs, overrides, options.sampler, _ranges(options.vary), options.held_out)
     wanted = None if options.out is None else options.out.expanduser().absolute()
-    again = wanted is not None and began_by(wanted, command)
+    again = wanted is not None and command_of(wanted)[:1] == [command]
     root = Path("runs").absolute()
     with claim_apart(wanted, root, f"{configs[0].stem}-tune", search.images, again=again) as claim:
-        if not began_by(claim.directory, command):
+        if command_of(claim.directory)[:1] != [command]:
             claim.clear()
         study = open_study(claim.directory, search, seeds)
         write_versions(claim.directory, [command, *argv], with_bases(configs))

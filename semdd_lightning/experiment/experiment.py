@@ -17,11 +17,7 @@ from semdd_lightning.experiment.semdd_cli import SemddCLI
 
 
 def run_experiment(argv: list[str]) -> RunResult:
-    """One experiment from its command line: what ``fit`` does, and ``compare`` once a cell.
-
-    Raises:
-        ConfigError: as `quiet_lightning`.
-    """
+    """One experiment from its command line: what ``fit`` does, and ``compare`` once a cell."""
     with quiet_lightning():
         cli = SemddCLI(argv)
     return cli.record.result
@@ -42,14 +38,7 @@ class _ParserAlone(SemddCLI):
 
 
 def parsed_experiment(argv: list[str]) -> Namespace:
-    """All settings of an experiment, as the parser has them.
-
-    Args:
-        argv: the command and its options.
-
-    Raises:
-        ConfigError: if one is refused.
-    """
+    """All settings of an experiment's command line, as the parser has them, or refuses by `ConfigError`."""
     return _ParserAlone(argv).parsed
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from argparse import ArgumentError
 from contextlib import ExitStack
@@ -23,6 +22,7 @@ from semdd_lightning.experiment.config.links import follow, full_name, refusal
 from semdd_lightning.experiment.config.options import check_variables, flatten
 from semdd_lightning.experiment.config.parser import ExperimentParser, config_of_the_environment, description
 from semdd_lightning.experiment.config.protocols import beyond, protocol_changes, read_protocol
+from semdd_lightning.experiment.process import current
 from semdd_lightning.experiment.run.directory import (
     CHECKPOINT,
     VERSIONS,
@@ -37,10 +37,8 @@ from semdd_lightning.experiment.run.last_checkpoint import LastCheckpoint, Metri
 from semdd_lightning.experiment.run.made_with import image_folders, inputs
 from semdd_lightning.experiment.run.measured import ProgressBar, ProgressLines
 from semdd_lightning.experiment.run.ownership import claim_apart
-from semdd_lightning.experiment.run.predictions import PredictionWriter
-from semdd_lightning.experiment.run.record import RunRecord
+from semdd_lightning.experiment.run.record import PredictionWriter, RunRecord
 from semdd_lightning.experiment.run.result import RunResult
-from semdd_lightning.experiment.run.stopping import current
 from semdd_lightning.experiment.run.together import EndTogether, failures_told, is_first_process
 from semdd_lightning.export import write_text
 from semdd_lightning.freed_memory import freed_memory_kept
@@ -49,7 +47,6 @@ from semdd_lightning.training import ClassifierModule
 from semdd_lightning.training.checkpoints import write_whole_checkpoints
 
 logger = get_logger(__name__)
-NAMED = ("strategy", "plugins", "profiler", "accelerator")  # of the trainer, in code of their own
 
 
 class SemddCLI(LightningCLI):
@@ -81,7 +78,7 @@ class SemddCLI(LightningCLI):
                 args=argv,
             )
 
-    def _tell_others(self, kind: Any, error: BaseException | None, trace: Any) -> None:  # noqa: ANN401
+    def _tell_others(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is not None:
             self.together.tell(error)
         elif hasattr(self, "trainer"):
@@ -114,7 +111,7 @@ class SemddCLI(LightningCLI):
         By the command's parser alone: that of ``semdd`` would merge and read the variables once more.
         """
         command, *options = self.argv
-        check_variables(command, (action.dest for action in self._parser(command)._actions), os.environ)
+        check_variables(command, (action.dest for action in self._parser(command)._actions))
         try:
             with config_of_the_environment(command) as config:
                 parsed = self._parser(command).parse_args([*config, *options], _skip_validation=True)
@@ -172,7 +169,7 @@ class SemddCLI(LightningCLI):
     def _run_subcommand(self, subcommand: str) -> None:
         """Run the command; what the config names from elsewhere may fail in any hook."""
         trainer = self._get(self.config_init, "trainer")
-        given = [trainer[name] for name in NAMED]
+        given = [trainer[name] for name in ("strategy", "plugins", "profiler", "accelerator")]
         named = [part for value in given for part in (value if isinstance(value, list) else [value])]
         with failures_told(self.directory, named):
             once = subcommand == "fit" and run_config.validates_once(self.own_config)
@@ -215,19 +212,18 @@ class SemddCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401 - as Lightning has it
         """Add the run's own callbacks and metrics file to what the config asks for."""
-        loggers = self._get(self.config_init, "trainer.logger")
-        directory = self.record.directory
+        trainer_config, directory = self._get(self.config_init, "trainer"), self.record.directory
+        loggers = trainer_config["logger"]
         if directory is not None and loggers is not False:
             given = [] if loggers in (None, True) else loggers if isinstance(loggers, list) else [loggers]
             kwargs["logger"] = [*given, MetricsFile(directory)]
         kwargs["default_root_dir"] = directory
-        trainer_config = self._get(self.config_init, "trainer")
         kwargs[run_config.TRAINER_EVERY] = run_config.epochs_between_validations(self.own_config)
-        shown = trainer_config["enable_progress_bar"] is not False and sys.stdout.isatty()
-        kwargs["enable_progress_bar"] = shown
+        bar = trainer_config["enable_progress_bar"] is not False and sys.stdout.isatty()
+        kwargs["enable_progress_bar"] = bar
         self.trainer_defaults["callbacks"] = [
             self.together,
-            ProgressBar() if shown else ProgressLines(),
+            ProgressBar() if bar else ProgressLines(),
             self.record.seen,
             self.record,
             PredictionWriter(self.record),

@@ -58,15 +58,12 @@ def full_name(option: str) -> str:
 
 
 def check_links(stated: Mapping[str, Any], config: Mapping[str, Any], configs: Sequence[Path]) -> None:
-    """Refuse a value of a setting that follows from others, unless it is the one that follows.
+    """Refuse, by `ConfigError`, a value of a setting that follows from others and is not what follows.
 
     Args:
         stated: flat options that somebody gave.
         config: the same with all defaults.
         configs: files that some of them come from.
-
-    Raises:
-        ConfigError: naming what to give in its place.
     """
     for target, link in LINKS.items():
         value = stated.get(target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def same(name: str, one: object, other: object) -> bool:
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         return len(one) == len(other) and all(same(name, a, b) for a, b in zip(one, other, strict=True))
     if name.endswith("class_path"):
-        return _short(one) == _short(other)
+        return str(one).rpartition(".")[2] == str(other).rpartition(".")[2]
     return one == other
 
 
@@ -85,28 +86,20 @@ def without_options(argv: Sequence[str], *options: str) -> list[str]:
     return left
 
 
-def _short(class_path: object) -> str:
-    return str(class_path).rpartition(".")[2]
-
-
 OF_TRAINING = "SEMDD_FIT__"
 """How those begin that every training reads, below its configs."""
 
 
-def check_variables(command: str, options: Iterable[str], environment: Mapping[str, str]) -> None:
-    """Refuse a variable that is named as one of the command's options and is none.
+def check_variables(command: str, options: Iterable[str] = ()) -> None:
+    """Refuse, by `ConfigError`, a variable that is named as one of a command's options and is none.
 
     Args:
         command: any of them.
         options: names of its options, as ``trainer.devices``; none where it reads no variable.
-        environment: variables of the process.
-
-    Raises:
-        ConfigError: naming it.
     """
     prefix = f"SEMDD_{command}__".upper()
     known = {prefix + option.replace(".", "__").upper() for option in options}
-    unread = sorted(name for name in environment if name.startswith(prefix) and name not in known)
+    unread = sorted(name for name in os.environ if name.startswith(prefix) and name not in known)
     if unread:
         name = unread[0].removeprefix(prefix).replace("__", ".").lower()
         whole = f", or the whole part in a variable, as {prefix}DATA" if known else ""

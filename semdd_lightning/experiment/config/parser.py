@@ -155,11 +155,7 @@ class ExperimentParser(ParserWithChoices, LightningArgumentParser):  # type: ign
 
 @contextmanager
 def config_of_the_environment(command: str) -> Iterator[list[str]]:
-    """The config that a variable names, as an option: jsonargparse takes it by path alone, without bases.
-
-    Args:
-        command: fit, validate, test or predict.
-    """
+    """The config that a command's variable names, as an option: jsonargparse knows no names and no bases."""
     variable = f"SEMDD_{command.upper()}__CONFIG"
     named = os.environ.pop(variable, None)
     try:

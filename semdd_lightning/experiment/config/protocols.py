@@ -110,14 +110,7 @@ class Settled:
     needed: list[str]
 
     def check(self, stated: Mapping[str, Any]) -> None:
-        """Refuse an experiment without what is needed: it cannot be guessed, nor kept from another ipc.
-
-        Args:
-            stated: flat options of the experiment that somebody gave.
-
-        Raises:
-            ConfigError: naming the option.
-        """
+        """Refuse, by `ConfigError`, flat options without what is needed, which cannot be guessed."""
         option = next((option for option in self.needed if option not in stated), None)
         if option is not None:
             msg = (

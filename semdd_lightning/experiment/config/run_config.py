@@ -118,14 +118,11 @@ TUNERS = {BatchSizeFinder: "--data.batch_size", LearningRateFinder: "the rate of
 
 
 def check_callbacks(trainer: Trainer, once: bool) -> None:
-    """Refuse a tuner, and an `EarlyStopping` that would look too late to stop anything.
+    """Refuse, by `ConfigError`, a tuner, and an `EarlyStopping` that would look too late to stop anything.
 
     Args:
         trainer: with the config's callbacks.
         once: whether it trains, and validation comes once, after the last pass.
-
-    Raises:
-        ConfigError: naming the callback and what to give in its place.
     """
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         option = next((option for kind, option in TUNERS.items() if isinstance(callback, kind)), None)
@@ -145,24 +142,21 @@ def check_callbacks(trainer: Trainer, once: bool) -> None:
 
 
 def check_checkpoint(path: str | Path | None, command: str) -> None:
-    """Refuse a checkpoint that is not there or cannot be read, and none where one is needed.
+    """Refuse, by `ConfigError`, a checkpoint that cannot be read, and none where one is needed.
 
     Args:
         path: what ``--ckpt_path`` says; an address is Lightning's to open.
         command: fit, validate, test or predict.
-
-    Raises:
-        ConfigError: if there is no such checkpoint.
     """
+    advice = "give the last.ckpt of a run"
     if path is None and command != "fit":
         msg = (
-            f"Expected --ckpt_path for {command}, found none; give the last.ckpt of a run "
-            "(an untrained student is not worth a number)."
+            f"Expected --ckpt_path for {command}, found none; {advice} (an untrained student is not worth a "
+            "number)."
         )
         raise ConfigError(msg)
     if path is None or "://" in str(path):
         return
     if not Path(path).exists():
-        msg = f"Expected a checkpoint at {Path(path).absolute()}, found none; give the last.ckpt of a run."
-        raise ConfigError(msg)
-    read_checkpoint(Path(path), ConfigError, "give the last.ckpt of a run")
+        raise ConfigError(f"Expected a checkpoint at {Path(path).absolute()}, found none; {advice}.")
+    read_checkpoint(Path(path), ConfigError, advice)

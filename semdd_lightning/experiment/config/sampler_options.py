@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from semdd_lightning.selection import Sampler
 
 
-PREFIX = "--sampler."
-
-
 def split_sampler_argv(argv: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
     """The command line without what gives a sampler's parameters, and these parameters.
 
@@ -33,21 +30,19 @@ def split_sampler_argv(argv: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
     parameters: dict[str, Any] = {}
     queue = iter(argv)
     for word in queue:
-        if not word.startswith(PREFIX):
+        if not word.startswith("--sampler."):
             rest.append(word)
             continue
         option, equals, text = word.partition("=")
         if not equals:
             text = next(queue, "--")
-        name, _, inside = option.removeprefix(PREFIX).removeprefix("init_args.").partition(".")
+        name, _, inside = option.removeprefix("--sampler.").removeprefix("init_args.").partition(".")
         if not name or text.startswith("--"):
             msg = f"Expected {option} to be --sampler.PARAMETER with a value, found none; give both."
             raise ConfigError(msg)
-        if inside:
-            known = parameters.get(name)
-            parameters[name] = {**(known if isinstance(known, dict) else {}), inside: parse_value(text)}
-        else:
-            parameters[name] = parse_value(text)
+        known, value = parameters.get(name), parse_value(text)
+        beside = known if isinstance(known, dict) else {}
+        parameters[name] = {**beside, inside: value} if inside else value
     return rest, parameters
 
 

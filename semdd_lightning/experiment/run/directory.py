@@ -20,8 +20,8 @@ from semdd_lightning import __version__
 from semdd_lightning.errors import RunError
 from semdd_lightning.experiment.config.configs import OF_MANY, read_config
 from semdd_lightning.experiment.config.options import OF_TRAINING
+from semdd_lightning.experiment.process import current
 from semdd_lightning.experiment.run.ownership import is_unfinished
-from semdd_lightning.experiment.run.stopping import current
 from semdd_lightning.records import RECORD, content_key, read_record, write_record
 
 VERSIONS = "versions.json"
@@ -56,11 +56,12 @@ class Versions:
     """What `write_versions` wrote, as far as somebody reads it again."""
 
     command: tuple[str, ...]
+    working_directory: str = "."
     configs: dict[str, str] | None = None
 
 
 def read_versions(directory: Path) -> Versions | None:
-    """Command and configs of a directory; none where it says nothing of them.
+    """What began a directory, where, and by which configs; none where it says nothing of that.
 
     Raises:
         RunError: if what it says cannot be trusted.
@@ -69,14 +70,16 @@ def read_versions(directory: Path) -> Versions | None:
     return read_record(file, Versions, RunError, "give another directory") if file.is_file() else None
 
 
-def began_by(directory: Path, command: str) -> bool:
-    """Whether a directory is one that a command fills, as ``compare``.
-
-    Raises:
-        RunError: if what it says of that cannot be trusted.
-    """
+def command_of(directory: Path) -> list[str]:
+    """The command line after ``semdd`` that began what a directory holds; empty where nothing says it."""
     versions = read_versions(directory)
-    return versions is not None and versions.command[1:2] == (command,)
+    return [] if versions is None else list(versions.command[1:])
+
+
+def working_directory(directory: Path) -> Path:
+    """Where the relative paths of a run's config begin: where it was begun; here where nothing says it."""
+    versions = read_versions(directory)
+    return Path() if versions is None else Path(versions.working_directory)
 
 
 def config_digests(configs: list[Path]) -> dict[str, str]:
@@ -97,7 +100,6 @@ def environment() -> dict[str, Any]:
     """Versions and hardware that a result should be read with."""
     import torch
 
-    devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
         "semdd_lightning": __version__,
         "python": sys.version.split()[0],
@@ -106,7 +108,7 @@ def environment() -> dict[str, Any]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
-        "gpus": devices,
+        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
     }
 
 
@@ -140,35 +142,13 @@ def keep_newest(directory: Path) -> Path | None:
     return found[0].replace(directory / CHECKPOINT) if found else None
 
 
-def command_of(directory: Path) -> list[str]:
-    """The command line after ``semdd`` that began what a directory holds; empty if that cannot be read."""
-    command = _begun(directory, "command")
-    return [str(word) for word in command[1:]] if isinstance(command, list) else []
-
-
-def working_directory(directory: Path) -> Path:
-    """Where the relative paths of a run's config begin: where it was begun; here if that cannot be read."""
-    began = _begun(directory, "working_directory")
-    return Path(began) if isinstance(began, str) else Path()
-
-
-def _begun(directory: Path, entry: str) -> object:
-    try:
-        return json.loads((directory / VERSIONS).read_text(encoding="utf-8"))[entry]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
 def tell_to_resume(directory: Path) -> None:
     """Let whoever stops this process be told what goes on with its run."""
     current().said = f"`semdd resume {shlex.quote(str(from_here(directory)))}` goes on."
 
 
 def resume_argv(directory: Path) -> list[str]:
-    """The command that goes on with an unfinished run.
-
-    Args:
-        directory: of the run, absolute.
+    """The command that goes on with the unfinished run of a directory, absolute.
 
     Raises:
         RunError: if there is nothing to go on with.
@@ -191,9 +171,5 @@ def resume_argv(directory: Path) -> list[str]:
 
 
 def argv_of(directory: Path) -> list[str]:
-    """The command that trains what a directory says by itself, in it.
-
-    Args:
-        directory: of the run, absolute.
-    """
+    """The command that trains what a directory, absolute, says by itself, in it."""
     return ["fit", f"--config={directory / 'config.yaml'}", f"--run.directory={directory}"]

@@ -1,4 +1,4 @@
-"""The checkpoint of a run: written early, at the end, when it is stopped, and as often as it is cheap."""
+"""The checkpoint of a run, as often as it is cheap, and the metrics file that goes on with it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from semdd_lightning.atomic import writing
+from semdd_lightning.experiment.process import current
 from semdd_lightning.experiment.run.directory import CHECKPOINT
-from semdd_lightning.experiment.run.stopping import current
 
 SECONDS = 10.0  # between two checkpoints, at least
 FIRST = 2.0  # seconds until the first, which shows what one costs
@@ -156,7 +156,7 @@ class LastCheckpoint(ModelCheckpoint):
             "rows": self._rows(trainer),
         }
 
-    def _rows(self, trainer: Trainer) -> list[Row]:
+    def _rows(self, trainer: Trainer) -> list[dict[str, float]]:
         """Those of the metrics file, and that of this epoch, which is written after the checkpoint."""
         file = _metrics_file(trainer)
         rows = [] if file is None else list(file.rows)
@@ -180,19 +180,12 @@ class LastCheckpoint(ModelCheckpoint):
             file.take_up(self._before.get("rows", []))
 
 
-Row = dict[str, float]
-
-
 class MetricsFile(CSVLogger):
-    """Lightning's metrics in a file, and in memory for the checkpoint; a disk that refuses the file is named.
-
-    Args:
-        directory: the run directory.
-    """
+    """Lightning's metrics in a run's file, and in memory for its checkpoint; a disk that refuses is named."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory, name="", version="metrics")
-        self.rows: list[Row] = []
+        self.rows: list[dict[str, float]] = []
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
@@ -202,7 +195,7 @@ class MetricsFile(CSVLogger):
         super().log_metrics(metrics, step)
 
     @rank_zero_only
-    def take_up(self, rows: list[Row]) -> None:
+    def take_up(self, rows: list[dict[str, float]]) -> None:
         """Begin with the rows of before."""
         for row in rows:
             values = {name: int(value) if name == "epoch" else value for name, value in row.items()}

@@ -35,7 +35,10 @@ def made_otherwise(
         known: what was found out for other runs, so that a file or pool is read once for all of them.
     """
     known = {} if known is None else known
-    there, here = _versions(result.environment), _versions(environment())
+    there, here = (
+        {"semdd_lightning": made.get("semdd_lightning"), **(made.get("packages") or {})}
+        for made in (result.environment, environment())
+    )
     for name, version in here.items():
         if there.get(name) != version:
             return f"it was made with {name} {there.get(name)}, here is {version}"
@@ -76,8 +79,10 @@ def _state(path: Path) -> str | None:
         if path.is_file():
             with path.open("rb") as stream:
                 return hashlib.file_digest(stream, "sha256").hexdigest()
-        files = (f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\n" for name, stat in _files(path))
-        return hashlib.sha256("".join(files).encode()).hexdigest()
+        digest = hashlib.sha256()
+        for name, stat in _files(path):
+            digest.update(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+        return digest.hexdigest()
     except (OSError, ValueError):  # what is no path at all cannot be opened either
         return None
 
@@ -103,10 +108,6 @@ def _leaves(content: object, name: str) -> Iterator[tuple[str, object]]:
             yield from _leaves(value, name)
     else:
         yield name, content
-
-
-def _versions(made_with: Mapping[str, Any]) -> dict[str, Any]:
-    return {"semdd_lightning": made_with.get("semdd_lightning"), **(made_with.get("packages") or {})}
 
 
 def _other_pool(directory: Path, known: dict[str, str | None]) -> str | None:

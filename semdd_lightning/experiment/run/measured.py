@@ -6,6 +6,7 @@ import time
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -17,6 +18,7 @@ from semdd_lightning.names import get_logger
 from semdd_lightning.progress import SECONDS
 from semdd_lightning.training.training_done import overfits, steps_done, training_done
 
+logger = get_logger(__name__)
 LIMITS = {"validation": "limit_val_batches", "test": "limit_test_batches", "predict": "limit_predict_batches"}
 VERBS = {"validation": "validated on", "test": "tested on", "predict": "predicted"}
 STAGES = {"validate": "validation", "test": "test", "predict": "predict"}  # Lightning's names of them
@@ -36,13 +38,7 @@ class ImagesSeen(Callback):
         self._running = 0
 
     def shortfall(self, split: str, size: int, trainer: Trainer) -> str | None:
-        """What is lacking of a split, in words; none where every image of it was seen.
-
-        Args:
-            split: validation, test or predict.
-            size: images that it holds.
-            trainer: whose limits they are.
-        """
+        """What is lacking of a split of so many images, in words; none where every image of it was seen."""
         seen = self.images.get(split, 0)
         if seen == size:
             return None
@@ -52,11 +48,7 @@ class ImagesSeen(Callback):
         return f"{VERBS[split]} {seen} of {size} images{because}"
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Refuse a share of the test split that is less than a batch before training, not after it.
-
-        Raises:
-            ConfigError: as Lightning would say when the student is trained.
-        """
+        """Refuse, by `ConfigError`, a share of the test split below a batch before training, not after it."""
         limit, data = trainer.limit_test_batches, trainer.datamodule  # type: ignore[attr-defined]
         if stage != "fit" or not isinstance(limit, float) or not 0 < limit < 1:
             return
@@ -75,13 +67,7 @@ class ImagesSeen(Callback):
     on_test_epoch_start = on_predict_epoch_start = on_validation_epoch_start
 
     def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: object,
-        batch: object,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, *_: object
     ) -> None:
         """Count this process's images."""
         if isinstance(batch, EvaluationImages):
@@ -112,11 +98,7 @@ def forget_peak() -> None:
 
 
 def peak_bytes(device: torch.device) -> int | None:
-    """The most that tensors took on a GPU, else that the process had in memory, since it was forgotten.
-
-    Args:
-        device: where it trains.
-    """
+    """The most that tensors took on a GPU, else that the process had in memory, since it was forgotten."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     with suppress(OSError):
@@ -126,15 +108,10 @@ def peak_bytes(device: torch.device) -> int | None:
     return None
 
 
-logger = get_logger(__name__)
-
-
 class ProgressBar(RichProgressBar):
     """Rich progress without the logger's version number, which says nothing here."""
 
-    def get_metrics(
-        self, trainer: Trainer, pl_module: LightningModule
-    ) -> dict[str, int | str | float | dict[str, float]]:
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         """What stands behind the bar."""
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)
@@ -142,11 +119,7 @@ class ProgressBar(RichProgressBar):
 
 
 class ProgressLines(Callback):
-    """Says how far training is, in a log that somebody may follow.
-
-    Args:
-        seconds: least time from one line to the next.
-    """
+    """Says how far training is, in a log that somebody may follow, at most every so many seconds."""
 
     def __init__(self, seconds: float = SECONDS) -> None:
         self.seconds = seconds
@@ -158,9 +131,7 @@ class ProgressLines(Callback):
         self._began = self._said = time.monotonic()
         self._first = None
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: object) -> None:
         """Say it, if it is time."""
         now = time.monotonic()
         steps = steps_done(trainer)

@@ -8,7 +8,6 @@ import time
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 
 from semdd_lightning.atomic import remove_stale_files, writing
 from semdd_lightning.errors import RunError
@@ -63,14 +62,7 @@ class Claim:
         return any(entry.name != MARK for entry in self.directory.iterdir())
 
     def clear(self, but: Collection[str] = ()) -> None:
-        """Remove what was left behind, to start anew.
-
-        Args:
-            but: names of files that stay.
-
-        Raises:
-            RunError: if that took more than a moment to make.
-        """
+        """Remove what was left behind but some files, to start anew; refuse what took long to make."""
         if any(next(self.directory.rglob(pattern), None) for pattern in DEAR):
             msg = (
                 f"Expected {self.directory} to be new or of this very command, found what another left "
@@ -97,9 +89,7 @@ class Claim:
     def __enter__(self) -> Claim:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """All is there; or leave what is there to whoever takes it over, and no empty directory."""
         empty = not self.holds_something
         self._lock.give_back(keep_file=error is not None and not empty and not self._was_finished)
@@ -128,11 +118,7 @@ def claim_apart(
 
 
 def claim_new(root: Path, name: str) -> Claim:
-    """Claim a new directory ``root/name/<time>``, with a number behind it if that is taken.
-
-    Raises:
-        RunError: if the name leads out of the root, or it cannot be made.
-    """
+    """Claim a new directory ``root/name/<time>``, with a number behind it if that is taken."""
     if Path(name).is_absolute() or ".." in Path(name).parts or not Path(name).parts:
         msg = f"Expected a name for a folder below {root}, found {name!r}; give another --run.name."
         raise RunError(msg)

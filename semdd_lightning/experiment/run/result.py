@@ -31,10 +31,8 @@ class RunResult:
         sampler: short name of the sampler, or the path of its class; none without a selection.
         prior: the models that scored the pool, in words; none without a selection.
         ipc: images per class.
-        passes: whole passes over the chosen images that the student was trained; where an old student is
-            evaluated, by its checkpoint.
-        training: steps and passes, done and planned, and what ended it, as `TrainingDone` has them; none
-            where nobody knows.
+        passes: whole passes that the student was trained, an old one by its checkpoint.
+        training: steps and passes, done and planned, and what ended it, as `TrainingDone` has them, or none.
         cut_short: what makes this no full run, one sentence each: training that ended early, splits that
             were not seen whole. Empty where all was done.
         student: short name or class of the student.
@@ -55,8 +53,7 @@ class RunResult:
         audit: what the pool's classes looked like; none where that was not looked at.
         inputs: state of every file and folder that the config names, by its path.
         seconds: time each stage took.
-        peak_memory_bytes: largest memory that training and evaluation had at a time, on the GPU if there was
-            one, else of the process; none where the system does not say.
+        peak_memory_bytes: the most memory at a time, on the GPU if there is one; none where nobody says it.
         environment: versions and hardware.
     """
 

@@ -32,8 +32,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from semdd_lightning.errors import AuditError, ConfigError, SemddError
-from semdd_lightning.experiment.process import error_in_words
-from semdd_lightning.experiment.run.stopping import Stopped
+from semdd_lightning.experiment.process import Stopped, error_in_words
 
 _FAILED, _SEEN = "semdd/failed", "semdd/seen"
 _POLL_S = 0.5

@@ -9,8 +9,7 @@ from typing import Any
 
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.experiment.config.options import parse_value
-from semdd_lightning.experiment.process import classes_from_here, sentence, shown_messages
-from semdd_lightning.experiment.run.stopping import stoppable
+from semdd_lightning.experiment.process import command_process, sentence
 from semdd_lightning.studies.comparing.progress import CellsProgress
 from semdd_lightning.studies.comparing.runs import Runs
 from semdd_lightning.studies.comparing.workers import run_here
@@ -88,7 +87,7 @@ def run_on_slurm(
 
 def run_task(runs: Runs, indexes: Sequence[int]) -> None:
     """What one task of the array does."""
-    with shown_messages(warnings_too=True), classes_from_here(), stoppable():
+    with command_process():
         run_here(runs, indexes)
 
 

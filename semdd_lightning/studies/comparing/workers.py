@@ -16,8 +16,7 @@ from multiprocessing.process import BaseProcess
 import torch
 
 from semdd_lightning.evaluation import Cell
-from semdd_lightning.experiment.process import classes_from_here, shown_messages
-from semdd_lightning.experiment.run.stopping import stoppable
+from semdd_lightning.experiment.process import command_process
 from semdd_lightning.studies.comparing.progress import CellsProgress
 from semdd_lightning.studies.comparing.runs import Runs
 from semdd_lightning.training.teachers import answers_shared
@@ -133,7 +132,7 @@ def _serve(connection: Connection, runs: Runs, number: int, jobs: int, variables
     if devices := [device for device in visible.split(",") if device]:
         os.environ[_DEVICES] = devices[number % len(devices)]
     torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
-    with shown_messages(warnings_too=True), classes_from_here(), stoppable() as stopping, answers_shared():
+    with command_process() as stopping, answers_shared():
         try:
             while (index := connection.recv()) is not None:
                 runs.run(index)

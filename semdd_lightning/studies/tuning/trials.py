@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.experiment.experiment import run_experiment
-from semdd_lightning.experiment.process import error_in_words
-from semdd_lightning.experiment.run.stopping import current
+from semdd_lightning.experiment.process import current, error_in_words
 from semdd_lightning.names import get_logger
 from semdd_lightning.studies.tuning.search import Search
 from semdd_lightning.studies.tuning.study import DIRECTORY, ERROR, METRIC, ended, known_result
