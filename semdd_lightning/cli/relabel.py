@@ -27,7 +27,8 @@ several GPUs:   --trainer.devices 4 shares the passes out
 
 def run(command: str, argv: list[str]) -> int:
     """Store the labels, or say what they would cost."""
-    options, options.argv = _parser().parse_known_args(argv)
+    options, others = _parser().parse_known_args(argv)
+    options.argv = others
     if options.out is None and not options.dry_run:
         msg = "Expected --out, found none; give a folder for the labels, or --dry-run for their size alone."
         raise ConfigError(msg)

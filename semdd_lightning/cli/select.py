@@ -192,7 +192,7 @@ def _claim(options: argparse.Namespace, of_disk: bool) -> Claim:
         for given in (options.pool, options.reference)
         if given is not None
     ]
-    name = Path(places[0]).expanduser().absolute().name if of_disk else Path(options.config).stem
+    name = Path(str(places[0])).expanduser().absolute().name if of_disk else Path(options.config).stem
     return claim_apart(options.out, Path("selections"), name, places)
 
 

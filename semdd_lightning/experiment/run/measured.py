@@ -73,7 +73,7 @@ class ImagesSeen(Callback):
         if isinstance(batch, EvaluationImages):
             self._running += len(batch.rows)
 
-    on_test_batch_end = on_predict_batch_end = on_validation_batch_end
+    on_test_batch_end = on_predict_batch_end = on_validation_batch_end  # type: ignore[assignment] # by place
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keep the count of a split, unless it was a trial before training."""
