@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from semdd_lightning.experiment.config.configs import compose, overlay, packaged_configs
 from semdd_lightning.experiment.config.options import flatten
-from semdd_lightning.experiment.config.protocol_changes import covered
 from semdd_lightning.experiment.config.protocol_facts import find_facts
-from semdd_lightning.experiment.config.protocols import Protocol, read_protocol, settle
+from semdd_lightning.experiment.config.protocols import Protocol, beyond, covered, read_protocol, settle
 
 PAGE = Path(__file__).parents[1] / "docs" / "protocols.md"
 DATA = ("cifar10", "cifar100", "tinyimagenet", "imagewoof", "imagenet100", "imagenet1k")
@@ -137,7 +137,7 @@ def experiment(name: str, data: str, given: Mapping[str, Any]) -> dict[str, Any]
 def _amount(protocol: Protocol, data: str, ipc: int) -> str | None:
     """Passes and batch size; none where the reference implementation has none."""
     own = flatten(compose(packaged_configs() / f"{data}.yaml"))
-    if not protocol.covers(find_facts({**own, "data.ipc": ipc})):
+    if beyond(replace(protocol, resolved_for=find_facts({**own, "data.ipc": ipc}))):
         return None
     found = experiment(protocol.name, data, {"data.ipc": ipc})
     size = found["data.batch_size"] * found["trainer.accumulate_grad_batches"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from semdd_lightning.cli.pool_options import add_pool_options, pool_of
+from semdd_lightning.cli.options import add_pool_options, command_parser, pool_of
 from semdd_lightning.export import read_manifest, require_new
 from semdd_lightning.names import command as command_line
 from semdd_lightning.pools.files import require_apart
@@ -50,11 +50,8 @@ def run(command: str, argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="semdd apply",
-        description="Pick the images that a manifest names out of another copy of its pool.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        "apply", "Pick the images that a manifest names out of another copy of its pool.", EPILOG
     )
     parser.add_argument("manifest", type=Path, help="a manifest.json, or a directory that holds one")
     parser.add_argument("pool", type=Path, help="the copy, of any layout that `semdd pool inspect` knows")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from semdd_lightning.atomic import writing
-from semdd_lightning.cli.pool_options import add_pool_options, pool_argv, pool_of
+from semdd_lightning.cli.options import add_pool_options, command_parser, pool_argv, pool_of
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.experiment.run.directory import PAGE
 from semdd_lightning.export import check_output_file
@@ -46,8 +46,7 @@ def run(command: str, argv: list[str]) -> int:
     if not 0 <= options.most_suspects <= 1:
         msg = f"Expected --most-suspects from 0 to 1, found {options.most_suspects}; 0.2 is the default."
         raise ConfigError(msg)
-    pool = pool_of(options.pool, options.dataset, options)
-    found = pool.resolve()
+    found = pool_of(options.pool, options.dataset, options).resolve()
     if options.reference is not None:
         AnyPool(options.reference).check()
     if options.test is not None:
@@ -56,11 +55,8 @@ def run(command: str, argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="semdd audit",
-        description="Find out whether the folders of a pool hold the classes they are named for.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        "audit", "Find out whether the folders of a pool hold the classes they are named for.", EPILOG
     )
     parser.add_argument("pool", type=Path, help="the pool, of any layout that `semdd pool inspect` knows")
     parser.add_argument(
@@ -115,9 +111,8 @@ def _audit(found: ResolvedImages, options: argparse.Namespace, argv: list[str]) 
     registry = found.registry
     teacher = None if options.teacher is None else _teacher(options.teacher, registry, priors, device)
     images = found.read()
-    real_pool = None
-    if options.reference is not None:
-        real_pool = read_reference(AnyPool(options.reference), images.registry)
+    reference = options.reference
+    real_pool = None if reference is None else read_reference(AnyPool(reference), images.registry)
     embed = PoolEmbedder(priors, real_pool, device)
     embeddings = embed(images)
     real = None if real_pool is None else (real_pool, embed(real_pool))
@@ -127,9 +122,8 @@ def _audit(found: ResolvedImages, options: argparse.Namespace, argv: list[str]) 
     record = audit_record(images, audit, duplicates, leaked)
     record["pool"] = str(options.pool)  # with the folder inside a tar, which the root does not name
     if options.json is not None:
-        write_json(
-            options.json, {**record, "prior": ", ".join(options.prior), "dataset": _text(options.dataset)}
-        )
+        dataset = None if options.dataset is None else str(options.dataset)
+        write_json(options.json, {**record, "prior": ", ".join(options.prior), "dataset": dataset})
     problem, page = describe_refusal(images.registry, audit), options.page or _cached_page(images.fingerprint)
     write_audit_page(
         page,
@@ -150,7 +144,7 @@ def _audit(found: ResolvedImages, options: argparse.Namespace, argv: list[str]) 
 
 
 def _cached_page(fingerprint: str) -> Path:
-    """The page of a pool where none was asked for: one file, which the next audit of the pool replaces."""
+    """Of a pool where no page was asked for: one file, which the next audit of the pool replaces."""
     folder = cache_root() / "audits" / fingerprint[:16]
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -186,7 +180,3 @@ def _next(options: argparse.Namespace, ipc: int, *, refused: bool) -> list[str]:
     if refused:
         return [command("semdd", "pool", "inspect", *pool)]
     return [command("semdd", "select", *pool, "--ipc", ipc, *prior, "--out", "chosen")]
-
-
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from semdd_lightning.cli.options import at_least_one, command_parser
 from semdd_lightning.errors import ConfigError, RunError
 from semdd_lightning.experiment.config.configs import find_config, with_bases
-from semdd_lightning.experiment.config.help import ParserWithChoices
 from semdd_lightning.experiment.config.options import parse_value
-from semdd_lightning.experiment.run.directory import from_here, read_versions, write_versions
-from semdd_lightning.experiment.run.ownership import Claim, claim_apart
-from semdd_lightning.experiment.run.stopping import current
+from semdd_lightning.experiment.config.sampler_options import ParserWithChoices
+from semdd_lightning.experiment.run.directory import command_of, tell_to_resume, write_versions
+from semdd_lightning.experiment.run.ownership import claim_apart
 from semdd_lightning.locks import remove_stale_locks
 from semdd_lightning.names import get_logger
 from semdd_lightning.pools.files import require_apart
@@ -25,6 +24,17 @@ if TYPE_CHECKING:  # torch, which the help can be printed without
 logger = get_logger(__name__)
 
 FAILED = 1
+AXES: dict[str, tuple[type, str]] = {
+    "pools": (str, "configs of pools, which go over --config"),
+    "priors": (str, "models that score the pools, as `semdd select --prior` has them"),
+    "samplers": (str, "names out of those below, or paths of classes"),
+    "students": (str, "networks, as conv3"),
+    "protocols": (str, "configs of protocols, as hard or protocols/hard.yaml"),
+    "ipc": (int, "images per class"),
+    "seeds": (int, "of selection and training alike (default 0 1 2)"),
+    "selection-seeds": (int, "of the selection alone, each with every one of the training"),
+    "training-seeds": (int, "of the training alone"),
+}
 EPILOG = """examples:
   semdd compare --config quickstart.yaml --samplers two_stage random --seeds 0 1 2 3 4
   semdd compare --config compare/quickstart.yaml
@@ -60,10 +70,12 @@ def run(command: str, argv: list[str]) -> int:
             msg = "Expected --out beside --cells, found none; give the directory of the comparison."
             raise ConfigError(msg)
         return _run_some(out, plan, argv, options)
-    with _claim(out, f"{configs[0].stem}-compare", plan) as claim:
+    root, again = Path("runs").absolute(), out is not None and command_of(out)[:1] == [command]
+    with claim_apart(out, root, f"{configs[0].stem}-compare", plan.images, again=again) as claim:
+        from semdd_lightning.studies.reporting import report_comparison
         from semdd_lightning.studies.runs import Runs
 
-        if _is_comparison(claim.directory):
+        if command_of(claim.directory)[:1] == [command]:
             logger.info("Going on with the comparison in %s", claim.directory)
         else:
             claim.clear()
@@ -76,41 +88,27 @@ def run(command: str, argv: list[str]) -> int:
         try:
             _run_all(runs, options)
         except BaseException:
-            current().said = f"`semdd resume {shlex.quote(str(from_here(claim.directory)))}` goes on."
+            tell_to_resume(claim.directory)
             raise
         remove_stale_locks(claim.directory)  # of processes that were killed
-        return _report(runs, options.baseline)
+        report_comparison(claim.directory, options.baseline)
+        return FAILED if runs.left else 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = ParserWithChoices(
-        prog="semdd compare",
-        description="Train students on what several samplers choose, over several seeds, and compare them.",
-        epilog=EPILOG,
+    parser = command_parser(
+        "compare",
+        "Train students on what several samplers choose, over several seeds, and compare them.",
+        EPILOG,
+        ParserWithChoices,
         allow_abbrev=False,  # what is unknown here goes to the runs
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--config", required=True, action="append", help="config of `semdd fit`; may repeat")
     axes = parser.add_argument_group(
         "axes", "each value is a word, or a mapping of label and settings: docs/comparing.md"
     )
-    words = {
-        "pools": "configs of pools, which go over --config",
-        "priors": "models that score the pools, as `semdd select --prior` has them",
-        "samplers": "names out of those below, or paths of classes",
-        "students": "networks, as conv3",
-        "protocols": "configs of protocols, as hard or protocols/hard.yaml",
-    }
-    for axis, text in words.items():
-        axes.add_argument(f"--{axis}", nargs="+", help=text)
-    numbers = {
-        "ipc": "images per class",
-        "seeds": "of selection and training alike (default 0 1 2)",
-        "selection-seeds": "of the selection alone, each with every one of the training",
-        "training-seeds": "of the training alone",
-    }
-    for axis, text in numbers.items():
-        axes.add_argument(f"--{axis}", nargs="+", type=int, help=text)
+    for axis, (kind, text) in AXES.items():
+        axes.add_argument(f"--{axis}", nargs="+", type=kind, help=text)
     parser.add_argument(
         "--out",
         type=Path,
@@ -120,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
         "--baseline", help="sampler that differences are taken to (default random, else the grid's last)"
     )
     parser.add_argument(
-        "--jobs", type=_positive, help="cells at a time, in processes of their own (default 1)"
+        "--jobs", type=at_least_one, help="cells at a time, in processes of their own (default 1)"
     )
     parser.add_argument(
         "--slurm",
@@ -141,25 +139,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _positive(word: str) -> int:
-    number = int(word)
-    if number < 1:
-        msg = f"at least 1, not {word}"
-        raise argparse.ArgumentTypeError(msg)
-    return number
-
-
 def _axes(options: argparse.Namespace) -> dict[str, Any]:
     """The axes that the command line gives, each value once."""
-    names = ("pools", "priors", "samplers", "students", "protocols")
-    numbers = ("ipc", "seeds", "selection_seeds", "training_seeds")
-    given = {name: getattr(options, name) for name in (*names, *numbers)}
+    names = [axis.replace("-", "_") for axis in AXES]
     return {
         name: [
             parse_value(word) if str(word).lstrip().startswith("{") else word for word in dict.fromkeys(words)
         ]
-        for name, words in given.items()
-        if words is not None
+        for name in names
+        if (words := getattr(options, name)) is not None
     }
 
 
@@ -172,17 +160,6 @@ def _check_baseline(wanted: str | None, plan: Plan) -> None:
         raise ConfigError(msg)
 
 
-def _claim(wanted: Path | None, name: str, plan: Plan) -> Claim:
-    """A new directory, or that of a comparison, interrupted or finished."""
-    again = wanted is not None and _is_comparison(wanted)
-    return claim_apart(wanted, Path("runs").absolute(), name, plan.images, again=again)
-
-
-def _is_comparison(directory: Path) -> bool:
-    versions = read_versions(directory)
-    return versions is not None and versions.command[1:2] == ("compare",)
-
-
 def _check_free(out: Path, plan: Plan) -> None:
     """Refuse what is there and no comparison, or where images lie, as who claims it does."""
     for place in plan.images:
@@ -191,7 +168,7 @@ def _check_free(out: Path, plan: Plan) -> None:
         msg = f"Expected {out} to be a directory, found a file; give another --out."
         raise RunError(msg)
     taken = out.is_dir() and any(not entry.name.startswith(".") for entry in out.iterdir())
-    if taken and not _is_comparison(out):
+    if taken and command_of(out)[:1] != ["compare"]:
         msg = f"Expected {out} to be new, found it there; nothing was overwritten, give another."
         raise RunError(msg)
 
@@ -221,20 +198,13 @@ def _run_some(out: Path, plan: Plan, argv: list[str], options: argparse.Namespac
         msg = f"Expected --cells from 0 to {len(plan.cells) - 1}, found {wrong[0]}; --dry-run lists them."
         raise ConfigError(msg)
     _check_free(out, plan)
-    if not _is_comparison(out):
+    if command_of(out)[:1] != ["compare"]:
         write_versions(out, ["compare", *argv], with_bases([find_config(name) for name in options.config]))
     runs = Runs(out, plan)
     runs.join()
     with CellsProgress(runs) as progress:
         run_here(progress, [index for index in options.cells if index in runs.left])
     return FAILED if any(runs.cells[index].state == "failed" for index in options.cells) else 0
-
-
-def _report(runs: Runs, baseline: str | None) -> int:
-    from semdd_lightning.studies.reporting import report_comparison
-
-    report_comparison(runs.out, baseline)
-    return FAILED if runs.left else 0
 
 
 def _show(out: Path, plan: Plan, jobs: int) -> int:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from semdd_lightning.cli.options import command_parser
 from semdd_lightning.errors import LabelError
 from semdd_lightning.experiment.config.configs import read_config
 from semdd_lightning.experiment.config.options import flatten
-from semdd_lightning.experiment.run.going_on import working_directory
+from semdd_lightning.experiment.run.directory import working_directory
 from semdd_lightning.export import read_manifest, require_new
 from semdd_lightning.export.chosen_images import SoftLabelArray, read_chosen
 from semdd_lightning.export.hub import check_repository, push
@@ -23,8 +23,7 @@ from semdd_lightning.pools.files import require_outside
 
 if TYPE_CHECKING:
     from semdd_lightning.export import Manifest
-    from semdd_lightning.training.soft_labels.header import StoreHeader
-    from semdd_lightning.training.soft_labels.store import LabelStore
+    from semdd_lightning.training.soft_labels import LabelStore
 
 
 EPILOG = """forms:
@@ -51,16 +50,15 @@ def run(command: str, argv: list[str]) -> int:
     manifest = read_manifest(options.run)
     for images in (manifest.pool_root, options.run / IMAGES, options.run / "subset" / IMAGES):
         require_outside(options.out, images)
-    labels = find_labels(options.run, manifest, options.labels)
-    chosen = read_chosen(options.run, labels.array)
-    write_shared(chosen, options.to, options.out, labels.said, options.push)
+    labels, of_labels = _labels(options.run, manifest, options.labels)
+    write_shared(read_chosen(options.run, labels), options.to, options.out, of_labels, options.push)
     from semdd_lightning.report.tables import print_next_commands, table_of_rows
 
     rows = {
         "images": f"{manifest.ipc} for each of {len(manifest.class_names)} classes, chosen by "
         f"{manifest.sampler_name}",
         "form": FORMS[options.to].meaning,
-        "soft labels": labels.said,
+        "soft labels": of_labels,
         "written to": str(options.out),
     }
     if options.push is not None:
@@ -74,11 +72,10 @@ def run(command: str, argv: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     width = max(map(len, FORMS))
     forms = "\n".join(f"  {name:<{width}}  {form.meaning}" for name, form in FORMS.items())
-    parser = argparse.ArgumentParser(
-        prog="semdd export",
-        description="Write the chosen images of a run for others, in a form that their tools open.",
-        epilog=EPILOG.format(forms=forms),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        "export",
+        "Write the chosen images of a run for others, in a form that their tools open.",
+        EPILOG.format(forms=forms),
     )
     parser.add_argument("run", type=Path, help="directory of `semdd select`, `semdd fit` or `semdd apply`")
     parser.add_argument("--to", required=True, choices=tuple(FORMS), help="form of what is written")
@@ -88,55 +85,34 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-STORE = "StoredLabels"
-ONE_EACH = "`semdd relabel --static` stores one for each image"
-
-
-@dataclass(frozen=True)
-class ExportedLabels:
-    """What an export says of soft labels, and what it writes of them.
-
-    Attributes:
-        said: for the card.
-        array: the labels; none where there is not one for each image.
-    """
-
-    said: str
-    array: SoftLabelArray | None = None
-
-
-def find_labels(run: Path, manifest: Manifest, asked: Path | None) -> ExportedLabels:
+def _labels(run: Path, manifest: Manifest, asked: Path | None) -> tuple[SoftLabelArray | None, str]:
     """The labels of a store that was asked for, else of the one that the run's student learned from.
 
-    Args:
-        run: the run's directory.
-        manifest: its selection.
-        asked: a folder of labels.
-
-    Raises:
-        LabelError: if the store that was asked for has not one label for each image, or one is damaged or
-            made for other images.
+    None where there is not one for each image; and what the card says of them.
     """
     store = asked if asked is not None else _store_of(run)
     if store is None:
-        return ExportedLabels("None.")
+        return None, "None."
     if asked is None and not store.is_dir():
-        return ExportedLabels("None: those that a student learned from are not where they were any more.")
-    from semdd_lightning.training.soft_labels.store import LabelStore
+        return None, "None: those that a student learned from are not where they were any more."
+    from semdd_lightning.training.soft_labels import LabelStore
 
     opened = LabelStore.open(store)
     header = opened.header
     if header.static:
         array = _array(opened, manifest)
-        return ExportedLabels(array.said, array)
+        return array, array.said
     said = (
         f"labels of {header.passes} passes, each of images as they are augmented in that pass, which "
         "semdd-lightning alone draws again"
     )
     if asked is not None:
-        msg = f"Expected one soft label for each image in {store}, found {said}; {ONE_EACH}."
+        msg = (
+            f"Expected one soft label for each image in {store}, found {said}; `semdd relabel --static` "
+            "stores one for each image."
+        )
         raise LabelError(msg)
-    return ExportedLabels(f"None. A student learned from {said}.")
+    return None, f"None. A student learned from {said}."
 
 
 def _array(store: LabelStore, manifest: Manifest) -> SoftLabelArray:
@@ -154,18 +130,15 @@ def _array(store: LabelStore, manifest: Manifest) -> SoftLabelArray:
     refuse_differences(store.directory, header.made_for, wanted)
     store.require_whole()
     logits = header.label_format.decode(store.read(0, torch.arange(header.num_images)))
-    return SoftLabelArray(logits.numpy(), _in_words(header))
-
-
-def _in_words(header: StoreHeader) -> str:
     teacher, form = header.teacher, header.label_format
     accuracy = teacher["accuracy"]
-    return (
+    said = (
         f"logits: what the teacher says of each image, one number a class, before any softmax. It is a "
         f"{teacher['teacher']} with {accuracy['top1']:.2%} top-1 on {accuracy['on']}, SHA-256 of its weights "
         f"{teacher['sha256']}. They were stored as {form.in_words}, for a loss of temperature "
         f"{form.temperature:g}."
     )
+    return SoftLabelArray(logits.numpy(), said)
 
 
 def _store_of(run: Path) -> Path | None:
@@ -173,6 +146,6 @@ def _store_of(run: Path) -> Path | None:
     config = run / "config.yaml"
     options = flatten(read_config(config)) if config.is_file() else {}
     path = options.get("model.teacher.path")
-    if path is None or str(options.get("model.teacher.class_path")).rpartition(".")[2] != STORE:
+    if path is None or str(options.get("model.teacher.class_path")).rpartition(".")[2] != "StoredLabels":
         return None
-    return (working_directory(run) or Path()) / Path(str(path)).expanduser()
+    return working_directory(run) / Path(str(path)).expanduser()

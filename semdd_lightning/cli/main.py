@@ -12,8 +12,7 @@ from importlib import import_module
 from semdd_lightning import __version__
 from semdd_lightning.errors import AuditError, DiskError
 from semdd_lightning.experiment.config.options import check_variables
-from semdd_lightning.experiment.process import classes_from_here, mendable, shown_messages
-from semdd_lightning.experiment.run.stopping import current, stoppable
+from semdd_lightning.experiment.process import command_process, current, mendable
 from semdd_lightning.names import shown_message
 
 COMMANDS = {
@@ -85,7 +84,7 @@ def main(args: Sequence[str] | None = None) -> int:
         close = get_close_matches(command, COMMANDS, n=1)
         advice = f"did you mean `semdd {close[0]}`?" if close else "see `semdd --help`."
         return _refuse(f"Expected one of {', '.join(COMMANDS)}, found {command!r}; {advice}")
-    with shown_messages(warnings_too=args is None), classes_from_here(), stoppable() as stopping:
+    with command_process(warnings_too=args is None) as stopping:
         try:
             return _run(command, argv[1:])
         except BaseException as error:  # libraries make others of a signal, as where it ended a worker
@@ -101,7 +100,7 @@ def _run(command: str, argv: list[str]) -> int:
     try:
         module = COMMANDS[command][0]
         if module != "experiment":  # which alone reads variables as options
-            check_variables(command, (), os.environ)
+            check_variables(command)
         status: int = import_module(f"semdd_lightning.cli.{module}").run(command, argv)
         sys.stdout.flush()  # what cannot be written shall be said here, not by a dying interpreter
     except BrokenPipeError:  # whoever read this has read enough

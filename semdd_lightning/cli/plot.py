@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from semdd_lightning.cli.options import command_parser
 from semdd_lightning.errors import RunError
 from semdd_lightning.experiment.run.directory import VERSIONS, from_here
 from semdd_lightning.export import read_manifest
@@ -61,11 +62,8 @@ def _check_place(out: Path, directory: Path, comparison: Comparison) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="semdd plot",
-        description="Tables and figures of a comparison, from its record: nothing is run.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        "plot", "Tables and figures of a comparison, from its record: nothing is run.", EPILOG
     )
     parser.add_argument("comparison", type=Path, help="directory of `semdd compare`, finished or not")
     parser.add_argument(

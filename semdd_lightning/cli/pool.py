@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from semdd_lightning.cli.pool_options import add_pool_options, pool_argv, pool_of, reader_settings
+import yaml
+
+from semdd_lightning.cli.options import add_pool_options, pool_argv, pool_of, reader_settings
 from semdd_lightning.export import check_output_file
 from semdd_lightning.names import command
 from semdd_lightning.pools.any_pool import hub_name
@@ -15,7 +16,6 @@ from semdd_lightning.pools.inspection import PoolInspection, inspect_pool
 from semdd_lightning.pools.layouts import LAYOUTS
 
 _PRIOR = "ViT-B-32-quickgelu:openai"
-_SUGGESTED_IPC = 10
 EPILOG = """examples:
   semdd pool inspect my_pool
   semdd pool inspect my_pool --classes imagenette
@@ -48,6 +48,8 @@ def run(command: str, argv: list[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="semdd pool", description="Look at an image pool, or make one.")
+    names = {"/".join((layout.name, *layout.also)): layout.pattern for layout in LAYOUTS}
+    width = max(map(len, names))
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     actions.add_parser("make", help="make a pool: real images, real crops, or images of a diffusion model")
     inspect = actions.add_parser(
@@ -55,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         help="say what a pool holds",
         description="Say which layout a pool has, its classes, images, sizes, bad files and duplicates. "
         "Every image is read once; the index is kept for the commands that follow.",
-        epilog=EPILOG.format(layouts=_layout_lines()),
+        epilog=EPILOG.format(layouts="\n".join(f"  {name:<{width}}  {what}" for name, what in names.items())),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     inspect.add_argument("path", type=Path, help="folder, file, or pattern of tar shards")
@@ -70,18 +72,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _layout_lines() -> str:
-    names = {"/".join((layout.name, *layout.also)): layout.pattern for layout in LAYOUTS}
-    width = max(map(len, names))
-    return "\n".join(f"  {name:<{width}}  {pattern}" for name, pattern in names.items())
-
-
 def _next_commands(found: PoolInspection, options: argparse.Namespace) -> list[str]:
     pool = [hub_name(options.path) or options.path, *pool_argv(options)]
     classes = [] if options.classes is None else ["--classes", options.classes]
     data_set = _data_set(found)
     audited = classes or ([] if data_set is None else ["--dataset", data_set])
-    ipc = max(1, min(_SUGGESTED_IPC, min(found.images_per_class) // 2))
+    ipc = max(1, min(10, min(found.images_per_class) // 2))
     return [
         command("semdd", "audit", *pool, *audited, "--prior", _PRIOR),
         command("semdd", "select", *pool, *classes, "--ipc", ipc, "--prior", _PRIOR, "--out", "chosen"),
@@ -99,12 +95,8 @@ def _data_set(found: PoolInspection) -> str | None:
 
 
 def _snippet(found: PoolInspection, options: argparse.Namespace) -> str:
-    import yaml
-
-    arguments: dict[str, Any] = {"path": found.begins_in}
-    if options.classes is not None:
-        arguments["classes"] = str(options.classes)
-    arguments |= reader_settings(options)
+    classes = {} if options.classes is None else {"classes": str(options.classes)}
+    arguments = {"path": found.begins_in, **classes, **reader_settings(options)}
     pool = {"class_path": found.reader, "init_args": arguments}
     text: str = yaml.safe_dump({"data": {"init_args": {"pool": pool}}}, sort_keys=False, allow_unicode=True)
     return "\n".join(f"  {line}" for line in text.splitlines())

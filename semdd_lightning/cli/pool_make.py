@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
+from dataclasses import fields
 
-from semdd_lightning.cli.pool_make_options import generator_of, parse_options, task_of
+import torch
+from rich.console import Console
+
+from semdd_lightning.cli.pool_make_options import parse_options, task_of
 from semdd_lightning.errors import AuditError, ConfigError, PoolError
+from semdd_lightning.generation import (
+    PoolMaking,
+    PoolRecord,
+    Rounds,
+    find_generator,
+    find_shard,
+    make_best,
+    pool_differences,
+)
+from semdd_lightning.generation.rounds import STRANGE
+from semdd_lightning.given import pick_device
 from semdd_lightning.names import command
-
-if TYPE_CHECKING:
-    from semdd_lightning.generation import PoolMaking, PoolRecord
+from semdd_lightning.report.tables import print_next_commands
 
 
 def run(argv: list[str]) -> int:
     """Make a pool, or this process's share of it."""
     options = parse_options(argv)
-    task, generator = task_of(options), generator_of(options)
-    from semdd_lightning.generation import PoolMaking, Rounds, find_shard, make_best, pool_differences
-    from semdd_lightning.given import pick_device
-
+    task, kind = task_of(options), find_generator(options.generator)
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type] # a dataclass, as all of them are
+    generator = kind(**{name: options[name] for name in names})
     started, shard = time.monotonic(), find_shard(options.shard, os.environ)
     rounds = None
     if options.keep_best is not None and task.prior is not None:
@@ -49,8 +60,6 @@ def run(argv: list[str]) -> int:
 
 def _device_of_rank() -> str | None:
     """The GPU of a rank of torchrun or srun, where there is one for each."""
-    import torch
-
     of_step = os.environ.get("SLURM_LOCALID", "") if "SLURM_STEP_NUM_TASKS" in os.environ else ""
     rank = os.environ.get("LOCAL_RANK", of_step)
     return f"cuda:{rank}" if rank.isdecimal() and int(rank) < torch.cuda.device_count() else None
@@ -61,11 +70,6 @@ def _say(making: PoolMaking, record: PoolRecord | None, made: int, seconds: floa
     if record is None:
         print(f"This share of {making.directory} is there{rate}; other processes make the rest.")
         return
-    from rich.console import Console
-
-    from semdd_lightning.generation.rounds import STRANGE
-    from semdd_lightning.report.tables import print_next_commands
-
     size = sum(
         (making.directory / of_class.folder / name).stat().st_size
         for of_class in record.classes

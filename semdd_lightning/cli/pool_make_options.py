@@ -5,18 +5,22 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from jsonargparse import ArgumentParser, Namespace
+
+from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.data import DatasetImages
+from semdd_lightning.data.image_settings import check_seed
+from semdd_lightning.datasets import find_classes, find_dataset, with_imagenet_names
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.experiment.config.configs import find_config, read_config, with_bases
 from semdd_lightning.experiment.config.links import refusal
-
-if TYPE_CHECKING:
-    from jsonargparse import ArgumentParser, Namespace
-
-    from semdd_lightning.classes import ClassRegistry
-    from semdd_lightning.generation import Generator, Task
-    from semdd_lightning.pools.listing import LabelledImages
+from semdd_lightning.generation import GENERATORS, Task, find_generator, with_folders
+from semdd_lightning.pools import AnyPool
+from semdd_lightning.pools.files import require_apart
+from semdd_lightning.pools.listing import LabelledImages
+from semdd_lightning.prior import parse_prior
 
 COMMAND = "pool make"
 _ROUNDS = 10  # at most, where no ceiling is given
@@ -72,7 +76,7 @@ def parse_options(argv: Sequence[str]) -> Namespace:
         raise ConfigError(msg)
     parser.set_defaults(config)
     if asked is None and not {"-h", "--help"} & set(rest):
-        _generator_class("")
+        find_generator("")
     try:
         options = parser.parse_args(rest)
     except argparse.ArgumentError as error:
@@ -82,10 +86,6 @@ def parse_options(argv: Sequence[str]) -> Namespace:
 
 
 def _parser(generator: str | None) -> ArgumentParser:
-    from jsonargparse import ArgumentParser
-
-    from semdd_lightning.generation import GENERATORS
-
     meanings = "; ".join(f"{name}: {kind.meaning}" for name, kind in GENERATORS.items())
     parser = ArgumentParser(
         prog=f"semdd {COMMAND}",
@@ -127,27 +127,8 @@ def _parser(generator: str | None) -> ArgumentParser:
         "--device", type=str | None, help="where networks run (default: a GPU if there is one)"
     )
     if generator is not None:
-        parser.add_class_arguments(_generator_class(generator), None)
+        parser.add_class_arguments(find_generator(generator), None)
     return parser
-
-
-def _generator_class(name: str) -> type[Generator]:
-    from semdd_lightning.generation import find_generator
-
-    return find_generator(name)
-
-
-def generator_of(options: Namespace) -> Generator:
-    """The generator that options describe.
-
-    Args:
-        options: as `parse_options` gives them.
-    """
-    from dataclasses import fields
-
-    kind: Any = _generator_class(options.generator)  # a dataclass, as all of them are
-    generator: Generator = kind(**{field.name: options[field.name] for field in fields(kind)})
-    return generator
 
 
 def task_of(options: Namespace) -> Task:
@@ -159,21 +140,16 @@ def task_of(options: Namespace) -> Task:
     Raises:
         SemddError: if classes or real images cannot be had.
     """
-    from semdd_lightning.data.image_settings import check_seed
-    from semdd_lightning.datasets import find_dataset
-    from semdd_lightning.generation import Task, with_folders
-    from semdd_lightning.pools.files import require_apart
-    from semdd_lightning.prior import parse_prior
-
     for what in ("images_per_class", "size", "keep_best", "max_images_per_class"):
         if options[what] is not None and options[what] < 1:
             msg = f"Expected --{what.replace('_', '-')} of at least 1, found {options[what]}; correct it."
             raise ConfigError(msg)
     check_seed("--seed", options.seed)
     spec = None if options.dataset is None else find_dataset(options.dataset)
-    needs_source = _generator_class(options.generator).needs_source
+    needs_source = find_generator(options.generator).needs_source
     require_apart(options.out, options.source)
-    classes, source = _classes(options), None
+    given, source = options.classes or options.dataset, None
+    classes = None if given is None else with_imagenet_names(find_classes(given))
     if needs_source:
         classes, source = _real_images(options, classes)
     if classes is None:
@@ -195,7 +171,7 @@ def _ceiling(options: Namespace) -> int:
             msg = "Expected --max-images-per-class beside --keep-best, found it alone; leave it out."
             raise ConfigError(msg)
         return int(size)
-    if not _generator_class(options.generator).goes_on:
+    if not find_generator(options.generator).goes_on:
         msg = f"Expected a generator that makes image after image for --keep-best, found {options.generator}."
         raise ConfigError(f"{msg[:-1]}, which chooses by itself; leave --keep-best out.")
     if options.prior is None or size < options.keep_best:
@@ -209,20 +185,10 @@ def _ceiling(options: Namespace) -> int:
     return int(most)
 
 
-def _classes(options: Namespace) -> ClassRegistry | None:
-    from semdd_lightning.datasets import find_classes, with_imagenet_names
-
-    given = options.classes or options.dataset
-    return None if given is None else with_imagenet_names(find_classes(given))
-
-
 def _real_images(
     options: Namespace, classes: ClassRegistry | None
 ) -> tuple[ClassRegistry | None, LabelledImages | None]:
     """The classes, and the real images that were given, counted by them."""
-    from semdd_lightning.data import DatasetImages
-    from semdd_lightning.pools import AnyPool
-
     if options.source is not None:
         found = AnyPool(options.source, options.classes or options.dataset).resolve()
     elif options.dataset is not None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from semdd_lightning.cli.options import command_parser
 from semdd_lightning.errors import ConfigError
-from semdd_lightning.experiment.relabel_options import RelabelOptions
 
 EPILOG = """examples:
   semdd relabel --config cifar10.yaml --out labels/cifar10
@@ -27,12 +27,12 @@ several GPUs:   --trainer.devices 4 shares the passes out
 
 def run(command: str, argv: list[str]) -> int:
     """Store the labels, or say what they would cost."""
-    given, others = _parser().parse_known_args(argv)
-    if given.out is None and not given.dry_run:
+    options, others = _parser().parse_known_args(argv)
+    options.argv = others
+    if options.out is None and not options.dry_run:
         msg = "Expected --out, found none; give a folder for the labels, or --dry-run for their size alone."
         raise ConfigError(msg)
-    out = None if given.dry_run else given.out.expanduser().absolute()
-    options = RelabelOptions(out, given.precision, given.top_k, given.static, others)
+    options.out = None if options.dry_run else options.out.expanduser().absolute()
     from semdd_lightning.experiment.relabelling import relabel
 
     relabel(options)
@@ -40,14 +40,13 @@ def run(command: str, argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="semdd relabel",
-        usage="semdd relabel --config CONFIG [--config PROTOCOL] --out DIR [options of `semdd fit`]",
-        description="Store the soft labels that a teacher gives the chosen images in every pass, so that "
+    parser = command_parser(
+        "relabel",
+        "Store the soft labels that a teacher gives the chosen images in every pass, so that "
         "students learn from them without the teacher.",
-        epilog=EPILOG,
+        EPILOG,
+        usage="semdd relabel --config CONFIG [--config PROTOCOL] --out DIR [options of `semdd fit`]",
         allow_abbrev=False,  # what is unknown here goes to `semdd fit`'s parser
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--out", type=Path, help="folder of the labels: new, or one to go on with")
     parser.add_argument(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import os
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
-from semdd_lightning.experiment.run.going_on import enter_working_directory, resume_argv
+from semdd_lightning.cli.options import command_parser
+from semdd_lightning.experiment.run.directory import resume_argv, working_directory
 
 _STARTED_IN = "SEMDD_STARTED_IN"
 EPILOG = """example:
@@ -22,11 +23,8 @@ if it names the directory (--run.directory, --out); a finished run is left alone
 
 def run(command: str, argv: list[str]) -> int:
     """Go on with one run; exit status as of the command that began it."""
-    parser = argparse.ArgumentParser(
-        prog="semdd resume",
-        description="Go on with an interrupted `semdd fit`, `semdd compare` or `semdd tune`.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        "resume", "Go on with an interrupted `semdd fit`, `semdd compare` or `semdd tune`.", EPILOG
     )
     parser.add_argument("run", type=Path, help="directory of the interrupted run")
     given: Path = parser.parse_args(argv).run.expanduser()
@@ -35,7 +33,8 @@ def run(command: str, argv: list[str]) -> int:
     name, *rest = resume_argv(directory)
     os.environ[_STARTED_IN] = started_in  # for processes that Lightning starts with this command line
     try:
-        enter_working_directory(directory)
+        with suppress(OSError):  # a run that was moved to another machine
+            os.chdir(working_directory(directory))
         module = "experiment" if name == "fit" else name
         status: int = import_module(f"semdd_lightning.cli.{module}").run(name, rest)
     finally:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from semdd_lightning.cli.options import at_least_one, command_parser
 from semdd_lightning.errors import ConfigError, RunError
 from semdd_lightning.experiment.config.configs import find_config, with_bases
-from semdd_lightning.experiment.config.help import ParserWithChoices
 from semdd_lightning.experiment.config.options import parse_value
-from semdd_lightning.experiment.run.directory import from_here, read_versions, write_versions
+from semdd_lightning.experiment.config.sampler_options import ParserWithChoices
+from semdd_lightning.experiment.run.directory import command_of, from_here, tell_to_resume, write_versions
 from semdd_lightning.experiment.run.ownership import claim_apart
-from semdd_lightning.experiment.run.stopping import current
 from semdd_lightning.names import get_logger
 
 if TYPE_CHECKING:  # of an extra, and torch
@@ -51,10 +50,10 @@ def run(command: str, argv: list[str]) -> int:
     configs = [find_config(name) for name in options.config]
     search = plan_search(configs, overrides, options.sampler, _ranges(options.vary), options.held_out)
     wanted = None if options.out is None else options.out.expanduser().absolute()
-    again = wanted is not None and _is_search(wanted)
+    again = wanted is not None and command_of(wanted)[:1] == [command]
     root = Path("runs").absolute()
     with claim_apart(wanted, root, f"{configs[0].stem}-tune", search.images, again=again) as claim:
-        if not _is_search(claim.directory):
+        if command_of(claim.directory)[:1] != [command]:
             claim.clear()
         study = open_study(claim.directory, search, seeds)
         write_versions(claim.directory, [command, *argv], with_bases(configs))
@@ -63,25 +62,27 @@ def run(command: str, argv: list[str]) -> int:
             try:
                 run_trials(study, search, claim.directory, seeds, options.trials)
             except BaseException:
-                current().said = f"`semdd resume {shlex.quote(str(from_here(claim.directory)))}` goes on."
+                tell_to_resume(claim.directory)
                 raise
             _report(study, search, claim.directory, seeds)
             return FAILED if any("error" in trial.user_attrs for trial in ended(study)) else 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = ParserWithChoices(
-        prog="semdd tune",
-        description="Search parameters of a sampler and of training by accuracy on validation images.",
-        epilog=EPILOG,
+    parser = command_parser(
+        "tune",
+        "Search parameters of a sampler and of training by accuracy on validation images.",
+        EPILOG,
+        ParserWithChoices,
         allow_abbrev=False,  # what is unknown here goes to the runs
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--config", required=True, action="append", help="config of `semdd fit`; may repeat")
     parser.add_argument(
         "--sampler", help="name out of those below, or path of a class (default: the config's)"
     )
-    parser.add_argument("--trials", type=_positive, default=20, help="how many there are to be (default 20)")
+    parser.add_argument(
+        "--trials", type=at_least_one, default=20, help="how many there are to be (default 20)"
+    )
     parser.add_argument(
         "--seeds", nargs="+", type=int, default=[0, 1, 2], help="runs of a trial (default 0 1 2)"
     )
@@ -94,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--held-out",
-        type=_positive,
+        type=at_least_one,
         default=10,
         help="images a class to judge by, where the config has no data.validation (default 10)",
     )
@@ -106,13 +107,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _positive(word: str) -> int:
-    if not word.isdecimal() or int(word) < 1:
-        msg = f"at least 1, not {word}"
-        raise argparse.ArgumentTypeError(msg)
-    return int(word)
-
-
 def _ranges(words: list[str]) -> dict[str, Any]:
     pairs = [word.partition("=") for word in words]
     for name, _, value in pairs:
@@ -120,11 +114,6 @@ def _ranges(words: list[str]) -> dict[str, Any]:
             msg = f"Expected --vary OPTION=RANGE, as data.batch_size=[16,64], found {name!r}; correct it."
             raise ConfigError(msg)
     return {name.replace(".init_args", ""): parse_value(value) for name, _, value in pairs}
-
-
-def _is_search(directory: Path) -> bool:
-    versions = read_versions(directory)
-    return versions is not None and versions.command[1:2] == ("tune",)
 
 
 def _report(study: Study, search: Search, directory: Path, seeds: list[int]) -> None:
@@ -153,18 +142,12 @@ def _report(study: Study, search: Search, directory: Path, seeds: list[int]) -> 
         error = next(filter(None, table["error"]), "nobody knows why.")
         msg = f"Expected a trial that finishes, found none: {error} Correct that, and give another --out."
         raise RunError(msg)
-    best = study.best_trial
     head = f"# The best of {len(table)} trials: {100 * study.best_value:.2f} % of validation images.\n"
-    write_text(directory / BEST, head + saved_config(search.options(best.params)))
-    config, sampler = from_here(directory / BEST), sampler_kind(search.sampler["class_path"]).name
-    samplers = dict.fromkeys([sampler, "random"])
-    print_next_commands(
-        console,
-        [
-            command("semdd", "fit", "--config", config),
-            command("semdd", "compare", "--config", config, "--samplers", *samplers, "--seeds", *range(5)),
-        ],
-    )
+    write_text(directory / BEST, head + saved_config(search.options(study.best_trial.params)))
+    config = ["--config", from_here(directory / BEST)]
+    samplers = dict.fromkeys([sampler_kind(search.sampler["class_path"]).name, "random"])
+    compare = command("semdd", "compare", *config, "--samplers", *samplers, "--seeds", *range(5))
+    print_next_commands(console, [command("semdd", "fit", *config), compare])
 
 
 def _cell(name: object, value: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from semdd_lightning.errors import RunError
@@ -29,35 +30,34 @@ def run(command: str, argv: list[str]) -> int:
             f"Expected a run directory at {options.run.absolute()}, found none; give one that a run printed."
         )
         raise RunError(msg)
-    if (options.run / "pool.json").is_file():
-        return _verify_pool(options.run)
-    from semdd_lightning.data import verify
-
-    verdict = verify(options.run)
-    for line in verdict.differences:
+    made = (options.run / "pool.json").is_file()
+    differences, same = _of_pool(options.run) if made else _of_selection(options.run)
+    for line in differences:
         print(shown_message(line), file=sys.stderr)
-    if verdict.differences:
+    if differences:
         return DIFFERENT
-    how = (
-        f"applied as chosen by {verdict.sampler}" if verdict.applied else f"chosen again by {verdict.sampler}"
-    )
-    print(f"The same: {verdict.num_images} images {how}, all exported files intact.")
+    print(same)
     return 0
 
 
-def _verify_pool(directory: Path) -> int:
-    """Say whether a made pool holds the images that were made, no other, and all of them."""
+def _of_selection(run: Path) -> tuple[Sequence[str], str]:
+    """How a selection that is made again differs, and what is said where it does not."""
+    from semdd_lightning.data import verify
+
+    verdict = verify(run)
+    how = "applied as chosen by" if verdict.applied else "chosen again by"
+    same = f"The same: {verdict.num_images} images {how} {verdict.sampler}, all exported files intact."
+    return verdict.differences, same
+
+
+def _of_pool(directory: Path) -> tuple[Sequence[str], str]:
+    """Whether a made pool holds the images that were made, no other, and all of them."""
     from semdd_lightning.generation.record import pool_differences, read_pool_record
 
     record = read_pool_record(directory)
-    found = pool_differences(directory, record)
-    for line in found:
-        print(shown_message(line), file=sys.stderr)
-    if found:
-        return DIFFERENT
     plan = record.plan
-    print(
+    same = (
         f"As it was made: {len(record)} images of {len(record.classes)} classes by {plan['generator']}, seed "
         f"{plan['seed']}, none missing, changed or added."
     )
-    return 0
+    return pool_differences(directory, record), same

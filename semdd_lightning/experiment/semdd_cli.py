@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 import sys
 from argparse import ArgumentError
 from contextlib import ExitStack
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,50 +17,36 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 
 from semdd_lightning.data import ImageDataModule
 from semdd_lightning.data.image_settings import check_seed
-from semdd_lightning.experiment.checks import check_callbacks, check_checkpoint
-from semdd_lightning.experiment.config.configs import (
-    SafeLoader,
-    config_name,
-    read_config,
-    split_configs,
-    with_bases,
-)
-from semdd_lightning.experiment.config.help import descriptions
+from semdd_lightning.experiment.config import configs, run_config
 from semdd_lightning.experiment.config.links import follow, full_name, refusal
-from semdd_lightning.experiment.config.options import check_variables
-from semdd_lightning.experiment.config.parser import ExperimentParser, config_of_the_environment
-from semdd_lightning.experiment.config.protocol_changes import changes_of
-from semdd_lightning.experiment.config.run_config import (
-    TRAINER_EVERY,
-    add_run_arguments,
-    config_files,
-    epochs_between_validations,
-    named_configs,
-    plain,
-    validates_once,
-)
-from semdd_lightning.experiment.run.beginning import Beginning
-from semdd_lightning.experiment.run.directory import from_here, write_versions
-from semdd_lightning.experiment.run.failure import failures_told
-from semdd_lightning.experiment.run.going_on import (
+from semdd_lightning.experiment.config.options import check_variables, flatten
+from semdd_lightning.experiment.config.parser import ExperimentParser, config_of_the_environment, description
+from semdd_lightning.experiment.config.protocols import beyond, protocol_changes, read_protocol
+from semdd_lightning.experiment.process import current
+from semdd_lightning.experiment.run.directory import (
     CHECKPOINT,
+    VERSIONS,
+    argv_of,
     checkpoints,
     command_of,
+    keep_newest,
+    tell_to_resume,
+    write_versions,
 )
-from semdd_lightning.experiment.run.last_checkpoint import LastCheckpoint
+from semdd_lightning.experiment.run.last_checkpoint import LastCheckpoint, MetricsFile
 from semdd_lightning.experiment.run.made_with import image_folders, inputs
-from semdd_lightning.experiment.run.metrics_file import MetricsFile
-from semdd_lightning.experiment.run.predictions import PredictionWriter
-from semdd_lightning.experiment.run.progress_lines import ProgressBar, ProgressLines
-from semdd_lightning.experiment.run.record import RunRecord
-from semdd_lightning.experiment.run.stopping import current
-from semdd_lightning.experiment.run.together import EndTogether, is_first_process
+from semdd_lightning.experiment.run.measured import ProgressBar, ProgressLines
+from semdd_lightning.experiment.run.ownership import claim_apart
+from semdd_lightning.experiment.run.record import PredictionWriter, RunRecord
+from semdd_lightning.experiment.run.result import RunResult
+from semdd_lightning.experiment.run.together import EndTogether, failures_told, is_first_process
 from semdd_lightning.export import write_text
 from semdd_lightning.freed_memory import freed_memory_kept
+from semdd_lightning.names import get_logger
 from semdd_lightning.training import ClassifierModule
 from semdd_lightning.training.checkpoints import write_whole_checkpoints
 
-NAMED = ("strategy", "plugins", "profiler", "accelerator")  # of the trainer, in code of their own
+logger = get_logger(__name__)
 
 
 class SemddCLI(LightningCLI):
@@ -77,7 +60,7 @@ class SemddCLI(LightningCLI):
         self.argv = argv
         self.directory: Path | None = None  # of the run, on the rank that keeps its record
         shared = {"default_env": True, "env_prefix": "SEMDD", "exit_on_error": False}
-        command = {argv[0]: {**shared, "description": descriptions()[argv[0]]}}
+        command = {argv[0]: {**shared, "description": description(argv[0])}}
         self.together = EndTogether()
         with ExitStack() as self.claimed:  # what this command holds until it ends, its directory first of all
             self.claimed.push(self._tell_others)
@@ -95,7 +78,7 @@ class SemddCLI(LightningCLI):
                 args=argv,
             )
 
-    def _tell_others(self, kind: Any, error: BaseException | None, trace: Any) -> None:  # noqa: ANN401
+    def _tell_others(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is not None:
             self.together.tell(error)
         elif hasattr(self, "trainer"):
@@ -113,15 +96,14 @@ class SemddCLI(LightningCLI):
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:  # noqa: ANN401 - as Lightning has it
         """A parser that takes configs."""
-        parser = ExperimentParser(
-            **{"dump_header": [f"lightning.pytorch=={lightning.__version__}"], **kwargs}
-        )
+        header = [f"lightning.pytorch=={lightning.__version__}"]
+        parser = ExperimentParser(**{"dump_header": header, **kwargs})
         parser.add_config_arguments()
         return parser
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add where the run goes, and link what data, model and trainer must agree on."""
-        add_run_arguments(parser)
+        run_config.add_run_arguments(parser)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse what the command line, configs and variables say.
@@ -129,7 +111,7 @@ class SemddCLI(LightningCLI):
         By the command's parser alone: that of ``semdd`` would merge and read the variables once more.
         """
         command, *options = self.argv
-        check_variables(command, (action.dest for action in self._parser(command)._actions), os.environ)
+        check_variables(command, (action.dest for action in self._parser(command)._actions))
         try:
             with config_of_the_environment(command) as config:
                 parsed = self._parser(command).parse_args([*config, *options], _skip_validation=True)
@@ -139,51 +121,59 @@ class SemddCLI(LightningCLI):
         except ArgumentError as error:
             raise refusal(command, str(error)) from error
         follow(self.config[command])
-        self.config[command] = plain(self.config[command])
+        self.config[command] = run_config.plain(self.config[command])
 
     def _parse_ckpt_path(self) -> None:
         """Unlike Lightning, let nothing that stands in a checkpoint change what the config says."""
 
     def before_instantiate_classes(self) -> None:
         """Make the run directory and write the config, on one rank, before anything can fail."""
-        check_checkpoint(self._get(self.config, "ckpt_path"), str(self.subcommand))
+        run_config.check_checkpoint(self._get(self.config, "ckpt_path"), str(self.subcommand))
+        self.files = run_config.config_files(
+            self._parser(self.subcommand), str(self.subcommand), self.own_config
+        )
         self.directory = directory = self._claim_directory() if is_first_process() else None
         protocol = self._get(self.config, "protocol.name")
-        goes_on = self._go_on(directory) or self.beginning.from_itself(directory)
+        goes_on = self._go_on(directory) or (directory is not None and self.argv == argv_of(directory))
         argv = command_of(directory) if directory is not None and goes_on else self.argv
-        configs, overrides = split_configs(argv[1:])
-        names = [config_name(Path(path)) for path in (configs if goes_on else named_configs(self.own_config))]
-        self.record = RunRecord(directory, self.subcommand or "fit", names, overrides, protocol)
-        resolved = self.beginning.files["resolved.yaml"]
-        self.config_dump = yaml.load(resolved, SafeLoader)  # noqa: S506 - or Lightning would write it a third time
+        named, overrides = configs.split_configs(argv[1:])
+        paths = map(Path, named) if goes_on else run_config.named_configs(self.own_config)
+        names = [configs.config_name(path) for path in paths]
+        result = RunResult(str(self.subcommand), names, None, overrides, protocol=protocol)
+        self.record = RunRecord(directory, result)
+        self.config_dump = yaml.load(self.files["resolved.yaml"], configs.SafeLoader)  # noqa: S506 - or Lightning would write it a third time
         if directory is None:
             current().said = None
             return
         if self.subcommand == "fit":
             self.record.result.inputs = inputs(self.config[self.subcommand].as_dict())
-            current().said = f"`semdd resume {shlex.quote(str(from_here(directory)))}` goes on."
+            tell_to_resume(directory)
         if not goes_on:
-            given = [Path(path) for path in named_configs(self.own_config)]
-            write_versions(directory, self.argv, with_bases(given))
-            for name, text in self.beginning.files.items():
+            files = configs.with_bases(run_config.named_configs(self.own_config))
+            write_versions(directory, self.argv, files)
+            for name, text in self.files.items():
                 write_text(directory / name, text)
         if protocol is not None:
-            saved = read_config(directory / "config.yaml")
-            self.record.result.protocol_changes = changes_of(saved, trains=self.subcommand == "fit")
+            file = directory / "config.yaml"
+            saved = configs.read_config(file)
+            settled = read_protocol(saved, file)
+            if self.subcommand == "fit" and (problem := beyond(settled)) is not None:
+                logger.warning("%s", problem)
+            self.record.result.protocol_changes = protocol_changes(settled, flatten(saved))
 
     def instantiate_classes(self) -> None:
         """Build everything; what the config names from elsewhere may fail already here."""
-        with failures_told(self.directory, built=True):
+        with failures_told(self.directory, otherwise="a part that the config names"):
             super().instantiate_classes()
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Run the command; what the config names from elsewhere may fail in any hook."""
         trainer = self._get(self.config_init, "trainer")
-        given = [trainer[name] for name in NAMED]
+        given = [trainer[name] for name in ("strategy", "plugins", "profiler", "accelerator")]
         named = [part for value in given for part in (value if isinstance(value, list) else [value])]
         with failures_told(self.directory, named):
-            once = subcommand == "fit" and validates_once(self.own_config)
-            check_callbacks(self.trainer, validates_once=once)
+            once = subcommand == "fit" and run_config.validates_once(self.own_config)
+            run_config.check_callbacks(self.trainer, once)
             super()._run_subcommand(subcommand)
 
     def _set_seed(self) -> None:
@@ -196,10 +186,20 @@ class SemddCLI(LightningCLI):
             self.config[f"{self.subcommand}.{full_name('data.augmentation_seed')}"] = drawn
 
     def _claim_directory(self) -> Path:
-        claim = self.beginning.claim(self._image_folders())
+        """Take the run's directory, without what cannot be gone on with, but not what this is read from."""
+        config = self.own_config
+        wanted, root = config["run.directory"], Path(config["run.root"]).absolute()
+        asked = None if wanted is None else Path(wanted).absolute()
+        claim = claim_apart(asked, root, run_config.run_name(config), image_folders(config.as_dict()))
         self.claimed.enter_context(claim)
-        self.beginning.clear(claim)
-        return claim.directory
+        directory, begun = claim.directory, claim.directory / "config.yaml"
+        by_itself = self.argv == argv_of(directory)  # nothing else says what was begun
+        same = begun.is_file() and begun.read_text(encoding="utf-8") == self.files["config.yaml"]
+        if not (same or by_itself) or keep_newest(directory) is None:
+            given = configs.with_bases(run_config.named_configs(config))
+            beside = [path.name for path in given if path.parent.resolve() == directory.resolve()]
+            claim.clear(but=[VERSIONS, *self.files] if by_itself else beside)
+        return directory
 
     def _go_on(self, claimed: Path | None) -> bool:
         """Whether the directory holds the state of this training, which is then loaded; on every rank."""
@@ -210,31 +210,20 @@ class SemddCLI(LightningCLI):
         self.config[self.subcommand]["ckpt_path"] = str(directory / CHECKPOINT)
         return True
 
-    @cached_property
-    def beginning(self) -> Beginning:
-        """What was asked for, with all that was drawn, from before it goes on from anywhere."""
-        files = config_files(self._parser(self.subcommand), str(self.subcommand), self.own_config)
-        return Beginning(self.argv, self.own_config, files)
-
-    def _image_folders(self) -> list[str]:
-        """Where pool, reference and splits lie, those that lie anywhere."""
-        return list(image_folders(self.own_config.as_dict()))
-
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401 - as Lightning has it
         """Add the run's own callbacks and metrics file to what the config asks for."""
-        loggers = self._get(self.config_init, "trainer.logger")
-        directory = self.record.directory
+        trainer_config, directory = self._get(self.config_init, "trainer"), self.record.directory
+        loggers = trainer_config["logger"]
         if directory is not None and loggers is not False:
             given = [] if loggers in (None, True) else loggers if isinstance(loggers, list) else [loggers]
             kwargs["logger"] = [*given, MetricsFile(directory)]
         kwargs["default_root_dir"] = directory
-        trainer_config = self._get(self.config_init, "trainer")
-        kwargs[TRAINER_EVERY] = epochs_between_validations(self.own_config)
-        shown = trainer_config["enable_progress_bar"] is not False and sys.stdout.isatty()
-        kwargs["enable_progress_bar"] = shown
+        kwargs[run_config.TRAINER_EVERY] = run_config.epochs_between_validations(self.own_config)
+        bar = trainer_config["enable_progress_bar"] is not False and sys.stdout.isatty()
+        kwargs["enable_progress_bar"] = bar
         self.trainer_defaults["callbacks"] = [
             self.together,
-            ProgressBar() if shown else ProgressLines(),
+            ProgressBar() if bar else ProgressLines(),
             self.record.seen,
             self.record,
             PredictionWriter(self.record),

@@ -11,12 +11,11 @@ from semdd_lightning.errors import ConfigError, RunError
 from semdd_lightning.evaluation.cells import CELLS, Cell, read_cells, write_cells
 from semdd_lightning.experiment.config.options import OF_TRAINING
 from semdd_lightning.experiment.experiment import run_experiment
-from semdd_lightning.experiment.process import error_in_words
+from semdd_lightning.experiment.process import current, error_in_words
 from semdd_lightning.experiment.run.directory import VERSIONS, read_versions
 from semdd_lightning.experiment.run.made_with import made_otherwise
 from semdd_lightning.experiment.run.ownership import is_unfinished
 from semdd_lightning.experiment.run.result import RunResult, read_result
-from semdd_lightning.experiment.run.stopping import current
 from semdd_lightning.locks import Lock
 from semdd_lightning.names import get_logger
 from semdd_lightning.studies.plan import Plan, Planned, recipe

@@ -11,11 +11,10 @@ import pandas as pd
 
 from semdd_lightning.errors import ConfigError, RunError, SemddError
 from semdd_lightning.experiment.experiment import run_experiment
-from semdd_lightning.experiment.process import error_in_words
+from semdd_lightning.experiment.process import current, error_in_words
 from semdd_lightning.experiment.run.directory import read_versions
 from semdd_lightning.experiment.run.made_with import made_otherwise
 from semdd_lightning.experiment.run.result import RESULT, RunResult, read_result
-from semdd_lightning.experiment.run.stopping import current
 from semdd_lightning.names import get_logger
 from semdd_lightning.studies.plan import recipe
 from semdd_lightning.studies.search import Search

@@ -19,8 +19,7 @@ import torch
 
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.experiment.config.options import parse_value
-from semdd_lightning.experiment.process import classes_from_here, shown_messages
-from semdd_lightning.experiment.run.stopping import stoppable
+from semdd_lightning.experiment.process import command_process, sentence
 from semdd_lightning.studies.reporting import CellsProgress
 from semdd_lightning.studies.runs import Runs
 from semdd_lightning.training.teachers.checked import answers_shared
@@ -138,7 +137,7 @@ def _serve(connection: Connection, runs: Runs, number: int, jobs: int, variables
     if devices := [device for device in visible.split(",") if device]:
         os.environ[_DEVICES] = devices[number % len(devices)]
     torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
-    with shown_messages(warnings_too=True), classes_from_here(), stoppable() as stopping, answers_shared():
+    with command_process() as stopping, answers_shared():
         try:
             while (index := connection.recv()) is not None:
                 runs.run(index)
@@ -210,7 +209,7 @@ def run_on_slurm(
 
 def _run_task(runs: Runs, indexes: Sequence[int]) -> None:
     """What one task of the array does."""
-    with shown_messages(warnings_too=True), classes_from_here(), stoppable(), answers_shared():
+    with command_process(), answers_shared():
         for index in indexes:
             runs.run(index)
 
@@ -225,7 +224,8 @@ def _wait(progress: CellsProgress, array: list[tuple[list[int], Any]]) -> None:
         runs.read()
         for (task, job), is_done in zip(array, ended, strict=True):
             if is_done and (error := job.exception()) is not None:
-                _note_what_died(runs, task, f"Its SLURM task ended: {str(error).strip().splitlines()[-1]}")
+                said = f"Its SLURM task ended: {str(error).strip().splitlines()[-1]}"
+                _note_what_died(runs, task, sentence(said))
         array = [entry for entry, is_done in zip(array, ended, strict=True) if not is_done]
         for index in [index for index in left if runs.cells[index].state != "waiting"]:
             left.remove(index)

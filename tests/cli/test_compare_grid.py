@@ -138,6 +138,8 @@ def test_a_failed_cell_is_recorded_and_tried_again(base: Path, capsys: pytest.Ca
         error = read_cells(Path("grid"))[0].error
         assert error is not None
         assert "13" in error
+        assert error.endswith(".")
+        assert f"the first by: {error} The same command tries" in said.err
     assert main([*words, "--dry-run"]) == 0
     assert "failed, is tried again (Expected" in capsys.readouterr().out
     assert main([*words, "--ipc", "1"]) == 0, "a smaller grid that is whole"

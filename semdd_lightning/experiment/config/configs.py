@@ -18,17 +18,12 @@ OF_MANY = (COMPARE, TUNE)  # what a single run does not have
 
 def packaged_configs() -> Path:
     """The folder of configs: inside the package in a wheel, beside it in a checkout."""
-    package = Path(__file__).parents[2]
-    inside = package / "configs"
-    return inside if inside.is_dir() else package.parent / "configs"
+    inside, beside = (Path(__file__).parents[up] / "configs" for up in (2, 3))
+    return inside if inside.is_dir() else beside
 
 
 def find_config(name: str) -> Path:
-    """The file that ``--config name`` means.
-
-    Raises:
-        ConfigError: if there is no such file in the working directory or among the packaged configs.
-    """
+    """The file that ``--config name`` means, in the working directory or packaged; else a `ConfigError`."""
     for path in (Path(name).expanduser(), packaged_configs() / name):
         if path.is_file():
             return path.absolute()
@@ -53,8 +48,7 @@ class _Once(SafeLoader):  # type: ignore[misc] # chosen at run time
             if name in names[:place]:
                 problem = f"{name!r} twice"
                 raise yaml.constructor.ConstructorError(None, None, problem, node.value[place][0].start_mark)
-        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep)
-        return mapping
+        return dict(super().construct_mapping(node, deep))
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -76,33 +70,27 @@ def read_config(path: Path) -> dict[str, Any]:
     return {str(key): value for key, value in content.items()}
 
 
-def bases_of(path: Path) -> list[Path]:
+def bases_of(path: Path, over: tuple[Path, ...] = ()) -> list[Path]:
     """The configs that one names as its ``base``: they come first, in their order, and it goes over them.
 
-    A name means a file beside the config, else what ``--config`` would mean by it.
+    A name means a file beside the config, else what ``--config`` would mean by it. ``over`` are those that
+    the config is a base of.
 
     Raises:
         ConfigError: if the config is its own base, one of them is not there, or they are no names.
     """
-    return _bases_of(path, ())
-
-
-def _bases_of(path: Path, over: tuple[Path, ...]) -> list[Path]:
     given = read_config(path).get(BASE) or []
     names = [given] if isinstance(given, str) else given
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         msg = f"Expected {BASE} of {path} to be a list of configs, found {given!r}; correct the file."
         raise ConfigError(msg)
-    beside = [path.parent / name for name in names]
-    found = [
-        near.absolute() if near.is_file() else find_config(name)
-        for near, name in zip(beside, names, strict=True)
-    ]
+    beside = {name: path.parent / name for name in names}
+    found = [file.absolute() if file.is_file() else find_config(name) for name, file in beside.items()]
     for base in found:
         if base in (path, *over):
             msg = f"Expected configs that end in one without {BASE}, found that {base} is its own; remove it."
             raise ConfigError(msg)
-        _bases_of(base, (path, *over))
+        bases_of(base, (path, *over))
     return found
 
 
@@ -112,11 +100,7 @@ def with_bases(paths: Iterable[Path]) -> list[Path]:
 
 
 def compose(path: Path) -> dict[str, Any]:
-    """The content of a config over that of its bases, as a single run has it.
-
-    Raises:
-        ConfigError: as `read_config` and `bases_of`.
-    """
+    """The content of a config over that of its bases, as a single run has it."""
     content = read_config(path)
     composed: dict[str, Any] = {}
     for base in bases_of(path):

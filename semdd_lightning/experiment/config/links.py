@@ -58,15 +58,12 @@ def full_name(option: str) -> str:
 
 
 def check_links(stated: Mapping[str, Any], config: Mapping[str, Any], configs: Sequence[Path]) -> None:
-    """Refuse a value of a setting that follows from others, unless it is the one that follows.
+    """Refuse, by `ConfigError`, a value of a setting that follows from others and is not what follows.
 
     Args:
         stated: flat options that somebody gave.
         config: the same with all defaults.
         configs: files that some of them come from.
-
-    Raises:
-        ConfigError: naming what to give in its place.
     """
     for target, link in LINKS.items():
         value = stated.get(target)
@@ -109,18 +106,6 @@ def refused(target: str, value: object, giver: str = "") -> ConfigError:
     )
 
 
-def following(content: Mapping[str, Any]) -> list[str]:
-    """What a config states beside all that it follows from, as a saved one does; options may go over it.
-
-    Args:
-        content: flat options of the config.
-    """
-    return [
-        target for target, link in LINKS.items() if target in content and link.gives(content[target], content)
-    ]
-
-
-_REQUIRED = "the following arguments are required:"
 _SHORT_NAME = re.compile(r"Expected a dot import path string: (?P<name>[a-z_0-9]+)$")
 _OF_A_LINK = re.compile(r"argument .* --> (?P<target>[\w.]+): invalid .* value: (?P<value>.*)")
 
@@ -138,7 +123,7 @@ def refusal(command: str, message: str) -> ConfigError:
     if linked is not None and linked["target"] in LINKS:
         return refused(linked["target"], parse_value(linked["value"].strip("'")), f" in --{linked['target']}")
     told = in_one_line(message)
-    if told.startswith(_REQUIRED):
+    if told.startswith("the following arguments are required:"):
         told = told.replace(f"{command}.", "--") + "; give --config, as --config quickstart.yaml."
     elif (short := _SHORT_NAME.search(told)) is not None:
         told += f"; {short['name']} is a short name, which takes no arguments; give its class."

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def same(name: str, one: object, other: object) -> bool:
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         return len(one) == len(other) and all(same(name, a, b) for a, b in zip(one, other, strict=True))
     if name.endswith("class_path"):
-        return _short(one) == _short(other)
+        return str(one).rpartition(".")[2] == str(other).rpartition(".")[2]
     return one == other
 
 
@@ -66,28 +67,39 @@ def parse_value(text: str) -> Any:  # noqa: ANN401 - whatever YAML can say
         return text  # what it means is for the parser to say
 
 
-def _short(class_path: object) -> str:
-    return str(class_path).rpartition(".")[2]
+def without_options(argv: Sequence[str], *options: str) -> list[str]:
+    """A command line but for some options, their parts, and the values of both.
+
+    Examples:
+        >>> argv = ["--data.ipc", "1", "--model.teacher", "ClipTeacher", "--model.teacher.x=1", "--link"]
+        >>> without_options(argv, "--model.teacher")
+        ['--data.ipc', '1', '--link']
+    """
+    left: list[str] = []
+    of_dropped = False  # a value
+    for word in argv:
+        name, equals, _ = word.replace(".init_args", "").partition("=")
+        dropped = not of_dropped and f"{name}.".startswith(tuple(f"{option}." for option in options))
+        if not (dropped or of_dropped):
+            left.append(word)
+        of_dropped = dropped and not equals
+    return left
 
 
 OF_TRAINING = "SEMDD_FIT__"
 """How those begin that every training reads, below its configs."""
 
 
-def check_variables(command: str, options: Iterable[str], environment: Mapping[str, str]) -> None:
-    """Refuse a variable that is named as one of the command's options and is none.
+def check_variables(command: str, options: Iterable[str] = ()) -> None:
+    """Refuse, by `ConfigError`, a variable that is named as one of a command's options and is none.
 
     Args:
         command: any of them.
         options: names of its options, as ``trainer.devices``; none where it reads no variable.
-        environment: variables of the process.
-
-    Raises:
-        ConfigError: naming it.
     """
     prefix = f"SEMDD_{command}__".upper()
     known = {prefix + option.replace(".", "__").upper() for option in options}
-    unread = sorted(name for name in environment if name.startswith(prefix) and name not in known)
+    unread = sorted(name for name in os.environ if name.startswith(prefix) and name not in known)
     if unread:
         name = unread[0].removeprefix(prefix).replace("__", ".").lower()
         whole = f", or the whole part in a variable, as {prefix}DATA" if known else ""

@@ -13,14 +13,12 @@ from argparse import SUPPRESS
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import (  # type: ignore[attr-defined] # it exports the action by a star
-    ActionConfigFile,
-    Namespace,
-)
+from jsonargparse import ActionConfigFile, Namespace  # type: ignore[attr-defined] # by a star
 from jsonargparse._link_arguments import skip_apply_links  # links would go over what somebody stated
 from lightning.pytorch.cli import LightningArgumentParser
 
@@ -31,21 +29,44 @@ from semdd_lightning.experiment.config.configs import (
     bases_of,
     compose,
     find_config,
+    packaged_configs,
     read_config,
 )
-from semdd_lightning.experiment.config.help import ParserWithChoices
-from semdd_lightning.experiment.config.links import check_links, following, full_name
+from semdd_lightning.experiment.config.links import LINKS, check_links, full_name
 from semdd_lightning.experiment.config.options import flatten
 from semdd_lightning.experiment.config.protocol_facts import find_facts
-from semdd_lightning.experiment.config.protocols import Settled, kept_student, read_protocol, settle
+from semdd_lightning.experiment.config.protocols import Settled, read_protocol, settle
+from semdd_lightning.experiment.config.sampler_options import ParserWithChoices
+
+COMMANDS = {
+    "fit": "Choose images of a pool, train a student on them, test it after the last pass.",
+    "validate": "Evaluate the student of --ckpt_path on the validation split.",
+    "test": "Evaluate the student of --ckpt_path on the test split.",
+    "predict": "Write class probabilities of the student of --ckpt_path for every image.",
+}
+ONE_CONFIG = """
+A config is one experiment: data (pool, CLIP, sampler, splits), model (student, teacher), trainer. Packaged
+ones are found by name: {whole} (.yaml). A second --config goes
+over the first, and options over both: --data.ipc 50 --data.batch_size 100 --trainer.devices 4. A config that
+begins with `base: [NAME, ...]` goes over these. A protocol as the second evaluates as a reference
+implementation does: --config imagewoof.yaml --config protocols/minimax.yaml; there are
+{protocols}. What a part takes: --data.help PoolDataModule,
+--model.help DistillationModule. The config that results, every default spelled out: --print_config."""
+
+
+def description(command: str) -> str:
+    """What the help of a command that runs one experiment says before its options."""
+    whole, protocols = (
+        ", ".join(sorted(path.stem for path in (packaged_configs() / folder).glob("*.yaml")))
+        for folder in (".", "protocols")
+    )
+    return COMMANDS[command] + ONE_CONFIG.format(whole=whole, protocols=protocols)
 
 
 class ExperimentParser(ParserWithChoices, LightningArgumentParser):  # type: ignore[misc] # both have format_help
     """Lightning's parser, which settles protocols and refuses what follows from other settings."""
 
-    facts: dict[str, Any] | None = (
-        None  # of the experiment, for its protocol's rules; none in the first parse
-    )
+    facts: dict[str, Any] | None = None  # for the rules of its protocol; none in the first parse
     last: Path | None = None  # the last config with a protocol so far
     holder: Path | None = None  # the last of all
     settled: Settled | None = None  # what became of its protocol
@@ -69,13 +90,14 @@ class ExperimentParser(ParserWithChoices, LightningArgumentParser):  # type: ign
         """
         if getattr(self, "subcommand", None) is None:
             return super().parse_args(args, namespace, **kwargs)
-        argv = list(args or ())
-        bare = {**kwargs, "defaults": False}
+        parse = partial(super().parse_args, list(args or ()), namespace, **{**kwargs, "defaults": False})
         with skip_apply_links():
-            stated = self._parse(argv, namespace, bare, None)
-            self.holder = self.last
+            self.facts = self.last = self.settled = None
+            stated = parse()
+            self.holder, self.last = self.last, None
             if self.holder is not None:
-                stated = self._parse(argv, namespace, bare, find_facts(flatten(stated.as_dict())))
+                self.facts = find_facts(flatten(stated.as_dict()))
+                stated = parse()
             config = super().parse_args([], stated, env=False, **kwargs)  # with the defaults below
         given = flatten(stated.as_dict())
         if BASE in given:
@@ -87,31 +109,22 @@ class ExperimentParser(ParserWithChoices, LightningArgumentParser):  # type: ign
         check_links(given, flatten(config.as_dict()), files)
         return config
 
-    def _parse(
-        self,
-        argv: Sequence[str],
-        namespace: Namespace | None,
-        how: dict[str, Any],
-        facts: dict[str, Any] | None,
-    ) -> Namespace:
-        self.facts, self.last, self.settled = facts, None, None
-        parsed: Namespace = super().parse_args(argv, namespace, **how)
-        return parsed
-
     def go_over(self, config: Namespace, path: Path) -> None:
         """Merge a config over what was said before: its bases, itself, and what its protocol's rules give."""
         own, content = read_config(path), compose(path)
         flat = flatten(content)
-        student = (
-            config.get(full_name("model.student")) if own.get("protocol") and kept_student(flat) else None
-        )
+        hard = str(flat.get("model.class_path")).rpartition(".")[2] == "ClassifierModule"
+        names_none = not any(option.startswith("model.network") for option in flat)
+        measures_any = own.get("protocol") and hard and names_none  # so the student stays
+        student = config.get(full_name("model.student")) if measures_any else None
         for base in bases_of(path):
             self.go_over(config, base)
         of_many = [own.pop(key) for key in OF_MANY if key in own]
         self._merge(config, yaml.safe_dump(own, sort_keys=False) if of_many else str(path))
         config.pop(BASE)
-        for target in following(flat):
-            config.pop(full_name(target))
+        for target, link in LINKS.items():  # a saved one states what follows; options may go over that
+            if target in flat and link.gives(flat[target], flat):
+                config.pop(full_name(target))
         if student is not None:
             config[full_name("model.network")] = student
         if own.get("protocol"):
@@ -142,11 +155,7 @@ class ExperimentParser(ParserWithChoices, LightningArgumentParser):  # type: ign
 
 @contextmanager
 def config_of_the_environment(command: str) -> Iterator[list[str]]:
-    """The config that a variable names, as an option: jsonargparse takes it by path alone, without bases.
-
-    Args:
-        command: fit, validate, test or predict.
-    """
+    """The config that a command's variable names, as an option: jsonargparse knows no names and no bases."""
     variable = f"SEMDD_{command.upper()}__CONFIG"
     named = os.environ.pop(variable, None)
     try:

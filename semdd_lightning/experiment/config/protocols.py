@@ -10,10 +10,13 @@ resolved anew; what was changed by hand stays changed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from pydoc import locate
 from typing import Any
+
+from lightning.pytorch import callbacks
 
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.experiment.config.options import flatten, same
@@ -21,6 +24,18 @@ from semdd_lightning.experiment.config.protocol_facts import FACTS, matches
 from semdd_lightning.names import get_logger
 
 logger = get_logger(__name__)
+
+CALLBACKS = "trainer.callbacks"
+NOT_THE_RECIPE = ("data.passes_per_epoch", "model.student", "model.network")  # bookkeeping, who is measured
+RECORDERS = (
+    callbacks.BasePredictionWriter,
+    callbacks.Checkpoint,
+    callbacks.DeviceStatsMonitor,
+    callbacks.LearningRateMonitor,
+    callbacks.ModelSummary,
+    callbacks.ProgressBar,
+    callbacks.ThroughputMonitor,
+)  # callbacks that look on and change nothing
 
 
 @dataclass(frozen=True)
@@ -79,18 +94,6 @@ class Protocol:
         """What its config holds by itself: the recipe, or what the rules made of it when it was saved."""
         return dict(self.recipe) if self.resolved_for is None else self.gives(self.resolved_for)
 
-    def covers(self, facts: Mapping[str, Any]) -> bool:
-        """Whether the reference implementation covers such an experiment, as far as is known.
-
-        Examples:
-            >>> [Protocol("p", made_for=[{"ipc": [1, 10]}]).covers({"ipc": ipc}) for ipc in (10, 20)]
-            [True, False]
-        """
-        return not self.made_for or any(
-            all(fact not in facts or matches(facts[fact], wanted) for fact, wanted in part.items())
-            for part in self.made_for
-        )
-
 
 @dataclass(frozen=True)
 class Settled:
@@ -107,22 +110,15 @@ class Settled:
     needed: list[str]
 
     def check(self, stated: Mapping[str, Any]) -> None:
-        """Refuse an experiment without what is needed: it cannot be guessed, nor kept from another ipc.
-
-        Args:
-            stated: flat options of the experiment that somebody gave.
-
-        Raises:
-            ConfigError: naming the option.
-        """
-        for option in self.needed:
-            if option not in stated:
-                msg = (
-                    f"Expected a value of {option} from the protocol {self.protocol.name}, found none for "
-                    f"{_in_words(self.protocol.resolved_for or {})}: its source ({self.protocol.source}) has "
-                    f"no default there; give --{option} behind its --config."
-                )
-                raise ConfigError(msg)
+        """Refuse, by `ConfigError`, flat options without what is needed, which cannot be guessed."""
+        option = next((option for option in self.needed if option not in stated), None)
+        if option is not None:
+            msg = (
+                f"Expected a value of {option} from the protocol {self.protocol.name}, found none for "
+                f"{_in_words(self.protocol.resolved_for or {}, FACTS)}: its source ({self.protocol.source}) "
+                f"has no default there; give --{option} behind its --config."
+            )
+            raise ConfigError(msg)
 
 
 def settle(protocol: Protocol, content: Mapping[str, Any], facts: Mapping[str, Any]) -> Settled:
@@ -145,18 +141,8 @@ def settle(protocol: Protocol, content: Mapping[str, Any], facts: Mapping[str, A
     by_hand = content.keys() - untouched
     needed = [name for name in [*protocol.needs, *before] if name not in gives and name not in by_hand]
     if anew and protocol.resolved_for is not None:
-        logger.info("%s gives %s for %s, unlike its config", protocol.name, anew, _in_words(facts))
+        logger.info("%s gives %s for %s, unlike its config", protocol.name, anew, _in_words(facts, FACTS))
     return Settled(replace(protocol, resolved_for=dict(facts)), anew, needed)
-
-
-def kept_student(content: Mapping[str, Any]) -> bool:
-    """Whether a protocol's config trains on hard labels and names no network: the student stays.
-
-    Args:
-        content: flat options of the config.
-    """
-    kind = str(content.get("model.class_path")).rpartition(".")[2]
-    return kind == "ClassifierModule" and not any(option.startswith("model.network") for option in content)
 
 
 def read_protocol(content: Mapping[str, Any], path: Path) -> Protocol:
@@ -170,7 +156,7 @@ def read_protocol(content: Mapping[str, Any], path: Path) -> Protocol:
         rules = [Rule(**rule) for rule in section.pop("rules", None) or []]
         protocol = Protocol(**section, rules=rules)
         asked = [*(rule.when for rule in rules), *protocol.made_for]
-        unknown = sorted({fact for facts in asked for fact in facts} - set(FACTS))
+        unknown = sorted(set[str]().union(*asked) - set(FACTS))
     except (TypeError, ValueError) as error:
         msg = (
             "Expected a protocol of name, source, made_for, needs and rules (when, give) in "
@@ -185,5 +171,65 @@ def read_protocol(content: Mapping[str, Any], path: Path) -> Protocol:
     return replace(protocol, recipe=flatten({key: content[key] for key in content if key != "protocol"}))
 
 
-def _in_words(facts: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {facts[name]}" for name in FACTS if name in facts)
+def protocol_changes(protocol: Protocol, used: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Options of the protocol that have another value in the experiment.
+
+    Where another class was chosen, that is the change, with those arguments that both classes have.
+
+    Args:
+        protocol: the protocol, resolved.
+        used: all options of the experiment, flat.
+
+    Returns:
+        For each change, ``option``, the ``protocol``'s value (none where it has none and one had to be
+        given), and the value ``used``.
+
+    Examples:
+        >>> rded = Protocol("rded", recipe={"data.passes": 300, "model.loss": "kl"})
+        >>> protocol_changes(rded, {"data.passes": 60, "model.loss": "kl"})
+        [{'option': 'data.passes', 'protocol': 300, 'used': 60}]
+    """
+    given = protocol.before()
+    expected = dict.fromkeys((option for option in protocol.needs if option not in given), None) | given
+    used = {**used, CALLBACKS: _without_recorders(used.get(CALLBACKS))} if CALLBACKS in used else used
+    return [
+        {"option": option, "protocol": value, "used": used[option]}
+        for option, value in expected.items()
+        if option in used and not option.startswith(NOT_THE_RECIPE) and not same(option, value, used[option])
+    ]
+
+
+def _without_recorders(given: object) -> object:
+    """Callbacks of a saved config but for those that only record; none where none is left."""
+    listed = given if isinstance(given, list) else [given]
+    return [callback for callback in listed if callback is not None and not _records(callback)] or None
+
+
+def _records(callback: object) -> bool:
+    kind = locate(str(callback.get("class_path"))) if isinstance(callback, Mapping) else None
+    return isinstance(kind, type) and issubclass(kind, RECORDERS)
+
+
+def beyond(protocol: Protocol) -> str | None:
+    """That the reference implementation covers no such experiment, in words; none where it may."""
+    facts = protocol.resolved_for or {}
+    for part in protocol.made_for:
+        if all(fact not in facts or matches(facts[fact], wanted) for fact, wanted in part.items()):
+            return None
+    if not protocol.made_for:
+        return None
+    asked = dict.fromkeys(fact for part in protocol.made_for for fact in part)
+    return (
+        f"Expected an experiment that {protocol.source} has values for ({covered(protocol)}), found "
+        f"{_in_words(facts, asked)}: the protocol {protocol.name} goes on by its config, but no published "
+        "number compares with this run."
+    )
+
+
+def covered(protocol: Protocol) -> str:
+    """What the reference implementation covers, in words."""
+    return "; or ".join(_in_words(part, part) for part in protocol.made_for)
+
+
+def _in_words(facts: Mapping[str, Any], order: Iterable[str]) -> str:
+    return ", ".join(f"{name} {facts[name]}" for name in order if name in facts)

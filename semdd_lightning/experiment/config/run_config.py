@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import BatchSizeFinder, EarlyStopping, LearningRateFinder
 from lightning.pytorch.cli import LightningArgumentParser
 from yaml import YAMLError
 
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.experiment.config.links import LINKS, full_name, refusal
 from semdd_lightning.experiment.config.protocols import Protocol
+from semdd_lightning.training.checkpoints import read_checkpoint
 
 TRAINER_EVERY = "check_val_every_n_epoch"
 
@@ -20,12 +23,12 @@ TRAINER_EVERY = "check_val_every_n_epoch"
 def run_name(config: Namespace) -> str:
     """The group of a run: what the config says, else the name of its first file."""
     named: str | None = config["run.name"]
-    return named or Path(next(iter(named_configs(config)), "run")).stem
+    return named or next(iter(named_configs(config)), Path("run")).stem
 
 
-def named_configs(config: Namespace) -> list[str]:
+def named_configs(config: Namespace) -> list[Path]:
     """The files that ``--config`` named."""
-    return [str(path) for path in config.get("config") or []]
+    return [Path(str(path)) for path in config.get("config") or []]
 
 
 def validates_once(config: Namespace) -> bool:
@@ -108,3 +111,52 @@ def add_run_arguments(parser: LightningArgumentParser) -> None:
     )
     for target, link in LINKS.items():
         parser.link_arguments(tuple(map(full_name, link.sources)), full_name(target), link.compute)
+
+
+TUNERS = {BatchSizeFinder: "--data.batch_size", LearningRateFinder: "the rate of --model.optimizer"}
+"""Callbacks that try a setting out, and what gives it: a run has what its config says, and no other."""
+
+
+def check_callbacks(trainer: Trainer, once: bool) -> None:
+    """Refuse, by `ConfigError`, a tuner, and an `EarlyStopping` that would look too late to stop anything.
+
+    Args:
+        trainer: with the config's callbacks.
+        once: whether it trains, and validation comes once, after the last pass.
+    """
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        option = next((option for kind, option in TUNERS.items() if isinstance(callback, kind)), None)
+        if option is not None:
+            msg = (
+                f"Expected a config that says all it trains with, found {type(callback).__name__}, which "
+                f"would try it out; leave it out and give {option}."
+            )
+            raise ConfigError(msg)
+        if isinstance(callback, EarlyStopping) and once and not callback._check_on_train_epoch_end:
+            msg = (
+                "Expected EarlyStopping to look at every epoch, found that validation comes once, after the "
+                "last pass; give --trainer.check_val_every_n_epoch 1, or the callback "
+                "check_on_train_epoch_end: true."
+            )
+            raise ConfigError(msg)
+
+
+def check_checkpoint(path: str | Path | None, command: str) -> None:
+    """Refuse, by `ConfigError`, a checkpoint that cannot be read, and none where one is needed.
+
+    Args:
+        path: what ``--ckpt_path`` says; an address is Lightning's to open.
+        command: fit, validate, test or predict.
+    """
+    advice = "give the last.ckpt of a run"
+    if path is None and command != "fit":
+        msg = (
+            f"Expected --ckpt_path for {command}, found none; {advice} (an untrained student is not worth a "
+            "number)."
+        )
+        raise ConfigError(msg)
+    if path is None or "://" in str(path):
+        return
+    if not Path(path).exists():
+        raise ConfigError(f"Expected a checkpoint at {Path(path).absolute()}, found none; {advice}.")
+    read_checkpoint(Path(path), ConfigError, advice)

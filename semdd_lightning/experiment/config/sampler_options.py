@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from semdd_lightning.errors import ConfigError, RunError, SemddError
+from semdd_lightning.errors import ConfigError, RunError
 from semdd_lightning.experiment.config.options import parse_value
+from semdd_lightning.experiment.process import mendable
 from semdd_lightning.records import in_words
 
-if TYPE_CHECKING:  # torch, which is not needed to refuse bad options
+if TYPE_CHECKING:
     from semdd_lightning.selection import Sampler
-
-PREFIX = "--sampler."
 
 
 def split_sampler_argv(argv: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
@@ -30,40 +30,37 @@ def split_sampler_argv(argv: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
     parameters: dict[str, Any] = {}
     queue = iter(argv)
     for word in queue:
-        if not word.startswith(PREFIX):
+        if not word.startswith("--sampler."):
             rest.append(word)
             continue
         option, equals, text = word.partition("=")
         if not equals:
             text = next(queue, "--")
-        name, _, inside = option.removeprefix(PREFIX).removeprefix("init_args.").partition(".")
+        name, _, inside = option.removeprefix("--sampler.").removeprefix("init_args.").partition(".")
         if not name or text.startswith("--"):
             msg = f"Expected {option} to be --sampler.PARAMETER with a value, found none; give both."
             raise ConfigError(msg)
-        if inside:
-            known = parameters.get(name)
-            parameters[name] = {**(known if isinstance(known, dict) else {}), inside: parse_value(text)}
-        else:
-            parameters[name] = parse_value(text)
+        known, value = parameters.get(name), parse_value(text)
+        beside = known if isinstance(known, dict) else {}
+        parameters[name] = {**beside, inside: value} if inside else value
     return rest, parameters
 
 
 def sampler_description(
-    word: str | None, parameters: dict[str, Any], of_config: str | dict[str, Any] | None
+    given: str | dict[str, Any] | None, parameters: dict[str, Any]
 ) -> str | dict[str, Any]:
     """A short name or class path, or ``class_path`` and ``init_args`` where there are parameters.
 
     Where none is named there is no ``class_path``: `described_sampler` knows the default one.
 
     Args:
-        word: what ``--sampler`` gives: a name, a path, or ``class_path`` and ``init_args`` in YAML or JSON.
-        parameters: what ``--sampler.PARAMETER`` gives, over those of the word or the config.
-        of_config: the sampler of a config, which a word replaces.
+        given: what ``--sampler`` gives, else a config: a name, a path, or ``class_path`` and ``init_args``,
+            which may be YAML or JSON.
+        parameters: what ``--sampler.PARAMETER`` gives, over those.
 
     Raises:
-        ConfigError: if the word is no such mapping, though it begins as one.
+        ConfigError: if it is no such mapping, though it begins as one.
     """
-    given = of_config if word is None else word
     if given is None:
         return {"init_args": parameters}
     if isinstance(given, str) and given.lstrip().startswith("{"):
@@ -111,13 +108,27 @@ def described_sampler(description: str | dict[str, Any]) -> Sampler:
     try:
         return build_component(parameters, kind)
     except RunError as error:
-        cause: BaseException | None = error
-        while cause is not None and (cause is error or not isinstance(cause, SemddError)):
-            cause = cause.__cause__
-        if cause is not None:
-            raise cause from None
+        if (refused := mendable(error.__cause__)) is not None:
+            raise refused from None
         msg = (
             f"Expected values that the sampler {kind.name} takes, found {parameters}; correct what is said "
             f"here: {in_words(error.__cause__ or error)}"
         )
         raise ConfigError(msg) from error
+
+
+class ParserWithChoices(argparse.ArgumentParser):
+    """A parser whose help ends with all samplers and scores, looked up, with torch, only for that."""
+
+    def format_help(self) -> str:
+        """The help, and behind it what can be named, of this package and of installed ones."""
+        from semdd_lightning.selection import DEFAULT_SAMPLER, sampler_meanings, score_meanings
+
+        samplers, scores = sampler_meanings(), score_meanings()
+        width = max(map(len, (*samplers, *scores)))
+        samplers[DEFAULT_SAMPLER] += " (default)"
+        lines = ["samplers:", *(f"  {name:<{width}}  {meaning}" for name, meaning in samplers.items()), ""]
+        lines += ["scores, for the scores of a sampler that chooses by quality:"]
+        lines += [f"  {name:<{width}}  {meaning}" for name, meaning in scores.items()]
+        lines += ["", "The path of a class, as my_module.MySampler, does for a name: docs/extending.md.", ""]
+        return "\n".join([super().format_help(), *lines])

@@ -1,11 +1,13 @@
-"""What a run's directory says of how it was made, written before anything can fail."""
+"""What a run's directory says of how it was made, before anything can fail, and how it is gone on with."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
+import shlex
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -18,10 +20,14 @@ from semdd_lightning import __version__
 from semdd_lightning.errors import RunError
 from semdd_lightning.experiment.config.configs import OF_MANY, read_config
 from semdd_lightning.experiment.config.options import OF_TRAINING
+from semdd_lightning.experiment.process import current
+from semdd_lightning.experiment.run.ownership import is_unfinished
 from semdd_lightning.records import RECORD, content_key, read_record, write_record
 
 VERSIONS = "versions.json"
 PAGE, SHEET = "report.html", "subset.png"  # of a selection, for people
+CHECKPOINT = "last.ckpt"
+_REQUEUED = "hpc_ckpt_*.ckpt"  # what Lightning writes before SLURM takes the job away
 PACKAGES = ("torch", "torchvision", "lightning", "open_clip_torch", "torchmetrics", "timm", "numpy")
 
 
@@ -50,17 +56,30 @@ class Versions:
     """What `write_versions` wrote, as far as somebody reads it again."""
 
     command: tuple[str, ...]
+    working_directory: str = "."
     configs: dict[str, str] | None = None
 
 
 def read_versions(directory: Path) -> Versions | None:
-    """Command and configs of a directory; none where it says nothing of them.
+    """What began a directory, where, and by which configs; none where it says nothing of that.
 
     Raises:
         RunError: if what it says cannot be trusted.
     """
     file = directory / VERSIONS
     return read_record(file, Versions, RunError, "give another directory") if file.is_file() else None
+
+
+def command_of(directory: Path) -> list[str]:
+    """The command line after ``semdd`` that began what a directory holds; empty where nothing says it."""
+    versions = read_versions(directory)
+    return [] if versions is None else list(versions.command[1:])
+
+
+def working_directory(directory: Path) -> Path:
+    """Where the relative paths of a run's config begin: where it was begun; here where nothing says it."""
+    versions = read_versions(directory)
+    return Path() if versions is None else Path(versions.working_directory)
 
 
 def config_digests(configs: list[Path]) -> dict[str, str]:
@@ -81,7 +100,6 @@ def environment() -> dict[str, Any]:
     """Versions and hardware that a result should be read with."""
     import torch
 
-    devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
         "semdd_lightning": __version__,
         "python": sys.version.split()[0],
@@ -90,7 +108,7 @@ def environment() -> dict[str, Any]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
-        "gpus": devices,
+        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
     }
 
 
@@ -103,11 +121,55 @@ def _version(name: str) -> str | None:
 
 
 def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        models = [
-            line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line
-        ]
-        if models:
-            return models[0]
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if "model name" in line:
+                return line.split(":")[1].strip()
     return platform.processor() or platform.machine()
+
+
+def checkpoints(directory: Path) -> list[Path]:
+    """What an unfinished training left of its state, newest first."""
+    found = [path for name in (CHECKPOINT, _REQUEUED) for path in directory.glob(name)]
+    return sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+
+
+def keep_newest(directory: Path) -> Path | None:
+    """Let the newest state be ``last.ckpt``, and the only one; none where there is none."""
+    found = checkpoints(directory)
+    for path in found[1:]:
+        path.unlink()
+    return found[0].replace(directory / CHECKPOINT) if found else None
+
+
+def tell_to_resume(directory: Path) -> None:
+    """Let whoever stops this process be told what goes on with its run."""
+    current().said = f"`semdd resume {shlex.quote(str(from_here(directory)))}` goes on."
+
+
+def resume_argv(directory: Path) -> list[str]:
+    """The command that goes on with the unfinished run of a directory, absolute.
+
+    Raises:
+        RunError: if there is nothing to go on with.
+    """
+    if not directory.is_dir():
+        msg = f"Expected the directory of a run at {directory}, found none; give one that was interrupted."
+        raise RunError(msg)
+    if not is_unfinished(directory):
+        found = "a finished one" if (directory / VERSIONS).is_file() else "another directory"
+        msg = f"Expected an unfinished run in {directory}, found {found}; there is nothing to go on with."
+        raise RunError(msg)
+    began = command_of(directory)
+    if began[:1] in (["compare"], ["tune"]):
+        return [*began, f"--out={directory}"]
+    if began[:1] != ["fit"] or not (directory / "config.yaml").is_file():
+        again = f"`{shlex.join(['semdd', *began])}`" if began else "the command that began it"
+        msg = f"Expected an unfinished training in {directory}, found none; give {again} again."
+        raise RunError(msg)
+    return argv_of(directory)
+
+
+def argv_of(directory: Path) -> list[str]:
+    """The command that trains what a directory, absolute, says by itself, in it."""
+    return ["fit", f"--config={directory / 'config.yaml'}", f"--run.directory={directory}"]

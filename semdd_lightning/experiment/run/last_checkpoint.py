@@ -1,4 +1,4 @@
-"""The checkpoint of a run: written early, at the end, when it is stopped, and as often as it is cheap."""
+"""The checkpoint of a run, as often as it is cheap, and the metrics file that goes on with it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ import torch
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.utilities import rank_zero_only
 
-from semdd_lightning.experiment.run.going_on import CHECKPOINT
-from semdd_lightning.experiment.run.metrics_file import MetricsFile, Row, rows_so_far
-from semdd_lightning.experiment.run.stopping import current
+from semdd_lightning.atomic import writing
+from semdd_lightning.experiment.process import current
+from semdd_lightning.experiment.run.directory import CHECKPOINT
 
 SECONDS = 10.0  # between two checkpoints, at least
 FIRST = 2.0  # seconds until the first, which shows what one costs
@@ -46,31 +48,22 @@ class LastCheckpoint(ModelCheckpoint):
         )
         self.seconds = seconds
         self._due = 0.0
-        self._random: dict[str, Any] = {}
-        self._metrics: dict[str, float] = {}
-        self._rows: list[Row] = []
+        self._before: dict[str, Any] = {}  # of a run that goes on
         self._epoch_ends = False
         self._requeue: Callable[[], None] | None = None
-
-    # ------------------------------------------------------------------ when
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Time begins, and random numbers go on where they stopped."""
         super().on_train_start(trainer, pl_module)
         self._put_signals_off()
         self._due = time.monotonic() + min(FIRST, self.seconds)
-        if self._random:
-            torch.set_rng_state(self._random["cpu"])
-            if len(self._random["cuda"]) == torch.cuda.device_count():
-                torch.cuda.set_rng_state_all(self._random["cuda"])
+        if random := self._before.get("random"):
+            torch.set_rng_state(random["cpu"])
+            if len(random["cuda"]) == torch.cuda.device_count():
+                torch.cuda.set_rng_state_all(random["cuda"])
 
     def on_train_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,  # noqa: ANN401 - as Lightning has it
-        batch: Any,  # noqa: ANN401
-        batch_idx: int,
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         """Write it if it is time, or if the run is to stop here; the last step leaves it to the epoch."""
         done = batch_idx + 1
@@ -83,9 +76,10 @@ class LastCheckpoint(ModelCheckpoint):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write it if it is time, or the last epoch."""
-        last = trainer.current_epoch + 1 == trainer.max_epochs
         self._epoch_ends = True
-        self._write_if_due(trainer, pl_module, whatever_the_time=last)
+        if trainer.current_epoch + 1 == trainer.max_epochs:
+            self._due = 0.0
+        self._write_if_due(trainer, pl_module)
         self._epoch_ends = False
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -113,14 +107,12 @@ class LastCheckpoint(ModelCheckpoint):
         if begun and not trainer.strategy.broadcast(file.exists()):
             trainer.save_checkpoint(file)
 
-    def _write_if_due(
-        self, trainer: Trainer, pl_module: LightningModule, *, whatever_the_time: bool = False
-    ) -> None:
+    def _write_if_due(self, trainer: Trainer, pl_module: LightningModule) -> None:
         asked = [time.monotonic() >= self._due, current().received is not None, self._requeue is not None]
         if trainer.world_size > 1:
             asked = [trainer.strategy.reduce_boolean_decision(one, all=False) for one in asked]
         due, stopped, requeued = asked
-        if due or stopped or whatever_the_time:
+        if due or stopped:
             self._write(trainer, pl_module)
         if requeued and self._requeue is not None:
             self._requeue()
@@ -153,8 +145,6 @@ class LastCheckpoint(ModelCheckpoint):
 
             signal.signal(signal.SIGUSR1, later)
 
-    # ------------------------------------------------------------------ what
-
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
@@ -163,23 +153,61 @@ class LastCheckpoint(ModelCheckpoint):
         checkpoint["semdd_run"] = {
             "random": {"cpu": torch.get_rng_state(), "cuda": cuda},
             "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
-            "rows": rows_so_far(trainer, epoch_ends=self._epoch_ends),
+            "rows": self._rows(trainer),
         }
+
+    def _rows(self, trainer: Trainer) -> list[dict[str, float]]:
+        """Those of the metrics file, and that of this epoch, which is written after the checkpoint."""
+        file = _metrics_file(trainer)
+        rows = [] if file is None else list(file.rows)
+        if file is not None and self._epoch_ends:
+            logged = {name: float(value) for name, value in trainer._logger_connector.metrics["log"].items()}
+            rows.append({**logged, "epoch": trainer.current_epoch, "step": trainer.global_step - 1})
+        return rows
 
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Take them up; a checkpoint of before has none."""
         if trainer.state.fn == "fit":
-            run = checkpoint.get("semdd_run", {})
-            self._random = run.get("random", {})
-            self._metrics = run.get("metrics", {})
-            self._rows = run.get("rows", [])
+            self._before = checkpoint.get("semdd_run", {})
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Metrics of the epochs before stay known, whether or not one is left to train."""
-        known = {name: torch.tensor(value) for name, value in self._metrics.items()}
+        known = {name: torch.tensor(value) for name, value in self._before.get("metrics", {}).items()}
         trainer.callback_metrics.update(known)
-        for logger in trainer.loggers:
-            if isinstance(logger, MetricsFile):
-                logger.take_up(self._rows)
+        if (file := _metrics_file(trainer)) is not None:
+            file.take_up(self._before.get("rows", []))
+
+
+class MetricsFile(CSVLogger):
+    """Lightning's metrics in a run's file, and in memory for its checkpoint; a disk that refuses is named."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory, name="", version="metrics")
+        self.rows: list[dict[str, float]] = []
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
+        """Write a row."""
+        at = {} if step is None else {"step": float(step)}
+        self.rows.append({name: float(value) for name, value in metrics.items()} | at)
+        super().log_metrics(metrics, step)
+
+    @rank_zero_only
+    def take_up(self, rows: list[dict[str, float]]) -> None:
+        """Begin with the rows of before."""
+        for row in rows:
+            values = {name: int(value) if name == "epoch" else value for name, value in row.items()}
+            step = values.pop("step", None)
+            self.log_metrics(values, None if step is None else int(step))
+        self.save()
+
+    def save(self) -> None:
+        """Write what came since it was last written."""
+        with writing(Path(self.log_dir)):
+            super().save()
+
+
+def _metrics_file(trainer: Trainer) -> MetricsFile | None:
+    return next((logger for logger in trainer.loggers if isinstance(logger, MetricsFile)), None)

@@ -35,13 +35,16 @@ def made_otherwise(
         known: what was found out for other runs, so that a file or pool is read once for all of them.
     """
     known = {} if known is None else known
-    there, here = _versions(result.environment), _versions(environment())
+    there, here = (
+        {"semdd_lightning": made.get("semdd_lightning"), **(made.get("packages") or {})}
+        for made in (result.environment, environment())
+    )
     for name, version in here.items():
         if there.get(name) != version:
             return f"it was made with {name} {there.get(name)}, here is {version}"
     for path, digest in result.inputs.items():
         if path not in known:
-            known[path] = state_of(Path(path))
+            known[path] = _state(Path(path))
         if known[path] != digest:
             return f"{path} has changed since"
     return _other_pool(directory, known) if result.sampler is not None else None
@@ -55,7 +58,7 @@ def inputs(config: Mapping[str, Any]) -> dict[str, str]:
         for name, value in named
         if isinstance(value, str | Path) and not name.endswith(KNOWN_OTHERWISE)
     }
-    found = {str(path): state_of(path) for path in sorted(paths)}
+    found = {str(path): _state(path) for path in sorted(paths)}
     return {path: state for path, state in found.items() if state is not None}
 
 
@@ -66,24 +69,22 @@ def image_folders(settings: Mapping[str, Any]) -> Iterator[str]:
             yield str(value)
 
 
-def state_of(path: Path) -> str | None:
+def _state(path: Path) -> str | None:
     """What tells whether a file or a folder is still what it was; none where there is nothing.
 
     Of a file it is the SHA-256 of its bytes; of a folder, which may hold a million images, that of names,
     sizes and times of all files in it.
     """
-    digest = hashlib.sha256()
     try:
-        if path.is_dir():
-            for name, stat in _files(path):
-                digest.update(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
-        else:
+        if path.is_file():
             with path.open("rb") as stream:
-                while chunk := stream.read(2**22):
-                    digest.update(chunk)
+                return hashlib.file_digest(stream, "sha256").hexdigest()
+        digest = hashlib.sha256()
+        for name, stat in _files(path):
+            digest.update(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+        return digest.hexdigest()
     except (OSError, ValueError):  # what is no path at all cannot be opened either
         return None
-    return digest.hexdigest()
 
 
 def _files(folder: Path, below: str = "") -> Iterator[tuple[str, os.stat_result]]:
@@ -109,12 +110,9 @@ def _leaves(content: object, name: str) -> Iterator[tuple[str, object]]:
         yield name, content
 
 
-def _versions(made_with: Mapping[str, Any]) -> dict[str, Any]:
-    return {"semdd_lightning": made_with.get("semdd_lightning"), **(made_with.get("packages") or {})}
-
-
 def _other_pool(directory: Path, known: dict[str, str | None]) -> str | None:
-    from semdd_lightning.export import read_manifest
+    from semdd_lightning.export import build_component, read_manifest
+    from semdd_lightning.pools import ImageSet
 
     try:
         manifest = read_manifest(directory)
@@ -123,17 +121,11 @@ def _other_pool(directory: Path, known: dict[str, str | None]) -> str | None:
     key = f"pool {manifest.pool} of {manifest.cache_dir}"
     try:
         if key not in known:
-            known[key] = _fingerprint(manifest.pool, manifest.cache_dir)
+            reader = build_component(manifest.pool, ImageSet)
+            reader.prepare()
+            cache = None if manifest.cache_dir is None else Path(manifest.cache_dir)
+            known[key] = reader.read(cache).fingerprint
     except SemddError as error:
         return f"its pool cannot be read as it was ({error})"
     same = known[key] == manifest.pool_fingerprint
     return None if same else f"the pool in {manifest.pool_root} has changed since"
-
-
-def _fingerprint(description: dict[str, Any], cache_dir: str | None) -> str:
-    from semdd_lightning.export import build_component
-    from semdd_lightning.pools import ImageSet
-
-    reader = build_component(description, ImageSet)
-    reader.prepare()
-    return reader.read(None if cache_dir is None else Path(cache_dir)).fingerprint

@@ -6,10 +6,10 @@ import shlex
 import shutil
 import time
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 
-from semdd_lightning.atomic import disk_error, remove_stale_files
+from semdd_lightning.atomic import remove_stale_files, writing
 from semdd_lightning.errors import RunError
 from semdd_lightning.locks import Lock
 from semdd_lightning.pools.files import require_apart
@@ -33,11 +33,9 @@ class Claim:
         self.directory = directory
         self._was_finished = again and not is_unfinished(directory)
         self._lock = Lock(directory / MARK)
-        try:
+        with writing(directory):
             directory.mkdir(parents=True, exist_ok=True)
             self._take()
-        except OSError as error:
-            raise disk_error(error, directory) from error
         remove_stale_files(directory)
 
     def _take(self) -> None:
@@ -64,15 +62,8 @@ class Claim:
         return any(entry.name != MARK for entry in self.directory.iterdir())
 
     def clear(self, but: Collection[str] = ()) -> None:
-        """Remove what was left behind, to start anew.
-
-        Args:
-            but: names of files that stay.
-
-        Raises:
-            RunError: if that took more than a moment to make.
-        """
-        if any(self._find(pattern) for pattern in DEAR):
+        """Remove what was left behind but some files, to start anew; refuse what took long to make."""
+        if any(next(self.directory.rglob(pattern), None) for pattern in DEAR):
             msg = (
                 f"Expected {self.directory} to be new or of this very command, found what another left "
                 f"unfinished; `semdd resume {shlex.quote(str(self.directory))}` goes on with it, or give "
@@ -84,9 +75,6 @@ class Claim:
                 shutil.rmtree(entry)
             elif entry.name not in (MARK, *but):
                 entry.unlink()
-
-    def _find(self, pattern: str) -> bool:
-        return next(self.directory.rglob(pattern), None) is not None
 
     def go_on(self) -> None:
         """There is more to do in a finished one: whoever stops this process leaves it unfinished."""
@@ -101,9 +89,7 @@ class Claim:
     def __enter__(self) -> Claim:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """All is there; or leave what is there to whoever takes it over, and no empty directory."""
         empty = not self.holds_something
         self._lock.give_back(keep_file=error is not None and not empty and not self._was_finished)
@@ -132,11 +118,7 @@ def claim_apart(
 
 
 def claim_new(root: Path, name: str) -> Claim:
-    """Claim a new directory ``root/name/<time>``, with a number behind it if that is taken.
-
-    Raises:
-        RunError: if the name leads out of the root, or it cannot be made.
-    """
+    """Claim a new directory ``root/name/<time>``, with a number behind it if that is taken."""
     if Path(name).is_absolute() or ".." in Path(name).parts or not Path(name).parts:
         msg = f"Expected a name for a folder below {root}, found {name!r}; give another --run.name."
         raise RunError(msg)
@@ -145,13 +127,9 @@ def claim_new(root: Path, name: str) -> Claim:
     stamp = time.strftime("%Y-%m-%d_%H-%M-%S")
     for attempt in range(1000):
         directory = root / name / (stamp if attempt == 0 else f"{stamp}.{attempt}")
-        try:
+        with writing(directory), suppress(FileExistsError):
             directory.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise disk_error(error, directory) from error
-        return Claim(directory)
+            return Claim(directory)
     msg = f"Expected a free name for a run in {root / name}, found none; give another --run.name."
     raise RunError(msg)
 

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ConfigDict, with_config
 
 from semdd_lightning.errors import RunError
-from semdd_lightning.experiment.run.directory import PAGE, from_here
+from semdd_lightning.experiment.run.directory import CHECKPOINT, PAGE, from_here
 from semdd_lightning.names import command, get_logger
 from semdd_lightning.records import RECORD, read_record
 from semdd_lightning.report import print_run_table
@@ -31,10 +31,8 @@ class RunResult:
         sampler: short name of the sampler, or the path of its class; none without a selection.
         prior: the models that scored the pool, in words; none without a selection.
         ipc: images per class.
-        passes: whole passes over the chosen images that the student was trained; where an old student is
-            evaluated, by its checkpoint.
-        training: steps and passes, done and planned, and what ended it, as `TrainingDone` has them; none
-            where nobody knows.
+        passes: whole passes that the student was trained, an old one by its checkpoint.
+        training: steps and passes, done and planned, and what ended it, as `TrainingDone` has them, or none.
         cut_short: what makes this no full run, one sentence each: training that ended early, splits that
             were not seen whole. Empty where all was done.
         student: short name or class of the student.
@@ -55,8 +53,7 @@ class RunResult:
         audit: what the pool's classes looked like; none where that was not looked at.
         inputs: state of every file and folder that the config names, by its path.
         seconds: time each stage took.
-        peak_memory_bytes: largest memory that training and evaluation had at a time, on the GPU if there was
-            one, else of the process; none where the system does not say.
+        peak_memory_bytes: the most memory at a time, on the GPU if there is one; none where nobody says it.
         environment: versions and hardware.
     """
 
@@ -90,24 +87,17 @@ class RunResult:
     environment: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        wrong = {
-            name: value for name, value in self.metrics.items() if "_top" in name and not 0 <= value <= 1
-        }
+        accuracies = {name: value for name, value in self.metrics.items() if "_top" in name}
+        wrong = {name: value for name, value in accuracies.items() if not 0 <= value <= 1}
         if wrong:
             msg = f"Expected accuracies in [0, 1], found {wrong}; run it again."
             raise RunError(msg)
-
-    @property
-    def leaves_choice(self) -> bool:
-        """Whether the pool holds more images than were chosen: else every sampler chooses the same."""
-        images = [self.selection.get(subset, {}).get("num_images") for subset in ("pool", "selection")]
-        return images[0] is None or images[0] != images[1]
 
     def print_table(self) -> None:
         """Print the table and the next command to try; nothing on ranks that keep no record."""
         if self.directory is not None:
             shown = {**asdict(self), "directory": str(from_here(Path(self.directory)))}
-            print_run_table(shown, next_commands(self))
+            print_run_table(shown, _next_commands(self))
 
 
 def read_result(directory: Path) -> RunResult | None:
@@ -122,26 +112,23 @@ def read_result(directory: Path) -> RunResult | None:
         return None
 
 
-def next_commands(result: RunResult) -> list[str]:
-    """What one would do next with this run."""
+def _next_commands(result: RunResult) -> list[str]:
     if result.command != "fit" or result.directory is None:
         return []
     directory = from_here(Path(result.directory))
     names = [str(directory / "config.yaml")] if result.overrides else result.configs
     configs = [word for name in names for word in ("--config", Path(name))]
     if result.sampler is None:
-        checkpoint = directory / "last.ckpt"
-        return (
-            [f"use it as a teacher: CheckpointTeacher with path {command(checkpoint)}"]
-            if checkpoint.exists()
-            else []
-        )
+        checkpoint = directory / CHECKPOINT
+        use = f"use it as a teacher: CheckpointTeacher with path {command(checkpoint)}"
+        return [use] if checkpoint.exists() else []
     look = [command("semdd", "open", directory)] if (directory / PAGE).exists() else []
     verify = [*look, command("semdd", "verify", directory)]
     if (seed := result.replay_seed) is not None:  # stored labels are those of one selection alone
         seeds = ["--seed_everything", seed + 1, "--data.replay_seed", seed]
         return [command("semdd", "fit", *configs, *seeds), *verify]
-    if not result.leaves_choice:
+    in_pool, chosen = (result.selection.get(images, {}).get("num_images") for images in ("pool", "selection"))
+    if in_pool is not None and in_pool == chosen:  # every sampler chooses the same
         return verify
     from semdd_lightning.selection import DEFAULT_SAMPLER  # torch, which a table of results needs not
 

@@ -1,4 +1,4 @@
-"""Several processes of one run end together: what one fails with, all say, and none waits for the dead."""
+"""A run that fails: all its processes end together, its directory says why, and who failed has a name."""
 
 from __future__ import annotations
 
@@ -8,19 +8,31 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch.distributed as dist
+from lightning.fabric.plugins import ClusterEnvironment
 from lightning.fabric.strategies.launchers.subprocess_script import _ChildProcessObserver
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.accelerators import Accelerator
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.plugins import CheckpointIO, LayerSync, Precision
+from lightning.pytorch.profilers import Profiler
+from lightning.pytorch.strategies import Strategy
 from lightning.pytorch.utilities import rank_zero_only
 from torch._C._distributed_c10d import TCPStore
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
-from semdd_lightning.errors import AuditError, SemddError
-from semdd_lightning.experiment.run.stopping import Stopped
+from semdd_lightning.errors import AuditError, ConfigError, SemddError
+from semdd_lightning.experiment.process import Stopped, error_in_words
 
 _FAILED, _SEEN = "semdd/failed", "semdd/seen"
 _POLL_S = 0.5
@@ -54,7 +66,9 @@ class EndTogether(Callback):
         if is_of_a_dead_rank(error):  # which may be about to tell, and then ends this process
             time.sleep(2 * _POLL_S)
         self._over.set()
-        own = json.dumps({"rank": dist.get_rank(), "status": _status(error), "error": _said(error)})
+        status = 3 if isinstance(error, AuditError) else 2 if isinstance(error, SemddError) else 1
+        status = 128 + error.signum if isinstance(error, Stopped) else status
+        own = json.dumps({"rank": dist.get_rank(), "status": status, "error": error_in_words(error)})
         try:
             first = self._store.compare_set(_FAILED, "", own).decode()
             if first != own:
@@ -136,17 +150,75 @@ def _end(failure: str) -> None:
     os._exit(told["status"])
 
 
-def _status(error: BaseException) -> int:
-    if isinstance(error, Stopped):
-        return 128 + error.signum
-    return 3 if isinstance(error, AuditError) else 2 if isinstance(error, SemddError) else 1
-
-
-def _said(error: BaseException) -> str:
-    return str(error) if isinstance(error, SemddError) else f"{type(error).__name__}: {error}"
-
-
 def leave_process_group() -> None:
     """As Lightning does for NCCL alone: gloo threads that outlive the interpreter now and then abort it."""
     if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()
+
+
+FILE_NAME = "failure.txt"
+OURS = "semdd_lightning"
+LIGHTNING = "Lightning"
+SHELL = (f"{OURS}.cli.", f"{OURS}.experiment.")  # these call Lightning; what fails right below is not theirs
+EXTENSIONS = (Callback, Logger, Profiler, Accelerator)
+AROUND = (Optimizer, LRScheduler, Strategy, Precision, LayerSync, CheckpointIO, ClusterEnvironment)
+"""Parts within whose steps everything else runs: of them, only their making is theirs."""
+
+
+@contextmanager
+def failures_told(
+    directory: Path | None, named: Sequence[object] = (), otherwise: str | None = None
+) -> Iterator[None]:
+    """Write why what is inside failed, and turn a failure of what a config names into one message.
+
+    Args:
+        directory: the run's; none writes nothing.
+        named: parts that the config names, beside those that are extensions by their kind.
+        otherwise: what failed where it is nothing of this.
+
+    Raises:
+        ConfigError: in place of an error that arose in an extension, or in Lightning itself.
+    """
+    try:
+        yield
+    except Exception as error:
+        told = error if isinstance(error, SemddError) else _explained(error, named, otherwise)
+        if directory is not None and directory.is_dir():
+            text = "".join(traceback.format_exception(error))
+            said = repr(error) if told is None else str(told)
+            (directory / FILE_NAME).write_text(f"{said}\n\n{text}", encoding="utf-8")
+        if told is None or told is error:
+            raise
+        raise told from error
+
+
+def _explained(error: BaseException, named: Sequence[object], otherwise: str | None) -> ConfigError | None:
+    """The error in words, where neither this package nor a tensor operation below it failed."""
+    while isinstance(error.__cause__, BaseException) and not isinstance(error, SemddError):
+        error = error.__cause__  # what jsonargparse and Lightning wrap
+    if isinstance(error, SemddError):
+        return None  # which `main` finds by itself
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)][::-1]
+    who = _who_failed(frames, named, otherwise)
+    found = f"found {type(error).__name__}: {' '.join(str(error).split())}"
+    if who == LIGHTNING:
+        return ConfigError(f"Expected a config that Lightning can run here, {found}")
+    msg = f"Expected {who} to work in this run, {found}; correct its arguments or leave it out."
+    return None if who is None else ConfigError(msg)
+
+
+def _who_failed(frames: Sequence[FrameType], named: Sequence[object], otherwise: str | None) -> str | None:
+    """Name of the part in whose code an error arose, from the innermost frame out; none if it is ours."""
+    for frame in frames:
+        module = str(frame.f_globals.get("__name__"))
+        # where Lightning calls a hook that is no method, it has the callback at hand
+        owner = frame.f_locals.get("callback", frame.f_locals.get("self"))
+        if module.startswith(OURS) and not module.startswith(SHELL):
+            return None
+        made = isinstance(owner, AROUND) and frame.f_code.co_name == "__init__"
+        if made or isinstance(owner, EXTENSIONS) or any(owner is part for part in named if owner is not None):
+            return type(owner).__name__
+        if module.startswith(SHELL):
+            break
+    in_lightning = frames and str(frames[0].f_globals.get("__name__")).startswith("lightning")
+    return LIGHTNING if in_lightning else otherwise

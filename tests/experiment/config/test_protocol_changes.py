@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from semdd_lightning.cli.main import main
-from semdd_lightning.experiment.config.protocol_changes import beyond, protocol_changes
-from semdd_lightning.experiment.config.protocols import Protocol, Rule
+from semdd_lightning.experiment.config.protocols import Protocol, Rule, beyond, protocol_changes
 from tests.cli.run_files import read
 
 RECIPE: dict[str, Any] = {
@@ -85,8 +85,8 @@ def test_what_had_to_be_given_is_named() -> None:
     ],
 )
 def test_what_a_peers_code_covers(facts: dict[str, Any], covered: bool) -> None:
-    assert PROTOCOL.covers(facts) == covered
-    assert Protocol("for anything").covers(facts)
+    assert (beyond(replace(PROTOCOL, resolved_for=facts)) is None) == covered
+    assert beyond(Protocol("for anything", resolved_for=facts)) is None
 
 
 def test_an_experiment_beyond_the_peers_code_is_described() -> None:

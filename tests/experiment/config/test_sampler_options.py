@@ -22,8 +22,7 @@ SPELLED_OUT = {"class_path": "TwoStage", "init_args": {"candidate_ratio": 4, "di
 
 def built(*words: str, of_config: Any = None) -> object:  # noqa: ANN401 - what a config holds
     rest, parameters = split_sampler_argv(words)
-    word = rest[1] if rest else None
-    return described_sampler(sampler_description(word, parameters, of_config))
+    return described_sampler(sampler_description(rest[1] if rest else of_config, parameters))
 
 
 @pytest.mark.parametrize(

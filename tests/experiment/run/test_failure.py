@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from semdd_lightning.cli.main import main
-from semdd_lightning.experiment.run.failure import FILE_NAME
+from semdd_lightning.experiment.run.together import FILE_NAME
 
 EXTENSIONS = """
 from lightning.pytorch import Callback

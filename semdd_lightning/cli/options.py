@@ -1,4 +1,4 @@
-"""How a pool is to be read: options that every command with a pool on its line has."""
+"""What several commands have in common: the look of their help, and how a pool on their line is read."""
 
 from __future__ import annotations
 
@@ -9,6 +9,26 @@ from typing import Any
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.pools.any_pool import AnyPool
 from semdd_lightning.pools.layouts import AUTO
+
+
+def command_parser(
+    name: str,
+    description: str,
+    epilog: str,
+    kind: type[argparse.ArgumentParser] = argparse.ArgumentParser,
+    **more: Any,  # noqa: ANN401 - as argparse has them
+) -> argparse.ArgumentParser:
+    """The parser of a command, whose help ends in a text that stays as it is."""
+    shape = argparse.RawDescriptionHelpFormatter
+    return kind(prog=f"semdd {name}", description=description, epilog=epilog, formatter_class=shape, **more)
+
+
+def at_least_one(word: str) -> int:
+    """The type of an option that counts."""
+    if not word.isdecimal() or int(word) < 1:
+        msg = f"at least 1, not {word}"
+        raise argparse.ArgumentTypeError(msg)
+    return int(word)
 
 
 def add_pool_options(parser: argparse.ArgumentParser) -> None:
@@ -26,24 +46,12 @@ def add_pool_options(parser: argparse.ArgumentParser) -> None:
 
 
 def pool_of(path: Path, classes: Path | None, options: argparse.Namespace) -> AnyPool:
-    """The pool at a path, read as the options say.
-
-    Args:
-        path: Where it lies.
-        classes: Its class list.
-        options: What `add_pool_options` added.
-
-    Raises:
-        ConfigError: If a setting of the reader is no name and value.
-    """
+    """The pool at a path with a class list, read as the options of `add_pool_options` say."""
     return AnyPool(path, classes, layout=options.layout, settings=reader_settings(options))
 
 
 def reader_settings(options: argparse.Namespace) -> dict[str, Any]:
-    """The settings of the pool's reader by their names.
-
-    Args:
-        options: What `add_pool_options` added.
+    """The settings of the pool's reader by their names, of the options of `add_pool_options`.
 
     Raises:
         ConfigError: If one is no name and value.

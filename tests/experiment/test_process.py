@@ -12,7 +12,7 @@ import pytest
 
 from semdd_lightning.cli.main import main
 from semdd_lightning.errors import CacheError
-from semdd_lightning.experiment.run.stopping import Stopped, current, stoppable
+from semdd_lightning.experiment.process import Stopped, current, stoppable
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_other_threads_hear_nothing_and_work() -> None:
 
 TWICE = """
 import os, signal, sys, time
-from semdd_lightning.experiment.run.stopping import stoppable
+from semdd_lightning.experiment.process import stoppable
 with stoppable() as stopping:
     stopping.waits = True  # and nobody looks
     os.kill(os.getpid(), signal.SIGINT)
@@ -83,7 +83,7 @@ with stoppable() as stopping:
 """
 FORKED = """
 import os, signal, sys, time
-from semdd_lightning.experiment.run.stopping import stoppable
+from semdd_lightning.experiment.process import stoppable
 ready, tell = os.pipe()
 with stoppable():
     child = os.fork()
