@@ -56,7 +56,7 @@ def whole(small: tuple[str, ...], shared_cache: Path, tmp_path_factory: pytest.T
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("SEMDD_CACHE", str(shared_cache))
-        words = ["fit", *small, *LONGER, f"--trainer.callbacks={STOP}"]
+        words = ["fit", *small, *LONGER, f"--trainer.callbacks={STOP}", "--trainer.callbacks.signum=15"]
         assert main([*words, "--run.directory=whole"]) == 0
     return folder / "whole"
 
