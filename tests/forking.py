@@ -1,4 +1,4 @@
-"""Commands in processes of their own, without the seconds that a new process needs to import everything.
+"""Commands and functions in processes of their own, without the seconds that importing takes.
 
 They are forked off a copy of this process: as it was before its first test, with no test's changes in it.
 """
@@ -12,13 +12,20 @@ import signal
 import socket
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+
+# what commands import only where they need it
+_LATE = ("open_clip", "sklearn.datasets", "sklearn.decomposition", "sklearn.neighbors")
+_LATE += ("semdd_lightning.experiment.experiment", "semdd_lightning.evaluation")
 
 
 @dataclass(frozen=True)
@@ -26,23 +33,20 @@ class Asked:
     """What a process is to do.
 
     Args:
-        commands: their words, one command after the other.
-        folder: where they run.
-        stdout: file that takes what they say.
-        stderr: file for their messages; may be the same.
+        work: a function of a module, whose status is its process's where it gives one.
+        arguments: what it is given.
+        folder: where it runs.
         environment: all variables.
-        opened: part of a path; the first such file that is opened brings a signal, so that it comes in the
-            midst of the same work on any machine. Empty sends none.
-        signum: the signal.
+        stdout: file that takes what it says.
+        stderr: file for its messages; may be the same.
     """
 
-    commands: Sequence[Sequence[str]]
+    work: Callable[..., int | None]
+    arguments: tuple[Any, ...]
     folder: Path
-    stdout: Path
-    stderr: Path
     environment: Mapping[str, str]
-    opened: str = ""
-    signum: int = signal.SIGTERM
+    stdout: Path = Path(os.devnull)
+    stderr: Path = Path(os.devnull)
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ class Forks:
     """The copy of this process, and the processes that it forks."""
 
     def __init__(self) -> None:
+        for name in _LATE:
+            import_module(name)
         self._connection, other = Pipe()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside xdist's waiting thread
@@ -66,6 +72,10 @@ class Forks:
             self._connection.close()
             _serve(other)
         other.close()
+
+    def begin(self, work: Callable[..., int | None], *arguments: Any) -> int:  # noqa: ANN401 - of any function
+        """Begin a function of a module, here; its process."""
+        return self._start(Asked(work, arguments, Path.cwd(), dict(os.environ)))
 
     def start(
         self,
@@ -76,9 +86,19 @@ class Forks:
         opened: str = "",
         signum: int = signal.SIGTERM,
     ) -> int:
-        """Begin commands in a folder, what they say in one file; their process."""
+        """Begin commands in a folder, one after the other; their process.
+
+        Args:
+            commands: their words.
+            folder: where they run.
+            log: file that takes what they say.
+            environment: variables beside those of this process.
+            opened: part of a path; the first such file that is opened brings a signal, so that it comes in
+                the midst of the same work on any machine. Empty sends none.
+            signum: the signal.
+        """
         variables = {**os.environ, **(environment or {})}
-        return self._start(Asked(commands, folder, log, log, variables, opened=opened, signum=signum))
+        return self._start(Asked(_run, (commands, opened, signum), folder, variables, log, log))
 
     def wait(self, process: int, seconds: float = 120) -> int:
         """Exit status of a process, negative where a signal ended it, as one does that takes too long."""
@@ -98,7 +118,7 @@ class Forks:
         """Run the same commands, one after the other, in as many processes as there are environments."""
         files = [(logs / f"{rank}.stdout", logs / f"{rank}.stderr") for rank in range(len(environments))]
         started = [
-            self._start(Asked(commands, folder, *streams, {**os.environ, **environment}))
+            self._start(Asked(_run, (commands,), folder, {**os.environ, **environment}, *streams))
             for streams, environment in zip(files, environments, strict=True)
         ]
         statuses = [self.wait(process) for process in started]
@@ -162,20 +182,16 @@ def _serve(connection: Connection) -> None:
         process = os.fork()
         if process == 0:
             connection.close()
-            _run(asked)
+            _do(asked)
         connection.send(process)
 
 
-def _run(asked: Asked) -> None:
+def _do(asked: Asked) -> None:
     """Do it as a new process would, and end."""
     status = 1
     try:
         _begin_anew(asked)
-        for words in asked.commands:
-            sys.argv = ["semdd_lightning", *words]
-            status = _status_of_the_program()
-            if status != 0:
-                break
+        status = asked.work(*asked.arguments) or 0
         sys.stdout.flush()
         sys.stderr.flush()
     except BaseException:
@@ -201,15 +217,19 @@ def _begin_anew(asked: Asked) -> None:
     rank_zero_only.rank = int(asked.environment.get("RANK", 0))  # which Lightning reads as it is imported
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    if asked.opened:
-        _signal_when_opened(asked.opened, asked.signum)
 
 
-def _status_of_the_program() -> int:
-    try:  # as ``python -m`` does it, which is how Lightning starts another process beside this one
-        runpy.run_module("semdd_lightning", run_name="__main__", alter_sys=True)
-    except SystemExit as ended:
-        return int(ended.code or 0)
+def _run(commands: Sequence[Sequence[str]], opened: str = "", signum: int = signal.SIGTERM) -> int:
+    """Run commands as ``python -m`` does, which is how Lightning starts another process; their status."""
+    if opened:
+        _signal_when_opened(opened, signum)
+    for words in commands:
+        sys.argv = ["semdd_lightning", *words]
+        try:
+            runpy.run_module("semdd_lightning", run_name="__main__", alter_sys=True)
+        except SystemExit as ended:
+            if ended.code:
+                return int(ended.code)
     return 0
 
 
