@@ -1,55 +1,37 @@
-"""What every test gets: no network, a cache of its own, one thread, a tiny CLIP, a tiny coloured pool."""
+"""What every test gets: no network, a cache of its own, one thread, a tiny CLIP, a tiny coloured pool.
+
+The process that hands the tests out to others reads this as well, and would wait for torch in vain: so what
+is heavy is imported where it is used.
+"""
 
 from __future__ import annotations
 
+import gc
 import json
+import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import open_clip
 import pytest
-import torch
-import torchvision.datasets
 from hypothesis import settings
-from lightning.pytorch import Trainer
 from PIL import Image
-from safetensors.torch import save_file
 
-from tests.small_runs import (  # fixtures of the tests of commands, experiments and studies
-    chosen,
-    classes,
-    digits,
-    finished,
-    finished_words,
-    fit,
-    refused,
-    run_directories,
-    selected,
-    shared_cache,
-    small,
-    student_weights,
-    workplace,
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
+
+pytest_plugins = (
+    "tests.forking",
+    "tests.small_runs",  # fixtures of the tests of commands, experiments and studies
 )
 
-__all__ = [
-    "chosen",
-    "classes",
-    "digits",
-    "finished",
-    "finished_words",
-    "fit",
-    "refused",
-    "run_directories",
-    "selected",
-    "shared_cache",
-    "small",
-    "student_weights",
-    "workplace",
-]
+# of torch, here and in processes that tests start: on models this small, threads only cost time, and their
+# number moves the last bits
+os.environ["OMP_NUM_THREADS"] = "1"
 
 # a shell starts what runs in the background with Ctrl-C ignored, and tests send it
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -68,13 +50,28 @@ TINY_CONFIG: dict[str, Any] = {
 }
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
+    """Let the collector pass over what was imported and collected: it stays, and is a million objects."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Threads only cost time on models this small, and their number moves the last bits."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def _no_power_cut() -> Iterator[None]:
+    """Processes die in tests, machines do not: what is written need not be on the disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _short_learning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default sampler learns from the pool for some steps, in place of seconds."""
+    from semdd_lightning.data import learning, selecting
+
+    plan = learning.LearningPlan(passes=2, width=8)
+    monkeypatch.setattr(selecting, "learn_pool", partial(learning.learn_pool, plan=plan))
 
 
 @pytest.fixture(autouse=True)
@@ -98,6 +95,10 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def write_tiny_clip(folder: Path, **overrides: Any) -> Path:  # noqa: ANN401 - entries of the configuration
     """A CLIP of random, seeded weights; `overrides` replace entries of its preprocess_cfg."""
+    import open_clip
+    import torch
+    from safetensors.torch import save_file
+
     folder.mkdir(parents=True, exist_ok=True)
     config = {**TINY_CONFIG, "preprocess_cfg": {**TINY_CONFIG["preprocess_cfg"], **overrides}}
     (folder / "open_clip_config.json").write_text(json.dumps(config))
@@ -138,6 +139,7 @@ def make_image() -> Callable[[int, int, int], Image.Image]:
 @pytest.fixture
 def make_trainer() -> Callable[..., Trainer]:
     """A trainer that writes nothing and shows nothing."""
+    from lightning.pytorch import Trainer
 
     def make(max_epochs: int = 1, **options: Any) -> Trainer:  # noqa: ANN401 - what Trainer takes
         quiet = {
@@ -172,5 +174,7 @@ def coloured_pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def unchecked_cifar(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets torchvision read a CIFAR that is not the official one, whose hashes it knows."""
+    import torchvision.datasets
+
     monkeypatch.setattr(torchvision.datasets.CIFAR10, "_check_integrity", lambda _: True)
     monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *_: True)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-import torch
-from torch import Tensor
 
 import semdd_lightning
 from semdd_lightning.cli.main import main
 from semdd_lightning.pools.digits import DIGIT_NAMES, GeneratedDigits
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SMALL = (
     "--config=quickstart.yaml",
@@ -153,6 +155,8 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
 @pytest.fixture
 def student_weights() -> Callable[[Path], dict[str, Tensor]]:
     """Reads the student's weights out of a run's checkpoint."""
+    import torch
+
     return lambda directory: torch.load(directory / "last.ckpt", weights_only=True)["state_dict"]
 
 

@@ -60,6 +60,7 @@ def test_commands_run(
 ) -> None:
     real = ["--data.test=FolderImages", "--data.test.path=my_pool", "--data.validation=null"]
     shown: list[str] = []
+    run: list[list[str]] = []
 
     def open_in_browser(address: str) -> bool:
         shown.append(address)
@@ -78,7 +79,9 @@ def test_commands_run(
             extra = [*extra, *real, *prior, "--model.teacher=ClipTeacher", "--trainer.devices=1"]
         if words[0] in ("fit", "select") and "my_pool" in " ".join(words):
             extra = [*extra, "--audit=off" if words[0] == "select" else "--data.audit=off"]  # pixels of noise
-        assert main([*words, *extra]) == 0, (words, capsys.readouterr().err)
+        if [*words, *extra] not in run:  # with fewer seeds, two may be the same
+            assert main([*words, *extra]) == 0, (words, capsys.readouterr().err)
+            run.append([*words, *extra])
     assert "top-1" in capsys.readouterr().out
     assert shown == [(workplace / "chosen" / "report.html").as_uri()]
 

@@ -176,16 +176,9 @@ def test_training_and_selecting_are_refused_and_the_flag_goes_on_anyway(
     assert "another order" not in capfd.readouterr().err
     fit = ["fit", "--config", "quickstart.yaml", "--data.pool", "ClassFolders"]
     fit += ["--data.pool.path", str(pool), "--data.pool.classes", "digits", "--data.ipc", "2"]
-    fit += [
-        "--data.passes",
-        "10",
-        "--data.passes_per_epoch",
-        "10",
-        "--run.root",
-        str(tmp_path / "runs"),
-        "--trainer.accelerator",
-        "cpu",
-    ]
+    fit += ["--data.passes=1", "--data.passes_per_epoch=1", "--data.validation=null"]
+    fit += ["--model.student.init_args.depth=1", "--model.student.init_args.width=8"]
+    fit += ["--run.root", str(tmp_path / "runs"), "--trainer.accelerator=cpu"]
     assert main(fit) == 3
     assert "name,folder" in capfd.readouterr().err
     assert main([*fit, "--data.audit", "warn"]) == 0

@@ -48,6 +48,19 @@ class StopAt(Callback):
             os.kill(os.getpid(), self.signum)
 
 
+@pytest.fixture(scope="module")
+def whole(small: tuple[str, ...], shared_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run that is not disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "stopped").touch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("SEMDD_CACHE", str(shared_cache))
+        words = ["fit", *small, *LONGER, f"--trainer.callbacks={STOP}", "--trainer.callbacks.signum=15"]
+        assert main([*words, "--run.directory=whole"]) == 0
+    return folder / "whole"
+
+
 @pytest.mark.parametrize(
     ("step", "signum", "status"),
     [(8, signal.SIGTERM, 143), (0, signal.SIGINT, 130), (-1, signal.SIGINT, 130)],
@@ -57,6 +70,7 @@ def test_it_ends_with_the_numbers_of_the_undisturbed_run(
     signum: signal.Signals,
     status: int,
     small: tuple[str, ...],
+    whole: Path,
     workplace: Path,
     student_weights: Callable[[Path], dict[str, Tensor]],
     monkeypatch: pytest.MonkeyPatch,
@@ -64,15 +78,11 @@ def test_it_ends_with_the_numbers_of_the_undisturbed_run(
 ) -> None:
     words = ["fit", *small, *LONGER, f"--trainer.callbacks={STOP}", f"--trainer.callbacks.step={step}"]
     words += [f"--trainer.callbacks.signum={int(signum)}"]
-    (workplace / "stopped").touch()
-    assert main([*words, "--run.directory=whole"]) == 0
-    (workplace / "stopped").unlink()
-    capsys.readouterr()
     assert main([*words, "--run.directory=cut"]) == status
     said = capsys.readouterr().err
     assert "`semdd resume cut` goes on." in said
     assert "Traceback" not in said
-    cut, whole = workplace / "cut", workplace / "whole"
+    cut = workplace / "cut"
     if step >= 0:
         assert torch.load(cut / "last.ckpt", weights_only=True)["global_step"] == (step + 1 if step else 12)
     assert (cut / MARK).exists()

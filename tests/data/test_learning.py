@@ -148,6 +148,11 @@ def test_of_two_on_one_cache_one_learns_and_the_other_says_that_it_waits(
     assert f", which learns from the images of {pool.root}" in caplog.text
 
 
+@pytest.fixture
+def _short_learning() -> None:
+    """Nothing here is shorter than it is."""
+
+
 def test_a_selection_is_told_and_can_be_verified(
     coloured_pool: Path, tiny_clip_dir: Path, tmp_path: Path
 ) -> None:

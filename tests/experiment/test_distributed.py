@@ -11,7 +11,7 @@ from torch import Tensor
 
 from semdd_lightning.cli.main import main
 from semdd_lightning.export import read_manifest
-from tests.experiment.together import free_port, run_together
+from tests.forking import Forks, free_port
 
 # two shards of embeddings, and 30 chosen images in batches of 7: the last one holds 2, and 7 do not halve
 DATA = (
@@ -22,12 +22,14 @@ DATA = (
     "--model.student.init_args.norm=none",  # a bias before a norm has no gradient but rounding's
 )
 TWO = ("--trainer.devices=2", "--trainer.strategy=ddp")
-WAYS = {  # a program, and its words before the command
-    "lightning starts the second": ("semdd_lightning", []),
-    "torchrun starts both": (
-        "torch.distributed.run", ["--standalone", "--nproc_per_node=2", "-m", "semdd_lightning"]
-    ),
-}  # fmt: skip
+TORCHRUN = {  # the variables that it starts every process with, beside the rank
+    **{"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0", "MASTER_ADDR": "127.0.0.1"},
+    **{"TORCHELASTIC_RUN_ID": "none", "TORCHELASTIC_RESTART_COUNT": "0", "TORCHELASTIC_MAX_RESTARTS": "0"},
+}
+WAYS = {  # variables of each process that is started
+    "lightning starts the second": [{}],
+    "torchrun starts both": [{**TORCHRUN, "RANK": rank, "LOCAL_RANK": rank} for rank in "01"],
+}
 
 
 @pytest.fixture(scope="module")
@@ -45,19 +47,21 @@ def test_two_processes_are_one(
     student_weights: Callable[[Path], dict[str, Tensor]],
     workplace: Path,
     tmp_path: Path,
+    forks: Forks,
 ) -> None:
     if not alone.exists():
         assert main(["fit", *small, *DATA, f"--run.directory={alone}"]) == 0
     fresh = f"--data.cache_dir={workplace / 'cache'}"  # so that both have something to encode
-    program, before = WAYS[way]
-    words = [*before, "fit", *small, *DATA, *TWO, fresh]
-    (ended,) = run_together([words], [{}], workplace, tmp_path, program)
-    assert ended.status == 0, ended
+    port = {"MASTER_PORT": free_port()} if len(WAYS[way]) > 1 else {}
+    words = ["fit", *small, *DATA, *TWO, fresh]
+    ended = forks.together([words], [{**port, **variables} for variables in WAYS[way]], workplace, tmp_path)
+    assert [process.status for process in ended] == [0] * len(ended), ended
 
     (together,) = run_directories()
     assert sorted(path.name for path in workplace.iterdir()) == ["cache", "runs"]
     assert {path.name for path in together.iterdir()} == {path.name for path in alone.iterdir()}
-    assert ended.stdout.count("run directory") == 1, "one rank prints the table"
+    said = "".join(process.stdout for process in ended)
+    assert said.count("run directory") == 1, "one rank prints the table"
 
     one, two = read_manifest(alone), read_manifest(together)
     assert two.paths == one.paths
@@ -82,12 +86,13 @@ def test_two_nodes_make_one_directory(
     workplace: Path,
     shared_cache: Path,
     tmp_path: Path,
+    forks: Forks,
 ) -> None:
     """Lightning's own launcher: the first process of each node is started by hand, with its NODE_RANK."""
     two = ["--trainer.num_nodes=2", "--trainer.devices=1", "--trainer.strategy=ddp"]
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "SEMDD_CACHE": str(shared_cache)}
     nodes = [{**shared, "NODE_RANK": rank} for rank in "01"]
-    ended = run_together([["fit", *small, *two]], nodes, workplace, tmp_path)
+    ended = forks.together([["fit", *small, *two]], nodes, workplace, tmp_path)
     assert [process.status for process in ended] == [0, 0], ended
     (together,) = run_directories()
     assert [path.name for path in workplace.iterdir()] == ["runs"]

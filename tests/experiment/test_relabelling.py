@@ -16,7 +16,7 @@ from semdd_lightning.cli.main import main
 from semdd_lightning.data import TrainingImages
 from semdd_lightning.training import DistillationModule, distillation_loss
 from semdd_lightning.training.soft_labels.store import LabelStore
-from tests.experiment.together import free_port, run_together
+from tests.forking import Forks, free_port
 
 PASSES = (  # two blocks of passes, and no test afterwards
     "--data.passes=12",
@@ -274,13 +274,14 @@ def test_two_processes_label_and_learn_as_one(
     workplace: Path,
     shared_cache: Path,
     tmp_path: Path,
+    forks: Forks,
 ) -> None:
     alone, one = labelled.store, fit(*PASSES, NO_NORM, *labelled.teacher)
     two = (*small, *PASSES, NO_NORM, "--trainer.num_nodes=2", "--trainer.strategy=ddp", "--trainer.devices=1")
     learn = ("--model.teacher=StoredLabels", "--model.teacher.path=shared")
     commands = [["relabel", *two, "--out=shared", "--precision=fp32"], ["fit", *two, *learn]]
     found = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "SEMDD_CACHE": str(shared_cache)}
-    ended = run_together(commands, [{**found, "NODE_RANK": rank} for rank in "01"], workplace, tmp_path)
+    ended = forks.together(commands, [{**found, "NODE_RANK": rank} for rank in "01"], workplace, tmp_path)
     assert [process.status for process in ended] == [0, 0], ended
     said = "".join(process.stdout for process in ended)
     assert said.count("written to") == said.count("run directory") == 1, "one rank prints"

@@ -12,7 +12,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from statistics import mean
 
@@ -27,7 +27,7 @@ from semdd_lightning.evaluation import write_cells
 from semdd_lightning.experiment.run.last_checkpoint import LastCheckpoint
 from semdd_lightning.pools.digits import GeneratedDigits
 from tests.evaluation.grids import runs
-from tests.faults.forking import Server
+from tests.forking import Forks
 from tests.small_runs import SMALL
 
 LONG = os.environ.get("SEMDD_LONG") == "1"
@@ -82,13 +82,6 @@ USUAL_ENDINGS = [("audit", signal.SIGTERM), ("predict", signal.SIGINT), ("inspec
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="forks")
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    started = Server()
-    yield started
-    started.close()
-
-
 @pytest.fixture
 def pool(tmp_path: Path) -> Path:
     """Class folders of 12 digits each, beside the folders in which commands run."""
@@ -100,21 +93,21 @@ def pool(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(("name", "signum"), CASES if LONG else USUAL)
 @pytest.mark.usefixtures("pool")
 def test_the_same_command_goes_on(
-    name: str, signum: signal.Signals, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, signum: signal.Signals, forks: Forks, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole, words, ended, lost = tmp_path / "whole", COMMANDS[name], Counter[str](), list[float]()
-    seconds = run(server, words, whole)
+    seconds = run(forks, words, whole)
     if LONG:  # without what is slow for the first time alone
-        seconds = run(server, words, tmp_path / "again")
+        seconds = run(forks, words, tmp_path / "again")
     moments = random.Random(f"{name} {signum}")  # noqa: S311 - the same moments each time, if not the same work
     for number in range(TIMES.get(name, 20) if LONG else 1):
         folder, moment = tmp_path / str(number), moments.uniform(0.02, 0.98) * seconds
-        status = end(server, words, folder, signum, moment)
+        status = end(forks, words, folder, signum, moment)
         require_whole_files(folder)
         finished = finished_work(folder)
         ended[MOMENTS[2 if status == 0 else 1 if finished or [*folder.rglob("*.ckpt")] else 0]] += 1
         if status != 0:
-            lost.append(max(0.0, moment + run(server, words, folder) - seconds))
+            lost.append(max(0.0, moment + run(forks, words, folder) - seconds))
         assert {path: path.stat().st_mtime_ns for path in finished} == finished, "no finished work twice"
         assert contents(folder) == contents(whole)
         left = [path for path in folder.rglob(".*") if path.name.startswith(".")] + [*folder.rglob("*.lock")]
@@ -129,14 +122,14 @@ def test_the_same_command_goes_on(
 @pytest.mark.parametrize(("name", "signum"), ENDINGS if LONG else USUAL_ENDINGS)
 @pytest.mark.usefixtures("pool")
 def test_a_signal_ends_every_command_with_one_sentence(
-    name: str, signum: signal.Signals, server: Server, tmp_path: Path, finished_run: Path
+    name: str, signum: signal.Signals, forks: Forks, tmp_path: Path, finished_run: Path
 ) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "base").symlink_to(finished_run)
     words, opened = SIGNALLED[name]
-    server.start(words, folder, folder / "log", opened, signum)
-    status, said = server.wait(), (folder / "log").read_text()
+    process = forks.start([words], folder, folder / "log", own_cache(folder), opened, signum)
+    status, said = forks.wait(process), (folder / "log").read_text()
     assert status == 128 + signum, said
     word = {signal.SIGTERM: "Terminated; ", signal.SIGINT: "Interrupted; "}[signum]
     assert said.count(word) == 1, said
@@ -145,36 +138,36 @@ def test_a_signal_ends_every_command_with_one_sentence(
 
 
 @pytest.mark.parametrize("name", KILLED)
-def test_a_command_of_one_step_is_done_or_not_begun(name: str, server: Server, made: Path) -> None:
+def test_a_command_of_one_step_is_done_or_not_begun(name: str, forks: Forks, made: Path) -> None:
     words, opened = KILLED[name]
     whole, folder = made.parent / f"whole {name}", made.parent / name
-    run(server, words, whole)
+    run(forks, words, whole)
     folder.mkdir()
-    server.start(words, folder, folder / "log", opened, signal.SIGKILL)
-    assert server.wait() == -signal.SIGKILL, (folder / "log").read_text()
+    process = forks.start([words], folder, folder / "log", own_cache(folder), opened, signal.SIGKILL)
+    assert forks.wait(process) == -signal.SIGKILL, (folder / "log").read_text()
     require_whole_files(folder)
-    run(server, words, folder)
+    run(forks, words, folder)
     assert contents(folder) == contents(whole) != {}
     assert [*folder.rglob(".*.tmp")] == [], "nothing is left of the dead"
 
 
 @pytest.fixture(scope="module")
-def made(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a pool, a selection of it, and a comparison that nobody ran."""
     folder = tmp_path_factory.mktemp("made") / "here"
     generated = GeneratedDigits(images_per_class=12, root=folder)
     generated.prepare()
     generated.folder.rename(folder / "pool")
-    run(server, [word.replace("..", ".") for word in COMMANDS["select"]], folder)
+    run(forks, [word.replace("..", ".") for word in COMMANDS["select"]], folder)
     write_cells(folder / "compared", runs({"random": [0.4, 0.5], "two_stage": [0.5, 0.7]}))
     return folder
 
 
 @pytest.fixture(scope="module")
-def finished_run(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished_run(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished")
     words = ["fit", *(word for word in SMALL if "validation" not in word), "--run.directory=out"]
-    run(server, words, folder)
+    run(forks, words, folder)
     return folder / "out"
 
 
@@ -201,25 +194,25 @@ def test_checkpoints_cost_little(
     assert share < 5
 
 
-def run(server: Server, words: list[str], folder: Path) -> float:
+def run(forks: Forks, words: list[str], folder: Path) -> float:
     """Run a command to its end; the seconds it took."""
     folder.mkdir(exist_ok=True)
     started = time.monotonic()
-    server.start(words, folder, folder / "log")
-    assert server.wait() == 0, (folder / "log").read_text()
+    process = forks.start([words], folder, folder / "log", own_cache(folder))
+    assert forks.wait(process) == 0, (folder / "log").read_text()
     return time.monotonic() - started
 
 
-def end(server: Server, words: list[str], folder: Path, signum: signal.Signals, after: float) -> int:
+def end(forks: Forks, words: list[str], folder: Path, signum: signal.Signals, after: float) -> int:
     """End a command after some seconds; its status."""
     folder.mkdir()
-    process = server.start(words, folder, folder / "log")
+    process = forks.start([words], folder, folder / "log", own_cache(folder))
     time.sleep(after)
     try:
         os.kill(process, signum)
     except ProcessLookupError:  # it was faster this time
-        return server.wait()
-    status = server.wait()
+        return forks.wait(process)
+    status = forks.wait(process)
     expected = {0, -signal.SIGKILL} if signum == signal.SIGKILL else {0, 143, -signal.SIGTERM}
     said = (folder / "log").read_text()
     assert status in expected, said
@@ -227,6 +220,10 @@ def end(server: Server, words: list[str], folder: Path, signum: signal.Signals, 
     if status == 143:
         assert said.count("Terminated; ") == 1, said
     return status
+
+
+def own_cache(folder: Path) -> dict[str, str]:
+    return {"SEMDD_CACHE": str(folder / "cache")}
 
 
 def require_whole_files(folder: Path) -> None:

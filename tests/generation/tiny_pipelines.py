@@ -9,8 +9,18 @@ from typing import Any
 import pytest
 import torch
 
-diffusers = pytest.importorskip("diffusers")
-transformers = pytest.importorskip("transformers")
+
+class _Library:
+    """Imported when a pipeline is made: that takes a second, and most processes make none."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - of a library without types
+        return getattr(pytest.importorskip(self._name), name)
+
+
+diffusers, transformers = _Library("diffusers"), _Library("transformers")
 
 
 def tiny_vae() -> Any:  # noqa: ANN401 - of a library without types

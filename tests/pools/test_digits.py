@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+import os
 import shutil
-import subprocess
-import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits
 
 from semdd_lightning.errors import DataError, PoolError
 from semdd_lightning.pools.digits import DIGIT_NAMES, GeneratedDigits, digits_split
+from tests.forking import Forks
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -140,24 +141,22 @@ def test_a_complete_folder_is_reused(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert reader.read().counts().tolist() == [2] * 10
 
 
-def test_two_processes_may_prepare_at_once(tmp_path: Path) -> None:
-    program = (
-        "import sys; from pathlib import Path; from semdd_lightning.pools.digits import GeneratedDigits;"
-        "reader = GeneratedDigits(5, root=Path(sys.argv[1])); reader._generate(); print('ready', flush=True);"
-        "sys.stdin.readline(); reader.prepare()"
-    )
-    command = [sys.executable, "-c", program, str(tmp_path)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    processes = [subprocess.Popen(command, **pipes) for _ in range(2)]  # type: ignore[call-overload]
-    for process in processes:
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    errors = [process.communicate(timeout=60)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], errors
-    reader = GeneratedDigits(5, root=tmp_path)
-    assert list(tmp_path.glob("[!.]*")) == [reader.folder]
+def _prepare_at(start: Path, root: Path) -> None:
+    reader = GeneratedDigits(5, root=root)
+    reader._generate()  # the first time takes longest
+    while not start.exists():
+        time.sleep(0.001)
+    reader.prepare()
+
+
+def test_two_processes_may_prepare_at_once(tmp_path: Path, forks: Forks) -> None:
+    start, root = tmp_path / "start", tmp_path / "pools"
+    processes = [forks.begin(_prepare_at, start, root) for _ in range(2)]
+    time.sleep(0.2)
+    start.touch()
+    assert [forks.wait(process) for process in processes] == [0, 0]
+    reader = GeneratedDigits(5, root=root)
+    assert list(root.glob("[!.]*")) == [reader.folder]
     assert reader.read().counts().tolist() == [5] * 10
 
 
@@ -200,15 +199,14 @@ def test_an_interrupted_prepare_leaves_nothing(tmp_path: Path, monkeypatch: pyte
     assert len(contents(reader.folder)) == 20
 
 
-def test_a_killed_prepare_is_no_obstacle(tmp_path: Path) -> None:
+def _die_in_its_midst(root: Path) -> None:
+    os.fsync = lambda _: os._exit(9)
+    GeneratedDigits(2, root=root).prepare()
+
+
+def test_a_killed_prepare_is_no_obstacle(tmp_path: Path, forks: Forks) -> None:
     reader = GeneratedDigits(2, root=tmp_path)
-    program = (
-        "import os, sys; from pathlib import Path; from semdd_lightning.pools import digits;"
-        "digits.os.fsync = lambda _: os._exit(9);"
-        "digits.GeneratedDigits(2, root=Path(sys.argv[1])).prepare()"
-    )
-    killed = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False, timeout=60)
-    assert killed.returncode == 9
+    assert forks.wait(forks.begin(_die_in_its_midst, tmp_path)) == 9
     assert not reader.folder.exists()
     reader.prepare()
     assert reader.read().counts().tolist() == [2] * 10

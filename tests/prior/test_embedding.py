@@ -2,10 +2,7 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +18,7 @@ from semdd_lightning.errors import CacheError, PoolError, PriorError
 from semdd_lightning.locks import Lock
 from semdd_lightning.pools import Pool
 from semdd_lightning.prior import LoadedClip, OpenClipPrior, PoolEmbeddings, embed_pool
+from tests.forking import Forks
 
 MakePool = Callable[..., Pool]
 
@@ -204,39 +202,30 @@ def test_damaged_prototypes_are_rebuilt(make_pool: MakePool, prior: OpenClipPrio
     assert torch.equal(first.text_prototypes, second.text_prototypes)
 
 
-_KILLED = """
-import pickle, sys, time
-import torch
-from pathlib import Path
-from semdd_lightning.pools import Pool
-from semdd_lightning.prior import embed_pool
+def _embed_slowly(pool: Pool, prior: OpenClipPrior, cache: Path) -> None:
+    decode = Pool.image
 
-decode = Pool.image
-torch.set_num_threads(1)
-def slowly(pool, index):
-    time.sleep(0.03)
-    return decode(pool, index)
-Pool.image = slowly
-pool, prior = pickle.loads(Path(sys.argv[1]).read_bytes())
-embed_pool(pool, prior, cache_dir=Path(sys.argv[2]), shard_size=4)
-"""
+    def slowly(pool: Pool, index: int) -> Image.Image:
+        time.sleep(0.03)
+        return decode(pool, index)
+
+    Pool.image = slowly  # type: ignore[method-assign]
+    embed_pool(pool, prior, cache_dir=cache, shard_size=4)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kill -9")
-def test_killed_and_resumed(make_pool: MakePool, prior: OpenClipPrior, tmp_path: Path) -> None:
+def test_killed_and_resumed(make_pool: MakePool, prior: OpenClipPrior, tmp_path: Path, forks: Forks) -> None:
     pool, cache = make_pool(40), tmp_path / "cache"
-    (tmp_path / "arguments").write_bytes(pickle.dumps((pool, prior)))
-    command = [sys.executable, "-c", _KILLED, str(tmp_path / "arguments"), str(cache)]
-    process = subprocess.Popen(command)
+    process = forks.begin(_embed_slowly, pool, prior, cache)
     deadline = time.monotonic() + 60
-    while len(_shards(cache)) < 2 and process.poll() is None and time.monotonic() < deadline:
+    while len(_shards(cache)) < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    os.kill(process, signal.SIGKILL)
+    assert forks.wait(process) == -signal.SIGKILL
     finished = {path: path.stat().st_mtime_ns for path in _shards(cache)}
     assert 2 <= len(finished) < 10
     leftover = next(iter(finished)).with_name(
-        f".shard-00009.safetensors.{os.uname().nodename}.{process.pid}.x.tmp"
+        f".shard-00009.safetensors.{os.uname().nodename}.{process}.x.tmp"
     )
     leftover.write_bytes(b"half")
 
