@@ -23,7 +23,7 @@ from semdd_lightning.pools.files import require_outside
 
 if TYPE_CHECKING:
     from semdd_lightning.export import Manifest
-    from semdd_lightning.training.soft_labels import LabelStore
+    from semdd_lightning.training.soft_labels.store import LabelStore
 
 
 EPILOG = """forms:
@@ -95,7 +95,7 @@ def _labels(run: Path, manifest: Manifest, asked: Path | None) -> tuple[SoftLabe
         return None, "None."
     if asked is None and not store.is_dir():
         return None, "None: those that a student learned from are not where they were any more."
-    from semdd_lightning.training.soft_labels import LabelStore
+    from semdd_lightning.training.soft_labels.store import LabelStore
 
     opened = LabelStore.open(store)
     header = opened.header

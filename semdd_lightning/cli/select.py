@@ -245,6 +245,6 @@ def _select(
 
 def _classifier(asked: str | dict[str, Any]) -> Classifier:
     from semdd_lightning.data import Classifier
-    from semdd_lightning.training.teachers import parse_teacher  # by which teachers have short names too
+    from semdd_lightning.training.teachers.library_teacher import parse_teacher
 
     return parse_teacher(asked) if isinstance(asked, str) else build_component(asked, Classifier)

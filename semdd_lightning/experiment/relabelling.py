@@ -26,17 +26,10 @@ from semdd_lightning.names import command, get_logger
 from semdd_lightning.pools.files import find_images
 from semdd_lightning.report import print_label_table, readable_size
 from semdd_lightning.training import DistillationModule, StaticLabels, Teacher
-from semdd_lightning.training.soft_labels import (
-    HEADER,
-    LabelFormat,
-    LabelStore,
-    header_of,
-    label_augmented,
-    label_plain,
-    mean_costs,
-    write_blocks,
-)
-from semdd_lightning.training.soft_labels.label_format import KL_AT
+from semdd_lightning.training.soft_labels.header import HEADER
+from semdd_lightning.training.soft_labels.label_format import KL_AT, LabelFormat
+from semdd_lightning.training.soft_labels.sources import label_augmented, label_plain
+from semdd_lightning.training.soft_labels.store import LabelStore, header_of, mean_costs, write_blocks
 
 logger = get_logger(__name__)
 

@@ -30,7 +30,7 @@ from semdd_lightning.names import command, get_logger
 from semdd_lightning.prior import prior_in_words
 from semdd_lightning.records import write_record
 from semdd_lightning.report import log_selection, statistics_record, write_contact_sheet
-from semdd_lightning.report.page import write_page
+from semdd_lightning.report.page.selection_page import write_page
 from semdd_lightning.selection import sampler_word
 from semdd_lightning.training import BestOfEvaluations, StoredLabels, TrainingDone, training_done
 from semdd_lightning.training.training_done import trial_steps
