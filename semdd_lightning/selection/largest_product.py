@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from semdd_lightning.selection.blocks import Scratch
 from semdd_lightning.selection.embeddings import as_float64
+from semdd_lightning.selection.pieces import Scratch
 from semdd_lightning.selection.ties import DECIMALS, TIE, rounded
 
 # With fewer others the float64 product costs less than what surrounds a coarse one.

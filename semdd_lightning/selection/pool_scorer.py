@@ -7,11 +7,10 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from semdd_lightning.selection.blocks import DEFAULT_CHUNK, Scratch
 from semdd_lightning.selection.checks import ceil_of_product
-from semdd_lightning.selection.class_threads import map_pool
 from semdd_lightning.selection.embeddings import Embeddings, as_float64
 from semdd_lightning.selection.picks import ClassPool
+from semdd_lightning.selection.pieces import DEFAULT_CHUNK, Scratch, map_pool
 from semdd_lightning.selection.prototypes import (
     ClassSimilarities,
     Similarities,

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
-from semdd_lightning.selection.blocks import DEFAULT_CHUNK, Scratch, row_chunks, similarity_blocks
 from semdd_lightning.selection.embeddings import Embeddings, as_float64, check_labels, rows_by_class
 from semdd_lightning.selection.largest_product import LargestProduct
+from semdd_lightning.selection.pieces import DEFAULT_CHUNK, Scratch, row_chunks, similarity_blocks
 from semdd_lightning.selection.ties import rounded
 
 PrototypeSource = Literal["text", "image", "reference", "both", "refined"]

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection.checks import whole_number
-from semdd_lightning.selection.class_threads import CLASSES_AT_ONCE, map_pool
 from semdd_lightning.selection.embeddings import Embeddings
 from semdd_lightning.selection.extensions import Named
 from semdd_lightning.selection.picks import ByHand, ClassPool, Picks, check_counts, check_picks, without
+from semdd_lightning.selection.pieces import CLASSES_AT_ONCE, map_pool
 from semdd_lightning.selection.pool_scorer import PoolScorer
 from semdd_lightning.selection.quality import QualityRule
 from semdd_lightning.selection.scores.of_networks import Confidence, Difficulty

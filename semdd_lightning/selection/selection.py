@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
-from semdd_lightning.selection.blocks import Scratch
+from semdd_lightning.selection.largest_product import LargestProduct
 from semdd_lightning.selection.picks import ClassPool, Picks
+from semdd_lightning.selection.pieces import DEFAULT_CHUNK, Scratch, row_chunks
 from semdd_lightning.selection.scores.of_prototypes import ClassRelevance, ClassSeparability
-from semdd_lightning.selection.set_geometry import nearest_selected
 
 BASIC_SCORES = (ClassRelevance.name, ClassSeparability.name)
 STAGES = ("selected", "candidate", "filtered")
@@ -193,6 +193,36 @@ class TableBuilder:
             ]
             self._filter_sentences[key] = np.array(sentences, dtype=object)
         self._reason[filtered] = self._filter_sentences[key]
+
+
+def nearest_selected(
+    image_embeddings: Tensor, selected: Tensor, block: int = DEFAULT_CHUNK, scratch: Scratch | None = None
+) -> tuple[Tensor, Tensor]:
+    """For each image the nearest selected image other than itself: positions ``(n,)`` and cosines ``(n,)``.
+
+    Where there is no other selected image the position is -1 and the cosine NaN.
+
+    Args:
+        image_embeddings: Unit vectors of one class ``(n, d)``, float64.
+        selected: Positions of the selected images ``(m,)``, int64, distinct, m >= 1.
+        block: Rows compared at a time.
+        scratch: Memory for intermediate results; its own if there is none to share.
+
+    >>> z = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]], dtype=torch.float64)
+    >>> positions, cosines = nearest_selected(z, torch.tensor([1, 0]))
+    >>> positions.tolist(), cosines.round(decimals=6).tolist()
+    ([1, 0, 1], [0.0, 0.0, 0.8])
+    """
+    columns = selected.sort().values  # equals go to the lowest position, whatever the order of the picks
+    find = LargestProduct(image_embeddings[columns], scratch)
+    nearest = torch.empty(len(image_embeddings), dtype=torch.int64)
+    cosines = torch.empty(len(image_embeddings), dtype=torch.float64)
+    for rows in row_chunks(len(image_embeddings), block):
+        here = torch.nonzero((columns >= rows.start) & (columns < rows.stop))[:, 0]
+        itself = (columns[here] - rows.start, here)
+        nearest[rows], cosines[rows] = find(image_embeddings[rows], hidden=itself)
+    alone = torch.isinf(cosines)
+    return columns[nearest].masked_fill(alone, -1), cosines.masked_fill(alone, torch.nan)
 
 
 def _nan(size: int) -> NDArray[np.float64]:

@@ -8,12 +8,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from semdd_lightning.selection.embeddings import Embeddings
+from semdd_lightning.selection.embeddings import Embeddings, as_float64
 from semdd_lightning.selection.picks import ClassPool
 from semdd_lightning.selection.pool_scorer import PoolScorer
 from semdd_lightning.selection.quality import CONSTANT_RANGE, QualityRule, normalize
 from semdd_lightning.selection.scores.of_prototypes import ClassRelevance
-from semdd_lightning.selection.set_geometry import mean_pairwise_distance
 
 
 class SeveralPriorsScorer:
@@ -92,6 +91,24 @@ def distance_shares(parts: Sequence[Tensor]) -> list[float]:
     weights = [1 / distance if distance > CONSTANT_RANGE else 0.0 for distance in distances]
     total = sum(weights)
     return [weight / total for weight in weights] if total > 0 else [1 / len(parts)] * len(parts)
+
+
+def mean_pairwise_distance(image_embeddings: Tensor) -> float:
+    """Mean of 1 - cosine over all distinct pairs, in O(m * d); NaN for fewer than two images.
+
+    Args:
+        image_embeddings: Unit vectors ``(m, d)``.
+
+    >>> round(mean_pairwise_distance(torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])), 6)
+    0.533333
+    """
+    size = len(image_embeddings)
+    if size < 2:
+        return float("nan")
+    vectors = as_float64(image_embeddings)
+    # |sum z|^2 is the sum of all <z_i, z_j>
+    both_orders = vectors.sum(dim=0).square().sum() - vectors.square().sum()
+    return 1 - float(both_orders) / (size * (size - 1))
 
 
 def side_by_side(parts: Sequence[Tensor], shares: Sequence[float]) -> Tensor:

@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
-from semdd_lightning.selection.class_threads import map_pool
 from semdd_lightning.selection.embeddings import Embeddings
+from semdd_lightning.selection.largest_product import LargestProduct
 from semdd_lightning.selection.picks import ClassPool
+from semdd_lightning.selection.pieces import DEFAULT_CHUNK, map_pool, row_chunks
 from semdd_lightning.selection.pool_scorer import PoolScorer
 from semdd_lightning.selection.quality import QualityRule
 from semdd_lightning.selection.samplers.random import random_positions
 from semdd_lightning.selection.scores.of_prototypes import ClassSeparability
 from semdd_lightning.selection.selection import Selection
-from semdd_lightning.selection.set_geometry import coverage, mean_pairwise_distance
+from semdd_lightning.selection.several_priors import mean_pairwise_distance
 
 METRICS = ("zero_shot_accuracy", "mean_relevance", "mean_margin", "mean_pairwise_distance", "coverage")
 
@@ -130,6 +131,28 @@ def _of_class(pool: ClassPool | None, chosen: Tensor) -> dict[str, float]:
         "mean_pairwise_distance": mean_pairwise_distance(vectors[chosen]),
         "coverage": coverage(vectors, chosen),
     }
+
+
+def coverage(image_embeddings: Tensor, selected: Tensor) -> float:
+    """Mean over a class of the cosine to the nearest selected image; a selected image covers itself with 1.
+
+    Args:
+        image_embeddings: Unit vectors of one class ``(n, d)``, float64.
+        selected: Positions of the selected images ``(m,)``, int64, distinct; none gives NaN.
+
+    >>> z = torch.tensor([[1.0, 0.0], [0.6, 0.8]], dtype=torch.float64)
+    >>> round(coverage(z, torch.tensor([0])), 6)
+    0.8
+    """
+    if len(selected) == 0:
+        return float("nan")
+    if len(selected) == len(image_embeddings):
+        return 1.0
+    find = LargestProduct(image_embeddings[selected])
+    chunks = row_chunks(len(image_embeddings), DEFAULT_CHUNK)
+    nearest = torch.cat([find(image_embeddings[rows])[1] for rows in chunks])
+    nearest[selected] = 1.0
+    return float(nearest.mean())
 
 
 def _membership(indices: Tensor, num_images: int) -> Tensor:

@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from semdd_lightning.selection import largest_product
-from semdd_lightning.selection.blocks import Scratch
 from semdd_lightning.selection.largest_product import (
     UNIT_ROUNDOFF,
     LargestProduct,
@@ -21,6 +20,7 @@ from semdd_lightning.selection.largest_product import (
     pair_products,
     relative_error,
 )
+from semdd_lightning.selection.pieces import Scratch
 
 SEEDS = st.integers(0, 10**6)
 

@@ -11,7 +11,7 @@ import torch
 from semdd_lightning.errors import SelectionError
 from semdd_lightning.selection import KCenter, Random, Selection, TwoStage
 from semdd_lightning.selection.embeddings import Embeddings
-from semdd_lightning.selection.set_geometry import nearest_selected
+from semdd_lightning.selection.selection import nearest_selected
 
 MakePool = Callable[..., Embeddings]
 COLUMNS = [

@@ -9,9 +9,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from semdd_lightning.selection.blocks import DEFAULT_CHUNK, Scratch, row_chunks
 from semdd_lightning.selection.checks import whole_number
 from semdd_lightning.selection.picks import ClassPool, Picks
+from semdd_lightning.selection.pieces import DEFAULT_CHUNK, Scratch, row_chunks
 from semdd_lightning.selection.sampler import Sampler
 from semdd_lightning.selection.samplers.kernel import KernelSampler, kernel, unit_rows
 from semdd_lightning.selection.scores.of_prototypes import Posterior

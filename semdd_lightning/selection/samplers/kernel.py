@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
-from semdd_lightning.selection.blocks import DEFAULT_CHUNK, row_chunks, similarity_blocks
 from semdd_lightning.selection.checks import is_number
 from semdd_lightning.selection.picks import ClassPool
+from semdd_lightning.selection.pieces import DEFAULT_CHUNK, row_chunks, similarity_blocks
 from semdd_lightning.selection.quality_sampler import FilteringSampler
 from semdd_lightning.selection.scores.score import Need, needed
 from semdd_lightning.selection.ties import first_best

@@ -8,8 +8,8 @@ from typing import ClassVar, Literal, get_args
 import torch
 from torch import Tensor
 
-from semdd_lightning.selection.blocks import similarity_blocks
 from semdd_lightning.selection.checks import check_choice
+from semdd_lightning.selection.pieces import similarity_blocks
 from semdd_lightning.selection.scores.score import ClassImages, Need, Score
 
 SeparabilityMode = Literal["margin", "mean", "posterior"]

@@ -1,17 +1,29 @@
-"""Rows a chunk at a time, in memory that is used again: never a matrix of pool x pool."""
+"""A pool in pieces: rows a chunk at a time, classes in threads, in memory that is used again.
+
+Never a matrix of pool x pool.
+"""
 
 from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from semdd_lightning.errors import SelectionError
-from semdd_lightning.selection.embeddings import as_float64
+from semdd_lightning.selection.embeddings import Embeddings, as_float64
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+CLASSES_AT_ONCE = 8  # an estimate: beyond, threads wait for the lock of the interpreter
+_MEMORY = 2**30  # bytes that all classes at work may take
+_CANDIDATES = 4096  # whose matrix a sampler may hold
 
 DEFAULT_CHUNK = 2048  # rows; 16 MiB of float64 similarities for 1,000 classes
 # NumPy asks for huge pages, PyTorch does not: streaming through megabytes of small ones misses the TLB
@@ -88,3 +100,51 @@ class Scratch(threading.local):
         if kept is None or len(kept) < size:
             kept = self._kept[name, dtype] = torch.from_numpy(np.empty(size, _NUMPY[dtype])).view(dtype)
         return kept[:size].view(shape)
+
+
+def map_pool(
+    function: Callable[[int, Tensor], R], embeddings: Embeddings, at_most: int = CLASSES_AT_ONCE
+) -> list[R]:
+    """Results for all classes of a pool, as many at once as cores and memory allow.
+
+    Args:
+        function: What to do for one class, given its index and its pool rows.
+        embeddings: The embedded pool.
+        at_most: Classes at the same time, at most.
+    """
+    class_rows, dim = embeddings.class_rows(), embeddings.image_embeddings.shape[1]
+    largest = max(map(len, class_rows))
+    # a class takes its vectors in float64 and float32, and a matrix of its candidates
+    memory = largest * (12 * dim + 8 * min(largest, _CANDIDATES))
+    return map_classes(function, class_rows, min(at_most, max(1, _MEMORY // max(1, memory))))
+
+
+def map_classes(
+    function: Callable[[int, T], R], classes: Sequence[T], at_once: int = CLASSES_AT_ONCE
+) -> list[R]:
+    """Results for all classes, in their order, from as many threads as there are cores and classes.
+
+    Small steps of one class leave cores idle that the next class can use. An error in one class ends all.
+    PyTorch's number of threads is another one meanwhile, for the whole process.
+
+    Args:
+        function: What to do for one class, given its index and its item; called from several threads.
+        classes: An item for each class.
+        at_once: Classes at the same time, at most.
+
+    >>> map_classes(lambda class_index, rows: (class_index, len(rows)), [[0, 1], [2]])
+    [(0, 2), (1, 1)]
+    """
+    cores = torch.get_num_threads()
+    workers = min(cores, len(classes), at_once)
+    if workers <= 1:
+        return list(map(function, range(len(classes)), classes))
+    share = -(-cores // workers)  # rounded up: a core too many costs less than an idle one
+    executor = ThreadPoolExecutor(workers, "semdd-class", torch.set_num_threads, (share,))
+    try:
+        return list(executor.map(function, range(len(classes)), classes))
+    finally:
+        try:
+            executor.shutdown(cancel_futures=True)
+        finally:  # each thread has its own number, and new ones take the last that was set
+            torch.set_num_threads(cores)

@@ -11,9 +11,8 @@ import torch
 from pandas.testing import assert_frame_equal
 
 from semdd_lightning.selection import SAMPLERS, Embeddings, TwoStage, build_sampler, subset_statistics
-from semdd_lightning.selection.blocks import Scratch
-from semdd_lightning.selection.class_threads import map_classes
 from semdd_lightning.selection.picks import ClassPool, Picks
+from semdd_lightning.selection.pieces import Scratch, map_classes
 
 MakePool = Callable[..., Embeddings]
 
@@ -53,7 +52,7 @@ def test_large_classes_are_not_held_at_the_same_time(
     make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = set()
-    monkeypatch.setattr("semdd_lightning.selection.class_threads._MEMORY", 10_000)
+    monkeypatch.setattr("semdd_lightning.selection.pieces._MEMORY", 10_000)
     pick = TwoStage.pick
 
     def watched(sampler: TwoStage, pool: ClassPool, ipc: int, seed: int) -> Picks:
