@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from semdd_lightning.errors import ConfigError
-from semdd_lightning.pools.any_pool import AnyPool
-from semdd_lightning.pools.layouts import AUTO
+from semdd_lightning.pools.any_pool import AUTO, AnyPool
 
 
 def add_pool_options(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.classes.matching import class_mapping
+from semdd_lightning.classes.registry import class_mapping
 from semdd_lightning.data.batches import EvaluationImages, TrainingImages, augmented_batch
 from semdd_lightning.data.image_settings import (
     ImageSettings,
