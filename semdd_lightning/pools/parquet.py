@@ -86,7 +86,7 @@ def _locate(parts: Sequence[ShardRows], image: str, place: Path, rows: NDArray[n
     file_of = np.repeat(np.arange(len(parts)), [len(part.names) for part in parts])[rows]
     stamps = np.stack([file_stamp(part.path) for part in parts])[file_of]
     beside = Strings.concatenated([part.beside for part in parts]).take(rows)
-    for row in np.flatnonzero(pc.not_equal(beside.column, "").to_numpy(zero_copy_only=False)):
+    for row in np.flatnonzero(pc.not_equal(beside.column, "").to_numpy(zero_copy_only=False)).tolist():
         with suppress(OSError):  # what is wrong is said where the image is read
             size, *times = file_stamp(_beside(parts[file_of[row]].path, beside[row]))
             stamps[row] = (stamps[row, 0] + size, *np.maximum(stamps[row, 1:], times))  # of either file

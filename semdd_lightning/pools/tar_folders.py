@@ -70,9 +70,9 @@ def rows_by_folder(root: Path, members: Sequence[TarMembers], below: str | None)
     if loose:
         place = repr(base) if base else "the top"
         _log.warning("%d images directly in %s of %s belong to no class, are ignored.", loose, place, root)
-    inside = {name.removeprefix(start) for m in members for name in m.folders if name.startswith(start)}
+    listed = {name.removeprefix(start) for m in members for name in m.folders if name.startswith(start)}
     filled = {folder for of_shard in rows for folder in of_shard.labels.column.unique().to_pylist()}
-    empty = sorted({name.partition("/")[0] for name in inside} - filled)
+    empty = sorted({name.partition("/")[0] for name in listed} - filled)
     if empty:
         msg = (
             f"Expected class folder {empty[0]!r} of {root} to hold image files, found none, nor in "
