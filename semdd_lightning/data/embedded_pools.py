@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.classes.matching import class_positions
+from semdd_lightning.classes.registry import class_positions
 from semdd_lightning.errors import ClassListError, TooFewImagesError
 from semdd_lightning.pools import ImageSet, Pool, ResolvedImages
 from semdd_lightning.prior import PoolEmbeddings, Prior, embed_pool, join

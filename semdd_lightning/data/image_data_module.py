@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.classes.matching import class_mapping
+from semdd_lightning.classes.registry import class_mapping
 from semdd_lightning.data.image_settings import ImageSettings
 from semdd_lightning.data.loaders import (
     EvaluationImages,

@@ -55,12 +55,7 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def leads_back(entry: Path, root: Path) -> bool:
-    """Whether an entry is a link to a folder that it lies in itself: it would hold the pool once more.
-
-    Args:
-        entry: What lies in `root` or below.
-        root: The folder.
-    """
+    """Whether an entry below a root is a link to a folder that both lie in: the pool would be there twice."""
     if not os.path.islink(entry):  # noqa: PTH114 - never raises
         return False
     try:

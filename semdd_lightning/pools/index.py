@@ -167,7 +167,7 @@ def _excluded(listing: Listing, examined: Examined, first: NDArray[np.int64]) ->
 
 
 def _warn_of_content(paths: Strings, traits: ImageTraits) -> None:
-    """Warn of images that show nothing, and of those in two classes."""
+    """Warn of images that show nothing, and of those in two classes: in one class each is there once."""
     flat = np.flatnonzero(traits.contrasts < NEAR_CONSTANT)
     if len(flat):
         warn(

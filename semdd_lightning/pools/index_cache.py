@@ -233,7 +233,7 @@ def _sealed_table(path: Path) -> pa.Table:
 
 
 def _table(listing: Listing, examined: Examined, rows: NDArray[np.int64]) -> pa.Table:
-    traits = vars(examined.traits.take(rows))
+    traits = dict(vars(examined.traits.take(rows)))
     digests = pa.py_buffer(np.ascontiguousarray(traits["digests"]))
     traits["digests"] = pa.Array.from_buffers(pa.binary(32), len(rows), [None, digests])
     stamps = (np.ascontiguousarray(column) for column in listing.stamps[rows].T)

@@ -40,119 +40,111 @@ class Layout:
         name: What configs and the command line call it.
         written_by: The methods and tools that write it.
         pattern: Paths below the pool's root, with ``{...}`` for what varies.
-        reader: The class that reads it.
         recogniser: Says in words what of the layout is seen at a path, or nothing.
+        reader: The class that reads it.
         also: Other names of the same layout.
     """
 
     name: str
     written_by: str
     pattern: str
-    reader: type[DiskPool]
     recogniser: Recogniser
+    reader: type[DiskPool] = ClassFolders
     also: tuple[str, ...] = ()
 
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
-        "subset",
-        "semdd select, semdd fit",
-        "images/{class}/{image} beside manifest.json",
-        ClassFolders,
-        subset,
-    ),
+    Layout("subset", "semdd select, semdd fit", "images/{class}/{image} beside manifest.json", subset),
     Layout(
         "cifar",
         "CIFAR-10 and CIFAR-100, python version",
         "cifar-10-batches-py/data_batch_{1..5}, cifar-100-python/train",
-        CifarFiles,
         cifar,
+        CifarFiles,
     ),
     Layout(
         "tiny_imagenet",
         "Tiny-ImageNet",
         "train/{wnid}/images/{wnid}_{i}.JPEG, val/images/val_{i}.JPEG, val/val_annotations.txt",
-        TinyImageNetFiles,
         tiny_imagenet,
+        TinyImageNetFiles,
     ),
     Layout(
         "imagenet",
         "ImageNet (ILSVRC 2012); fast.ai's ImageNette and ImageWoof",
         "train/{wnid}/{wnid}_{i}.JPEG, val/ILSVRC2012_val_{i:08d}.JPEG or val/{wnid}/...",
-        ImageNetFiles,
         imagenet,
+        ImageNetFiles,
     ),
     Layout(
         "dc",
         "DC, DSA, DM",
         "res_{method}_{data}_{model}_{ipc}ipc.pt",
-        TensorFile,
         partial(file_named, r"res_.+_\d+ipc\.pt", "named as the results of DC, DSA and DM"),
+        TensorFile,
         also=("dsa", "dm"),
     ),
     Layout(
         "mtt",
         "MTT, DATM",
         "images_{step}.pt beside labels_{step}.pt",
-        TensorFile,
         partial(file_named, r"images_.+\.pt", "named as the images of MTT and DATM"),
+        TensorFile,
         also=("datm",),
     ),
     Layout(
         "tensors",
         "anything that saves with torch",
         "{name}.pt, {name}.pth",
-        TensorFile,
         partial(file_named, r".+\.pth?", "a file of tensors"),
+        TensorFile,
     ),
     Layout(
         "npz",
         "anything that saves with NumPy",
         "{name}.npz, {name}.npy",
-        TensorFile,
         partial(file_named, r".+\.np[zy]", "a file of arrays"),
+        TensorFile,
         also=("npy",),
     ),
     Layout(
         "huggingface_folder",
         "Hugging Face image folders with metadata",
         "{split}/{name}.png beside metadata.jsonl or metadata.csv",
-        MetadataFolder,
         metadata_folder,
+        MetadataFolder,
     ),
     Layout(
-        "parquet", "Hugging Face data sets", "data/{split}-{i:05d}-of-{n:05d}.parquet", ParquetImages, parquet
+        "parquet", "Hugging Face data sets", "data/{split}-{i:05d}-of-{n:05d}.parquet", parquet, ParquetImages
     ),
     Layout(
         "webdataset",
         "WebDataset, img2dataset",
         "{name}-{i:06d}.tar with {key}.jpg and {key}.cls or {key}.json",
-        TarShards,
         tar_shards,
+        TarShards,
     ),
-    Layout("tar", "tar of class folders", "{name}.tar with {class}/{image}", TarShards, tar_of_folders),
-    Layout("mgd3", "MGD3", "dataset_{k}/{wnid}/{i}.png", MergedFolders, partial(parts, "dataset_")),
+    Layout("tar", "tar of class folders", "{name}.tar with {class}/{image}", tar_of_folders, TarShards),
+    Layout("mgd3", "MGD3", "dataset_{k}/{wnid}/{i}.png", partial(parts, "dataset_"), MergedFolders),
     Layout(
         "merged_folders",
         "several pools side by side, as D4M's budgets",
         "ipc{k}/{class}/{image}",
-        MergedFolders,
         partial(parts, ""),
+        MergedFolders,
     ),
-    Layout("coda", "CoDA", "generated_images/{wnid}/{i}.png", ClassFolders, coda),
-    Layout("dgs", "DGS", "{wnid}/{i}.png beside selected.jsonl or metadata.jsonl", ClassFolders, dgs),
+    Layout("coda", "CoDA", "generated_images/{wnid}/{i}.png", coda),
+    Layout("dgs", "DGS", "{wnid}/{i}.png beside selected.jsonl or metadata.jsonl", dgs),
     Layout(
         "rded",
         "RDED",
         "syn_data/{c:05d}/class{c:05d}_id{i:05d}.jpg",
-        ClassFolders,
         partial(class_folders_named, r"\d{5}", r"class{folder}_id\d{5}\.\w+"),
     ),
     Layout(
         "sre2l",
         "SRe2L, CDA, EDC",
         "new{c:03d}/class{c:03d}_id{i:03d}.jpg",
-        ClassFolders,
         partial(class_folders_named, r"new\d{3,}", r"class\d{3,}_id\d{3,}\.\w+"),
         also=("cda", "edc"),
     ),
@@ -160,24 +152,16 @@ LAYOUTS: tuple[Layout, ...] = (
         "d4m",
         "D4M",
         "{c}/{c}-image{i}{j}.png",
-        ClassFolders,
         partial(class_folders_named, r"\d+", r"{folder}-image\d+\.\w+"),
     ),
     Layout(
         "dit",
         "DiT, Minimax",
         "{wnid}/{i}.png",
-        ClassFolders,
         partial(class_folders_named, r"n\d{8}", r"\d+\.png"),
         also=("minimax",),
     ),
-    Layout(
-        "class_folders",
-        "everything else with a folder a class",
-        "{class}/{image}",
-        ClassFolders,
-        class_folders,
-    ),
+    Layout("class_folders", "everything else with a folder a class", "{class}/{image}", class_folders),
 )
 """All layouts, the more specific ones first."""
 

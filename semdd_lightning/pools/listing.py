@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.classes.matching import class_mapping
+from semdd_lightning.classes.registry import class_mapping
 from semdd_lightning.errors import DataError
 from semdd_lightning.pools.images import decode_image
 from semdd_lightning.pools.strings import Strings

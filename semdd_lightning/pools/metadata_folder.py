@@ -68,12 +68,9 @@ class MetadataFolder(DiskPool):
         of_split = rows_of_split(folders.dictionary.to_pylist(), self.split, file)
         kept = np.flatnonzero(np.isin(folders.indices.to_numpy(), of_split))
         column = label_column(content.schema, self.label_column, file, by_type=False)
-        labels = content.column(column).take(kept)
-        stated = labels_from_column(
-            numbers_or_texts(labels) if file.suffix == ".csv" else labels,
-            f"column {column!r} of {file}",
-            class_names(content.schema, column, file),
-        )
+        labels, names = content.column(column).take(kept), class_names(content.schema, column, file)
+        labels = numbers_or_texts(labels) if file.suffix == ".csv" else labels
+        stated = labels_from_column(labels, f"column {column!r} of {file}", names)
         files = listed.take(kept)
 
         def locate(rows: NDArray[np.int64]) -> Located:
@@ -90,13 +87,9 @@ def _warn_of_unlisted(root: Path, table: Path, listed: Strings) -> None:
     found = Strings(printable(image.relative_to(root).as_posix()) for image in images)
     unlisted = found.take(np.flatnonzero(listed.positions(found) < 0))
     if len(unlisted):
-        _log.warning(
-            "%d image files in %s are not in %s and are ignored: %s.",
-            len(unlisted),
-            root,
-            table.name,
-            some_of(sorted(unlisted)),
-        )
+        some = some_of(sorted(unlisted))
+        msg = "%d image files in %s are not in %s and are ignored: %s."
+        _log.warning(msg, len(unlisted), root, table.name, some)
 
 
 def _find_metadata(root: Path, split: str | None) -> Path:

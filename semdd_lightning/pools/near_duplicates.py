@@ -142,8 +142,9 @@ def _alike(pool: Pool, test: Pool | None = None) -> pd.DataFrame:
         seen[mirrored[block]] = seen[mirrored[block], :, ::-1]
         distance[block] = picture_distance(seen, thumbnails[at_second[block]])
     areas = np.maximum(_areas(pool)[first], _areas(pool if test is None else test)[second])
+    near = distance <= largest_distance(areas)
     pairs = {"first": first, "second": second, "distance": distance, "mirrored": mirrored}
-    return pd.DataFrame(pairs)[distance <= largest_distance(areas)].assign(identical=False)
+    return pd.DataFrame({name: column[near] for name, column in pairs.items()}).assign(identical=False)
 
 
 def _candidates(pool: Pool, test: Pool | None, flipped: int) -> Pairs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -22,7 +24,6 @@ from semdd_lightning.pools.files import relative_name
 from semdd_lightning.pools.image_set import DiskPool, Found
 from semdd_lightning.pools.listing import ImageSource, file_stamp
 from semdd_lightning.pools.parquet_shards import (
-    Shard,
     ShardRows,
     arrow_file,
     find_shards,
@@ -78,17 +79,18 @@ class ParquetImages(DiskPool):
 
 def _locate(parts: Sequence[ShardRows], image: str, place: Path, rows: NDArray[np.int64]) -> Located:
     """Where the images of rows are, the files' rows counted one after the other."""
-    shards = tuple(part.shard for part in parts)
-    lengths = [len(shard) for shard in shards]
-    shard_of = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)[rows]
-    row_of = np.concatenate([np.arange(length) for length in lengths])[rows]
-    _warn_of_rereading(shards, shard_of, row_of, place)
-    stamps = np.stack([file_stamp(shard.path) for shard in shards])[shard_of]
-    for number, part in enumerate(parts):
-        if part.beside is not None:
-            for row in np.flatnonzero(shard_of == number):
-                stamps[row] = _stamp_with_file(stamps[row], part.shard, part.beside[int(row_of[row])])
-    return stamps, ParquetSource(shards, image, shard_of, row_of), {}
+    groups = tuple((part.path, group) for part in parts for group in range(len(part.lengths)))
+    starts = np.cumsum([0, *(length for part in parts for length in part.lengths)], dtype=np.int64)
+    source = ParquetSource(groups, starts, image, rows)
+    _warn_of_rereading(sum(part.size for part in parts), source.group_of(rows), len(groups), place)
+    file_of = np.repeat(np.arange(len(parts)), [len(part.names) for part in parts])[rows]
+    stamps = np.stack([file_stamp(part.path) for part in parts])[file_of]
+    beside = Strings.concatenated([part.beside for part in parts]).take(rows)
+    for row in np.flatnonzero(pc.not_equal(beside.column, "").to_numpy(zero_copy_only=False)).tolist():
+        with suppress(OSError):  # what is wrong is said where the image is read
+            size, *times = file_stamp(_beside(parts[file_of[row]].path, beside[row]))
+            stamps[row] = (stamps[row, 0] + size, *np.maximum(stamps[row, 1:], times))  # of either file
+    return stamps, source, {}
 
 
 def _require_alike(column: str, file: Path, schema: pa.Schema, first_file: Path, first: pa.Schema) -> None:
@@ -108,22 +110,30 @@ class ParquetSource(ImageSource):
     """Rows of Parquet files; each process keeps the row groups that it read last, up to 256 MiB of them.
 
     Args:
-        shards: The files.
+        groups: The file of each row group, and its number there.
+        starts: First row of each row group, all files' rows counted one after the other, and the number of
+            rows, shape ``(G + 1,)``.
         image: Name of the column of images.
-        shard_of: File of each row of the listing, shape ``(N,)``.
-        row_of: Row in its file of each row of the listing, shape ``(N,)``.
+        rows: Which of these rows each row of the listing is, shape ``(N,)``.
     """
 
     def __init__(
-        self, shards: Sequence[Shard], image: str, shard_of: NDArray[np.int32], row_of: NDArray[np.int64]
+        self,
+        groups: tuple[tuple[Path, int], ...],
+        starts: NDArray[np.int64],
+        image: str,
+        rows: NDArray[np.int64],
     ) -> None:
-        self._shards, self._image = tuple(shards), image
-        self._shard_of, self._row_of = shard_of, row_of
-        self._kept: OrderedDict[tuple[int, int], pa.ChunkedArray] = OrderedDict()  # the last read at the end
+        self._groups, self._starts, self._image, self._rows = groups, starts, image, rows
+        self._kept: OrderedDict[int, pa.ChunkedArray] = OrderedDict()  # the last read at the end
         self._lock = Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return ParquetSource, (self._shards, self._image, self._shard_of, self._row_of)
+        return ParquetSource, (self._groups, self._starts, self._image, self._rows)
+
+    def group_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The row group of each row, shape as theirs."""
+        return np.searchsorted(self._starts, rows, side="right") - 1
 
     def recipe(self) -> str:
         """The column of images."""
@@ -135,53 +145,42 @@ class ParquetSource(ImageSource):
         Raises:
             OSError: If the row holds none, or its file is damaged or gone.
         """
-        number = int(self._shard_of[row])
-        shard, row_in_file = self._shards[number], int(self._row_of[row])
-        group = int(shard.groups(self._row_of[row]))
-        entry = self._group(number, group)[row_in_file - int(shard.starts[group])].as_py()
+        group = int(self.group_of(self._rows[row]))
+        entry = self._kept_group(group)[int(self._rows[row] - self._starts[group])].as_py()
         content, path = (entry.get("bytes"), entry.get("path")) if isinstance(entry, dict) else (entry, None)
         if content is None and path:
-            return _beside(shard, path).read_bytes()
+            return _beside(self._groups[group][0], path).read_bytes()
         if content is None:
             msg = "no image in this row"
             raise OSError(msg)
         return bytes(content)
 
-    def _group(self, number: int, group: int) -> pa.ChunkedArray:
+    def _kept_group(self, group: int) -> pa.ChunkedArray:
         with self._lock:
-            key = (number, group)
-            if key not in self._kept:
-                self._kept[key] = self._load(number, group)
+            if group not in self._kept:
+                self._kept[group] = self._load(group)
                 while len(self._kept) > 1 and sum(images.nbytes for images in self._kept.values()) > _KEPT:
                     self._kept.popitem(last=False)
-            self._kept.move_to_end(key)
-            return self._kept[key]
+            self._kept.move_to_end(group)
+            return self._kept[group]
 
-    def _load(self, number: int, group: int) -> pa.ChunkedArray:
-        shard = self._shards[number]
+    def _load(self, group: int) -> pa.ChunkedArray:
+        path, number = self._groups[group]
         try:
-            with arrow_file(shard.path) as opened, pq.ParquetFile(opened) as parquet:
-                images = parquet.read_row_group(group, columns=[self._image]).column(0)
+            with arrow_file(path) as opened, pq.ParquetFile(opened) as parquet:
+                images = parquet.read_row_group(number, columns=[self._image]).column(0)
         except (pa.ArrowException, IndexError) as error:
-            msg = f"row group {group} is damaged: {str(error).splitlines()[0]}"
+            msg = f"row group {number} is damaged: {str(error).splitlines()[0]}"
             raise OSError(msg) from error
-        if len(images) != shard.starts[group + 1] - shard.starts[group]:
+        if len(images) != self._starts[group + 1] - self._starts[group]:
             msg = "the file has changed"
             raise OSError(msg)
         return images
 
 
-def _warn_of_rereading(
-    shards: Sequence[Shard], shard_of: NDArray[np.int32], row_of: NDArray[np.int64], place: Path
-) -> None:
+def _warn_of_rereading(size: int, group_of: NDArray[np.int64], num_groups: int, place: Path) -> None:
     """Say so where reading a pool in path order, class by class, reads its row groups again and again."""
-    size = sum(int(shard.sizes.sum()) for shard in shards)
-    groups = np.zeros(len(row_of), dtype=np.int64)
-    for number, shard in enumerate(shards):
-        of_shard = shard_of == number
-        groups[of_shard] = shard.groups(row_of[of_shard])
-    changes = (np.diff(groups) != 0) | (np.diff(shard_of) != 0)
-    times = (1 + int(changes.sum())) / max(sum(len(shard.sizes) for shard in shards), 1)
+    times = (1 + np.count_nonzero(np.diff(group_of))) / max(num_groups, 1)
     if size > _KEPT and times > _MANY_TIMES:
         warn(
             f"Expected the images of a class to lie together in {place}, found them mixed: each part of the "
@@ -191,18 +190,9 @@ def _warn_of_rereading(
         )
 
 
-def _stamp_with_file(stamp: NDArray[np.int64], shard: Shard, path: str) -> NDArray[np.int64]:
-    """The stamp of a row whose image may lie beside its Parquet file; it changes with either file."""
+def _beside(file: Path, path: str) -> Path:
     try:
-        image = file_stamp(_beside(shard, path))
-    except OSError:
-        return stamp  # what is wrong is said where the image is read
-    return np.array([stamp[0] + image[0], *np.maximum(stamp[1:], image[1:])], dtype=np.int64)
-
-
-def _beside(shard: Shard, path: str) -> Path:
-    try:
-        image = shard.path.parent / relative_name(path)
+        image = file.parent / relative_name(path)
     except ValueError as error:
         raise OSError(str(error)) from error
     if not image.is_file():

@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from glob import has_magic
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from semdd_lightning.errors import PoolError
 from semdd_lightning.pools.files import IMAGE_SUFFIXES
@@ -24,28 +21,6 @@ from semdd_lightning.pools.strings import Strings
 from semdd_lightning.pools.table_columns import is_text
 
 _SIGNATURES = {b"\x89PNG": ".png", b"\xff\xd8": ".jpg", b"GIF8": ".gif", b"BM": ".bmp", b"RIFF": ".webp"}
-
-
-@dataclass(frozen=True, eq=False)
-class Shard:
-    """One Parquet file and its row groups.
-
-    Args:
-        path: The file.
-        starts: First row of each row group, and the number of rows, shape ``(G + 1,)``.
-        sizes: Bytes of each row group's images once decompressed, shape ``(G,)``.
-    """
-
-    path: Path
-    starts: NDArray[np.int64]
-    sizes: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return int(self.starts[-1])
-
-    def groups(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The row group of each row, shape as theirs."""
-        return np.searchsorted(self.starts, rows, side="right") - 1
 
 
 def find_shards(path: Path, split: str | None) -> tuple[Path, list[Path]]:
@@ -99,16 +74,20 @@ class ShardRows(NamedTuple):
     """What is to know of a Parquet file without its images.
 
     Args:
-        shard: The file.
+        path: The file.
+        lengths: Rows of each of its row groups.
+        size: Bytes of its images once decompressed.
         labels: Label of each row.
         names: A name for each row's image.
-        beside: The path of each row's image, or the empty text, where images may lie beside the file.
+        beside: The path of each row's image where it may lie beside the file, else the empty text.
     """
 
-    shard: Shard
+    path: Path
+    lengths: list[int]
+    size: int
     labels: pa.ChunkedArray
     names: Strings
-    beside: Strings | None
+    beside: Strings
 
 
 def read_shard(file: Path, image: str, label: str, folder: Path) -> ShardRows:
@@ -134,9 +113,8 @@ def read_shard(file: Path, image: str, label: str, folder: Path) -> ShardRows:
         table.validate(full=True)
         groups = [parquet.metadata.row_group(group) for group in range(parquet.num_row_groups)]
         first = _first_image(parquet, image)
-    sizes = [sum(chunk.total_uncompressed_size for chunk in _image_chunks(group, image)) for group in groups]
-    starts = np.cumsum([0, *(group.num_rows for group in groups)], dtype=np.int64)
-    shard = Shard(file, starts, np.array(sizes, dtype=np.int64))
+    chunks = [chunk for group in groups for chunk in _image_chunks(group, image)]
+    size = sum(chunk.total_uncompressed_size for chunk in chunks)
     usual = next((suffix for start, suffix in _SIGNATURES.items() if first.startswith(start)), ".png")
     paths = pc.struct_field(table.column(image), "path") if with_paths else None
     suffixes = usual if paths is None else _suffixes(paths, usual)
@@ -146,7 +124,8 @@ def read_shard(file: Path, image: str, label: str, folder: Path) -> ShardRows:
     stem = file.relative_to(folder).with_suffix("").as_posix()
     names = numbered_names(stem, len(table), suffixes)
     outside = paths is not None and any(_may_lack_bytes(group, image) for group in groups)
-    return ShardRows(shard, labels, names, Strings(pc.fill_null(paths, "")) if outside else None)
+    beside = Strings(pc.fill_null(paths, "") if outside else pa.repeat("", len(table)))
+    return ShardRows(file, [group.num_rows for group in groups], size, labels, names, beside)
 
 
 @contextmanager

@@ -105,10 +105,8 @@ def one_to_choose_from(names: Iterable[str]) -> str | None:
     >>> one_to_choose_from(["dev", "test", "train"]), one_to_choose_from(["test"])
     ('train', None)
     """
-    kinds = {name: _KINDS.get(split_of(name) or "") for name in names}
-    return next(
-        (name for kind in ("train", None, "validation") for name in kinds if kinds[name] == kind), None
-    )
+    kinds = {_KINDS.get(split_of(name) or ""): name for name in reversed([*names])}
+    return next((kinds[kind] for kind in ("train", None, "validation") if kind in kinds), None)
 
 
 def rows_of_split(paths: Sequence[str], split: str | None, place: Path) -> NDArray[np.int64]:

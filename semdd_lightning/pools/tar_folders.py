@@ -70,27 +70,16 @@ def rows_by_folder(root: Path, members: Sequence[TarMembers], below: str | None)
     if loose:
         place = repr(base) if base else "the top"
         _log.warning("%d images directly in %s of %s belong to no class, are ignored.", loose, place, root)
-    _refuse_empty_folders(root, start, members, rows)
-    return rows
-
-
-def _refuse_empty_folders(
-    root: Path, start: str, members: Sequence[TarMembers], rows: Sequence[TarRows]
-) -> None:
-    listed = {
-        name.removeprefix(start).partition("/")[0]
-        for of_shard in members
-        for name in of_shard.folders
-        if name.startswith(start)
-    }
+    listed = {name.removeprefix(start) for m in members for name in m.folders if name.startswith(start)}
     filled = {folder for of_shard in rows for folder in of_shard.labels.column.unique().to_pylist()}
-    empty = sorted(listed - filled)
+    empty = sorted({name.partition("/")[0] for name in listed} - filled)
     if empty:
         msg = (
             f"Expected class folder {empty[0]!r} of {root} to hold image files, found none, nor in "
             f"{len(empty) - 1} other class folders; make the tar again with images or without the folder."
         )
         raise PoolError(msg)
+    return rows
 
 
 def _folder_of_classes(parents: Mapping[str, int], below: str | None, where: str) -> str:

@@ -17,7 +17,7 @@ from pydantic import ConfigDict, Field, with_config
 from torch import nn
 
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.classes.matching import class_mapping
+from semdd_lightning.classes.registry import class_mapping
 from semdd_lightning.data import ImageDataModule, PoolDataModule
 from semdd_lightning.errors import ClassListError
 from semdd_lightning.models import NormalizedNetwork

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from semdd_lightning.pools.recognisers import first_members, look
+from semdd_lightning.pools.recognisers import look
+from semdd_lightning.pools.tar_shards import first_members
 
 
 def test_names_are_sorted_and_hidden_ones_left_out(tmp_path: Path) -> None:
