@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from semdd_lightning.errors import LabelError
@@ -14,7 +16,7 @@ from semdd_lightning.experiment.config.configs import read_config
 from semdd_lightning.experiment.config.options import flatten
 from semdd_lightning.experiment.run.going_on import working_directory
 from semdd_lightning.export import read_manifest, require_new
-from semdd_lightning.export.chosen_images import SoftLabelArray, read_chosen
+from semdd_lightning.export.chosen_images import read_chosen
 from semdd_lightning.export.hub import check_repository, push
 from semdd_lightning.export.sharing import FORMS, write_shared
 from semdd_lightning.export.subset import IMAGES
@@ -51,7 +53,7 @@ def run(command: str, argv: list[str]) -> int:
     for images in (manifest.pool_root, options.run / IMAGES, options.run / "subset" / IMAGES):
         require_outside(options.out, images)
     labels = find_labels(options.run, manifest, options.labels)
-    chosen = read_chosen(options.run, labels.array)
+    chosen = read_chosen(options.run, labels.logits)
     write_shared(chosen, options.to, options.out, labels.said, options.push)
     from semdd_lightning.report.tables import print_next_commands, table_of_rows
 
@@ -97,11 +99,11 @@ class ExportedLabels:
 
     Attributes:
         said: for the card.
-        array: the labels; none where there is not one for each image.
+        logits: the labels, shape ``(M, C)``; none where there is not one for each image.
     """
 
     said: str
-    array: SoftLabelArray | None = None
+    logits: NDArray[np.float32] | None = None
 
 
 def find_labels(run: Path, manifest: Manifest, asked: Path | None) -> ExportedLabels:
@@ -126,8 +128,7 @@ def find_labels(run: Path, manifest: Manifest, asked: Path | None) -> ExportedLa
     opened = LabelStore.open(store)
     header = opened.header
     if header.static:
-        array = _array(opened, manifest)
-        return ExportedLabels(array.said, array)
+        return ExportedLabels(_in_words(header), _logits(opened, manifest))
     said = (
         f"labels of {header.passes} passes, each of images as they are augmented in that pass, which "
         "semdd-lightning alone draws again"
@@ -138,7 +139,7 @@ def find_labels(run: Path, manifest: Manifest, asked: Path | None) -> ExportedLa
     return ExportedLabels(f"None. A student learned from {said}.")
 
 
-def _array(store: LabelStore, manifest: Manifest) -> SoftLabelArray:
+def _logits(store: LabelStore, manifest: Manifest) -> NDArray[np.float32]:
     import torch
 
     from semdd_lightning.training.soft_labels.made_for import refuse_differences
@@ -152,8 +153,9 @@ def _array(store: LabelStore, manifest: Manifest) -> SoftLabelArray:
     }
     refuse_differences(store.directory, header.made_for, wanted)
     store.require_whole()
-    logits = header.label_format.decode(store.read(0, torch.arange(header.num_images)))
-    return SoftLabelArray(logits.numpy(), _in_words(header))
+    logits: NDArray[np.float32]
+    logits = header.label_format.decode(store.read(0, torch.arange(header.num_images))).numpy()
+    return logits
 
 
 def _in_words(header: StoreHeader) -> str:

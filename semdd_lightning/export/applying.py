@@ -70,8 +70,9 @@ def write_applied(
     """
     manifest = replace(manifest, applied_to=describe(copy.image_set), table_digest=None)
     with new_directory(directory) as unfinished:
-        names = exported_paths(manifest.registry, manifest.paths, manifest.labels)
-        write_images(unfinished / IMAGES, names, copy.listing.source, rows.tolist(), link=link)
+        write_images(
+            unfinished / IMAGES, exported_paths(manifest), copy.listing.source, rows.tolist(), link=link
+        )
         chosen = {
             "path": manifest.paths,
             "class_name": [manifest.class_names[label] for label in manifest.labels],

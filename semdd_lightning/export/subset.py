@@ -85,10 +85,8 @@ def write_subset(
         RunError: if ``directory`` exists, or if two images would get one name.
     """
     with new_directory(directory) as unfinished:
-        indices = selection.indices.tolist()
-        paths, labels = [pool.paths[i] for i in indices], [int(pool.labels[i]) for i in indices]
-        names = exported_paths(pool.registry, paths, labels)
-        write_images(unfinished / IMAGES, names, pool.source, pool.rows[indices].tolist(), link=link)
+        rows = pool.rows[selection.indices.numpy()].tolist()
+        write_images(unfinished / IMAGES, exported_paths(manifest), pool.source, rows, link=link)
         table = selection_table(pool, selection) if table is None else table
         content = BytesIO()
         table.to_parquet(content, index=False)
@@ -133,7 +131,7 @@ def read_table(directory: Path) -> pd.DataFrame:
 def exported_images(directory: Path, manifest: Manifest) -> list[tuple[str, Path]]:
     """Pool path and exported file of each chosen image."""
     root = directory if (directory / IMAGES).is_dir() else directory / "subset"
-    names = exported_paths(manifest.registry, manifest.paths, manifest.labels)
+    names = exported_paths(manifest)
     return [(path, root / IMAGES / name) for path, name in zip(manifest.paths, names, strict=True)]
 
 
@@ -194,23 +192,16 @@ def export_folders(registry: ClassRegistry) -> tuple[str, ...]:
     return tuple(f"{index:0{width}}" for index in range(len(registry)))
 
 
-def exported_paths(registry: ClassRegistry, paths: Sequence[str], labels: Sequence[int]) -> list[str]:
-    """Where images lie in an export, each in the folder of its class.
-
-    Args:
-        registry: the classes with their folders in the pool.
-        paths: path of each image in the pool.
-        labels: class index of each.
+def exported_paths(manifest: Manifest) -> list[str]:
+    """Where the images of a manifest lie in an export, each in the folder of its class.
 
     Raises:
         RunError: if a path or a folder leads out of the export, as a stranger's manifest may have it.
     """
-    folders = list(zip(registry.folders, export_folders(registry), strict=True))
+    folders = list(zip(manifest.class_folders, export_folders(manifest.registry), strict=True))
+    images = zip(manifest.paths, manifest.labels, strict=True)
     try:
-        return [
-            relative_name(_exported_path(path, *folders[label]))
-            for path, label in zip(paths, labels, strict=True)
-        ]
+        return [relative_name(_exported_path(path, *folders[label])) for path, label in images]
     except ValueError as error:
         msg = f"{error}; correct the class list, and do not trust a manifest of somebody else that says so."
         raise RunError(msg) from error

@@ -187,8 +187,10 @@ def test_two_images_of_one_name_are_refused(chosen: PoolSelection, tmp_path: Pat
     paths = list(chosen.pool.paths)
     paths[first], paths[second] = "cat/a.png", "a.png"
     pool = replace(chosen.pool, paths=Strings(paths))
+    named = tuple(paths[i] for i in chosen.selection.indices.tolist())
+    manifest = replace(chosen.manifest, paths=named)
     with pytest.raises(RunError, match=r"one image at .*images/cat/a\.png, found a second of that name"):
-        replace(chosen, pool=pool).export(tmp_path / "out")
+        replace(chosen, pool=pool, manifest=manifest).export(tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
