@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from semdd_lightning.atomic import require_new
 from semdd_lightning.errors import LabelError
 from semdd_lightning.experiment.config.configs import read_config
 from semdd_lightning.experiment.config.options import flatten
 from semdd_lightning.experiment.run.going_on import working_directory
-from semdd_lightning.export import read_manifest, require_new
+from semdd_lightning.export import read_manifest
 from semdd_lightning.export.chosen_images import read_chosen
 from semdd_lightning.export.hub import check_repository, push
 from semdd_lightning.export.sharing import FORMS, write_shared

@@ -18,6 +18,7 @@ from jsonargparse._link_arguments import skip_apply_links
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 
+from semdd_lightning.atomic import write_text
 from semdd_lightning.data import ImageDataModule
 from semdd_lightning.data.image_settings import check_seed
 from semdd_lightning.experiment.checks import check_callbacks, check_checkpoint
@@ -58,7 +59,6 @@ from semdd_lightning.experiment.run.progress_lines import ProgressBar, ProgressL
 from semdd_lightning.experiment.run.record import RunRecord
 from semdd_lightning.experiment.run.stopping import current
 from semdd_lightning.experiment.run.together import EndTogether, is_first_process
-from semdd_lightning.export import write_text
 from semdd_lightning.freed_memory import freed_memory_kept
 from semdd_lightning.training import ClassifierModule
 from semdd_lightning.training.checkpoints import write_whole_checkpoints

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from semdd_lightning.atomic import new_directory, write_csv
 from semdd_lightning.classes.registry import some_of
 from semdd_lightning.errors import PoolError, RunError
-from semdd_lightning.export.files import new_directory, write_csv
 from semdd_lightning.export.manifest import FILE_NAME, Manifest, describe
 from semdd_lightning.export.subset import IMAGES, exported_paths, write_images
 from semdd_lightning.pools import ResolvedImages

@@ -20,8 +20,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from semdd_lightning.atomic import new_directory, write_csv, write_json, write_text
 from semdd_lightning.export.chosen_images import ChosenImages
-from semdd_lightning.export.files import new_directory, write_csv, write_json, write_text
 from semdd_lightning.export.hub import dataset_card
 from semdd_lightning.export.manifest import FILE_NAME
 from semdd_lightning.export.subset import IMAGES, export_folders

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from semdd_lightning.atomic import new_directory, write_csv
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.classes.folders import numbered_name
 from semdd_lightning.classes.registry import is_wnid, plain_name
 from semdd_lightning.errors import RunError
-from semdd_lightning.export.files import new_directory, write_csv
 from semdd_lightning.export.manifest import FILE_NAME, Manifest, read_manifest
 from semdd_lightning.pools import Pool
 from semdd_lightning.pools.files import relative_name

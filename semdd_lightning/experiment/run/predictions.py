@@ -12,10 +12,10 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 
+from semdd_lightning.atomic import write_csv
 from semdd_lightning.data.image_sets import UNKNOWN
 from semdd_lightning.errors import DamageError, RunError
 from semdd_lightning.experiment.run.record import RunRecord
-from semdd_lightning.export import write_csv
 from semdd_lightning.names import get_logger
 from semdd_lightning.records import SEAL_BYTES, check_seal, write_sealed
 
