@@ -75,11 +75,7 @@ def write_atomically(path: Path, *parts: bytes | memoryview) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn what a disk refuses within the block into one message that names the path.
-
-    Raises:
-        DiskError: If the system refuses to write.
-    """
+    """Turn what a disk refuses within the block into a `DiskError` that names the path."""
     try:
         yield
     except OSError as error:
@@ -157,11 +153,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically.
-
-    Raises:
-        DiskError: if it cannot be written.
-    """
+    """Write a text file atomically."""
     write_atomically(path, text.encode())
 
 
@@ -176,11 +168,7 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
 
 
 def check_output_file(path: Path) -> None:
-    """See, before anything expensive runs, that a file can be written: its folder is there, it is no folder.
-
-    Raises:
-        RunError: if not.
-    """
+    """Refuse, before anything expensive runs, a file without a folder for it, or what is no file."""
     if not path.absolute().parent.is_dir():
         msg = f"Expected a folder for {path}, found none; make it first."
         raise RunError(msg)
@@ -217,11 +205,7 @@ def new_directory(path: Path) -> Iterator[Path]:
 
 
 def require_new(path: Path) -> None:
-    """See that nothing has that name yet.
-
-    Raises:
-        RunError: if something has.
-    """
+    """Refuse a name that something has already."""
     if os.path.lexists(path):
         msg = (
             f"Expected {path} to be new, found something there; nothing was overwritten, choose another name."
