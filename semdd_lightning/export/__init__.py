@@ -14,7 +14,6 @@ from semdd_lightning.export.subset import (
     exported_images,
     read_table,
     selection_table,
-    write_subset,
 )
 
 __all__ = [
@@ -28,5 +27,4 @@ __all__ = [
     "read_manifest",
     "read_table",
     "selection_table",
-    "write_subset",
 ]

@@ -20,7 +20,6 @@ from semdd_lightning.export import (
     read_manifest,
     read_table,
     selection_table,
-    write_subset,
 )
 from semdd_lightning.pools import ClassFolders
 from semdd_lightning.pools.listing import ImageSource
@@ -220,7 +219,7 @@ def test_a_failure_midway_leaves_nothing(
 def test_an_existing_directory_is_refused(chosen: PoolSelection, tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("x")
     with pytest.raises(RunError, match="nothing was overwritten"):
-        write_subset(tmp_path, chosen.pool, chosen.selection, chosen.manifest)
+        chosen.export(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["precious"]
 
 
