@@ -1,8 +1,10 @@
-"""Files that are whole or absent: written beside their place, synced, renamed."""
+"""Files and folders that are whole or absent: written beside their place, synced, renamed."""
 
 from __future__ import annotations
 
+import csv
 import errno
+import json
 import os
 import shutil
 import socket
@@ -11,10 +13,15 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from semdd_lightning.errors import DiskError
+from semdd_lightning.errors import DiskError, RunError
+from semdd_lightning.names import cell
+
+if TYPE_CHECKING:  # most of what is written is no table
+    import pandas as pd
 
 _SUFFIX = ".tmp"
 _CERTAINLY_DEAD_S = 24 * 3600.0
@@ -68,11 +75,7 @@ def write_atomically(path: Path, *parts: bytes | memoryview) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn what a disk refuses within the block into one message that names the path.
-
-    Raises:
-        DiskError: If the system refuses to write.
-    """
+    """Turn what a disk refuses within the block into a `DiskError` that names the path."""
     try:
         yield
     except OSError as error:
@@ -142,3 +145,69 @@ def _is_stale(temporary: Path) -> bool:
         return True
     except psutil.Error:
         return False
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON atomically, for others to read; what is read here again is a record."""
+    write_text(path, json.dumps(content, indent=2, default=str, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically."""
+    write_atomically(path, text.encode())
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table without its index atomically; texts that begin as a formula does are quoted."""
+    columns = table.copy()
+    for name in columns.columns:
+        if columns[name].dtype.kind not in "biufc":
+            columns[name] = columns[name].map(lambda value: cell(value) if isinstance(value, str) else value)
+    columns = columns.rename(columns=lambda name: cell(str(name)))
+    write_text(path, columns.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC))  # a bare \r ends a row
+
+
+def check_output_file(path: Path) -> None:
+    """Refuse, before anything expensive runs, a file without a folder for it, or what is no file."""
+    if not path.absolute().parent.is_dir():
+        msg = f"Expected a folder for {path}, found none; make it first."
+        raise RunError(msg)
+    if path.exists() and not path.is_file():
+        msg = f"Expected {path} to be a file or not there yet, found a folder or a device; give another name."
+        raise RunError(msg)
+    remove_stale_files(path.absolute().parent)
+
+
+@contextmanager
+def new_directory(path: Path) -> Iterator[Path]:
+    """Fill a temporary directory and give it its name when all went well; nothing stays otherwise.
+
+    Raises:
+        RunError: if something with that name is there already.
+        DiskError: if it cannot be written.
+    """
+    require_new(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_stale_files(path.parent)
+        unfinished = temporary_path(path)
+        try:
+            unfinished.mkdir()
+            yield unfinished
+            try:
+                unfinished.rename(path)
+            except OSError:  # somebody else was faster, or the disk refuses
+                require_new(path)
+                raise
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+
+
+def require_new(path: Path) -> None:
+    """Refuse a name that something has already."""
+    if os.path.lexists(path):
+        msg = (
+            f"Expected {path} to be new, found something there; nothing was overwritten, choose another name."
+        )
+        raise RunError(msg)

@@ -30,22 +30,14 @@ def given_path(what: str, value: object) -> Path:
 
 
 def require_kind(what: str, value: object, kind: type) -> None:
-    """Refuse what is no object of a kind, as a path or a name in its place; None is always right.
-
-    Raises:
-        ConfigError: If it is another.
-    """
+    """Refuse what is no object of a kind, as a path or a name in its place; None is always right."""
     if value is not None and not isinstance(value, kind):
         msg = f"Expected {what} to be a kind of {kind.__name__}, found {value!r}; make such an object of it."
         raise ConfigError(msg)
 
 
 def require_word(what: str, value: object, words: Sequence[str]) -> None:
-    """Refuse what is none of a few words.
-
-    Raises:
-        ConfigError: If it is another.
-    """
+    """Refuse what is none of a few words."""
     if value not in words:
         msg = f"Expected {what} to be {' or '.join(words)}, found {value!r}; correct it."
         raise ConfigError(msg)

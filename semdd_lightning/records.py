@@ -48,9 +48,6 @@ def write_record(path: Path, content: Mapping[str, Any]) -> None:
     Args:
         path: The file.
         content: What JSON can hold; anything else is written as text.
-
-    Raises:
-        DiskError: If it cannot be written.
     """
     plain = json.loads(json.dumps(content, default=str, allow_nan=False))
     text = json.dumps({**plain, DIGEST: content_key(plain)}, indent=2)
@@ -90,9 +87,6 @@ def write_sealed(path: Path, content: bytes | memoryview) -> None:
 
     A zip archive, such as a checkpoint, may be followed by other bytes: whoever reads it by other means, as
     ``torch.load``, does not notice the seal.
-
-    Raises:
-        DiskError: If it cannot be written.
     """
     write_atomically(path, content, _MARK + hashlib.sha256(content).digest())
 

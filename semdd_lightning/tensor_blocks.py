@@ -49,9 +49,6 @@ def write_tensors(path: Path, key: str, tensors: Mapping[str, Tensor], notes: Ma
         key: Key of all that they depend on.
         tensors: On the CPU, by name.
         notes: Numbers to keep with them.
-
-    Raises:
-        DiskError: If the file cannot be written.
     """
     whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
     own = BlockNotes(key, path.name, dict(notes), tensors_digest(whole, notes))

@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "names": set(),
     "assets": set(),
     "given": {"errors"},
-    "atomic": {"errors"},
+    "atomic": {"names", "errors"},
     "locks": set(),
     "records": {"atomic", "names", "errors"},
     "tensor_blocks": {"atomic", "records", "errors"},

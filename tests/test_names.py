@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 import semdd_lightning
+from semdd_lightning.atomic import write_csv
 from semdd_lightning.cli.main import main
 from semdd_lightning.errors import PoolError
-from semdd_lightning.export import write_csv
 from semdd_lightning.names import cell, command, get_logger, shown, shown_message, warn
 from semdd_lightning.report.tables import print_next_commands, print_plain, table_of_rows
 from tests.layout_makers import write

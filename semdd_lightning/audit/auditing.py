@@ -89,11 +89,7 @@ def _has_words(registry: ClassRegistry) -> bool:
 
 
 def check_policy(policy: str) -> None:
-    """Refuse a policy that there is not.
-
-    Raises:
-        ConfigError: if it is none of `AuditPolicy`.
-    """
+    """Refuse a policy that there is not."""
     require_word("audit", policy, get_args(AuditPolicy))
 
 

@@ -69,10 +69,12 @@ def folder_contents(votes: Sequence[Votes], reference: Sequence[Votes] | None = 
     real = votes if reference is None else reference
     profiles = [_symmetric_log_profiles(v) if alone else log_profiles(v.counts) for v in real]
     heard = votes[:1] if alone else votes  # class means of a faulty pool agree with themselves
-    seen = np.sum([v.counts for v in heard], axis=0)
+    others = np.sum([v.counts for v in heard], axis=0)
+    np.fill_diagonal(others, -1)
+    most = min(2 if alone else _RIVALS, len(others) - 1)
     images = votes[0].counts.sum(axis=1)
     found = [
-        _best_mixture(_rivals(seen, folder, 2 if alone else _RIVALS), folder, votes, profiles, alone=alone)
+        _best_mixture(np.argsort(-others[folder], kind="stable")[:most], folder, votes, profiles, alone=alone)
         for folder in range(len(images))
     ]
     suspected, share, evidence = (np.array(column) for column in zip(*found, strict=True))
@@ -84,13 +86,6 @@ def folder_contents(votes: Sequence[Votes], reference: Sequence[Votes] | None = 
     )
     lost = _far_below(agreement, expected, images)
     return FolderContents(agreement, expected, suspected, share, evidence, mixed | lost | (images == 0))
-
-
-def _rivals(seen: NDArray[np.float64], folder: int, number: int) -> NDArray[np.int64]:
-    """The other classes with the most votes in a folder, (n,)."""
-    others = seen[folder].copy()
-    others[folder] = -1
-    return np.argsort(-others, kind="stable")[: min(number, len(others) - 1)]
 
 
 def _best_mixture(

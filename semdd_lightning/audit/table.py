@@ -54,13 +54,9 @@ def _folder_table(record: Mapping[str, Any]) -> FoldingTable:
     table = FoldingTable(
         title=title if len(listed) == len(folders) else f"{title}: {len(listed)} of {len(folders)}"
     )
-    for column in ("folder", "class"):
-        table.add_column(column)
-    for column in ("agreement", "real images"):
-        table.add_column(column, justify="right")
-    table.add_column("resembles")
-    table.add_column("share", justify="right")
-    table.add_column("verdict")
+    right = ("agreement", "real images", "share")
+    for column in ("folder", "class", "agreement", "real images", "resembles", "share", "verdict"):
+        table.add_column(column, justify="right" if column in right else "left")
     for folder in listed:
         expected = folder["reference_agreement"]
         colour = _COLOURS[folder["verdict"]]

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from semdd_lightning.atomic import require_new
 from semdd_lightning.cli.options import add_pool_options, command_parser, pool_of
-from semdd_lightning.export import read_manifest, require_new
+from semdd_lightning.export import read_manifest
 from semdd_lightning.names import command as command_line
 from semdd_lightning.pools.files import require_apart
 

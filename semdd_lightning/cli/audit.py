@@ -6,11 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semdd_lightning.atomic import writing
+from semdd_lightning.atomic import check_output_file, writing
 from semdd_lightning.cli.options import add_pool_options, command_parser, pool_argv, pool_of
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.experiment.run.directory import PAGE
-from semdd_lightning.export import check_output_file
 from semdd_lightning.given import cache_root
 from semdd_lightning.names import command
 from semdd_lightning.pools import AnyPool, ResolvedImages
@@ -98,10 +97,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _audit(found: ResolvedImages, options: argparse.Namespace, argv: list[str]) -> int:
+    from semdd_lightning.atomic import write_json
     from semdd_lightning.audit import audit_classes, audit_record, describe_refusal, stray_classes
     from semdd_lightning.audit.table import print_audit, verdict_words
     from semdd_lightning.data.embedded_pools import PoolEmbedder, read_reference
-    from semdd_lightning.export import write_json
     from semdd_lightning.given import pick_device
     from semdd_lightning.pools.near_duplicates import leaked_images, near_duplicates
     from semdd_lightning.prior import listed_priors

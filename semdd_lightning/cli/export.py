@@ -6,15 +6,18 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
+from semdd_lightning.atomic import require_new
 from semdd_lightning.cli.options import command_parser
 from semdd_lightning.errors import LabelError
 from semdd_lightning.experiment.config.configs import read_config
 from semdd_lightning.experiment.config.options import flatten
 from semdd_lightning.experiment.run.directory import working_directory
-from semdd_lightning.export import read_manifest, require_new
-from semdd_lightning.export.chosen_images import SoftLabelArray, read_chosen
+from semdd_lightning.export import read_manifest
+from semdd_lightning.export.chosen_images import read_chosen
 from semdd_lightning.export.hub import check_repository, push
 from semdd_lightning.export.sharing import FORMS, write_shared
 from semdd_lightning.export.subset import IMAGES
@@ -23,6 +26,7 @@ from semdd_lightning.pools.files import require_outside
 
 if TYPE_CHECKING:
     from semdd_lightning.export import Manifest
+    from semdd_lightning.training.soft_labels.header import StoreHeader
     from semdd_lightning.training.soft_labels.store import LabelStore
 
 
@@ -85,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _labels(run: Path, manifest: Manifest, asked: Path | None) -> tuple[SoftLabelArray | None, str]:
+def _labels(run: Path, manifest: Manifest, asked: Path | None) -> tuple[NDArray[np.float32] | None, str]:
     """The labels of a store that was asked for, else of the one that the run's student learned from.
 
     None where there is not one for each image; and what the card says of them.
@@ -100,8 +104,7 @@ def _labels(run: Path, manifest: Manifest, asked: Path | None) -> tuple[SoftLabe
     opened = LabelStore.open(store)
     header = opened.header
     if header.static:
-        array = _array(opened, manifest)
-        return array, array.said
+        return _logits(opened, manifest), _in_words(header)
     said = (
         f"labels of {header.passes} passes, each of images as they are augmented in that pass, which "
         "semdd-lightning alone draws again"
@@ -115,7 +118,7 @@ def _labels(run: Path, manifest: Manifest, asked: Path | None) -> tuple[SoftLabe
     return None, f"None. A student learned from {said}."
 
 
-def _array(store: LabelStore, manifest: Manifest) -> SoftLabelArray:
+def _logits(store: LabelStore, manifest: Manifest) -> NDArray[np.float32]:
     import torch
 
     from semdd_lightning.training.soft_labels.header import refuse_differences
@@ -129,16 +132,20 @@ def _array(store: LabelStore, manifest: Manifest) -> SoftLabelArray:
     }
     refuse_differences(store.directory, header.made_for, wanted)
     store.require_whole()
-    logits = header.label_format.decode(store.read(0, torch.arange(header.num_images)))
+    logits: NDArray[np.float32]
+    logits = header.label_format.decode(store.read(0, torch.arange(header.num_images))).numpy()
+    return logits
+
+
+def _in_words(header: StoreHeader) -> str:
     teacher, form = header.teacher, header.label_format
     accuracy = teacher["accuracy"]
-    said = (
+    return (
         f"logits: what the teacher says of each image, one number a class, before any softmax. It is a "
         f"{teacher['teacher']} with {accuracy['top1']:.2%} top-1 on {accuracy['on']}, SHA-256 of its weights "
         f"{teacher['sha256']}. They were stored as {form.in_words}, for a loss of temperature "
         f"{form.temperature:g}."
     )
-    return SoftLabelArray(logits.numpy(), said)
 
 
 def _store_of(run: Path) -> Path | None:

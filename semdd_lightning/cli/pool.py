@@ -8,8 +8,8 @@ from pathlib import Path
 
 import yaml
 
+from semdd_lightning.atomic import check_output_file
 from semdd_lightning.cli.options import add_pool_options, pool_argv, pool_of, reader_settings
-from semdd_lightning.export import check_output_file
 from semdd_lightning.names import command
 from semdd_lightning.pools.any_pool import hub_name
 from semdd_lightning.pools.inspection import PoolInspection, inspect_pool
@@ -37,7 +37,7 @@ def run(command: str, argv: list[str]) -> int:
         check_output_file(options.json)
     found = inspect_pool(pool_of(options.path, options.classes, options))
     if options.json is not None:
-        from semdd_lightning.export import write_json
+        from semdd_lightning.atomic import write_json
 
         write_json(options.json, {**asdict(found), "short_classes": found.short_classes})
     from semdd_lightning.report.command_tables import print_pool_table

@@ -120,8 +120,8 @@ def _report(study: Study, search: Search, directory: Path, seeds: list[int]) -> 
     """Write the best values as a config, print the table and what comes next."""
     from rich.console import Console
 
+    from semdd_lightning.atomic import write_csv, write_text
     from semdd_lightning.experiment.experiment import saved_config
-    from semdd_lightning.export import write_csv, write_text
     from semdd_lightning.names import command
     from semdd_lightning.report.tables import FoldingTable, plain, print_next_commands
     from semdd_lightning.selection import sampler_kind

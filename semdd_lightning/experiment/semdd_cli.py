@@ -15,6 +15,7 @@ from jsonargparse._link_arguments import skip_apply_links
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 
+from semdd_lightning.atomic import write_text
 from semdd_lightning.data import ImageDataModule
 from semdd_lightning.data.image_settings import check_seed
 from semdd_lightning.experiment.config import configs, run_config
@@ -40,7 +41,6 @@ from semdd_lightning.experiment.run.ownership import claim_apart
 from semdd_lightning.experiment.run.record import PredictionWriter, RunRecord
 from semdd_lightning.experiment.run.result import RunResult
 from semdd_lightning.experiment.run.together import EndTogether, failures_told, is_first_process
-from semdd_lightning.export import write_text
 from semdd_lightning.freed_memory import freed_memory_kept
 from semdd_lightning.names import get_logger
 from semdd_lightning.training import ClassifierModule

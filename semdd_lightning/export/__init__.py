@@ -4,14 +4,6 @@
 """
 
 from semdd_lightning.export.choices import Choices, ChoicesRecord, read_choices
-from semdd_lightning.export.files import (
-    check_output_file,
-    new_directory,
-    require_new,
-    write_csv,
-    write_json,
-    write_text,
-)
 from semdd_lightning.export.manifest import (
     Manifest,
     build_component,
@@ -22,7 +14,6 @@ from semdd_lightning.export.subset import (
     exported_images,
     read_table,
     selection_table,
-    write_subset,
 )
 
 __all__ = [
@@ -30,17 +21,10 @@ __all__ = [
     "ChoicesRecord",
     "Manifest",
     "build_component",
-    "check_output_file",
     "describe",
     "exported_images",
-    "new_directory",
     "read_choices",
     "read_manifest",
     "read_table",
-    "require_new",
     "selection_table",
-    "write_csv",
-    "write_json",
-    "write_subset",
-    "write_text",
 ]

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from semdd_lightning.atomic import new_directory, write_csv
 from semdd_lightning.classes.registry import some_of
 from semdd_lightning.errors import PoolError, RunError
-from semdd_lightning.export.files import new_directory, write_csv
 from semdd_lightning.export.manifest import FILE_NAME, Manifest, describe
 from semdd_lightning.export.subset import IMAGES, exported_paths, write_images
 from semdd_lightning.pools import ResolvedImages
@@ -70,8 +70,9 @@ def write_applied(
     """
     manifest = replace(manifest, applied_to=describe(copy.image_set), table_digest=None)
     with new_directory(directory) as unfinished:
-        names = exported_paths(manifest.registry, manifest.paths, manifest.labels)
-        write_images(unfinished / IMAGES, names, copy.listing.source, rows.tolist(), link=link)
+        write_images(
+            unfinished / IMAGES, exported_paths(manifest), copy.listing.source, rows.tolist(), link=link
+        )
         chosen = {
             "path": manifest.paths,
             "class_name": [manifest.class_names[label] for label in manifest.labels],

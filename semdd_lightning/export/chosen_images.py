@@ -27,19 +27,6 @@ _TAKEN = ("image", "wnid", "logits")  # of what is written beside scores, names 
 
 
 @dataclass(frozen=True, eq=False)
-class SoftLabelArray:
-    """One soft label an image.
-
-    Attributes:
-        logits: of each chosen image, float32, shape ``(M, C)``.
-        said: whose they are and how they were stored, for people.
-    """
-
-    logits: NDArray[np.float32]
-    said: str
-
-
-@dataclass(frozen=True, eq=False)
 class ChosenImages:
     """The chosen images of a run, in the order of its manifest.
 
@@ -50,7 +37,7 @@ class ChosenImages:
         source: holds their bytes, row by row.
         rows: row of each in the source.
         scores: a row each: `step`, and what the sampler went by where that is known.
-        soft_labels: a soft label each, where there are any.
+        logits: a soft label each, float32, shape ``(M, C)``, where there are any.
     """
 
     manifest: Manifest
@@ -59,7 +46,7 @@ class ChosenImages:
     source: ImageSource
     rows: list[int]
     scores: pd.DataFrame
-    soft_labels: SoftLabelArray | None = None
+    logits: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -119,19 +106,19 @@ class ChosenImages:
         )
 
 
-def read_chosen(directory: Path, soft_labels: SoftLabelArray | None = None) -> ChosenImages:
+def read_chosen(directory: Path, logits: NDArray[np.float32] | None = None) -> ChosenImages:
     """The chosen images of a run: those that it exported, else those of its pool.
 
     Args:
         directory: of `semdd select`, `semdd fit` or `semdd apply`.
-        soft_labels: what a teacher says of them, in the order of the manifest.
+        logits: what a teacher says of them, in the order of the manifest.
 
     Raises:
         RunError: if it holds no selection that can be trusted.
         PoolError: if it holds no images and its pool is not what it was.
     """
     manifest, file = read_manifest(directory), manifest_file(directory)
-    names = exported_paths(manifest.registry, manifest.paths, manifest.labels)
+    names = exported_paths(manifest)
     images = file.parent / IMAGES
     source: ImageSource = FileSource(images, Strings(names))
     rows = list(range(len(names)))
@@ -140,7 +127,7 @@ def read_chosen(directory: Path, soft_labels: SoftLabelArray | None = None) -> C
         manifest, found = find_images(manifest, pool)
         source, rows = pool.listing.source, found.tolist()
     scores = _scores(file.parent, manifest)
-    return ChosenImages(manifest, file, names, source, rows, scores, soft_labels)
+    return ChosenImages(manifest, file, names, source, rows, scores, logits)
 
 
 def _scores(directory: Path, manifest: Manifest) -> pd.DataFrame:

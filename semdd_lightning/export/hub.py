@@ -93,11 +93,7 @@ def pool_name(manifest: Manifest) -> str:
 
 
 def check_repository(name: str) -> None:
-    """See, before anything is written, that a text can be the name of a data set on the hub.
-
-    Raises:
-        RunError: if not.
-    """
+    """Refuse, before anything is written, a text that cannot be the name of a data set on the hub."""
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import Any
@@ -13,13 +14,15 @@ from typing import Any
 import pandas as pd
 import torch
 
+from semdd_lightning.atomic import new_directory, write_csv
 from semdd_lightning.audit import Audit
-from semdd_lightning.export.manifest import Manifest
-from semdd_lightning.export.subset import selection_table, write_subset
+from semdd_lightning.export.manifest import FILE_NAME, Manifest
+from semdd_lightning.export.subset import IMAGES, TABLE, exported_paths, selection_table, write_images
 from semdd_lightning.given import given_path
 from semdd_lightning.pools import Pool
 from semdd_lightning.pools.files import require_outside
 from semdd_lightning.prior import PoolEmbeddings
+from semdd_lightning.records import write_record
 from semdd_lightning.selection import (
     ClassifierOutputs,
     Embeddings,
@@ -69,29 +72,34 @@ class PoolSelection:
         return self._report_by_class.copy()
 
     def export(self, directory: Path | str, *, link: bool = False) -> Path:
-        """Write chosen images in class folders, manifest, score table and reports to a new directory.
+        """Write the selection to a new directory, all of it or nothing.
+
+        It holds ``images/`` with one folder a class, in which the chosen images keep their paths unless a
+        folder's name means another class (`export_folders`), ``manifest.json``, ``scores.parquet`` with every
+        pool image, ``chosen.csv`` with the chosen ones, ``report.csv`` and ``report_by_class.csv``.
 
         Args:
             directory: where to; must not exist.
-            link: hard-link the images instead of copying them, where the file system can.
+            link: hard-link images that are files instead of copying them, where the file system can.
 
         Raises:
-            RunError: if it exists, or lies in the pool.
+            RunError: if it exists, or lies in the pool, or if two images would get one name.
         """
         directory = given_path("directory", directory)
         require_outside(directory, self.pool.root)
-        return write_subset(
-            directory,
-            self.pool,
-            self.selection,
-            self.manifest,
-            table=self.table,
-            reports={
-                "report.csv": self.report().reset_index(),
-                "report_by_class.csv": self._report_by_class,
-            },
-            link=link,
-        )
+        with new_directory(directory) as unfinished:
+            names, rows = exported_paths(self.manifest), self.pool.rows[self.selection.indices.numpy()]
+            write_images(unfinished / IMAGES, names, self.pool.source, rows.tolist(), link=link)
+            content = BytesIO()
+            self.table.to_parquet(content, index=False)
+            (unfinished / TABLE).write_bytes(content.getbuffer())
+            digest = hashlib.sha256(content.getbuffer()).hexdigest()
+            picked = self.table[self.table["stage"] == "selected"].sort_values(["label", "step"])
+            write_csv(unfinished / "chosen.csv", picked)
+            write_csv(unfinished / "report.csv", self.report().reset_index())
+            write_csv(unfinished / "report_by_class.csv", self._report_by_class)
+            write_record(unfinished / FILE_NAME, asdict(replace(self.manifest, table_digest=digest)))
+        return directory
 
     @cached_property
     def _report_by_class(self) -> pd.DataFrame:

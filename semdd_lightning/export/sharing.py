@@ -20,8 +20,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from semdd_lightning.atomic import new_directory, write_csv, write_json, write_text
 from semdd_lightning.export.chosen_images import ChosenImages
-from semdd_lightning.export.files import new_directory, write_csv, write_json, write_text
 from semdd_lightning.export.hub import dataset_card
 from semdd_lightning.export.manifest import FILE_NAME
 from semdd_lightning.export.subset import IMAGES, export_folders
@@ -81,8 +81,8 @@ def _row_groups(chosen: ChosenImages, columns: set[str]) -> Iterator[tuple[list[
         image = {"bytes": content, "path": str(PurePosixPath(*name.parts[1:]))}
         facts = {name: value for name, value in chosen.facts(index).items() if name in columns}
         rows.append({"image": image, "label": chosen.manifest.labels[index], **facts})
-        if chosen.soft_labels is not None:
-            rows[-1]["logits"] = chosen.soft_labels.logits[index].tolist()
+        if chosen.logits is not None:
+            rows[-1]["logits"] = chosen.logits[index].tolist()
         size += len(content)
         if size >= _GROUP_BYTES:
             yield rows, size
@@ -105,8 +105,8 @@ def _schema(chosen: ChosenImages) -> pa.Schema:
         "path": value("string"),
         **{name: value(kind if kind in _TYPES else "float64") for name, kind in kinds.items()},
     }
-    if chosen.soft_labels is not None:
-        (kind, feature), length = value("float32"), chosen.soft_labels.logits.shape[1]
+    if chosen.logits is not None:
+        (kind, feature), length = value("float32"), chosen.logits.shape[1]
         sequence = {"feature": feature, "length": length, "_type": "Sequence"}
         columns["logits"] = pa.list_(kind, length), sequence
     features = {name: feature for name, (_, feature) in columns.items()}
@@ -149,9 +149,9 @@ def _sample(chosen: ChosenImages, index: int) -> dict[str, bytes]:
         ".cls": str(chosen.manifest.labels[index]).encode(),
         ".json": json.dumps(chosen.facts(index), sort_keys=True).encode(),
     }
-    if chosen.soft_labels is not None:
+    if chosen.logits is not None:
         array = BytesIO()
-        np.save(array, chosen.soft_labels.logits[index], allow_pickle=False)
+        np.save(array, chosen.logits[index], allow_pickle=False)
         members[".logits.npy"] = array.getvalue()
     return members
 
@@ -162,9 +162,8 @@ def _write_folders(chosen: ChosenImages, folder: Path) -> None:
         target = folder / IMAGES / chosen.names[index]
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(chosen.read(index))
-        if chosen.soft_labels is not None:
-            logits = chosen.soft_labels.logits[index]
-            np.save(target.with_name(f"{target.name}.npy"), logits, allow_pickle=False)
+        if chosen.logits is not None:
+            np.save(target.with_name(f"{target.name}.npy"), chosen.logits[index], allow_pickle=False)
 
 
 def _load_tars(place: str, files: int) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -17,14 +17,13 @@ from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.classes.folders import numbered_name
 from semdd_lightning.classes.registry import is_wnid, plain_name
 from semdd_lightning.errors import RunError
-from semdd_lightning.export.files import new_directory, write_csv
-from semdd_lightning.export.manifest import FILE_NAME, Manifest, read_manifest
+from semdd_lightning.export.manifest import Manifest, read_manifest
 from semdd_lightning.pools import Pool
 from semdd_lightning.pools.files import relative_name
 from semdd_lightning.pools.images import went_bad
 from semdd_lightning.pools.listing import ImageSource
 from semdd_lightning.pools.stated_labels import folder_names
-from semdd_lightning.records import CHANGED, write_record
+from semdd_lightning.records import CHANGED
 
 if TYPE_CHECKING:  # torch, which manifests and versions can be written without
     from semdd_lightning.selection import Selection
@@ -54,52 +53,6 @@ def selection_table(pool: Pool, selection: Selection) -> pd.DataFrame:
         }
     )
     return pd.concat([chosen, excluded], ignore_index=True) if len(excluded) else chosen
-
-
-def write_subset(
-    directory: Path,
-    pool: Pool,
-    selection: Selection,
-    manifest: Manifest,
-    *,
-    table: pd.DataFrame | None = None,
-    reports: Mapping[str, pd.DataFrame] | None = None,
-    link: bool = False,
-) -> Path:
-    """Write a selection to a new directory, all of it or nothing.
-
-    It holds ``images/`` with one folder a class, in which the chosen images keep their paths unless a
-    folder's name means another class (`export_folders`), ``manifest.json``, ``scores.parquet`` with every
-    pool image, ``chosen.csv`` with the chosen ones, and reports.
-
-    Args:
-        directory: where to; must not exist.
-        pool: the pool that was selected from.
-        selection: what was chosen.
-        manifest: how.
-        table: what `selection_table` returns, where it is known already.
-        reports: statistics to put beside it, by name of the file.
-        link: hard-link images that are files instead of copying them, where the file system can.
-
-    Raises:
-        RunError: if ``directory`` exists, or if two images would get one name.
-    """
-    with new_directory(directory) as unfinished:
-        indices = selection.indices.tolist()
-        paths, labels = [pool.paths[i] for i in indices], [int(pool.labels[i]) for i in indices]
-        names = exported_paths(pool.registry, paths, labels)
-        write_images(unfinished / IMAGES, names, pool.source, pool.rows[indices].tolist(), link=link)
-        table = selection_table(pool, selection) if table is None else table
-        content = BytesIO()
-        table.to_parquet(content, index=False)
-        (unfinished / TABLE).write_bytes(content.getbuffer())
-        manifest = replace(manifest, table_digest=sha256(content.getbuffer()).hexdigest())
-        picked = table[table["stage"] == "selected"].sort_values(["label", "step"])
-        write_csv(unfinished / "chosen.csv", picked)
-        for name, report in (reports or {}).items():
-            write_csv(unfinished / name, report)
-        write_record(unfinished / FILE_NAME, asdict(manifest))
-    return directory
 
 
 def read_table(directory: Path) -> pd.DataFrame:
@@ -133,7 +86,7 @@ def read_table(directory: Path) -> pd.DataFrame:
 def exported_images(directory: Path, manifest: Manifest) -> list[tuple[str, Path]]:
     """Pool path and exported file of each chosen image."""
     root = directory if (directory / IMAGES).is_dir() else directory / "subset"
-    names = exported_paths(manifest.registry, manifest.paths, manifest.labels)
+    names = exported_paths(manifest)
     return [(path, root / IMAGES / name) for path, name in zip(manifest.paths, names, strict=True)]
 
 
@@ -158,11 +111,8 @@ def write_images(
 def _place(source: ImageSource, row: int, target: Path, *, link: bool) -> None:
     file = source.file(row) if link else None
     if file is not None:
-        try:
+        with suppress(OSError):  # another file system, or one without hard links
             os.link(file, target)
-        except OSError:  # another file system, or one without hard links
-            pass
-        else:
             return
     try:
         content = source.read(row)
@@ -194,23 +144,16 @@ def export_folders(registry: ClassRegistry) -> tuple[str, ...]:
     return tuple(f"{index:0{width}}" for index in range(len(registry)))
 
 
-def exported_paths(registry: ClassRegistry, paths: Sequence[str], labels: Sequence[int]) -> list[str]:
-    """Where images lie in an export, each in the folder of its class.
-
-    Args:
-        registry: the classes with their folders in the pool.
-        paths: path of each image in the pool.
-        labels: class index of each.
+def exported_paths(manifest: Manifest) -> list[str]:
+    """Where the images of a manifest lie in an export, each in the folder of its class.
 
     Raises:
         RunError: if a path or a folder leads out of the export, as a stranger's manifest may have it.
     """
-    folders = list(zip(registry.folders, export_folders(registry), strict=True))
+    folders = list(zip(manifest.class_folders, export_folders(manifest.registry), strict=True))
+    images = zip(manifest.paths, manifest.labels, strict=True)
     try:
-        return [
-            relative_name(_exported_path(path, *folders[label]))
-            for path, label in zip(paths, labels, strict=True)
-        ]
+        return [relative_name(_exported_path(path, *folders[label])) for path, label in images]
     except ValueError as error:
         msg = f"{error}; correct the class list, and do not trust a manifest of somebody else that says so."
         raise RunError(msg) from error

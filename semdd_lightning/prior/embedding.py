@@ -105,8 +105,7 @@ def embed_pool(
         "shard_size": shard_size,
     }
     shards = Shards(root, identity, pool, load, prior.batch_size, prototypes.shape[1])
-    first = range(rank, len(shards.files), world_size)
-    order = [*first, *(i for i in range(len(shards.files)) if i not in first)]
+    order = sorted(range(len(shards.files)), key=lambda i: i % world_size != rank)  # its own share first
     missing = [i for i in order if not shards.read(i)]
     encoded = shards.complete(missing, stall_minutes, show=progress and rank == 0) if missing else 0
     return PoolEmbeddings(

@@ -66,11 +66,7 @@ class FrozenEncoder(nn.Module):
         return self.mean.device
 
     def train(self, mode: bool = True) -> Self:
-        """Stay in evaluation mode: a trainer that switches its submodules must not reach this one.
-
-        Args:
-            mode: Ignored.
-        """
+        """Stay in evaluation mode: a trainer that switches its submodules must not reach this one."""
         del mode
         return super().train(mode=False)
 

@@ -210,5 +210,5 @@ def head_rows(registry: ClassRegistry) -> list[int] | None:
         return list(registry.teacher_indices)
     if registry.wnids is None:
         return None
-    rows = [imagenet_rows().get(wnid) for wnid in registry.wnids]
-    return None if None in rows else [row for row in rows if row is not None]
+    known = imagenet_rows()
+    return [known[wnid] for wnid in registry.wnids] if known.keys() >= set(registry.wnids) else None

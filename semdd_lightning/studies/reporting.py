@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.live import Live
 
+from semdd_lightning.atomic import write_csv, write_text
 from semdd_lightning.evaluation import slices
 from semdd_lightning.evaluation.cells import Cell
 from semdd_lightning.experiment.run.directory import PAGE, from_here
 from semdd_lightning.experiment.run.result import read_result
-from semdd_lightning.export import write_csv, write_text
 from semdd_lightning.names import command, get_logger
 from semdd_lightning.report import readable_size
 from semdd_lightning.report.command_tables import changes_in_words

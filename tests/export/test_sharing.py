@@ -15,7 +15,7 @@ import yaml
 from numpy.typing import NDArray
 
 from semdd_lightning.errors import RunError
-from semdd_lightning.export.chosen_images import ChosenImages, SoftLabelArray
+from semdd_lightning.export.chosen_images import ChosenImages
 from semdd_lightning.export.hub import pool_name
 from semdd_lightning.export.manifest import Manifest
 from semdd_lightning.export.sharing import FORMS, write_shared
@@ -63,9 +63,8 @@ def chosen_images(
     folder.mkdir(exist_ok=True)
     write_record(folder / "manifest.json", {"some": "manifest"})
     scores = pd.DataFrame({"step": made.steps, "quality": [0.5, np.nan, np.inf, 1.0, 0.0, -1.0]})
-    labels = None if logits is None else SoftLabelArray(logits, "what a teacher says")
-    names = exported_paths(made.registry, paths, made.labels)
-    return ChosenImages(made, folder / "manifest.json", names, source, list(range(6)), scores, labels)
+    names = exported_paths(made)
+    return ChosenImages(made, folder / "manifest.json", names, source, list(range(6)), scores, logits)
 
 
 @pytest.mark.parametrize("form", FORMS)

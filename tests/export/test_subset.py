@@ -20,7 +20,6 @@ from semdd_lightning.export import (
     read_manifest,
     read_table,
     selection_table,
-    write_subset,
 )
 from semdd_lightning.pools import ClassFolders
 from semdd_lightning.pools.listing import ImageSource
@@ -187,8 +186,10 @@ def test_two_images_of_one_name_are_refused(chosen: PoolSelection, tmp_path: Pat
     paths = list(chosen.pool.paths)
     paths[first], paths[second] = "cat/a.png", "a.png"
     pool = replace(chosen.pool, paths=Strings(paths))
+    named = tuple(paths[i] for i in chosen.selection.indices.tolist())
+    manifest = replace(chosen.manifest, paths=named)
     with pytest.raises(RunError, match=r"one image at .*images/cat/a\.png, found a second of that name"):
-        replace(chosen, pool=pool).export(tmp_path / "out")
+        replace(chosen, pool=pool, manifest=manifest).export(tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -218,7 +219,7 @@ def test_a_failure_midway_leaves_nothing(
 def test_an_existing_directory_is_refused(chosen: PoolSelection, tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("x")
     with pytest.raises(RunError, match="nothing was overwritten"):
-        write_subset(tmp_path, chosen.pool, chosen.selection, chosen.manifest)
+        chosen.export(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["precious"]
 
 

@@ -8,19 +8,21 @@ import numpy as np
 import pytest
 import torch
 
+from semdd_lightning.data import PoolSelection
 from semdd_lightning.datasets import find_classes
-from semdd_lightning.export import Manifest, describe, exported_images, write_subset
+from semdd_lightning.export import Manifest, describe, exported_images
 from semdd_lightning.pools import ClassFolders
 from semdd_lightning.pools.any_pool import AnyPool
 from semdd_lightning.pools.layouts import LAYOUT_NAMES, LAYOUTS
 from semdd_lightning.pools.pool import Pool
-from semdd_lightning.selection import Embeddings, Selection, build_sampler
+from semdd_lightning.prior import PoolEmbeddings
+from semdd_lightning.selection import Embeddings, build_sampler
 from tests.layout_makers import MAKERS, shown_class, shown_classes
 
 NAMES = [layout.name for layout in LAYOUTS]
 
 
-def choose_one_a_class(pool: Pool, reader: AnyPool) -> tuple[Selection, Manifest]:
+def choose_one_a_class(pool: Pool, reader: AnyPool) -> PoolSelection:
     generator = torch.Generator().manual_seed(0)
     images = torch.nn.functional.normalize(torch.randn(len(pool), 8, generator=generator), dim=1)
     prototypes = torch.nn.functional.normalize(torch.randn(len(pool.registry), 8, generator=generator), dim=1)
@@ -49,7 +51,8 @@ def choose_one_a_class(pool: Pool, reader: AnyPool) -> tuple[Selection, Manifest
         paths=tuple(pool.paths[i] for i in chosen),
         labels=tuple(pool.labels[chosen].tolist()),
     )
-    return selection, manifest
+    embeddings = PoolEmbeddings(images, prototypes, 100.0, key="", encoded=0)
+    return PoolSelection(pool, embeddings, selection, manifest, {})
 
 
 def _all_paths(pool: Pool) -> list[str]:
@@ -78,13 +81,13 @@ def test_every_label_is_what_the_image_shows_also_after_an_export(name: str, tmp
     assert pool.registry.folders == made.folders
     assert AnyPool(made.path, made.classes, layout=name).read().fingerprint == pool.fingerprint
 
-    selection, manifest = choose_one_a_class(pool, reader)
-    out = write_subset(tmp_path / "out", pool, selection, manifest)
+    chosen = choose_one_a_class(pool, reader)
+    out = chosen.export(tmp_path / "out")
     exported = AnyPool(out).read()
     assert exported.registry.folders == made.folders
     assert exported.labels.tolist() == shown_classes(exported)
     assert sorted(shown_classes(exported)) == list(range(len(made.folders)))
-    rows = np.sort(selection.indices.numpy())
+    rows = np.sort(chosen.selection.indices.numpy())
     assert sorted(map(bytes, exported.traits.digests)) == sorted(map(bytes, pool.traits.digests[rows]))
 
 
@@ -121,11 +124,11 @@ def test_a_corrected_class_list_moves_labels_and_the_folders_of_an_export(name: 
     assert pool.labels.tolist() == [swapped.get(c, c) for c in shown_classes(pool)]
     assert pool.registry.folders == tuple(folders)
 
-    selection, manifest = choose_one_a_class(pool, reader)
-    out = write_subset(tmp_path / "out", pool, selection, manifest)
+    chosen = choose_one_a_class(pool, reader)
+    out = chosen.export(tmp_path / "out")
     exported = ClassFolders(out / "images", class_names=tuple(names)).read()
     assert exported.labels.tolist() == [swapped.get(c, c) for c in shown_classes(exported)]
-    assert sorted(file for _, file in exported_images(out, manifest)) == sorted(out.rglob("*.*g"))
+    assert sorted(file for _, file in exported_images(out, chosen.manifest)) == sorted(out.rglob("*.*g"))
 
 
 def test_a_corrected_class_list_of_a_data_set_still_tells_how_tensors_were_normalised(tmp_path: Path) -> None:

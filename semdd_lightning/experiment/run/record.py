@@ -16,6 +16,7 @@ import torch.distributed as dist
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 
+from semdd_lightning.atomic import write_csv
 from semdd_lightning.audit import audit_outcome, class_record, stray_classes
 from semdd_lightning.data import ImageDataModule, PoolDataModule, PoolSelection
 from semdd_lightning.data.image_sets import UNKNOWN
@@ -25,7 +26,6 @@ from semdd_lightning.experiment.run.directory import PAGE, SHEET, environment, r
 from semdd_lightning.experiment.run.last_checkpoint import MetricsFile
 from semdd_lightning.experiment.run.measured import LIMITS, ImagesSeen, forget_peak, peak_bytes
 from semdd_lightning.experiment.run.result import RESULT, RunResult
-from semdd_lightning.export import write_csv
 from semdd_lightning.names import command, get_logger
 from semdd_lightning.prior import prior_in_words
 from semdd_lightning.records import write_record
