@@ -129,9 +129,8 @@ class DistillationModule(ClassifierModule):
 
     @property
     def _label_request(self) -> LabelRequest:
-        device = self.trainer.strategy.root_device
         statistics = self.teacher_batch_statistics
-        return LabelRequest(self._data, self._context, self.loss, self.temperature, device, statistics)
+        return LabelRequest(self._data, self._context, self.loss, self.temperature, statistics)
 
     @property
     def _context(self) -> TeacherContext:

@@ -39,7 +39,6 @@ class LabelRequest:
         context: what a teacher may need to know.
         loss: what compares student and labels.
         temperature: of the loss.
-        device: where the student is trained.
         batch_statistics: whether the teacher takes the statistics of each batch.
     """
 
@@ -47,7 +46,6 @@ class LabelRequest:
     context: TeacherContext
     loss: SoftLabelLoss
     temperature: float
-    device: torch.device
     batch_statistics: bool
 
 
@@ -94,19 +92,21 @@ class SoftLabels(ABC):
 
 
 @dataclass(frozen=True)
-class _OnlineLabels(SoftLabels):
-    """What a teacher says of every batch, of the very pixels that the student sees."""
-
+class _TeachersLabels(SoftLabels):
     teacher: Teacher
-
-    def record(self) -> dict[str, Any]:
-        return {"kind": "online"}
 
     def check(self, request: LabelRequest) -> None:
         self.teacher.check(request.context)
 
+
+class _OnlineLabels(_TeachersLabels):
+    """What a teacher says of every batch, of the very pixels that the student sees."""
+
+    def record(self) -> dict[str, Any]:
+        return {"kind": "online"}
+
     def open(self, request: LabelRequest) -> OpenedLabels:
-        frozen, card, audit = checked_teacher(self.teacher, request.context, request.data, request.device)
+        frozen, card, audit = checked_teacher(self.teacher, request.context, request.data)
         if request.batch_statistics:
             frozen.use_batch_statistics()
             if (count := request.data.process[1]) > 1:
@@ -161,18 +161,18 @@ class StoredLabels(SoftLabels):
     def open(self, request: LabelRequest) -> OpenedLabels:
         """Map the files, after all that identifies pool, selection and augmentation was compared."""
         store, data = self._store(), request.data
-        header = store.header
+        header, device = store.header, data.training_device
         found = made_for(data, static=header.static, batch_statistics=request.batch_statistics)
         found.setdefault("teacher_batch_size", None)
         refuse_differences(self.path, header.made_for, found, (header.chosen, chosen_by(data)))
         if header.static:
             every = store.read(0, torch.arange(header.num_images))
             logits = header.label_format.decode(every)
-            return OpenedLabels(_mixed_labels(logits.to(request.device), request), header.teacher)
+            return OpenedLabels(_mixed_labels(logits.to(device), request), header.teacher)
 
         def labels(batch: TrainingImages) -> Tensor:
             parts = store.read(batch.drawn_pass, batch.rows.cpu())
-            return header.label_format.decode({k: v.to(request.device) for k, v in parts.items()})
+            return header.label_format.decode({k: v.to(device) for k, v in parts.items()})
 
         return OpenedLabels(labels, header.teacher)
 
@@ -181,7 +181,7 @@ class StoredLabels(SoftLabels):
 
 
 @dataclass(frozen=True)
-class StaticLabels(SoftLabels):
+class StaticLabels(_TeachersLabels):
     """One soft label an image: what a teacher says of it before any augmentation.
 
     Mixed images get the mixed distributions of both, or for the loss mse the mean of both logits. The
@@ -197,10 +197,6 @@ class StaticLabels(SoftLabels):
         """One label an image, which lies on no disk."""
         return {"kind": "static"}
 
-    def check(self, request: LabelRequest) -> None:
-        """See that the teacher can be had."""
-        self.teacher.check(request.context)
-
     def open(self, request: LabelRequest) -> OpenedLabels:
         """Build the teacher, refuse one at chance level, and let it label every chosen image."""
         if request.batch_statistics:
@@ -209,8 +205,8 @@ class StaticLabels(SoftLabels):
                 "that is labelled once belongs to no batch."
             )
             raise LabelError(msg)
-        frozen, card, audit = checked_teacher(self.teacher, request.context, request.data, request.device)
-        logits = label_plain(frozen, request.data).to(request.device)
+        frozen, card, audit = checked_teacher(self.teacher, request.context, request.data)
+        logits = label_plain(frozen, request.data).to(request.data.training_device)
         return OpenedLabels(_mixed_labels(logits, request), card, audit)
 
 

@@ -61,9 +61,7 @@ class CheckedTeacher(NamedTuple):
     audit: Audit | None
 
 
-def checked_teacher(
-    teacher: Teacher, context: TeacherContext, data: ImageDataModule, device: torch.device
-) -> CheckedTeacher:
+def checked_teacher(teacher: Teacher, context: TeacherContext, data: ImageDataModule) -> CheckedTeacher:
     """Build a teacher, and refuse one that is at chance or counts the classes in another order.
 
     It is asked about held-out images where there are some. Of a pool that was selected from, it also says
@@ -72,14 +70,13 @@ def checked_teacher(
     Args:
         teacher: its description.
         context: what it may need to know.
-        data: the data module, set up for training.
-        device: where it labels.
+        data: the data module, set up for training; the teacher labels on its device.
 
     Raises:
         TeacherError: if there is no such teacher, it does not fit, or it is at chance.
         AuditError: if it sees the classes in another order, and the data module does not go on all the same.
     """
-    frozen = FrozenTeacher(build_apart(teacher, context), device)
+    frozen = FrozenTeacher(build_apart(teacher, context), data.training_device)
     images, labels, what = data.check_images()
     policy = data.audit if isinstance(data, PoolDataModule) else "refuse"
     card = teacher_card(teacher, context, frozen, 0.0, what)

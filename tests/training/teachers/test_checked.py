@@ -74,7 +74,7 @@ def test_the_flag_goes_on_all_the_same(
     data = make_data(audit=audit)
     data.setup("fit")
     context = TeacherContext(data.registry, 16, data.clip)
-    found = checked_teacher(ColourTeacher(), context, data, torch.device("cpu"))
+    found = checked_teacher(ColourTeacher(), context, data)
     assert found.card["accuracy"]["top1"] == 1.0
     assert ("by teacher, 33 %" in caplog.text) == (audit == "warn")
     assert data.selected is not None
@@ -90,7 +90,7 @@ def test_a_sound_pool_is_left_alone(make_data: Callable[..., PoolDataModule]) ->
     data = make_data(swapped=False)
     data.setup("fit")
     context = TeacherContext(data.registry, 16, data.clip)
-    found = checked_teacher(ColourTeacher(), context, data, torch.device("cpu"))
+    found = checked_teacher(ColourTeacher(), context, data)
     assert found.card["accuracy"]["top1"] == 1.0
     assert found.frozen(torch.zeros(1, 3, 16, 16)).shape == (1, 3)
 
@@ -112,7 +112,7 @@ def test_runs_of_one_process_may_ask_about_the_same_images_once(
 
     def card(data: PoolDataModule) -> dict[str, Any]:
         context = TeacherContext(data.registry, 16, data.clip)
-        return checked_teacher(ColourTeacher(), context, data, torch.device("cpu")).card
+        return checked_teacher(ColourTeacher(), context, data).card
 
     alone = card(first)
     with answers_shared():

@@ -15,9 +15,15 @@ from torchvision.transforms.functional import normalize
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.errors import NetworkError, TeacherError
-from semdd_lightning.training import EnsembleTeacher, Teacher, TimmTeacher, TorchvisionTeacher
+from semdd_lightning.training import (
+    CheckpointTeacher,
+    EnsembleTeacher,
+    Teacher,
+    TimmTeacher,
+    TorchvisionTeacher,
+)
 from semdd_lightning.training.teachers import library_teacher
-from semdd_lightning.training.teachers.library_teacher import imagenet_indices
+from semdd_lightning.training.teachers.library_teacher import imagenet_indices, parse_teacher
 from semdd_lightning.training.teachers.teacher import TeacherContext, build_apart
 
 # fast.ai's ImageNette and the places of its classes among ImageNet's thousand
@@ -277,3 +283,17 @@ def test_classes_without_a_row() -> None:
         TeacherError, match=r"Expected wnids of ImageNet-1K, found \['n99999999'\]; give teacher"
     ):
         imagenet_indices(ClassRegistry(("a",), ("a",), ("n99999999",)))
+
+
+def test_a_word_names_a_teacher(tmp_path: Path) -> None:
+    file = tmp_path / "weights.pth"
+    file.write_text("")
+    assert parse_teacher(str(file)) == CheckpointTeacher(file)
+    assert parse_teacher("torchvision/resnet50") == TorchvisionTeacher("resnet50")
+    assert parse_teacher("torchvision/resnet50:DEFAULT") == TorchvisionTeacher("resnet50", "DEFAULT")
+    assert parse_teacher(f"torchvision/resnet50:{file}") == TorchvisionTeacher("resnet50", weights_file=file)
+    assert parse_teacher("timm/resnet18.a1_in1k") == TimmTeacher("resnet18.a1_in1k")
+    assert parse_teacher(f"timm/resnet18:{file}") == TimmTeacher("resnet18", weights_file=file)
+    for wrong in ("resnet50", "torchvision/", "keras/vgg16", "missing/last.ckpt"):
+        with pytest.raises(TeacherError, match=f"found '{wrong}'"):
+            parse_teacher(wrong)
