@@ -13,6 +13,7 @@ from torch import Tensor
 
 from semdd_lightning.audit import Audit
 from semdd_lightning.data import ImageDataModule, TrainingImages
+from semdd_lightning.data.classifier import ClassifierContext, FrozenClassifier
 from semdd_lightning.errors import LabelError
 from semdd_lightning.names import get_logger
 from semdd_lightning.training.losses import SoftLabelLoss, mean_logits, mixed_logits
@@ -24,7 +25,7 @@ from semdd_lightning.training.soft_labels.header import (
 )
 from semdd_lightning.training.soft_labels.store import LabelStore, mean_costs
 from semdd_lightning.training.teachers.checked import checked_teacher
-from semdd_lightning.training.teachers.teacher import FrozenTeacher, Teacher, TeacherContext
+from semdd_lightning.training.teachers.teacher import Teacher
 
 logger = get_logger(__name__)
 _PLAIN_BATCH = 250  # images that a teacher labels at once
@@ -43,7 +44,7 @@ class LabelRequest:
     """
 
     data: ImageDataModule
-    context: TeacherContext
+    context: ClassifierContext
     loss: SoftLabelLoss
     temperature: float
     batch_statistics: bool
@@ -62,7 +63,7 @@ class OpenedLabels(NamedTuple):
     labels: Callable[[TrainingImages], Tensor]
     card: dict[str, Any]
     audit: Audit | None = None
-    teacher: FrozenTeacher | None = None
+    teacher: FrozenClassifier | None = None
 
 
 class SoftLabels(ABC):
@@ -228,7 +229,7 @@ def label_augmented(teacher: Callable[[Tensor], Tensor], data: ImageDataModule, 
 
 def label_plain(teacher: Callable[[Tensor], Tensor], data: ImageDataModule) -> Tensor:
     """Logits of every chosen image as it is, neither augmented nor mixed, (M, C) on the CPU."""
-    parts = torch.arange(data.planner.num_images).split(_PLAIN_BATCH)
+    parts = torch.split(torch.arange(data.planner.num_images), _PLAIN_BATCH)
     return torch.cat([teacher(data.plain_images(rows)).float().cpu() for rows in parts])
 
 

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from torchvision.transforms.functional import normalize
 
 from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.data.classifier import ClassifierContext, build_apart
 from semdd_lightning.errors import NetworkError, TeacherError
 from semdd_lightning.training import (
     CheckpointTeacher,
@@ -24,7 +25,6 @@ from semdd_lightning.training import (
 )
 from semdd_lightning.training.teachers import library_teacher
 from semdd_lightning.training.teachers.library_teacher import imagenet_indices, parse_teacher
-from semdd_lightning.training.teachers.teacher import TeacherContext, build_apart
 
 # fast.ai's ImageNette and the places of its classes among ImageNet's thousand
 WNIDS = (
@@ -35,8 +35,8 @@ PLACES = [0, 217, 482, 491, 497, 566, 569, 571, 574, 701]
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
-def _context(wnids: tuple[str, ...] = WNIDS) -> TeacherContext:
-    return TeacherContext(ClassRegistry(wnids, wnids, wnids), 32, None)
+def _context(wnids: tuple[str, ...] = WNIDS) -> ClassifierContext:
+    return ClassifierContext(ClassRegistry(wnids, wnids, wnids), 32, None)
 
 
 def _images(size: int) -> Tensor:
@@ -142,7 +142,7 @@ def test_what_cannot_be_built_is_refused_by_the_check(saved: Path, tmp_path: Pat
             teacher.check(_context())
     outside = ClassRegistry(("a", "b"), ("a", "b"), None, (7, 1000))
     with pytest.raises(NetworkError, match="1000"):
-        shufflenet().check(TeacherContext(outside, 32, None))
+        shufflenet().check(ClassifierContext(outside, 32, None))
 
 
 def test_a_check_draws_no_random_numbers(saved: Path) -> None:
@@ -150,7 +150,7 @@ def test_a_check_draws_no_random_numbers(saved: Path) -> None:
     teacher = TorchvisionTeacher("shufflenet_v2_x0_5", weights_file=saved, input_size=64)
     before = torch.get_rng_state()
     teacher.check(_context())
-    build_apart(teacher, _context())
+    build_apart(teacher.build, _context())
     assert torch.equal(torch.get_rng_state(), before)
     teacher.build(_context())
     assert not torch.equal(torch.get_rng_state(), before)

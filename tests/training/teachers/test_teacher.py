@@ -15,15 +15,16 @@ from torch.nn import functional as F
 from torchvision.transforms.functional import to_tensor
 
 from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.data.classifier import ClassifierContext, FrozenClassifier
 from semdd_lightning.errors import PriorError, TeacherError
 from semdd_lightning.prior import OpenClipPrior
 from semdd_lightning.training import ClipTeacher, EnsembleTeacher
-from semdd_lightning.training.teachers.teacher import FrozenTeacher, Teacher, TeacherContext
+from semdd_lightning.training.teachers.teacher import Teacher
 
 
 def test_a_frozen_teacher_only_labels() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(12, 12), nn.BatchNorm1d(12), nn.Dropout(0.5))
-    teacher = FrozenTeacher(network.train(), torch.device("cpu"))
+    teacher = FrozenClassifier(network.train(), torch.device("cpu"))
     images = torch.rand(5, 3, 2, 2, generator=torch.Generator().manual_seed(0))
     first, second = teacher(images), teacher(images)
     assert torch.equal(first, second)  # no dropout, no statistics
@@ -32,7 +33,7 @@ def test_a_frozen_teacher_only_labels() -> None:
 
 
 def test_what_holds_it_does_not_own_it() -> None:
-    teacher = FrozenTeacher(nn.Linear(2, 2), torch.device("cpu"))
+    teacher = FrozenClassifier(nn.Linear(2, 2), torch.device("cpu"))
     holder = nn.Module()
     setattr(holder, "teacher", teacher)  # noqa: B010 - as a module assigns its attributes
     holder.train()
@@ -43,10 +44,10 @@ def test_what_holds_it_does_not_own_it() -> None:
 
 def test_of_a_teacher_of_ones_own_nothing_is_known() -> None:
     class Own(Teacher):
-        def build(self, context: TeacherContext) -> nn.Module:
+        def build(self, context: ClassifierContext) -> nn.Module:
             raise TeacherError("it cannot be built")
 
-    context = TeacherContext(ClassRegistry(("a",), ("a",)), 4, None)
+    context = ClassifierContext(ClassRegistry(("a",), ("a",)), 4, None)
     assert Own().history(context) == {"data": "unknown", "recipe": "unknown", "accuracy": "unknown"}
     with pytest.raises(TeacherError, match="it cannot be built"):
         Own().check(context)
@@ -56,7 +57,7 @@ def test_the_precision_of_training_does_not_change_what_it_says() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 4))
-    teacher = FrozenTeacher(network, torch.device("cpu"))
+    teacher = FrozenClassifier(network, torch.device("cpu"))
     images = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     stored = teacher(images)
     with torch.autocast("cpu", torch.bfloat16):
@@ -72,7 +73,7 @@ def test_its_memory_format_changes_no_more_than_the_last_bits() -> None:
     images = torch.rand(5, 3, 12, 12)
     with torch.no_grad():
         expected = network(images)
-    found = FrozenTeacher(network, torch.device("cpu"))(images)
+    found = FrozenClassifier(network, torch.device("cpu"))(images)
     assert found.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
 
@@ -81,8 +82,8 @@ NAMES = ("cat", "dog", "eel")
 MakeImage = Callable[[int, int, int], Image.Image]
 
 
-def _context(prior: OpenClipPrior | None) -> TeacherContext:
-    return TeacherContext(ClassRegistry(NAMES, NAMES), 32, prior)
+def _context(prior: OpenClipPrior | None) -> ClassifierContext:
+    return ClassifierContext(ClassRegistry(NAMES, NAMES), 32, prior)
 
 
 def test_logits_are_those_of_open_clips_own_path(tiny_clip_dir: Path, make_image: MakeImage) -> None:
@@ -152,7 +153,7 @@ def test_it_labels_images_of_any_size_and_stays_in_evaluation_mode(
         assert network(to_tensor(make_image(size, size, 0))[None]).shape == (1, 3)
 
 
-CONTEXT = TeacherContext(ClassRegistry(("a", "b"), ("a", "b")), 4, None)
+CONTEXT = ClassifierContext(ClassRegistry(("a", "b"), ("a", "b")), 4, None)
 
 
 class Scaled(nn.Module):
@@ -173,21 +174,21 @@ class ScaledTeacher(Teacher):
 
     factor: float
 
-    def check(self, context: TeacherContext) -> None:
+    def check(self, context: ClassifierContext) -> None:
         if not self.factor:
             raise TeacherError("it is missing")
 
-    def build(self, context: TeacherContext) -> nn.Module:
+    def build(self, context: ClassifierContext) -> nn.Module:
         return Scaled(self.factor)
 
-    def history(self, context: TeacherContext) -> dict[str, Any]:
+    def history(self, context: ClassifierContext) -> dict[str, Any]:
         return {"factor": self.factor}
 
 
 def test_an_ensemble_labels_by_the_mean_of_the_logits() -> None:
     teacher = EnsembleTeacher((ScaledTeacher(1.0), ScaledTeacher(2.0), ScaledTeacher(6.0)))
     teacher.check(CONTEXT)
-    frozen = FrozenTeacher(teacher.build(CONTEXT), torch.device("cpu"))
+    frozen = FrozenClassifier(teacher.build(CONTEXT), torch.device("cpu"))
     images = torch.rand(5, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(frozen(images), 3 * images.mean(dim=(2, 3))[:, :2])
     assert not any(layer.training for layer in frozen.network.modules())
