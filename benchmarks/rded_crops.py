@@ -33,12 +33,12 @@ from torchvision.transforms.v2 import functional as TF
 from benchmarks.measuring import Ratio, Result, arguments, paired, time_in_turns
 from benchmarks.rded_loop import WORKERS, rded_code
 from benchmarks.training_task import TrainingTask
+from semdd_lightning.data.classifier import FrozenClassifier
 from semdd_lightning.generation import Rded, Task, with_folders
 from semdd_lightning.generation.crops import draw_boxes
 from semdd_lightning.generation.real_images import RealCrops
 from semdd_lightning.models import IMAGENET_MEAN, IMAGENET_STD
 from semdd_lightning.pools import ClassFolders
-from semdd_lightning.training.teachers.teacher import FrozenTeacher
 
 _MODULES = ("synthesize.utils", "validation.utils")
 _STATISTICS = (IMAGENET_MEAN, IMAGENET_STD)
@@ -79,7 +79,7 @@ def measure(
         rded: Checkout of RDED's code.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    teacher = FrozenTeacher(task.teacher_network(), device)
+    teacher = FrozenClassifier(task.teacher_network(), device)
     found = ClassFolders(task.images).resolve()
     what = Task(with_folders(found.registry), images_per_class, task.image_size, 0, found.open())
     rows = [
@@ -113,7 +113,7 @@ def measure(
 
 
 def _others(
-    task: TrainingTask, settings: Rded, what: Task, teacher: FrozenTeacher, rded: Path | None
+    task: TrainingTask, settings: Rded, what: Task, teacher: FrozenClassifier, rded: Path | None
 ) -> dict[str, Contestant]:
     if rded is None:
         return {"a loop after RDED's description": lambda: literal_loop(settings, what, teacher)}
@@ -126,7 +126,7 @@ def _others(
 
 
 @torch.no_grad()
-def literal_loop(settings: Rded, what: Task, teacher: FrozenTeacher) -> list[Tensor]:
+def literal_loop(settings: Rded, what: Task, teacher: FrozenClassifier) -> list[Tensor]:
     """Crops one at a time, scored image by image: an imitation, for where RDED's code is not at hand.
 
     Args:
@@ -155,7 +155,7 @@ def rded_images(
     task: TrainingTask,
     settings: Rded,
     images_per_class: int,
-    teacher: FrozenTeacher,
+    teacher: FrozenClassifier,
     checkout: Path,
     workers: int = WORKERS,
 ) -> list[Tensor]:

@@ -33,9 +33,9 @@ from benchmarks.measuring import Ratio, Result, arguments, in_turns, now, paired
 from benchmarks.rded_loop import WORKERS, rded_seconds
 from benchmarks.timed_fit import our_seconds
 from benchmarks.training_task import TEMPERATURE, TrainingTask
+from semdd_lightning.data.classifier import FrozenClassifier
 from semdd_lightning.freed_memory import keep_freed_memory
 from semdd_lightning.training import parameter_groups, soft_label_loss
-from semdd_lightning.training.teachers.teacher import FrozenTeacher
 
 LIMIT_BARS = {32: 0.92, 224: 0.95}
 RDED_LOOPS = {"RDED's own loop": WORKERS, "RDED's own loop, no workers": 0}
@@ -92,7 +92,7 @@ def measure(task: TrainingTask, rounds: int = 5, rded: Path | None = None) -> Re
 def bare_seconds(task: TrainingTask) -> float:
     """Train on batches that lie in memory, and give the seconds of the passes that count."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    teacher = FrozenTeacher(task.teacher_network(), device)
+    teacher = FrozenClassifier(task.teacher_network(), device)
     generator = torch.Generator().manual_seed(0)
     shape = (task.num_images, 3, task.image_size, task.image_size)
     batches = torch.split(torch.rand(shape, generator=generator).to(device), task.batch_size)
@@ -117,7 +117,7 @@ def seconds_after(skipped: int, training: Iterator[None]) -> float:
 
 
 def bare_training(
-    student: torch.nn.Module, teacher: FrozenTeacher, passes: Sequence[Sequence[Tensor]]
+    student: torch.nn.Module, teacher: FrozenClassifier, passes: Sequence[Sequence[Tensor]]
 ) -> Iterator[None]:
     """Distil and nothing else, a pass at each turn.
 

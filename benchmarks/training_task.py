@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as TF
 
 from semdd_lightning.data import Augmentation, FolderImages
+from semdd_lightning.data.classifier import ClassifierContext
 from semdd_lightning.models import NormalizedNetwork, build_network
 from semdd_lightning.training import CheckpointTeacher
 from semdd_lightning.training.checkpoint_card import checkpoint_card
-from semdd_lightning.training.teachers.teacher import TeacherContext
 
 TEMPERATURE = 20.0  # RDED's, with CutMix
 CONFIDENT = 10.0  # the teacher's logit of an image's own class
@@ -70,7 +70,7 @@ class TrainingTask:
 
     def teacher_network(self) -> NormalizedNetwork:
         """The teacher as a network that takes images in [0, 1]."""
-        context = TeacherContext(FolderImages(self.images).registry(), self.image_size, None)
+        context = ClassifierContext(FolderImages(self.images).registry(), self.image_size, None)
         return self.teacher.build(context)
 
     def new_student(self) -> NormalizedNetwork:

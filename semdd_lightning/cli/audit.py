@@ -160,15 +160,15 @@ def _teacher(
     run: Path, classes: ClassRegistry, priors: tuple[Prior, ...], device: torch.device
 ) -> TeacherLogits:
     """The logits of a trained teacher, which looks at images of the size that it was trained on."""
+    from semdd_lightning.data.classifier import ClassifierContext, FrozenClassifier
     from semdd_lightning.prior import first_clip
     from semdd_lightning.training import CheckpointTeacher
     from semdd_lightning.training.teachers.checked import pool_logits
-    from semdd_lightning.training.teachers.teacher import FrozenTeacher, TeacherContext
 
     teacher = CheckpointTeacher(run)
     image_size = teacher.card()["image_size"]
-    network = teacher.build(TeacherContext(classes, image_size, first_clip(priors)))
-    return pool_logits(FrozenTeacher(network, device), image_size)
+    network = teacher.build(ClassifierContext(classes, image_size, first_clip(priors)))
+    return pool_logits(FrozenClassifier(network, device), image_size)
 
 
 def _next(options: argparse.Namespace, ipc: int, *, refused: bool) -> list[str]:

@@ -23,13 +23,15 @@ def shuffle_patches(images: Tensor, order: Tensor) -> Tensor:
         order: for each place, row by row, the patch that goes there, (B, F * F).
     """
     factor = round(order.shape[1] ** 0.5)
-    side = images.shape[-1] // factor
+    batch, channels, size, _ = images.shape
+    side = size // factor
     shuffled = images.clone()
     inner = shuffled[..., : side * factor, : side * factor]
-    cut = inner.unflatten(3, (factor, side)).unflatten(2, (factor, side)).permute(0, 2, 4, 1, 3, 5)
-    cut = cut.flatten(1, 2)  # (B, F * F, C, side, side)
+    cut = inner.reshape(batch, channels, factor, side, factor, side).permute(0, 2, 4, 1, 3, 5)
+    cut = cut.reshape(batch, factor * factor, channels, side, side)
     cut = cut.gather(1, order[:, :, None, None, None].expand_as(cut))
-    inner[:] = cut.unflatten(1, (factor, factor)).permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
+    cut = cut.reshape(batch, factor, factor, channels, side, side).permute(0, 3, 1, 4, 2, 5)
+    inner[:] = cut.reshape(inner.shape)
     return shuffled
 
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data.storage import evaluation_view
@@ -70,6 +71,50 @@ class Classifier(ABC):
         return self.build(context)
 
 
+def build_apart(build: Callable[[ClassifierContext], nn.Module], context: ClassifierContext) -> nn.Module:
+    """Build a network without moving the random numbers that a student's dropout draws.
+
+    With them moved, a student would learn otherwise beside a teacher than from stored labels.
+    """
+    with torch.random.fork_rng(devices=[]):
+        return build(context)
+
+
+class FrozenClassifier:
+    """A built classifier or teacher that only answers.
+
+    It is no ``nn.Module`` on purpose: what holds it neither switches it to training mode, nor saves it,
+    nor hands its parameters to an optimiser.
+
+    Args:
+        network: from images in [0, 1] to logits.
+        device: where it labels.
+    """
+
+    def __init__(self, network: nn.Module, device: torch.device) -> None:
+        # as of students: convolutions run faster, and no number changes but in its last bits
+        placed = network.to(device).to(memory_format=torch.channels_last)
+        self.network = placed.eval().requires_grad_(requires_grad=False)
+        self.device = device
+
+    def use_batch_statistics(self) -> None:
+        """Let BatchNorm take the statistics of each batch, as in training; its running ones stay."""
+        for layer in self.network.modules():
+            if isinstance(layer, _BatchNorm):
+                layer.train()
+                layer.momentum = 0.0
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor) -> Tensor:
+        """Logits (B, C) of images in [0, 1], (B, 3, H, W).
+
+        In the network's own precision, whatever the student trains in: stored labels know no student.
+        """
+        with torch.autocast(self.device.type, enabled=False):
+            logits: Tensor = self.network(images.to(self.device).float())
+        return logits
+
+
 class Classified(NamedTuple):
     """What a classifier said of a pool.
 
@@ -109,17 +154,14 @@ class PoolClassifier:
         *,
         show: bool = True,
     ) -> None:
-        with torch.random.fork_rng(devices=[]):  # a student's dropout draws from the same numbers
-            network = classifier.build_whole(context)
+        network = build_apart(classifier.build_whole, context)
         self._num_classes = len(context.registry)
         # the largest side that a part of the network says it resizes images to
         sizes = [getattr(module, "image_size", None) for module in network.modules()]
         self._input_size = max((s for s in sizes if isinstance(s, int)), default=context.image_size)
         self._content = _content(network)
-        self._device = torch.device(device)
+        self._frozen = FrozenClassifier(network, torch.device(device))
         self._cache_dir, self._show = cache_dir, show
-        placed = network.to(self._device).to(memory_format=torch.channels_last)
-        self._network = placed.eval().requires_grad_(requires_grad=False)
 
     def __call__(self, images: Pool) -> Classified:
         """Read what it says of a pool from the cache, or look at every image.
@@ -163,11 +205,9 @@ class PoolClassifier:
         while batch := list(islice(views, _BATCH)):
             yield torch.stack(batch)
 
-    @torch.no_grad()
     def _probabilities(self, pixels: Tensor) -> Tensor:
-        """Softmax over all logits, float64 on the CPU; in full precision, whatever a trainer trains in."""
-        with torch.autocast(self._device.type, enabled=False):
-            logits: Tensor = self._network(pixels.to(self._device).float() / 255)
+        """Softmax over all logits, float64 on the CPU."""
+        logits = self._frozen(pixels.to(self._frozen.device).float() / 255)
         finite = bool(logits.isfinite().all())
         if logits.ndim != 2 or logits.shape[1] < self._num_classes or not finite:
             msg = (

@@ -118,12 +118,7 @@ def whole_epoch(passes: int, passes_per_epoch: int) -> int:
 
 
 def epochs_of(passes: int, passes_per_epoch: int) -> int:
-    """Lightning epochs that a number of passes makes.
-
-    Examples:
-        >>> epochs_of(300, 10)
-        30
-    """
+    """Lightning epochs that a number of passes makes."""
     return passes // whole_epoch(passes, passes_per_epoch)
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-
 from semdd_lightning.audit import AuditPolicy, check_policy
 from semdd_lightning.classes import ClassRegistry
-from semdd_lightning.data.classifier import Classifier, ClassifierContext, usual_side
+from semdd_lightning.data.classifier import Classifier, ClassifierContext, build_apart, usual_side
 from semdd_lightning.data.embedded_pools import resolve_reference
 from semdd_lightning.data.image_data_module import ImageDataModule
 from semdd_lightning.data.selecting import carry_out
@@ -127,9 +125,8 @@ class PoolDataModule(ImageDataModule):
             if reference is not None:
                 reference.read(self.cache_dir)
         if self.classifier is not None:  # fetched by one process of a node, for all of them
-            size = usual_side(images)
-            with torch.random.fork_rng(devices=[]):
-                self.classifier.build_whole(ClassifierContext(self.registry, size, self.clip))
+            context = ClassifierContext(self.registry, usual_side(images), self.clip)
+            build_apart(self.classifier.build_whole, context)
 
     def _find_registry(self) -> ClassRegistry:
         try:

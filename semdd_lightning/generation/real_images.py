@@ -16,6 +16,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
 from semdd_lightning.audit import even_sample
+from semdd_lightning.data.classifier import ClassifierContext, FrozenClassifier, build_apart
 from semdd_lightning.data.storage import square
 from semdd_lightning.errors import ConfigError, TooFewImagesError
 from semdd_lightning.generation.crops import (
@@ -32,7 +33,6 @@ from semdd_lightning.progress import map_ahead
 from semdd_lightning.training.checkpoint_card import weights_digest
 from semdd_lightning.training.teachers.checked import check_teacher
 from semdd_lightning.training.teachers.library_teacher import parse_teacher
-from semdd_lightning.training.teachers.teacher import FrozenTeacher, TeacherContext, build_apart
 
 _CHECKED = 1_000  # real images that the teacher is checked on
 _MOST_THREADS = 16  # that decode
@@ -139,8 +139,8 @@ class Rded(Generator):
                 f"{self.sources}; raise it."
             )
             raise ConfigError(msg)
-        context = TeacherContext(task.classes, size, None)
-        teacher = FrozenTeacher(build_apart(parse_teacher(self.teacher), context), device)
+        context = ClassifierContext(task.classes, size, None)
+        teacher = FrozenClassifier(build_apart(parse_teacher(self.teacher).build, context), device)
         some = even_sample(source.labels, max(1, _CHECKED // len(task.classes)))
         images = torch.stack([square(source.read(int(row)), size) for row in some])
         labels = torch.from_numpy(source.labels[some])
@@ -180,7 +180,7 @@ class RealCrops(Maker):
         settings: Rded,
         task: Task,
         rows: list[NDArray[np.int64]],
-        teacher: FrozenTeacher,
+        teacher: FrozenClassifier,
         accuracy: dict[str, Any],
     ) -> None:
         self._settings, self._task, self._rows, self._teacher = settings, task, rows, teacher
@@ -258,7 +258,7 @@ class RealCrops(Maker):
         return cross_entropies(self._teacher(whole), label).reshape(crops.shape[:2]), crops
 
 
-def _mean_colour(teacher: FrozenTeacher) -> Tensor:
+def _mean_colour(teacher: FrozenClassifier) -> Tensor:
     """What the teacher's normalisation takes to zero: its mean, or ImageNet's where it does not say."""
     means = [module.mean for module in teacher.network.modules() if isinstance(module, NormalizedNetwork)]
     found: Tensor = means[0] if means else torch.tensor(IMAGENET_MEAN).view(3, 1, 1)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from semdd_lightning.audit import Audit
 from semdd_lightning.data import ImageDataModule, PoolDataModule, TrainingImages
+from semdd_lightning.data.classifier import ClassifierContext, FrozenClassifier
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.models import NetworkFactory
 from semdd_lightning.training.classifier_module import ClassifierModule
@@ -19,7 +20,7 @@ from semdd_lightning.training.soft_labels.sources import (
     SoftLabels,
     as_soft_labels,
 )
-from semdd_lightning.training.teachers.teacher import FrozenTeacher, Teacher, TeacherContext
+from semdd_lightning.training.teachers.teacher import Teacher
 
 
 class DistillationModule(ClassifierModule):
@@ -111,7 +112,7 @@ class DistillationModule(ClassifierModule):
         return None if self._opened is None else self._opened.audit
 
     @property
-    def frozen_teacher(self) -> FrozenTeacher:
+    def frozen_teacher(self) -> FrozenClassifier:
         """The built teacher, known from ``setup('fit')`` on."""
         if self._opened is None or self._opened.teacher is None:
             msg = "Expected setup('fit') to have built the teacher, found none; run it first."
@@ -129,15 +130,14 @@ class DistillationModule(ClassifierModule):
 
     @property
     def _label_request(self) -> LabelRequest:
-        device = self.trainer.strategy.root_device
         statistics = self.teacher_batch_statistics
-        return LabelRequest(self._data, self._context, self.loss, self.temperature, device, statistics)
+        return LabelRequest(self._data, self._context, self.loss, self.temperature, statistics)
 
     @property
-    def _context(self) -> TeacherContext:
+    def _context(self) -> ClassifierContext:
         data = self._data
         prior = data.clip if isinstance(data, PoolDataModule) else None
-        return TeacherContext(data.registry, self.image_size, prior)
+        return ClassifierContext(data.registry, self.image_size, prior)
 
     def training_loss(self, batch: TrainingImages) -> Tensor:
         """How far the student is from the teacher on the very pixels that it sees."""

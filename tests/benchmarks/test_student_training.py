@@ -18,8 +18,8 @@ from benchmarks.student_training import bare_training, measure
 from benchmarks.timed_fit import PassClock, fitted
 from benchmarks.training_task import TrainingTask
 from semdd_lightning.data import ImageDataModule
+from semdd_lightning.data.classifier import FrozenClassifier
 from semdd_lightning.training import ClassifierModule
-from semdd_lightning.training.teachers.teacher import FrozenTeacher
 
 CPU = torch.device("cpu")
 
@@ -33,7 +33,7 @@ def test_the_teacher_knows_the_images(task: TrainingTask) -> None:
     files = sorted(task.images.rglob("*.jpg"))
     labels = torch.tensor([int(file.parent.name) for file in files])
     images = torch.stack([TF.pil_to_tensor(Image.open(file)) for file in files]).float() / 255
-    logits = FrozenTeacher(task.teacher_network(), CPU)(images)
+    logits = FrozenClassifier(task.teacher_network(), CPU)(images)
     assert torch.equal(logits.argmax(dim=1), labels)
     assert labels.bincount().tolist() == [4, 4, 4]
 
@@ -49,7 +49,7 @@ def test_the_bare_loop_trains_as_ours_does(task: TrainingTask, monkeypatch: pyte
     assert isinstance(cli.datamodule, ImageDataModule)
     passes = [[batch.images for batch in cli.datamodule.training_pass(index)] for index in range(3)]
     (student,) = students
-    for _ in bare_training(student, FrozenTeacher(task.teacher_network(), CPU), passes):
+    for _ in bare_training(student, FrozenClassifier(task.teacher_network(), CPU), passes):
         pass
     trained = dict(cli.model.network.named_parameters())
     for name, value in student.named_parameters():

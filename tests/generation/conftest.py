@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from semdd_lightning.data.classifier import ClassifierContext, FrozenClassifier
 from semdd_lightning.generation import Task, with_folders
 from semdd_lightning.pools import ClassFolders
-from semdd_lightning.training.teachers.teacher import FrozenTeacher, TeacherContext
 from tests.training.colour_teacher import ColourTeacher
 
 
@@ -27,6 +27,6 @@ def make_task(coloured_pool: Path) -> Callable[..., Task]:
 
 
 @pytest.fixture
-def colours(make_task: Callable[..., Task]) -> FrozenTeacher:
-    context = TeacherContext(make_task().classes, 16, None)
-    return FrozenTeacher(ColourTeacher().build(context), torch.device("cpu"))
+def colours(make_task: Callable[..., Task]) -> FrozenClassifier:
+    context = ClassifierContext(make_task().classes, 16, None)
+    return FrozenClassifier(ColourTeacher().build(context), torch.device("cpu"))

@@ -12,13 +12,13 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
+from semdd_lightning.data.classifier import FrozenClassifier
 from semdd_lightning.errors import ConfigError, TeacherError, TooFewImagesError
 from semdd_lightning.generation import Rded, Task
 from semdd_lightning.generation.crops import draw_boxes
 from semdd_lightning.generation.generator import image_seed
 from semdd_lightning.generation.real_images import RealCrops, drawn_rows
 from semdd_lightning.models import IMAGENET_MEAN, IMAGENET_STD, ConvNet, NormalizedNetwork
-from semdd_lightning.training.teachers.teacher import FrozenTeacher
 
 CPU = torch.device("cpu")
 
@@ -81,7 +81,7 @@ def test_the_choice_is_that_of_the_literal_loop(
 ) -> None:
     task = make_task(2, 16, root=photographs)
     settings = Rded("unused", sources=8, crops=3, factor=factor, batch_size=batch_size)
-    teacher = FrozenTeacher(network, CPU)
+    teacher = FrozenClassifier(network, CPU)
     maker = RealCrops(settings, task, drawn_rows(task, 1, 8), teacher, {})
     for label in range(2):
         expected, scores = literal_loop(settings, task, network, label)
@@ -98,7 +98,7 @@ def test_crops_of_a_class_stand_apart_from_other_classes(
 ) -> None:
     task, settings = make_task(2, 16, root=photographs), Rded("unused", crops=2)
     makers = [
-        RealCrops(settings, task, drawn_rows(task, 1), FrozenTeacher(network, CPU), {}) for _ in range(2)
+        RealCrops(settings, task, drawn_rows(task, 1), FrozenClassifier(network, CPU), {}) for _ in range(2)
     ]
     makers[0].make(0, [0])  # the other has not looked at the first class
     first, second = (maker.make(1, [0, 1]) for maker in makers)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from semdd_lightning.data.classifier import ClassifierContext
 from semdd_lightning.training import Teacher
-from semdd_lightning.training.teachers.teacher import TeacherContext
 
 
 class Colours(nn.Module):
@@ -21,5 +21,5 @@ class Colours(nn.Module):
 class ColourTeacher(Teacher):
     """Right about every coloured image."""
 
-    def build(self, context: TeacherContext) -> nn.Module:
+    def build(self, context: ClassifierContext) -> nn.Module:
         return Colours()

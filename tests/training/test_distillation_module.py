@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from semdd_lightning.data import FolderImages, ImageDataModule, PoolDataModule
+from semdd_lightning.data.classifier import ClassifierContext
 from semdd_lightning.data.loaders import PassLoader
 from semdd_lightning.errors import ConfigError, TeacherError
 from semdd_lightning.models import ConvNet, NetworkFactory
 from semdd_lightning.pools import ClassFolders
 from semdd_lightning.prior import OpenClipPrior
 from semdd_lightning.training import DistillationModule, Teacher, soft_label_loss
-from semdd_lightning.training.teachers.teacher import TeacherContext
 
 MakeTrainer = Callable[..., Trainer]
 TINY: NetworkFactory = partial(ConvNet, depth=1, width=4, norm="instance")
@@ -50,9 +50,9 @@ class ColourTeacher(Teacher):
     """Builds a `ColourNetwork` and keeps what it was told."""
 
     channels: list[int] = field(default_factory=lambda: CHANNELS)
-    contexts: list[TeacherContext] = field(default_factory=list)
+    contexts: list[ClassifierContext] = field(default_factory=list)
 
-    def build(self, context: TeacherContext) -> nn.Module:
+    def build(self, context: ClassifierContext) -> nn.Module:
         self.contexts.append(context)
         return ColourNetwork(self.channels)
 
@@ -61,7 +61,7 @@ class ColourTeacher(Teacher):
 class NoTeacher(Teacher):
     """A teacher that cannot be built."""
 
-    def build(self, context: TeacherContext) -> nn.Module:
+    def build(self, context: ClassifierContext) -> nn.Module:
         raise TeacherError("no teacher")
 
 

@@ -96,12 +96,7 @@ class StoreHeader:
 
 
 def passes_per_block(label_format: LabelFormat, num_images: int) -> int:
-    """Passes of one file, so that it neither grows huge nor holds a crumb.
-
-    Examples:
-        >>> passes_per_block(LabelFormat(10), 100), passes_per_block(LabelFormat(1000), 200_000)
-        (10, 1)
-    """
+    """Passes of one file, so that it neither grows huge nor holds a crumb."""
     return max(1, min(BLOCK_PASSES, BLOCK_BYTES // (num_images * label_format.bytes_per_label)))
 
 

@@ -55,12 +55,7 @@ class LabelFormat:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What labels depend on; no temperature where all logits are there.
-
-        Examples:
-            >>> LabelFormat(10, temperature=4).identity == LabelFormat(10, temperature=20).identity
-            True
-        """
+        """What labels depend on; no temperature where all logits are there."""
         return asdict(self) if self.top_k is not None else {**asdict(self), "temperature": None}
 
     @property
@@ -185,11 +180,6 @@ def even_rest(logits: Tensor, kept: Tensor, temperature: float) -> Tensor:
 
     Returns:
         Logits, (n,).
-
-    Examples:
-        >>> logits = torch.tensor([[3.0, 1.0, 1.0]])
-        >>> even_rest(logits, torch.tensor([[0]]), 4.0)
-        tensor([1.])
     """
     others = (logits / temperature).scatter(1, kept, -torch.inf)
     count = torch.tensor(logits.shape[1] - kept.shape[1], dtype=logits.dtype)
@@ -212,7 +202,7 @@ def storing_costs(
         ``mse``, the mean squared error of the logits, and ``mean_square`` of the exact ones beside it.
     """
     totals: Counter[str] = Counter()
-    for rows in torch.arange(len(exact)).split(_ROWS):
+    for rows in torch.split(torch.arange(len(exact)), _ROWS):
         truth = exact[rows].double()
         stored = form.decode({name: part[rows] for name, part in parts.items()}).double()
         means = {f"{KL_AT}{at:g}": soft_label_loss(stored, truth, at) for at in (temperature, 1.0)}

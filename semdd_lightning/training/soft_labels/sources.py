@@ -13,6 +13,7 @@ from torch import Tensor
 
 from semdd_lightning.audit import Audit
 from semdd_lightning.data import ImageDataModule, TrainingImages
+from semdd_lightning.data.classifier import ClassifierContext, FrozenClassifier
 from semdd_lightning.errors import LabelError
 from semdd_lightning.names import get_logger
 from semdd_lightning.training.losses import SoftLabelLoss, mean_logits, mixed_logits
@@ -24,7 +25,7 @@ from semdd_lightning.training.soft_labels.header import (
 )
 from semdd_lightning.training.soft_labels.store import LabelStore, mean_costs
 from semdd_lightning.training.teachers.checked import checked_teacher
-from semdd_lightning.training.teachers.teacher import FrozenTeacher, Teacher, TeacherContext
+from semdd_lightning.training.teachers.teacher import Teacher
 
 logger = get_logger(__name__)
 _PLAIN_BATCH = 250  # images that a teacher labels at once
@@ -39,15 +40,13 @@ class LabelRequest:
         context: what a teacher may need to know.
         loss: what compares student and labels.
         temperature: of the loss.
-        device: where the student is trained.
         batch_statistics: whether the teacher takes the statistics of each batch.
     """
 
     data: ImageDataModule
-    context: TeacherContext
+    context: ClassifierContext
     loss: SoftLabelLoss
     temperature: float
-    device: torch.device
     batch_statistics: bool
 
 
@@ -64,7 +63,7 @@ class OpenedLabels(NamedTuple):
     labels: Callable[[TrainingImages], Tensor]
     card: dict[str, Any]
     audit: Audit | None = None
-    teacher: FrozenTeacher | None = None
+    teacher: FrozenClassifier | None = None
 
 
 class SoftLabels(ABC):
@@ -94,19 +93,21 @@ class SoftLabels(ABC):
 
 
 @dataclass(frozen=True)
-class _OnlineLabels(SoftLabels):
-    """What a teacher says of every batch, of the very pixels that the student sees."""
-
+class _TeachersLabels(SoftLabels):
     teacher: Teacher
-
-    def record(self) -> dict[str, Any]:
-        return {"kind": "online"}
 
     def check(self, request: LabelRequest) -> None:
         self.teacher.check(request.context)
 
+
+class _OnlineLabels(_TeachersLabels):
+    """What a teacher says of every batch, of the very pixels that the student sees."""
+
+    def record(self) -> dict[str, Any]:
+        return {"kind": "online"}
+
     def open(self, request: LabelRequest) -> OpenedLabels:
-        frozen, card, audit = checked_teacher(self.teacher, request.context, request.data, request.device)
+        frozen, card, audit = checked_teacher(self.teacher, request.context, request.data)
         if request.batch_statistics:
             frozen.use_batch_statistics()
             if (count := request.data.process[1]) > 1:
@@ -161,18 +162,18 @@ class StoredLabels(SoftLabels):
     def open(self, request: LabelRequest) -> OpenedLabels:
         """Map the files, after all that identifies pool, selection and augmentation was compared."""
         store, data = self._store(), request.data
-        header = store.header
+        header, device = store.header, data.training_device
         found = made_for(data, static=header.static, batch_statistics=request.batch_statistics)
         found.setdefault("teacher_batch_size", None)
         refuse_differences(self.path, header.made_for, found, (header.chosen, chosen_by(data)))
         if header.static:
             every = store.read(0, torch.arange(header.num_images))
             logits = header.label_format.decode(every)
-            return OpenedLabels(_mixed_labels(logits.to(request.device), request), header.teacher)
+            return OpenedLabels(_mixed_labels(logits.to(device), request), header.teacher)
 
         def labels(batch: TrainingImages) -> Tensor:
             parts = store.read(batch.drawn_pass, batch.rows.cpu())
-            return header.label_format.decode({k: v.to(request.device) for k, v in parts.items()})
+            return header.label_format.decode({k: v.to(device) for k, v in parts.items()})
 
         return OpenedLabels(labels, header.teacher)
 
@@ -181,7 +182,7 @@ class StoredLabels(SoftLabels):
 
 
 @dataclass(frozen=True)
-class StaticLabels(SoftLabels):
+class StaticLabels(_TeachersLabels):
     """One soft label an image: what a teacher says of it before any augmentation.
 
     Mixed images get the mixed distributions of both, or for the loss mse the mean of both logits. The
@@ -197,10 +198,6 @@ class StaticLabels(SoftLabels):
         """One label an image, which lies on no disk."""
         return {"kind": "static"}
 
-    def check(self, request: LabelRequest) -> None:
-        """See that the teacher can be had."""
-        self.teacher.check(request.context)
-
     def open(self, request: LabelRequest) -> OpenedLabels:
         """Build the teacher, refuse one at chance level, and let it label every chosen image."""
         if request.batch_statistics:
@@ -209,8 +206,8 @@ class StaticLabels(SoftLabels):
                 "that is labelled once belongs to no batch."
             )
             raise LabelError(msg)
-        frozen, card, audit = checked_teacher(self.teacher, request.context, request.data, request.device)
-        logits = label_plain(frozen, request.data).to(request.device)
+        frozen, card, audit = checked_teacher(self.teacher, request.context, request.data)
+        logits = label_plain(frozen, request.data).to(request.data.training_device)
         return OpenedLabels(_mixed_labels(logits, request), card, audit)
 
 
@@ -232,7 +229,7 @@ def label_augmented(teacher: Callable[[Tensor], Tensor], data: ImageDataModule, 
 
 def label_plain(teacher: Callable[[Tensor], Tensor], data: ImageDataModule) -> Tensor:
     """Logits of every chosen image as it is, neither augmented nor mixed, (M, C) on the CPU."""
-    parts = torch.arange(data.planner.num_images).split(_PLAIN_BATCH)
+    parts = torch.split(torch.arange(data.planner.num_images), _PLAIN_BATCH)
     return torch.cat([teacher(data.plain_images(rows)).float().cpu() for rows in parts])
 
 

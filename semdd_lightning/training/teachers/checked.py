@@ -26,18 +26,13 @@ from semdd_lightning.audit import (
 )
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data import ImageDataModule, PoolDataModule
+from semdd_lightning.data.classifier import ClassifierContext, FrozenClassifier, build_apart
 from semdd_lightning.data.storage import square
 from semdd_lightning.errors import AuditError, TeacherError
 from semdd_lightning.names import get_logger
 from semdd_lightning.pools import Pool
 from semdd_lightning.records import content_key
-from semdd_lightning.training.teachers.teacher import (
-    FrozenTeacher,
-    Teacher,
-    TeacherContext,
-    build_apart,
-    teacher_card,
-)
+from semdd_lightning.training.teachers.teacher import Teacher, teacher_card
 
 _BATCH = 250  # images that a teacher sees at once
 _SHOWN = 5  # classes in a message
@@ -56,14 +51,12 @@ class CheckedTeacher(NamedTuple):
         audit: what the pool's classes look like to it too, where it differs with their folders; else none.
     """
 
-    frozen: FrozenTeacher
+    frozen: FrozenClassifier
     card: dict[str, Any]
     audit: Audit | None
 
 
-def checked_teacher(
-    teacher: Teacher, context: TeacherContext, data: ImageDataModule, device: torch.device
-) -> CheckedTeacher:
+def checked_teacher(teacher: Teacher, context: ClassifierContext, data: ImageDataModule) -> CheckedTeacher:
     """Build a teacher, and refuse one that is at chance or counts the classes in another order.
 
     It is asked about held-out images where there are some. Of a pool that was selected from, it also says
@@ -72,14 +65,13 @@ def checked_teacher(
     Args:
         teacher: its description.
         context: what it may need to know.
-        data: the data module, set up for training.
-        device: where it labels.
+        data: the data module, set up for training; the teacher labels on its device.
 
     Raises:
         TeacherError: if there is no such teacher, it does not fit, or it is at chance.
         AuditError: if it sees the classes in another order, and the data module does not go on all the same.
     """
-    frozen = FrozenTeacher(build_apart(teacher, context), device)
+    frozen = FrozenClassifier(build_apart(teacher.build, context), data.training_device)
     images, labels, what = data.check_images()
     policy = data.audit if isinstance(data, PoolDataModule) else "refuse"
     card = teacher_card(teacher, context, frozen, 0.0, what)
@@ -104,7 +96,7 @@ def answers_shared() -> Iterator[None]:
 
 
 def check_teacher(
-    teacher: FrozenTeacher,
+    teacher: FrozenClassifier,
     images: Tensor,
     labels: Tensor,
     classes: ClassRegistry,
@@ -158,17 +150,8 @@ def check_teacher(
 
 
 def upper_bound(correct: int, total: int) -> float:
-    """One-sided upper bound of confidence 99 % of an accuracy (Clopper & Pearson 1934).
-
-    Examples:
-        >>> round(upper_bound(0, 100), 4)
-        0.045
-        >>> upper_bound(100, 100)
-        1.0
-    """
-    if correct >= total:
-        return 1.0
-    return float(beta.ppf(0.99, correct + 1, total - correct))
+    """One-sided upper bound of confidence 99 % of an accuracy (Clopper & Pearson 1934)."""
+    return float(beta.ppf(0.99, correct + 1, total - correct)) if correct < total else 1.0
 
 
 def pool_logits(network: Callable[[Tensor], Tensor], image_size: int) -> TeacherLogits:
@@ -203,7 +186,7 @@ def _question(
     return content_key({**card, **asked, "pool": pool, "policy": policy})
 
 
-def _ask_about_pool(teacher: FrozenTeacher, data: ImageDataModule) -> Audit | None:
+def _ask_about_pool(teacher: FrozenClassifier, data: ImageDataModule) -> Audit | None:
     """Let the teacher vote on the pool too; what CLIP says was heard when the images were selected."""
     if not isinstance(data, PoolDataModule) or data.selected is None:
         return None

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from semdd_lightning.data.classifier import ClassifierContext
 from semdd_lightning.errors import TeacherError
 from semdd_lightning.models import (
     IMAGENET_MEAN,
@@ -21,7 +22,7 @@ from semdd_lightning.models import (
 )
 from semdd_lightning.training.checkpoint_card import class_order_difference, file_digest, plain
 from semdd_lightning.training.checkpoints import checkpoint_file, network_of, read_checkpoint
-from semdd_lightning.training.teachers.teacher import Teacher, TeacherContext, unknown_history
+from semdd_lightning.training.teachers.teacher import Teacher, unknown_history
 
 KEPT = ("network", "data", "recipe", "accuracy", "sha256", "teacher")  # of a checkpoint's card
 HOLDERS = ("model", "state_dict")  # RDED and torchvision's reference code; SRe2L's CIFAR code
@@ -40,7 +41,7 @@ class CheckpointTeacher(Teacher):
     path: Path
     network: str | NetworkFactory | None = None
 
-    def build(self, context: TeacherContext) -> NormalizedNetwork:
+    def build(self, context: ClassifierContext) -> NormalizedNetwork:
         """Load the network, if it counts the same classes in the same order."""
         checkpoint = _load(self.path)
         difference = class_order_difference(checkpoint["semdd"], context.registry)
@@ -52,7 +53,7 @@ class CheckpointTeacher(Teacher):
             raise TeacherError(msg)
         return network_of(checkpoint, checkpoint_file(self.path), self.network, TeacherError)
 
-    def history(self, context: TeacherContext) -> dict[str, Any]:
+    def history(self, context: ClassifierContext) -> dict[str, Any]:
         """What the checkpoint says of its training."""
         card = self.card()
         return unknown_history(**{key: card[key] for key in KEPT if key in card})
@@ -90,7 +91,7 @@ class StateDictTeacher(Teacher):
     std: tuple[float, float, float] = IMAGENET_STD
     trained: dict[str, str] | None = None
 
-    def build(self, context: TeacherContext) -> nn.Module:
+    def build(self, context: ClassifierContext) -> nn.Module:
         """Load the network with as many logits as there are classes."""
         if not self._file.is_file():
             msg = f"Expected a teacher's weights at {self._file.absolute()}, found none; correct the path."
@@ -107,7 +108,7 @@ class StateDictTeacher(Teacher):
             raise TeacherError(msg) from error
         return NormalizedNetwork(network, size, self.mean, self.std)
 
-    def history(self, context: TeacherContext) -> dict[str, Any]:
+    def history(self, context: ClassifierContext) -> dict[str, Any]:
         """The hash of the file, and what the user knows of it."""
         known = {"network": plain(self.network), "file_sha256": file_digest(self._file)}
         return unknown_history(**{**known, **(self.trained or {})})

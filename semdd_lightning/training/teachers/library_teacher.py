@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.data.classifier import ClassifierContext
 from semdd_lightning.errors import SemddError, TeacherError
 from semdd_lightning.models import (
     IMAGENET_MEAN,
@@ -27,7 +28,7 @@ from semdd_lightning.models import (
 from semdd_lightning.prior.timm_prior import IMAGENET_CLASSES, head_rows, imagenet_rows
 from semdd_lightning.training.checkpoint_card import file_digest
 from semdd_lightning.training.teachers.checkpoint_teacher import CheckpointTeacher
-from semdd_lightning.training.teachers.teacher import UNKNOWN, Teacher, TeacherContext, unknown_history
+from semdd_lightning.training.teachers.teacher import UNKNOWN, Teacher, unknown_history
 
 _OF_TIMMS_CARD = ("tag", "hf_hub_id", "url", "origin_url", "paper_ids", "license", "notes")
 Channels = tuple[float, float, float]
@@ -43,14 +44,14 @@ class _ImageNetTeacher(Teacher):
     name: str
     weights_file: Path | None
 
-    def build(self, context: TeacherContext) -> nn.Module:
+    def build(self, context: ClassifierContext) -> nn.Module:
         return self._cut(imagenet_indices(context.registry))
 
-    def build_whole(self, context: TeacherContext) -> nn.Module:
+    def build_whole(self, context: ClassifierContext) -> nn.Module:
         rows = imagenet_indices(context.registry)
         return self._cut([*rows, *sorted(set(range(IMAGENET_CLASSES)) - set(rows))])
 
-    def history(self, context: TeacherContext) -> dict[str, Any]:
+    def history(self, context: ClassifierContext) -> dict[str, Any]:
         file = self._file
         known = self._published() if file is None else {"file_sha256": file_digest(file)}
         return unknown_history(network=f"{self.library}/{self.name}", **known)
@@ -186,10 +187,6 @@ def parse_teacher(text: str) -> Teacher:
 
     Raises:
         TeacherError: if it is none of these.
-
-    Examples:
-        >>> parse_teacher("torchvision/resnet50:IMAGENET1K_V2").weights
-        'IMAGENET1K_V2'
     """
     path = Path(text).expanduser()
     if path.exists():

@@ -8,23 +8,20 @@ from typing import Annotated, Any
 import torch
 from pydantic import Field, with_config
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
-from semdd_lightning.data.classifier import Classifier, ClassifierContext
+from semdd_lightning.data.classifier import Classifier, ClassifierContext, FrozenClassifier, build_apart
 from semdd_lightning.errors import TeacherError
 from semdd_lightning.prior import LoadedClip, OpenClipPrior
 from semdd_lightning.records import RECORD, checked
 from semdd_lightning.training.checkpoint_card import plain, weights_digest
 
 UNKNOWN = "unknown"
-TeacherContext = ClassifierContext
-"""What a teacher may need to know of the data: what any classifier may."""
 
 
 class Teacher(Classifier):
     """Describes a teacher: a classifier that is checked, and of which something is known."""
 
-    def check(self, context: TeacherContext) -> None:
+    def check(self, context: ClassifierContext) -> None:
         """Find out, before the pool is embedded, whether the teacher can be built: build it and let it go.
 
         That fetches what has to be fetched, sees every weight, and takes seconds where a pool takes hours.
@@ -32,9 +29,9 @@ class Teacher(Classifier):
         Raises:
             TeacherError: if there is no such teacher or it does not fit the classes.
         """
-        build_apart(self, context)
+        build_apart(self.build, context)
 
-    def history(self, context: TeacherContext) -> dict[str, Any]:
+    def history(self, context: ClassifierContext) -> dict[str, Any]:
         """What is known of its own training: data, recipe, accuracy; what is not known says so."""
         return unknown_history()
 
@@ -49,52 +46,8 @@ def unknown_history(**known: Any) -> dict[str, Any]:  # noqa: ANN401 - plain val
     return {**dict.fromkeys(("data", "recipe", "accuracy"), UNKNOWN), **known}
 
 
-def build_apart(teacher: Teacher, context: TeacherContext) -> nn.Module:
-    """Build a teacher without moving the random numbers that a student's dropout draws.
-
-    With them moved, a student would learn otherwise beside a teacher than from stored labels.
-    """
-    with torch.random.fork_rng(devices=[]):
-        return teacher.build(context)
-
-
-class FrozenTeacher:
-    """A built teacher that only labels.
-
-    It is no ``nn.Module`` on purpose: what holds it neither switches it to training mode, nor saves it,
-    nor hands its parameters to an optimiser.
-
-    Args:
-        network: from images in [0, 1] to logits.
-        device: where it labels.
-    """
-
-    def __init__(self, network: nn.Module, device: torch.device) -> None:
-        # as of students: convolutions run faster, and no number changes but in its last bits
-        placed = network.to(device).to(memory_format=torch.channels_last)
-        self.network = placed.eval().requires_grad_(requires_grad=False)
-        self.device = device
-
-    def use_batch_statistics(self) -> None:
-        """Let BatchNorm take the statistics of each batch, as in training; its running ones stay."""
-        for layer in self.network.modules():
-            if isinstance(layer, _BatchNorm):
-                layer.train()
-                layer.momentum = 0.0
-
-    @torch.no_grad()
-    def __call__(self, images: Tensor) -> Tensor:
-        """Logits (B, C) of images in [0, 1], (B, 3, H, W).
-
-        In the teacher's own precision, whatever the student trains in: stored labels know no student.
-        """
-        with torch.autocast(self.device.type, enabled=False):
-            logits: Tensor = self.network(images.float())
-        return logits
-
-
 def teacher_card(
-    teacher: Teacher, context: TeacherContext, built: FrozenTeacher, accuracy: float, what: str
+    teacher: Teacher, context: ClassifierContext, built: FrozenClassifier, accuracy: float, what: str
 ) -> dict[str, Any]:
     """Plain values that travel with whatever was learnt or stored from a teacher.
 
@@ -155,26 +108,26 @@ class ClipTeacher(Teacher):
 
     prior: OpenClipPrior | None = None
 
-    def check(self, context: TeacherContext) -> None:
+    def check(self, context: ClassifierContext) -> None:
         """See that weights and prompts can be had, without building the model."""
         prior = self._prior(context)
         prior.source()
         prior.prompt_names(context.registry)
 
-    def build(self, context: TeacherContext) -> nn.Module:
+    def build(self, context: ClassifierContext) -> nn.Module:
         """Load CLIP and embed the class prompts."""
         prior = self._prior(context)
         clip = prior.load()
         return ZeroShotNetwork(clip, prior.prototypes(clip, context.registry))
 
-    def history(self, context: TeacherContext) -> dict[str, Any]:
+    def history(self, context: ClassifierContext) -> dict[str, Any]:
         """Which CLIP it is and how it is asked: its name tells the data, if anything does."""
         prior = self._prior(context)
         known = {"network": prior.model, "weights": prior.pretrained}
         asked = {"file_sha256": prior.source().weights_hash, "prompts": list(prior.templates())}
         return unknown_history(**known, **asked)
 
-    def _prior(self, context: TeacherContext) -> OpenClipPrior:
+    def _prior(self, context: ClassifierContext) -> OpenClipPrior:
         prior = self.prior if self.prior is not None else context.prior
         if prior is None:
             msg = (
@@ -210,7 +163,7 @@ class EnsembleTeacher(Teacher):
 
     teachers: tuple[Teacher, ...]
 
-    def check(self, context: TeacherContext) -> None:
+    def check(self, context: ClassifierContext) -> None:
         """Check every member, as each does that best."""
         if not self.teachers:
             msg = "Expected at least one teacher in the ensemble, found none; name its members."
@@ -218,11 +171,11 @@ class EnsembleTeacher(Teacher):
         for teacher in self.teachers:
             teacher.check(context)
 
-    def build(self, context: TeacherContext) -> nn.Module:
+    def build(self, context: ClassifierContext) -> nn.Module:
         """Build every member."""
         return MeanLogits([teacher.build(context) for teacher in self.teachers])
 
-    def history(self, context: TeacherContext) -> dict[str, Any]:
+    def history(self, context: ClassifierContext) -> dict[str, Any]:
         """What is known of each member."""
         return {"members": [teacher.history(context) for teacher in self.teachers]}
 

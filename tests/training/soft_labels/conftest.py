@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from semdd_lightning.data import Augmentation, PoolDataModule
+from semdd_lightning.data.classifier import ClassifierContext, FrozenClassifier
 from semdd_lightning.pools import ClassFolders
 from semdd_lightning.prior import OpenClipPrior
 from semdd_lightning.training import Teacher
 from semdd_lightning.training.soft_labels.label_format import LabelFormat
 from semdd_lightning.training.soft_labels.sources import label_augmented, label_plain
 from semdd_lightning.training.soft_labels.store import LabelStore, header_of, write_blocks
-from semdd_lightning.training.teachers.teacher import FrozenTeacher, TeacherContext, teacher_card
+from semdd_lightning.training.teachers.teacher import teacher_card
 
 MIXING = Augmentation(crop_scale=(0.4, 1.0), mix="cutmix")
 
@@ -42,7 +43,7 @@ class ColourNetwork(nn.Module):
 class ColourTeacher(Teacher):
     """Needs no training."""
 
-    def build(self, context: TeacherContext) -> nn.Module:
+    def build(self, context: ClassifierContext) -> nn.Module:
         return ColourNetwork()
 
 
@@ -79,8 +80,8 @@ def make_store(tmp_path: Path) -> Callable[..., LabelStore]:
         temperature: float = 20.0,
     ) -> LabelStore:
         data.setup("fit")
-        frozen = FrozenTeacher(ColourNetwork(), torch.device("cpu"))
-        context = TeacherContext(data.registry, data.image_size, None)
+        frozen = FrozenClassifier(ColourNetwork(), torch.device("cpu"))
+        context = ClassifierContext(data.registry, data.image_size, None)
         card = teacher_card(ColourTeacher(), context, frozen, 1.0, "these images")
         header = header_of(data, card, form or LabelFormat(3), static=static)
         store = LabelStore.create(directory or tmp_path / "labels", header)

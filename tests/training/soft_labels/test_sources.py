@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.optim import SGD
 
 from semdd_lightning.data import Augmentation, FolderImages, PoolDataModule
+from semdd_lightning.data.classifier import ClassifierContext
 from semdd_lightning.data.loaders import PassLoader
 from semdd_lightning.errors import LabelError, TeacherError
 from semdd_lightning.models import ConvNet, NetworkFactory
@@ -21,7 +22,6 @@ from semdd_lightning.training import DistillationModule, SoftLabels, StaticLabel
 from semdd_lightning.training.soft_labels.label_format import LabelFormat, Precision
 from semdd_lightning.training.soft_labels.sources import label_plain
 from semdd_lightning.training.soft_labels.store import LabelStore
-from semdd_lightning.training.teachers.teacher import TeacherContext
 
 MakeData = Callable[..., PoolDataModule]
 MakeStore = Callable[..., LabelStore]
@@ -33,7 +33,7 @@ TINY: NetworkFactory = partial(ConvNet, depth=1, width=4, norm="none")
 class Blind(Teacher):
     """A teacher that must not be asked for."""
 
-    def build(self, context: TeacherContext) -> torch.nn.Module:
+    def build(self, context: ClassifierContext) -> torch.nn.Module:
         raise TeacherError("nobody was to be asked")
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from semdd_lightning.audit import AuditPolicy
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data import FolderImages, PoolDataModule
+from semdd_lightning.data.classifier import ClassifierContext, FrozenClassifier
 from semdd_lightning.errors import AuditError, TeacherError
 from semdd_lightning.pools import ClassFolders
 from semdd_lightning.prior import OpenClipPrior
@@ -29,7 +30,6 @@ from semdd_lightning.training.teachers.checked import (
     checked_teacher,
     upper_bound,
 )
-from semdd_lightning.training.teachers.teacher import FrozenTeacher, TeacherContext
 from tests.training.colour_teacher import ColourTeacher
 
 CLASSES = "name,folder\nblue,green\ngreen,blue\nred,red\n"  # two folders change places
@@ -73,8 +73,8 @@ def test_the_flag_goes_on_all_the_same(
 ) -> None:
     data = make_data(audit=audit)
     data.setup("fit")
-    context = TeacherContext(data.registry, 16, data.clip)
-    found = checked_teacher(ColourTeacher(), context, data, torch.device("cpu"))
+    context = ClassifierContext(data.registry, 16, data.clip)
+    found = checked_teacher(ColourTeacher(), context, data)
     assert found.card["accuracy"]["top1"] == 1.0
     assert ("by teacher, 33 %" in caplog.text) == (audit == "warn")
     assert data.selected is not None
@@ -89,8 +89,8 @@ def test_the_flag_goes_on_all_the_same(
 def test_a_sound_pool_is_left_alone(make_data: Callable[..., PoolDataModule]) -> None:
     data = make_data(swapped=False)
     data.setup("fit")
-    context = TeacherContext(data.registry, 16, data.clip)
-    found = checked_teacher(ColourTeacher(), context, data, torch.device("cpu"))
+    context = ClassifierContext(data.registry, 16, data.clip)
+    found = checked_teacher(ColourTeacher(), context, data)
     assert found.card["accuracy"]["top1"] == 1.0
     assert found.frozen(torch.zeros(1, 3, 16, 16)).shape == (1, 3)
 
@@ -111,8 +111,8 @@ def test_runs_of_one_process_may_ask_about_the_same_images_once(
         data.setup("fit")
 
     def card(data: PoolDataModule) -> dict[str, Any]:
-        context = TeacherContext(data.registry, 16, data.clip)
-        return checked_teacher(ColourTeacher(), context, data, torch.device("cpu")).card
+        context = ClassifierContext(data.registry, 16, data.clip)
+        return checked_teacher(ColourTeacher(), context, data).card
 
     alone = card(first)
     with answers_shared():
@@ -137,7 +137,7 @@ class Answers(nn.Module):
 
 
 def _check(answers: Tensor, labels: Tensor, num_classes: int, audit: AuditPolicy = "refuse") -> float:
-    teacher = FrozenTeacher(Answers(num_classes), torch.device("cpu"))
+    teacher = FrozenClassifier(Answers(num_classes), torch.device("cpu"))
     images = answers.to(torch.uint8)[:, None, None, None].expand(-1, 3, 2, 2)
     return check_teacher(teacher, images, labels, _classes(num_classes), "images", audit)
 
@@ -224,7 +224,7 @@ def test_a_teacher_at_chance_by_its_order_is_told_so() -> None:
 
 
 def test_another_number_of_logits_is_refused() -> None:
-    teacher = FrozenTeacher(Answers(4), torch.device("cpu"))
+    teacher = FrozenClassifier(Answers(4), torch.device("cpu"))
     images, labels = torch.zeros(2, 3, 2, 2, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64)
     with pytest.raises(TeacherError, match="Expected a teacher of 3 classes, found 4 logits; give pool and"):
         check_teacher(teacher, images, labels, _classes(3), "images")

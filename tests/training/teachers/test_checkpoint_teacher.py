@@ -16,19 +16,20 @@ from torchvision.transforms.functional import normalize
 
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.data import FolderImages, ImageDataModule
+from semdd_lightning.data.classifier import ClassifierContext, FrozenClassifier
 from semdd_lightning.errors import TeacherError
 from semdd_lightning.models import CIFAR_MEAN, CIFAR_STD, ConvNet, NetworkFactory, build_network
 from semdd_lightning.training import CheckpointTeacher, ClassifierModule, StateDictTeacher
 from semdd_lightning.training.checkpoint_card import weights_digest
-from semdd_lightning.training.teachers.teacher import FrozenTeacher, TeacherContext, teacher_card
+from semdd_lightning.training.teachers.teacher import teacher_card
 
 NAMES = ("blue", "green", "red")
 TINY: NetworkFactory = partial(ConvNet, depth=2, width=4)
 Trained = Callable[[str | NetworkFactory], ClassifierModule]
 
 
-def _context(names: tuple[str, ...] = NAMES) -> TeacherContext:
-    return TeacherContext(ClassRegistry(names, names), 16, None)
+def _context(names: tuple[str, ...] = NAMES) -> ClassifierContext:
+    return ClassifierContext(ClassRegistry(names, names), 16, None)
 
 
 @pytest.fixture
@@ -142,7 +143,7 @@ def test_of_an_averaged_network_the_average_teaches(
     history = teacher.history(_context())
     assert history["sha256"] == weights_digest(built)
     assert history["accuracy"].keys() == {"val_top1"}
-    frozen = FrozenTeacher(built, torch.device("cpu"))
+    frozen = FrozenClassifier(built, torch.device("cpu"))
     card = teacher_card(teacher, _context(), frozen, 0.5, "6 held-out real images")
     assert card == {
         "teacher": "CheckpointTeacher",
@@ -153,7 +154,7 @@ def test_of_an_averaged_network_the_average_teaches(
     }
 
 
-CONTEXT = TeacherContext(ClassRegistry(NAMES, NAMES), 16, None)
+CONTEXT = ClassifierContext(ClassRegistry(NAMES, NAMES), 16, None)
 
 
 @pytest.fixture
@@ -185,7 +186,7 @@ def test_the_peers_files_load(network: nn.Module, tmp_path: Path, form: str) -> 
 
 def test_size_and_normalisation_are_the_teachers_own(network: nn.Module, tmp_path: Path) -> None:
     torch.save(network.state_dict(), tmp_path / "x.pth")
-    context = TeacherContext(CONTEXT.registry, 32, None)
+    context = ClassifierContext(CONTEXT.registry, 32, None)
     teacher = StateDictTeacher(tmp_path / "x.pth", "conv3", 16, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
     images = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
@@ -211,7 +212,7 @@ def test_what_does_not_fit_is_refused(network: nn.Module, tmp_path: Path) -> Non
     StateDictTeacher(file, "conv3").check(CONTEXT)
     with pytest.raises(TeacherError, match=r"Expected weights of conv4 for 3 classes .*found others"):
         StateDictTeacher(file, "conv4").check(CONTEXT)
-    two = TeacherContext(ClassRegistry(NAMES[:2], NAMES[:2]), 16, None)
+    two = ClassifierContext(ClassRegistry(NAMES[:2], NAMES[:2]), 16, None)
     with pytest.raises(TeacherError, match=r"Expected weights of conv3 for 2 classes .*found others"):
         StateDictTeacher(file, "conv3").build(two)
     torch.save({"epoch": 3}, file)

@@ -14,11 +14,17 @@ from torch.nn import functional as F
 from torchvision.transforms.functional import normalize
 
 from semdd_lightning.classes import ClassRegistry
+from semdd_lightning.data.classifier import ClassifierContext, build_apart
 from semdd_lightning.errors import NetworkError, TeacherError
-from semdd_lightning.training import EnsembleTeacher, Teacher, TimmTeacher, TorchvisionTeacher
+from semdd_lightning.training import (
+    CheckpointTeacher,
+    EnsembleTeacher,
+    Teacher,
+    TimmTeacher,
+    TorchvisionTeacher,
+)
 from semdd_lightning.training.teachers import library_teacher
-from semdd_lightning.training.teachers.library_teacher import imagenet_indices
-from semdd_lightning.training.teachers.teacher import TeacherContext, build_apart
+from semdd_lightning.training.teachers.library_teacher import imagenet_indices, parse_teacher
 
 # fast.ai's ImageNette and the places of its classes among ImageNet's thousand
 WNIDS = (
@@ -29,8 +35,8 @@ PLACES = [0, 217, 482, 491, 497, 566, 569, 571, 574, 701]
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
-def _context(wnids: tuple[str, ...] = WNIDS) -> TeacherContext:
-    return TeacherContext(ClassRegistry(wnids, wnids, wnids), 32, None)
+def _context(wnids: tuple[str, ...] = WNIDS) -> ClassifierContext:
+    return ClassifierContext(ClassRegistry(wnids, wnids, wnids), 32, None)
 
 
 def _images(size: int) -> Tensor:
@@ -136,7 +142,7 @@ def test_what_cannot_be_built_is_refused_by_the_check(saved: Path, tmp_path: Pat
             teacher.check(_context())
     outside = ClassRegistry(("a", "b"), ("a", "b"), None, (7, 1000))
     with pytest.raises(NetworkError, match="1000"):
-        shufflenet().check(TeacherContext(outside, 32, None))
+        shufflenet().check(ClassifierContext(outside, 32, None))
 
 
 def test_a_check_draws_no_random_numbers(saved: Path) -> None:
@@ -144,7 +150,7 @@ def test_a_check_draws_no_random_numbers(saved: Path) -> None:
     teacher = TorchvisionTeacher("shufflenet_v2_x0_5", weights_file=saved, input_size=64)
     before = torch.get_rng_state()
     teacher.check(_context())
-    build_apart(teacher, _context())
+    build_apart(teacher.build, _context())
     assert torch.equal(torch.get_rng_state(), before)
     teacher.build(_context())
     assert not torch.equal(torch.get_rng_state(), before)
@@ -277,3 +283,17 @@ def test_classes_without_a_row() -> None:
         TeacherError, match=r"Expected wnids of ImageNet-1K, found \['n99999999'\]; give teacher"
     ):
         imagenet_indices(ClassRegistry(("a",), ("a",), ("n99999999",)))
+
+
+def test_a_word_names_a_teacher(tmp_path: Path) -> None:
+    file = tmp_path / "weights.pth"
+    file.write_text("")
+    assert parse_teacher(str(file)) == CheckpointTeacher(file)
+    assert parse_teacher("torchvision/resnet50") == TorchvisionTeacher("resnet50")
+    assert parse_teacher("torchvision/resnet50:DEFAULT") == TorchvisionTeacher("resnet50", "DEFAULT")
+    assert parse_teacher(f"torchvision/resnet50:{file}") == TorchvisionTeacher("resnet50", weights_file=file)
+    assert parse_teacher("timm/resnet18.a1_in1k") == TimmTeacher("resnet18.a1_in1k")
+    assert parse_teacher(f"timm/resnet18:{file}") == TimmTeacher("resnet18", weights_file=file)
+    for wrong in ("resnet50", "torchvision/", "keras/vgg16", "missing/last.ckpt"):
+        with pytest.raises(TeacherError, match=f"found '{wrong}'"):
+            parse_teacher(wrong)
