@@ -11,7 +11,7 @@ from benchmarks.gpu_parts.skipping import Skipped
 from benchmarks.measuring import Result, now
 from semdd_lightning.classes import ClassRegistry
 from semdd_lightning.generation import Diffusion, Task
-from semdd_lightning.generation.diffusion import ByClass
+from semdd_lightning.generation.diffusion import DiffusionMaker
 
 BATCH, STEPS = 32, 50
 _XL = {"num_attention_heads": 16, "attention_head_dim": 72, "num_layers": 28, "sample_size": 32}
@@ -32,7 +32,7 @@ def measure(*, quick: bool = False) -> Result:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     settings = Diffusion("random", steps=2 if quick else STEPS, batch_size=2 if quick else BATCH)
     task = Task(ClassRegistry(("tench",), ("n01440764",), ("n01440764",)), 3 * settings.batch_size, None, 0)
-    maker = ByClass(settings, task, _pipeline(device, quick), {})
+    maker = DiffusionMaker(settings, task, _pipeline(device, quick), {})
     seconds = []
     for start in range(0, task.images_per_class, settings.batch_size):
         begun = now()

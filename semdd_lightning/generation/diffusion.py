@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -97,8 +96,7 @@ class Diffusion(Generator):
             )
             raise ConfigError(msg)
         pipeline, facts = self._pipeline(device)
-        by_class = "class_labels" in signature(type(pipeline).__call__).parameters
-        return (ByClass if by_class else ByPrompt)(self, task, pipeline, facts)
+        return DiffusionMaker(self, task, pipeline, facts)
 
     def _pipeline(self, device: torch.device) -> tuple[Any, dict[str, Any]]:
         """The pipeline as it is described, and what it is."""
@@ -133,7 +131,7 @@ class Diffusion(Generator):
 
 
 class DiffusionMaker(Maker):
-    """Makes images by a pipeline: what is told to it of a class, its kinds below say.
+    """Makes images by a pipeline: DiT is told the class by its index among ImageNet's, others in words.
 
     Args:
         settings: how images are made.
@@ -151,24 +149,34 @@ class DiffusionMaker(Maker):
     ) -> None:
         self._settings, self._task, self._pipeline = settings, task, pipeline
         self.batch, self.facts = settings.batch_size, facts
-        self._prepare()
+        self._by_class = "class_labels" in signature(type(pipeline).__call__).parameters
+        if not self._by_class:
+            self._prompts = class_prompts(settings.prompts, task.classes)
+            if settings.prompt_check != "off":
+                require_own_classes(self._prompts, task, settings.prompt_check)
+            return
+        if settings.negative_prompt is not None or settings.generated_size is not None:
+            msg = (
+                f"Expected neither negative_prompt nor generated_size for {facts['pipeline']}, which makes "
+                "images of one size by class index, found one; remove it."
+            )
+            raise ConfigError(msg)
+        self._indices = imagenet_indices(task.classes)
+        self._step = type(pipeline.scheduler).step
 
-    @abstractmethod
-    def _prepare(self) -> None:
-        """Find out what the classes are to the pipeline."""
-
-    @abstractmethod
-    def _told(self, label: int, numbers: Sequence[int]) -> list[dict[str, Any]]:
-        """What the pipeline is told of each image, by the names that the image's file gives it."""
-
-    @abstractmethod
-    def _arguments(self, told: Sequence[dict[str, Any]], drawing: list[torch.Generator]) -> dict[str, Any]:
-        """The same as the pipeline takes it; what its steps draw comes from the generators of the images."""
+    def of_class(self, label: int) -> dict[str, Any]:
+        """Index or prompts of the class."""
+        if self._by_class:
+            return {"class_index": self._indices[label]}
+        return {"prompts": list(self._prompts[label])}
 
     def make(self, label: int, numbers: Sequence[int]) -> list[Made]:
         """Images of one class; those that the safety checker blackens are made again."""
-        told, size = self._told(label, numbers), self._task.image_size
-        folder = self._task.classes.folders[label]
+        told = [self.of_class(label)] * len(numbers)  # as the file of each image says it
+        if not self._by_class:
+            prompts = self._prompts[label]
+            told = [{"prompt": prompts[number % len(prompts)]} for number in numbers]
+        folder, size = self._task.classes.folders[label], self._task.image_size
         made: dict[int, Made] = {}
         for attempt in range(_ATTEMPTS):
             left = [place for place in range(len(numbers)) if place not in made]
@@ -206,58 +214,19 @@ class DiffusionMaker(Maker):
         flagged = getattr(done, "nsfw_content_detected", None) or [False] * len(seeds)
         return [None if bad else image for image, bad in zip(done.images, flagged, strict=True)]
 
-
-class ByClass(DiffusionMaker):
-    """DiT, told the class by its index among ImageNet's, which comes from the class list."""
-
-    def _prepare(self) -> None:
-        settings = self._settings
-        if settings.negative_prompt is not None or settings.generated_size is not None:
-            msg = (
-                f"Expected neither negative_prompt nor generated_size for {self.facts['pipeline']}, which "
-                "makes images of one size by class index, found one; remove it."
-            )
-            raise ConfigError(msg)
-        self._indices = imagenet_indices(self._task.classes)
-        self._step = type(self._pipeline.scheduler).step
-
-    def of_class(self, label: int) -> dict[str, Any]:
-        """Index of the class."""
-        return {"class_index": self._indices[label]}
-
-    def _told(self, label: int, numbers: Sequence[int]) -> list[dict[str, Any]]:
-        return [self.of_class(label)] * len(numbers)
-
     def _arguments(self, told: Sequence[dict[str, Any]], drawing: list[torch.Generator]) -> dict[str, Any]:
-        scheduler = self._pipeline.scheduler  # the pipeline gives it no generators: it would draw globally
-        if "generator" in signature(self._step).parameters:
-            # guidance doubles the batch; the second half of the noise is drawn and thrown away
-            doubled = drawing * 2 if self._settings.guidance > 1 else drawing
-            scheduler.step = partial(self._step, scheduler, generator=doubled)
-        return {"class_labels": [one["class_index"] for one in told]}
-
-
-class ByPrompt(DiffusionMaker):
-    """Stable Diffusion and its kin, told the class in words."""
-
-    def _prepare(self) -> None:
+        """The same as the pipeline takes it; what its steps draw comes from the generators of the images."""
         settings = self._settings
-        self.prompts = class_prompts(settings.prompts, self._task.classes)
-        if settings.prompt_check != "off":
-            require_own_classes(self.prompts, self._task, settings.prompt_check)
-
-    def of_class(self, label: int) -> dict[str, Any]:
-        """Prompts of the class."""
-        return {"prompts": list(self.prompts[label])}
-
-    def _told(self, label: int, numbers: Sequence[int]) -> list[dict[str, Any]]:
-        prompts = self.prompts[label]
-        return [{"prompt": prompts[number % len(prompts)]} for number in numbers]
-
-    def _arguments(self, told: Sequence[dict[str, Any]], drawing: list[torch.Generator]) -> dict[str, Any]:
+        if self._by_class:
+            scheduler = self._pipeline.scheduler  # no pipeline gives it generators: it would draw globally
+            if "generator" in signature(self._step).parameters:
+                # guidance doubles the batch; the second half of the noise is drawn and thrown away
+                doubled = drawing * 2 if settings.guidance > 1 else drawing
+                scheduler.step = partial(self._step, scheduler, generator=doubled)
+            return {"class_labels": [one["class_index"] for one in told]}
         arguments: dict[str, Any] = {"prompt": [one["prompt"] for one in told]}
-        if self._settings.negative_prompt is not None:
-            arguments["negative_prompt"] = [self._settings.negative_prompt] * len(told)
-        if self._settings.generated_size is not None:
-            arguments |= dict.fromkeys(("height", "width"), self._settings.generated_size)
+        if settings.negative_prompt is not None:
+            arguments["negative_prompt"] = [settings.negative_prompt] * len(told)
+        if settings.generated_size is not None:
+            arguments |= dict.fromkeys(("height", "width"), settings.generated_size)
         return arguments

@@ -13,6 +13,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def load_pipeline(model: str) -> tuple[Any, Path]:
         NetworkError: if the pipeline cannot be loaded.
     """
     try:
-        import diffusers
+        diffusers: Any = import_module("diffusers")
     except ImportError as error:
         msg = (
             "Expected the library diffusers for --generator diffusion, found none; "

@@ -94,7 +94,6 @@ def drawn_rows(task: Task, at_least: int, at_most: int | None = None) -> list[ND
 
 
 def _source_facts(source: LabelledImages) -> dict[str, Any]:
-    """Which real images a pool is made of, in plain values."""
     digest = hashlib.sha256("\n".join(source.listing.paths).encode()).hexdigest()
     return {"root": str(source.listing.root), "images": len(source), "paths": digest}
 

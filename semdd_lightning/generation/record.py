@@ -6,6 +6,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from io import BytesIO
@@ -126,12 +127,8 @@ def pool_differences(directory: Path, record: PoolRecord) -> list[str]:
             for kind, names in kinds.items()
             if names
         ]
-    known = {of_class.folder for of_class in record.classes}
-    others = sorted(
-        entry.name
-        for entry in directory.iterdir()
-        if entry.is_dir() and entry.name not in known and not entry.name.startswith(".")
-    )
+    folders = {entry.name for entry in directory.iterdir() if entry.is_dir() and entry.name[0] != "."}
+    others = sorted(folders - {of_class.folder for of_class in record.classes})
     return found + [f"{name}: a folder that is not of this pool." for name in others]
 
 
@@ -139,10 +136,8 @@ def versions() -> dict[str, str]:
     """Versions of what makes images, of those libraries that are installed."""
     found = {"semdd-lightning": __version__, "python": platform.python_version()}
     for library in _LIBRARIES:
-        try:
+        with suppress(PackageNotFoundError):
             found[library] = version(library)
-        except PackageNotFoundError:
-            continue
     return found
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -70,14 +71,14 @@ class Entry:
     Attributes:
         label: what it is called in tables.
         configs: files that it lays over the comparison's.
-        settings: nested options of a run.
+        options: those that it gives a run.
         component: what stands on the axis itself: a name, a class with arguments, or a number; none leaves
             it as the configs have it.
     """
 
     label: str | int
     configs: tuple[Path, ...] = ()
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
     component: Any = None
 
 
@@ -98,7 +99,7 @@ def read_section(configs: Sequence[Path], given: Mapping[str, Any]) -> Section:
             msg = f"Expected {COMPARE} in {path} to be a mapping of axes, found {found!r}; correct the file."
             raise ConfigError(msg)
         raw = _over(raw, found)
-    raw = _over(raw, {name: value for name, value in given.items() if value is not None})
+    raw = _over(raw, given)
     try:
         section = checked(raw, Section)
     except ValueError as error:
@@ -193,7 +194,7 @@ def _described(axis: str, value: Mapping[str, Any], near: Sequence[Path]) -> Ent
         raise ConfigError(msg)
     files = tuple(_find(axis, name, near) for name in names)
     component: Any = label if axis == "ipc" else (_component(axis, rest) if rest else None)
-    return Entry(label, files, settings, component)
+    return Entry(label, files, tuple(as_options(settings)), component)
 
 
 def _component(axis: str, description: dict[str, Any]) -> dict[str, Any]:
@@ -234,3 +235,27 @@ def _find(axis: str, name: str, near: Sequence[Path]) -> Path:
     with suppress(ConfigError):
         return find_config(names[0])
     return find_config(names[-1])
+
+
+def as_options(settings: Mapping[str, Any], prefix: str = "--") -> Iterator[str]:
+    """Nested options as words of a command line; a class goes with its arguments.
+
+    Examples:
+        >>> list(as_options({"data": {"pool": {"class_path": "P", "init_args": {"x": 1}}, "ipc": 3}}))
+        ['--data.pool={"class_path": "P", "init_args": {"x": 1}}', '--data.ipc=3']
+        >>> list(as_options({"data.pool.path": "p"}))
+        ['--data.pool.path=p']
+    """
+    for name, value in settings.items():
+        inside = dict(value) if isinstance(value, Mapping) else {}
+        if name in ("data", "model") and "class_path" in inside:  # where it is the same, other arguments stay
+            yield f"--{name}={inside.pop('class_path')}"
+        if inside and "class_path" not in inside:
+            yield from as_options(inside, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}={as_word(value)}"
+
+
+def as_word(value: object) -> str:
+    """A value as the parser reads it from the command line."""
+    return value if isinstance(value, str) else json.dumps(value)

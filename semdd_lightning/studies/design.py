@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +12,7 @@ from semdd_lightning.errors import ConfigError
 from semdd_lightning.experiment.config.configs import compose, overlay
 from semdd_lightning.experiment.config.options import flatten
 from semdd_lightning.experiment.run.made_with import image_folders
-from semdd_lightning.studies.axes import Entry, sampler_label
+from semdd_lightning.studies.axes import Entry, as_word, sampler_label
 
 DISTINCT = ("pool", "prior", "student", "protocol")  # axes of a design; on the others it has many cells
 SET_HERE = {  # option of a run -> what a study has in its place
@@ -31,18 +30,14 @@ class Design:
     Attributes:
         configs: of the comparison, then of pool, protocol, prior and student.
         options: of the command line, which go over them.
-        labels: places on the axes `DISTINCT`; for one that is not given, what the settings have there.
-        sampler: what the settings have, where no axis gives one.
-        ipc: the same.
+        axes: places on the axes but for seeds, where they are given; else what the settings have there.
         images: where pool and splits lie.
         stored_labels: whether its students learn from labels of one selection.
     """
 
     configs: tuple[Path, ...]
     options: tuple[str, ...]
-    labels: Mapping[str, str]
-    sampler: str
-    ipc: int
+    axes: Mapping[str, str | int]
     images: tuple[str, ...]
     stored_labels: bool
 
@@ -64,15 +59,15 @@ def make_design(
     order = [entries[axis] for axis in ("pool", "protocol", "prior", "student")]
     files = (*configs, *(path for entry in order for path in entry.configs))
     options = ["--trainer.enable_progress_bar=false"]
-    options += [option for entry in order for option in as_options(entry.settings)]
+    options += [option for entry in order for option in entry.options]
     options += overrides
     given, student = composed(files, options), entries["student"].component
     options += prior_options(entries["prior"].component, given)
     if student is not None:
         hard = str((given.get("model") or {}).get("class_path")).rpartition(".")[2] == "ClassifierModule"
         options.append(f"--model.init_args.{'network' if hard else 'student'}={as_word(student)}")
-    first = [*as_options(ipc.settings), *ipc_options(ipc.component)]
-    settings = _settings((*files, *ipc.configs), [*options, *first])
+    images = [] if ipc.component is None else [f"--data.init_args.ipc={ipc.component}"]
+    settings = _settings((*files, *ipc.configs), [*options, *ipc.options, *images])
     data = settings["data"]["init_args"]
     if isinstance(student, str):
         import torch
@@ -81,13 +76,12 @@ def make_design(
 
         with torch.device("meta"):  # refused, if there is no such network or it takes no images of this size
             build_network(student, data["num_classes"], data["image_size"])
-    sampler = data["sampler"]
+    sampler = data["sampler"] if isinstance(data["sampler"], str) else data["sampler"]["class_path"]
+    labels = {axis: str(entries[axis].label or _found(axis, settings, configs)) for axis in DISTINCT}
     return Design(
         files,
         tuple(options),
-        {axis: str(entries[axis].label or _found(axis, settings, configs)) for axis in DISTINCT},
-        sampler_label(sampler if isinstance(sampler, str) else str(sampler["class_path"])),
-        data["ipc"],
+        {**labels, "sampler": sampler_label(sampler), "ipc": data["ipc"]},
         tuple(image_folders(settings)),
         str(flatten(settings).get("model.teacher.class_path")).rpartition(".")[2] == "StoredLabels",
     )
@@ -145,30 +139,6 @@ def of_data(content: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - as 
     return ((content.get("data") or {}).get("init_args") or {}).get(name)
 
 
-def as_options(settings: Mapping[str, Any], prefix: str = "--") -> Iterator[str]:
-    """Nested options as words of a command line; a class goes with its arguments.
-
-    Examples:
-        >>> list(as_options({"data": {"pool": {"class_path": "P", "init_args": {"x": 1}}, "ipc": 3}}))
-        ['--data.pool={"class_path": "P", "init_args": {"x": 1}}', '--data.ipc=3']
-        >>> list(as_options({"data.pool.path": "p"}))
-        ['--data.pool.path=p']
-    """
-    for name, value in settings.items():
-        inside = dict(value) if isinstance(value, Mapping) else {}
-        if name in ("data", "model") and "class_path" in inside:  # where it is the same, other arguments stay
-            yield f"--{name}={inside.pop('class_path')}"
-        if inside and "class_path" not in inside:
-            yield from as_options(inside, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}={as_word(value)}"
-
-
-def as_word(value: object) -> str:
-    """A value as the parser reads it from the command line."""
-    return value if isinstance(value, str) else json.dumps(value)
-
-
 def prior_options(component: object, given: Mapping[str, Any]) -> list[str]:
     """A prior in place of the configs'; a CLIP model in a CLIP model's place keeps the data set's prompts."""
     if component is None:
@@ -190,13 +160,7 @@ def prior_options(component: object, given: Mapping[str, Any]) -> list[str]:
     return [f"--data.init_args.prior={as_word(component)}"]
 
 
-def ipc_options(component: object) -> list[str]:
-    """Images a class in place of the configs'."""
-    return [] if component is None else [f"--data.init_args.ipc={component}"]
-
-
 def _found(axis: str, settings: Mapping[str, Any], configs: Sequence[Path]) -> str:
-    """What stands on an axis that is not given."""
     if axis == "pool":
         return configs[0].stem
     if axis == "protocol":

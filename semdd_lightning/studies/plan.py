@@ -21,9 +21,7 @@ from semdd_lightning.studies.design import (
     DISTINCT,
     SET_HERE,
     Design,
-    as_options,
     check_overrides,
-    ipc_options,
     make_design,
     sampler_options,
 )
@@ -101,7 +99,7 @@ def make_plan(configs: Sequence[Path], section: Section, overrides: Sequence[str
     """
     names = {axis: f"{axis}s" for axis in (*DISTINCT, "sampler")} | {"ipc": "ipc"}
     axes = {axis: entries(name, getattr(section, name), configs) for axis, name in names.items()}
-    count = prod(map(len, [section.seed_pairs(), *axes.values()]))
+    count = len(section.seed_pairs()) * prod(map(len, axes.values()))
     if count > MOST_CELLS:
         msg = f"Expected at most {MOST_CELLS:,} cells, found {count:,}; split the comparison."
         raise ConfigError(msg)
@@ -126,7 +124,6 @@ def make_plan(configs: Sequence[Path], section: Section, overrides: Sequence[str
 
 
 def _check(axes: Mapping[str, Sequence[Entry]], section: Section, overrides: Sequence[str]) -> None:
-    """Refuse options that comparing sets itself, or an axis in their place."""
     given = [axis for axis in SET_BY_AXIS if getattr(section, axis) is not None]
     names = {f"--{option}": f"--{axis}" for axis in given for option in SET_BY_AXIS[axis]}
     check_overrides(overrides, SET_BY_COMPARING | names)
@@ -134,7 +131,7 @@ def _check(axes: Mapping[str, Sequence[Entry]], section: Section, overrides: Seq
     for axis, places in axes.items():
         also = of_cell if axis in ("sampler", "ipc") else {}
         for entry in places:
-            check_overrides(list(as_options(entry.settings)), SET_BY_COMPARING | names | also)
+            check_overrides(entry.options, SET_BY_COMPARING | names | also)
 
 
 def _cells(
@@ -147,22 +144,17 @@ def _cells(
     for design in designs:
         for sampler in samplers:
             files = (*design.configs, *sampler.configs)
-            own = [*as_options(sampler.settings), *sampler_options(sampler.component, files)]
+            own = [*sampler.options, *sampler_options(sampler.component, files)]
             chosen.append((design, sampler, files, own))
     found: dict[tuple[str, ...], Planned] = {}
     for (selection_seed, training_seed), number, ipc, place in product(
         seeds, range(len(designs)), ipcs, range(len(samplers))
     ):
         design, sampler, files, own = chosen[number * len(samplers) + place]
-        images = design.ipc if ipc.component is None else int(ipc.component)
-        axes: dict[str, str | int] = {
-            **design.labels,
-            "sampler": sampler.label or design.sampler,
-            "ipc": images,
-            "selection_seed": selection_seed,
-            "training_seed": training_seed,
-        }
-        options = [*design.options, *as_options(ipc.settings), *own, *ipc_options(images)]
+        axes = {**design.axes, "selection_seed": selection_seed, "training_seed": training_seed}
+        axes["sampler"] = sampler.label or axes["sampler"]
+        axes["ipc"] = axes["ipc"] if ipc.component is None else int(ipc.component)
+        options = [*design.options, *ipc.options, *own, f"--data.init_args.ipc={axes['ipc']}"]
         options += [f"--seed_everything={training_seed}", f"--data.init_args.selection_seed={selection_seed}"]
         configs = (*files, *ipc.configs)
         argv = ("fit", *(f"--config={path}" for path in configs), *options, "--trainer.devices=1")

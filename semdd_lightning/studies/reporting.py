@@ -203,7 +203,6 @@ def write_reports(directory: Path, baseline: str | None = None, out: Path | None
 
 
 def _protocols(comparison: Comparison, directory: Path) -> Mapping[tuple[Any, ...], Sequence[str]]:
-    """The protocol of each slice, and in what its runs differ from it."""
     notes: dict[tuple[Any, ...], list[str]] = {}
     for part in slices(comparison.cells):
         result = read_result(directory / part.counted["directory"].iloc[0])

@@ -42,14 +42,13 @@ class Runs:
     def __init__(self, out: Path, plan: Plan) -> None:
         self.out, self.plan = out, plan
         self.changes: dict[str, str] = {}
-        there, states = _runs_in(out), dict[str, str | None]()
+        there = {_recipe_in(file.parent): file.parent.name for file in sorted(out.glob(f"*/{VERSIONS}"))}
+        states: dict[str, str | None] = {}
         before = {tuple(cell.axes.values()): cell for cell in _recorded(out)}
-        self.cells = [
-            self._look(
-                planned, there.get(plan.recipe(planned)), before.get(tuple(planned.axes.values())), states
-            )
-            for planned in plan.cells
-        ]
+        self.cells = []
+        for planned in plan.cells:
+            name, recorded = there.get(plan.recipe(planned)), before.get(tuple(planned.axes.values()))
+            self.cells.append(self._look(planned, name, recorded, states))
 
     def _look(
         self, planned: Planned, name: str | None, recorded: Cell | None, states: dict[str, str | None]
@@ -114,7 +113,7 @@ class Runs:
     def run(self, index: int) -> None:
         """Run a cell, unless another process does so right now."""
         planned, cell = self.plan.cells[index], self.cells[index]
-        directory = self.out / cell.directory
+        directory, recipes = self.out / cell.directory, (None, self.plan.recipe(planned))
         lock = Lock(self.out / f".{cell.directory}.lock")
         if not lock.take():
             logger.info("%s runs it right now: %s", lock.holder, cell.directory)
@@ -123,16 +122,12 @@ class Runs:
             change = self.changes.pop(cell.directory, None)
             if change is not None:
                 _set_aside(directory, "older", f": {change}")
-            elif not is_unfinished(directory) or _recipe_in(directory) not in (
-                None,
-                self.plan.recipe(planned),
-            ):
+            elif not (is_unfinished(directory) and _recipe_in(directory) in recipes):
                 _set_aside(directory, "unfinished")  # else its training goes on
             self.keep(index, _run(planned, replace(cell, state="waiting", error=None), directory))
 
 
 def _finished(cell: Cell, result: RunResult) -> Cell:
-    """A cell with what its run found."""
     labels = result.labels or {}
     images = result.selection.get("pool", {}).get("num_images")
     return replace(
@@ -167,14 +162,8 @@ def _run(planned: Planned, cell: Cell, directory: Path) -> Cell:
     return replace(_finished(cell, result), wall_seconds=time.monotonic() - began)
 
 
-def _runs_in(out: Path) -> dict[str, str]:
-    """Name of the directory of each run, by its recipe; those that were set aside have other names now."""
-    files = sorted(out.glob(f"*/{VERSIONS}"))
-    found = {_recipe_in(file.parent): file.parent.name for file in files}
-    return {key: name for key, name in found.items() if key is not None}
-
-
 def _recipe_in(directory: Path) -> str | None:
+    """The recipe of the run in a directory, unless it was set aside."""
     try:
         versions = read_versions(directory)
     except RunError as error:

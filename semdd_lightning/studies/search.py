@@ -15,9 +15,9 @@ from semdd_lightning.experiment.config.sampler_options import described_sampler
 from semdd_lightning.experiment.run.directory import config_digests
 from semdd_lightning.experiment.run.made_with import image_folders
 from semdd_lightning.records import content_key
+from semdd_lightning.studies.axes import as_word
 from semdd_lightning.studies.design import (
     SET_HERE,
-    as_word,
     check_overrides,
     composed,
     of_data,

@@ -83,14 +83,7 @@ def run_side_by_side(progress: CellsProgress, indexes: Sequence[int], jobs: int)
 
 
 class _Worker:
-    """A process that runs the cells it is told, one after another.
-
-    Args:
-        runs: the cells.
-        number: place among those that run side by side.
-        jobs: how many these are.
-        index: its first cell.
-    """
+    """One of several processes, by its number, that runs the cells it is told, one after another."""
 
     def __init__(self, runs: Runs, number: int, jobs: int, index: int) -> None:
         # forked, where that is safe, off a process that has imported everything and touched no device
@@ -105,13 +98,11 @@ class _Worker:
         self.tell(index)
 
     def tell(self, index: int) -> None:
-        """Let it run a cell; whether it can is heard later."""
         self.index = index
-        with suppress(ConnectionError):
+        with suppress(ConnectionError):  # heard later
             self.connection.send(index)
 
     def hear(self) -> None:
-        """Learn what became of its cell: it is done, or the process died over it."""
         with suppress(EOFError, ConnectionError):
             self.connection.recv()
             self.runs.read()
@@ -123,7 +114,6 @@ class _Worker:
         _note_what_died(self.runs, [self.index], f"The process that ran it ended with {ending}.")
 
     def leave(self) -> None:
-        """There is nothing more for it to do."""
         with suppress(ConnectionError):
             self.connection.send(None)
         self.process.join()
@@ -208,14 +198,12 @@ def run_on_slurm(
 
 
 def _run_task(runs: Runs, indexes: Sequence[int]) -> None:
-    """What one task of the array does."""
     with command_process(), answers_shared():
         for index in indexes:
             runs.run(index)
 
 
 def _wait(progress: CellsProgress, array: list[tuple[list[int], Any]]) -> None:
-    """Tell what becomes of the cells until no task is left."""
     runs, left = progress.runs, sorted(index for task, _ in array for index in task)
     for index in left:
         progress.begun(index)

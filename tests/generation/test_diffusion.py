@@ -24,7 +24,7 @@ from semdd_lightning.generation import (
     read_pool_record,
     with_folders,
 )
-from semdd_lightning.generation.diffusion import ByPrompt, DiffusionMaker
+from semdd_lightning.generation.diffusion import DiffusionMaker
 from tests.generation.tiny_pipelines import save_dit, save_stable_diffusion
 
 CPU = torch.device("cpu")
@@ -154,7 +154,7 @@ def test_what_the_checker_blackens_is_made_again() -> None:
         flagged = [len(calls) == 1 and place == 1 for place in range(len(prompt))]
         return SimpleNamespace(images=[Image.new("RGB", (4, 4))] * len(prompt), nsfw_content_detected=flagged)
 
-    made = ByPrompt(Diffusion("unused"), task(), pipeline, {}).make(0, [0, 1, 2])
+    made = DiffusionMaker(Diffusion("unused"), task(), pipeline, {}).make(0, [0, 1, 2])
     assert [len(seeds) for seeds in calls] == [3, 1]
     assert made[1].facts["seed"] == calls[1][0] != calls[0][1]
     assert [made[0].facts["seed"], made[2].facts["seed"]] == [calls[0][0], calls[0][2]]

@@ -14,8 +14,8 @@ from semdd_lightning.evaluation import read_cells
 from semdd_lightning.evaluation.cells import AXES
 from semdd_lightning.experiment.config.configs import find_config, packaged_configs
 from semdd_lightning.selection import build_sampler
-from semdd_lightning.studies.axes import entries, read_section
-from semdd_lightning.studies.design import as_options, prior_options
+from semdd_lightning.studies.axes import as_options, entries, read_section
+from semdd_lightning.studies.design import prior_options
 from semdd_lightning.studies.plan import Planned, _named, make_plan
 
 PACKAGED = [path.stem for path in sorted((packaged_configs() / "compare").glob("*.yaml"))]

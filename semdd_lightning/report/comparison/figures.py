@@ -204,10 +204,10 @@ def _difference_panels(table: pd.DataFrame, baseline: str) -> Iterator[Panel]:
 
 def _intervals(plot: Axes, rows: pd.DataFrame, mean: str, half_width: str, filled: Sequence[bool]) -> None:
     """Means and intervals of samplers below each other, the first of the grid on top."""
+    look: dict[str, Any] = {"fmt": "D", "color": INK, "ms": 5, "capsize": 3}
     for height, (full, (_, row)) in enumerate(zip(filled, rows.iterrows(), strict=True)):
         error = None if pd.isna(row[half_width]) else 100 * row[half_width]
-        look = {"fmt": "D", "color": INK, "mfc": INK if full else "none", "ms": 5, "capsize": 3}
-        plot.errorbar(100 * row[mean], height, xerr=error, **look)
+        plot.errorbar(100 * row[mean], height, xerr=error, mfc=INK if full else "none", **look)
     plot.set_yticks(range(len(rows)), list(rows["sampler"]))
     plot.set_ylim(len(rows) - 0.5, -0.5)
 
@@ -258,7 +258,6 @@ def _metric_panels(table: pd.DataFrame) -> Iterator[Panel]:
 
 
 def _looks(table: pd.DataFrame) -> dict[Any, dict[str, Any]]:
-    """Colour, marker and line of each sampler, by its place in the grid."""
     return {
         sampler: {
             "color": COLOURS[place % len(COLOURS)],

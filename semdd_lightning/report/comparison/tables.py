@@ -128,7 +128,6 @@ def _verdict(row: Mapping[Any, Any]) -> str:
 
 
 def _left_out(runs: pd.DataFrame) -> str:
-    """The runs that do not count, and why."""
     said = []
     for run in runs[runs["state"] != "waiting"].to_dict("records"):
         one, other = run["selection_seed"], run["training_seed"]

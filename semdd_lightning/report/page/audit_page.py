@@ -146,7 +146,6 @@ def _pairs(table: pd.DataFrame, *, with_test: bool = False) -> list[Group]:
 
 
 def _even(rows: Sequence[int] | np.ndarray, count: int) -> list[int]:
-    """So many of the rows, evenly spaced."""
     places = np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)
     return [int(rows[place]) for place in places]
 
