@@ -11,7 +11,6 @@ import pytest
 
 import semdd_lightning
 from semdd_lightning.cli.main import main
-from semdd_lightning.pools.digits import DIGIT_NAMES, GeneratedDigits
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,6 +75,8 @@ def finished(shared_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder pool of six generated digits a class."""
+    from semdd_lightning.pools.digits import GeneratedDigits
+
     reader = GeneratedDigits(6, root=tmp_path_factory.mktemp("digits"))
     reader.prepare()
     return reader.folder
@@ -89,6 +90,8 @@ def classes(workplace: Path) -> Path:
 
 def write_classes(folder: Path) -> Path:
     """A class list of the digits, whose folders are numbers."""
+    from semdd_lightning.pools.digits import DIGIT_NAMES
+
     rows = [f"{name},{digit}" for digit, name in enumerate(DIGIT_NAMES)]
     (folder / "classes.csv").write_text("\n".join(["name,folder", *rows]) + "\n")
     return folder / "classes.csv"

@@ -78,7 +78,7 @@ def test_a_grid_of_a_config_that_grows(base: Path, capsys: pytest.CaptureFixture
     other = {
         "label": "other",
         "config": "small.yaml",
-        "data": {"init_args": {"pool": {"init_args": {"seed": 5}}}},
+        "data": {"init_args": {"pool": {"init_args": {"seed": 6}}}},
     }
     axes = {"pools": ["small", other], "samplers": ["random", WIDE], "protocols": ["hard"], "seeds": [0]}
     config = comparison(base, **axes)
@@ -97,7 +97,7 @@ def test_a_grid_of_a_config_that_grows(base: Path, capsys: pytest.CaptureFixture
     ]  # fmt: skip
     manifests = [read_manifest(Path("grid") / cell.directory) for cell in cells]
     assert manifests[1].sampler["init_args"]["candidate_ratio"] == 4
-    assert [manifest.pool["init_args"]["seed"] for manifest in manifests] == [0, 0, 5, 5]
+    assert [manifest.pool["init_args"]["seed"] for manifest in manifests] == [0, 0, 6, 6]
     assert capsys.readouterr().out.count("Test accuracy: ") == 2, "a table a pool"
     assert pd.read_csv("grid/comparison.csv")["pool"].tolist() == ["small", "small", "other", "other"]
 
