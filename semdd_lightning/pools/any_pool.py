@@ -170,21 +170,22 @@ def sniff(path: Path, layout: str = AUTO) -> FoundLayout:
         msg = f"Expected a layout to be {AUTO} or one of {names}, found {layout!r}; name one."
         raise PoolError(msg)
     layouts = LAYOUTS if layout == AUTO else (LAYOUT_NAMES[layout],)
-    here = path
-    for here in _steps(path):
+    seen = Seen(path)
+    for seen in _steps(path):
         for known in layouts:
-            evidence = known.recogniser(here)
+            evidence = known.recogniser(seen)
             if evidence is not None:
-                return FoundLayout(known, here, printable(evidence), here.relative_to(path).parts)
+                wrappers = seen.path.relative_to(path).parts
+                return FoundLayout(known, seen.path, printable(evidence), wrappers)
     if not path.exists():
         msg = f"Expected an image pool at {path}, found nothing there; correct the path."
         raise PoolError(msg)
     if layout != AUTO:
         return FoundLayout(layouts[0], path, f"asked for; seen is {printable(look(path).described())}")
-    raise PoolError(_nothing_fits(here))
+    raise PoolError(_nothing_fits(seen))
 
 
-def _steps(path: Path) -> Iterator[Path]:
+def _steps(path: Path) -> Iterator[Seen]:
     """The path, and what it wraps, and what that wraps; not what a folder of a method's results is itself."""
     for _ in range(_DEEPEST):
         seen = look(path)
@@ -192,7 +193,7 @@ def _steps(path: Path) -> Iterator[Path]:
         if "images" in seen.folders and "manifest.json" in seen.files:
             inside.append("images")
         if not inside:
-            yield path
+            yield seen
             inside = [*seen.folders] or _tensor_files(seen)
             if len(inside) != 1 or seen.images:
                 return
@@ -206,9 +207,8 @@ def _tensor_files(seen: Seen) -> list[str]:
     return [name for name in files if name not in restored]
 
 
-def _nothing_fits(path: Path) -> str:
-    seen = look(path)
-    found = printable(seen.described())
+def _nothing_fits(seen: Seen) -> str:
+    path, found = seen.path, printable(seen.described())
     hint = "correct the path or name the layout"
     tensors = _tensor_files(seen)
     advice = one_to_choose_from(seen.folders)

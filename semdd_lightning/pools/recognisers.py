@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from semdd_lightning.classes.registry import is_wnid, some_of
@@ -15,8 +15,6 @@ from semdd_lightning.pools.files import is_folder, is_image_name, is_pool_folder
 from semdd_lightning.pools.metadata_folder import METADATA_NAMES
 from semdd_lightning.pools.splits import are_splits, folder_split, shared_classes
 from semdd_lightning.pools.tar_shards import first_members, inside_tar, is_compressed_tar
-
-Recogniser = Callable[[Path], str | None]
 
 _CIFAR = (
     *("cifar-10-batches-py", "cifar-100-python", "cifar-10-batches-bin", "cifar-100-binary"),
@@ -90,82 +88,84 @@ def look(path: Path, most: int = _MOST_NAMES) -> Seen:
     return Seen(path, folders, files)
 
 
-def subset(path: Path) -> str | None:
+Recogniser = Callable[[Seen], str | None]
+
+
+def subset(seen: Seen) -> str | None:
     """The folder `images` of a selection that was exported."""
+    path = seen.path
     exported = path.name == "images" and (path.parent / "manifest.json").is_file()
     return "the folder images beside manifest.json" if exported and path.is_dir() else None
 
 
-def cifar(path: Path) -> str | None:
+def cifar(seen: Seen) -> str | None:
     """The folders of the official archives, or their content."""
-    seen = look(path)
     names = [name for name in _CIFAR if name in (*seen.folders, *seen.files)]
     if not names and {"meta", "train", "test"} <= set(seen.files):
         names = ["meta"]
     return f"{names[0]}, as in CIFAR's official archives" if names else None
 
 
-def tiny_imagenet(path: Path) -> str | None:
+def tiny_imagenet(seen: Seen) -> str | None:
     """`wnids.txt` beside `train`, or validation images with a list of annotations."""
-    seen = look(path)
     if "train" in seen.folders and "wnids.txt" in seen.files:
         return "wnids.txt beside the folder train"
-    if "val" in seen.folders and "val_annotations.txt" in look(path / "val").files:
+    if "val" in seen.folders and "val_annotations.txt" in look(seen.path / "val").files:
         return "val/val_annotations.txt"
     return None
 
 
-def imagenet(path: Path) -> str | None:
+def imagenet(seen: Seen) -> str | None:
     """A folder `train` of wnids, or validation images as ILSVRC names them."""
-    seen = look(path)
-    if "train" in seen.folders and _all_wnids(look(path / "train")):
+    if "train" in seen.folders and _all_wnids(look(seen.path / "train")):
         return "a folder train of class folders named by wnid"
     if "val" in seen.folders:
-        images = [name for name in look(path / "val").images if name.startswith("ILSVRC2012_val_")]
+        images = [name for name in look(seen.path / "val").images if name.startswith("ILSVRC2012_val_")]
         if images:
             return f"val/{images[0]}"
     return None
 
 
-def file_named(pattern: str, what: str, path: Path) -> str | None:
+def file_named(pattern: str, what: str, seen: Seen) -> str | None:
     """One file of a certain name.
 
     Args:
         pattern: Regular expression of the whole name, letters of either case.
         what: What such a file is.
-        path: Where to look.
+        seen: Where to look.
     """
-    matches = path.is_file() and re.fullmatch(pattern, path.name, re.IGNORECASE)
-    return f"{path.name}, {what}" if matches else None
+    matches = seen.path.is_file() and re.fullmatch(pattern, seen.path.name, re.IGNORECASE)
+    return f"{seen.path.name}, {what}" if matches else None
 
 
-def parquet(path: Path) -> str | None:
+def parquet(seen: Seen) -> str | None:
     """Parquet files: one, in a folder without others, or in its folder `data`, as on the Hugging Face hub."""
-    if path.is_file():
-        return f"{path.name}, a parquet file" if path.suffix.lower() == ".parquet" else None
-    seen = look(path)
+    if seen.path.is_file():
+        return f"{seen.path.name}, a parquet file" if seen.path.suffix.lower() == ".parquet" else None
     if set(seen.folders) - {"data"}:
         return None
-    inside = look(path / "data").files if "data" in seen.folders else ()
+    inside = look(seen.path / "data").files if "data" in seen.folders else ()
     found = [name for name in (*seen.files, *inside) if name.lower().endswith(".parquet")]
     return f"{len(found)} parquet files ({some_of(found)})" if found else None
 
 
-def metadata_folder(path: Path) -> str | None:
+def metadata_folder(seen: Seen) -> str | None:
     """A table `metadata` of file names, at the top or in a folder that is named as a split."""
-    for folder in (path, *(path / name for name in look(path).folders if folder_split(name))):
-        found = [name for name in METADATA_NAMES if name in look(folder).files]
+    splits = (look(seen.path / name) for name in seen.folders if folder_split(name))
+    for folder in chain([seen], splits):
+        found = [name for name in METADATA_NAMES if name in folder.files]
         if found:
-            return f"{(folder / found[0]).relative_to(path)}, a table of file names and labels"
+            table = (folder.path / found[0]).relative_to(seen.path)
+            return f"{table}, a table of file names and labels"
     return None
 
 
-def tar_shards(path: Path) -> str | None:
+def tar_shards(seen: Seen) -> str | None:
     """Tars whose images have their label beside them, or any folder or pattern of several tars."""
+    path = seen.path
     if not path.exists():
         return "a pattern of tar shards" if re.search(r"\{.*(\.\.|,).*\}", path.name) else None
     if path.is_dir():
-        seen = look(path)
         shards = seen.with_suffix(".tar", ".tar.gz", ".tgz")
         return f"{len(shards)} tar files ({some_of(shards)})" if shards and not seen.folders else None
     if is_compressed_tar(path):
@@ -176,9 +176,9 @@ def tar_shards(path: Path) -> str | None:
     return f"a tar of images and labels, as {labels[0]}" if labels and images else None
 
 
-def tar_of_folders(path: Path) -> str | None:
+def tar_of_folders(seen: Seen) -> str | None:
     """A tar whose images lie in folders."""
-    archive, folder = inside_tar(path)
+    archive, folder = inside_tar(seen.path)
     if folder is not None and archive.is_file():
         return f"the folder {folder} in a tar"
     members = first_members(archive)
@@ -186,18 +186,17 @@ def tar_of_folders(path: Path) -> str | None:
     return f"a tar of folders of images, as {inside[0]}" if inside else None
 
 
-def parts(prefix: str, path: Path) -> str | None:
+def parts(prefix: str, seen: Seen) -> str | None:
     """Folders whose names differ in a number and that hold the same class folders.
 
     Args:
         prefix: What their names begin with.
-        path: Where to look.
+        seen: Where to look.
     """
-    seen = look(path)
     names = numbered_alike(seen.folders)
     if len(names) < 2 or not names[0].startswith(prefix) or are_splits(seen.folders):
         return None
-    shared = shared_folders(path, names)
+    shared = shared_folders(seen.path, names)
     if len(shared) < len(names):  # more classes than subfolders, if they are classes: not for us to say
         return None
     return f"{len(names)} folders ({some_of(names)}) that share {len(shared)} class folders"
@@ -218,30 +217,28 @@ def shared_folders(path: Path, names: tuple[str, ...]) -> list[str]:
     return shared_classes(places)
 
 
-def coda(path: Path) -> str | None:
+def coda(seen: Seen) -> str | None:
     """Class folders named by wnid in the folder `generated_images`."""
-    fits = path.name == "generated_images" and _all_wnids(look(path))
+    fits = seen.path.name == "generated_images" and _all_wnids(seen)
     return "class folders named by wnid in generated_images" if fits else None
 
 
-def dgs(path: Path) -> str | None:
+def dgs(seen: Seen) -> str | None:
     """Class folders named by wnid that hold a table beside their images."""
-    seen = look(path)
     if not _all_wnids(seen):
         return None
     found = [{*folder.files} & {"selected.jsonl", "metadata.jsonl"} for folder in seen.sampled()]
     return f"{min(found[0])} beside the images of each wnid" if all(found) else None
 
 
-def class_folders_named(folder: str, image: str, path: Path) -> str | None:
+def class_folders_named(folder: str, image: str, seen: Seen) -> str | None:
     """Class folders and images of certain names.
 
     Args:
         folder: Regular expression of every folder's name.
         image: Regular expression of the images' names; ``{folder}`` stands for that of their folder.
-        path: Where to look.
+        seen: Where to look.
     """
-    seen = look(path)
     if not seen.folders or not all(re.fullmatch(folder, name) for name in seen.folders):
         return None
     examples = []
@@ -253,21 +250,20 @@ def class_folders_named(folder: str, image: str, path: Path) -> str | None:
     return f"{len(seen.folders)} class folders with images as {examples[0]}" if examples else None
 
 
-def class_folders(path: Path) -> str | None:
+def class_folders(seen: Seen) -> str | None:
     """Any folders with images in them or further below, unless they are splits or several pools."""
-    seen = look(path)
     if not seen.folders or are_splits(seen.folders) or flat_split(seen):
         return None
     sampled = seen.sampled()
-    if (len(seen.folders) == 1 and flat_split(sampled[0])) or shared_folders(path, seen.folders):
+    if (len(seen.folders) == 1 and flat_split(sampled[0])) or shared_folders(seen.path, seen.folders):
         return None
-    if len(seen.folders) == 1 and metadata_folder(sampled[0].path):  # a split, whatever it is called
+    if len(seen.folders) == 1 and metadata_folder(look(sampled[0].path)):  # a split, whatever it is called
         return None
     below = (deeper for inside in sampled if len(seen.folders) > 1 for deeper in inside.sampled())
     for places, where in ((sampled, "images as"), (below, "images further below, as")):
         for place in places:
             if place.images:
-                example = (place.path / place.images[0]).relative_to(path)
+                example = (place.path / place.images[0]).relative_to(seen.path)
                 return f"{len(seen.folders)} folders with {where} {example}"
     return None
 
