@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 # what commands import only where they need it
-_LATE = ("open_clip", "sklearn.datasets", "sklearn.decomposition", "sklearn.neighbors")
+_LATE: tuple[str, ...] = ("open_clip", "sklearn.datasets", "sklearn.decomposition", "sklearn.neighbors")
 _LATE += ("semdd_lightning.experiment.experiment", "semdd_lightning.evaluation")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from typing import Any, cast
 
 import torch
@@ -217,7 +216,7 @@ class ImageDataModule(ImageSettings):
         self, images: LabelledImages, view: Callable[[Image.Image, int], Tensor], device: torch.device
     ) -> ImageStore:
         ranks = 1 if self.trainer is None else max(1, self.trainer.num_devices)  # of this machine
-        return store_images(images, partial(view, image_size=self.image_size), device, self.storage, ranks)
+        return store_images(images, lambda image: view(image, self.image_size), device, self.storage, ranks)
 
     def _store_training_images(self, images: LabelledImages) -> None:
         self._stores["train"] = store = self._store(images, square, self.training_device)

@@ -205,9 +205,9 @@ def test_damaged_prototypes_are_rebuilt(make_pool: MakePool, prior: OpenClipPrio
 def _embed_slowly(pool: Pool, prior: OpenClipPrior, cache: Path) -> None:
     decode = Pool.image
 
-    def slowly(pool: Pool, index: int) -> Image.Image:
+    def slowly(pool: Pool, index: int, at_least: int | None = None) -> Image.Image:
         time.sleep(0.03)
-        return decode(pool, index)
+        return decode(pool, index, at_least)
 
     Pool.image = slowly  # type: ignore[method-assign]
     embed_pool(pool, prior, cache_dir=cache, shard_size=4)

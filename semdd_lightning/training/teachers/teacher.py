@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from semdd_lightning.data.classifier import Classifier, ClassifierContext, FrozenClassifier, build_apart
 from semdd_lightning.errors import TeacherError
-from semdd_lightning.prior import LoadedClip, OpenClipPrior
+from semdd_lightning.prior import LoadedClip, OpenClipPrior, resolve_prompts
 from semdd_lightning.records import RECORD, checked
 from semdd_lightning.training.checkpoint_card import plain, weights_digest
 
@@ -124,7 +124,7 @@ class ClipTeacher(Teacher):
         """Which CLIP it is and how it is asked: its name tells the data, if anything does."""
         prior = self._prior(context)
         known = {"network": prior.model, "weights": prior.pretrained}
-        asked = {"file_sha256": prior.source().weights_hash, "prompts": list(prior.templates())}
+        asked = {"file_sha256": prior.source().weights_hash, "prompts": list(resolve_prompts(prior.prompts))}
         return unknown_history(**known, **asked)
 
     def _prior(self, context: ClassifierContext) -> OpenClipPrior:
