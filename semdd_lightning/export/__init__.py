@@ -7,6 +7,7 @@ from semdd_lightning.export.choices import Choices, ChoicesRecord, read_choices
 from semdd_lightning.export.manifest import (
     Manifest,
     build_component,
+    class_path,
     describe,
     read_manifest,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "ChoicesRecord",
     "Manifest",
     "build_component",
+    "class_path",
     "describe",
     "exported_images",
     "read_choices",

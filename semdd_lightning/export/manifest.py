@@ -126,11 +126,19 @@ def describe(component: object) -> dict[str, Any]:
             "decorate it with @dataclass(frozen=True) so that a manifest can describe it."
         )
         raise RunError(msg)
-    kind = type(component)
     return {
-        "class_path": _public_path(f"{kind.__module__}.{kind.__qualname__}"),
+        "class_path": class_path(type(component)),
         "init_args": json.loads(json.dumps(asdict(component), default=_plain)),
     }
+
+
+def class_path(kind: type) -> str:
+    """The path by which a record names a class: that of the package that offers it, in which files may move.
+
+    Args:
+        kind: the class.
+    """
+    return _public_path(f"{kind.__module__}.{kind.__qualname__}")
 
 
 def build_component(description: dict[str, Any], base: Callable[..., Component]) -> Component:
@@ -156,9 +164,9 @@ def build_component(description: dict[str, Any], base: Callable[..., Component])
             config = parser.parse_object({"component": description})
         else:
             parser.add_class_arguments(kind, "component")
-            class_path = description.get("class_path", kind.__name__)
-            if class_path.rpartition(".")[2] != kind.__name__:
-                msg = f"it is a {class_path}"
+            named = description.get("class_path", kind.__name__)
+            if named.rpartition(".")[2] != kind.__name__:
+                msg = f"it is a {named}"
                 raise ValueError(msg)
             config = parser.parse_object({"component": description.get("init_args", description)})
         component: Component = parser.instantiate(config).component
@@ -202,17 +210,17 @@ def manifest_file(place: Path | str) -> Path:
     return found[0]
 
 
-def _public_path(class_path: str) -> str:
-    """The path of a class in the package that offers it: files inside a package move, and manifests stay.
+def _public_path(path: str) -> str:
+    """The path of a class in the package that offers it, whatever file it was in when that was written.
 
     >>> _public_path("semdd_lightning.selection.two_stage.TwoStage")
     'semdd_lightning.selection.TwoStage'
     """
-    root, *parts = class_path.split(".")
+    root, *parts = path.split(".")
     if root != __name__.partition(".")[0] or len(parts) < 3:
-        return class_path
+        return path
     package = f"{root}.{parts[0]}"
-    return f"{package}.{parts[-1]}" if hasattr(import_module(package), parts[-1]) else class_path
+    return f"{package}.{parts[-1]}" if hasattr(import_module(package), parts[-1]) else path
 
 
 def _plain(value: object) -> str:

@@ -209,9 +209,9 @@ def _component(axis: str, description: dict[str, Any]) -> dict[str, Any]:
         raise ConfigError(msg)
     if axis == "samplers":
         from semdd_lightning.experiment.config.sampler_options import described_sampler
+        from semdd_lightning.export import class_path
 
-        kind = type(described_sampler(description))
-        return {**description, "class_path": f"{kind.__module__}.{kind.__qualname__}"}
+        return {**description, "class_path": class_path(type(described_sampler(description)))}
     return description
 
 

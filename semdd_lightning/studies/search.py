@@ -127,13 +127,14 @@ def plan_search(
 
 def _description(sampler: str | None, given: str | Mapping[str, Any]) -> dict[str, Any]:
     """The sampler that was asked for; one that the configs spell out keeps its arguments."""
+    from semdd_lightning.export import class_path
     from semdd_lightning.selection import sampler_kind
 
     described: dict[str, Any] = {"class_path": given} if isinstance(given, str) else dict(given)
     before = sampler_kind(str(described["class_path"]))
     kind = before if sampler is None else sampler_kind(sampler)
     kept = described.get("init_args") if kind is before else None
-    return {"class_path": f"{kind.__module__}.{kind.__qualname__}", "init_args": dict(kept or {})}
+    return {"class_path": class_path(kind), "init_args": dict(kept or {})}
 
 
 def _dimensions(

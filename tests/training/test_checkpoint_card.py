@@ -23,7 +23,9 @@ def layer() -> nn.Sequential:
 
 def test_resize_and_normalisation_are_part_of_a_network(layer: nn.Sequential) -> None:
     other = deepcopy(layer)
-    other[1].weight.data += 1
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter += 1
     networks = [
         layer,
         other,
