@@ -6,7 +6,6 @@ import re
 import tempfile
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -58,7 +57,16 @@ class WnidFiles(DiskPool):
         if labels is None:
             require_images(folder, classes.folders)
             return classes, lambda: list_files(folder, list(indices.items()))
-        return classes, lambda: self._list_flat(labels, indices)
+
+        def list_flat() -> Listing:  # an image that is not there is a problem of its row
+            root, of_images = self._flat_images(labels)
+            files = sorted(file for file, wnid in of_images.items() if wnid in indices)
+            paths, own = Strings(files), np.array([indices[of_images[f]] for f in files], dtype=np.int64)
+            stamps, problems = stamps_of(root, paths)
+            problems = dict.fromkeys(problems, "unreadable: not a regular file")
+            return Listing(root, paths, own, stamps, FileSource(root, paths), problems)
+
+        return classes, list_flat
 
     @abstractmethod
     def _wnids(self) -> tuple[str, ...]:
@@ -74,15 +82,6 @@ class WnidFiles(DiskPool):
 
     def _names(self, wnids: tuple[str, ...]) -> tuple[str, ...]:
         return wnids
-
-    def _list_flat(self, labels: Path, indices: Mapping[str, int]) -> Listing:
-        """The flat images whose class is asked for; one that is not there is a problem of its row."""
-        root, wnids = self._flat_images(labels)
-        files = sorted(file for file, wnid in wnids.items() if wnid in indices)
-        paths, classes = Strings(files), np.array([indices[wnids[file]] for file in files], dtype=np.int64)
-        stamps, problems = stamps_of(root, paths)
-        problems = dict.fromkeys(problems, "unreadable: not a regular file")
-        return Listing(root, paths, classes, stamps, FileSource(root, paths), problems)
 
     def _split_folder(self) -> Path:
         folder = self._existing_folder() / self.split

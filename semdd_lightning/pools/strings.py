@@ -78,9 +78,6 @@ class Strings(Sequence[str]):
         more = f", ... {len(self)} in all" if len(self) > 3 else ""
         return f"Strings({', '.join(map(repr, self[:3]))}{more})"
 
-    def __reduce__(self) -> tuple[type[Strings], tuple[pa.Array]]:
-        return Strings, (self.column,)
-
     def take(self, rows: NDArray[np.integer]) -> Strings:
         """The texts at `rows`, in this order."""
         return Strings(self.column.take(pa.array(rows)))
