@@ -24,9 +24,7 @@ class ClipTeacher(Teacher):
 
     def check(self, context: TeacherContext) -> None:
         """See that weights and prompts can be had, without building the model."""
-        prior = self._prior(context)
-        prior.source()
-        prior.prompt_names(context.registry)
+        self._prior(context).text_identity(context.registry)
 
     def build(self, context: TeacherContext) -> nn.Module:
         """Load CLIP and embed the class prompts."""
