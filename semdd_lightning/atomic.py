@@ -113,11 +113,7 @@ def temporary_path(path: Path) -> Path:
 
 
 def remove_stale_files(folder: Path) -> None:
-    """Remove the temporary files and folders of processes that are gone; a living process keeps its own.
-
-    Args:
-        folder: Folder that holds things named by `temporary_path`; one that cannot be looked into stays.
-    """
+    """Remove what `temporary_path` named for processes that are gone; a living process keeps its own."""
     with suppress(OSError):  # whoever writes there next says what is wrong with it
         for temporary in folder.glob(f".*{_SUFFIX}"):
             if not _is_stale(temporary):

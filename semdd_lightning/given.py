@@ -18,11 +18,7 @@ EMBEDDINGS = "embeddings"  # the folder of those, in the cache's root
 
 
 def given_path(what: str, value: object) -> Path:
-    """A path, whether it came as one or as text.
-
-    Raises:
-        ConfigError: If it is neither.
-    """
+    """A path, whether it came as one or as text; anything else is refused."""
     if not isinstance(value, str | os.PathLike):
         msg = f"Expected {what} to be a path, found {value!r}; give a pathlib.Path or text."
         raise ConfigError(msg)

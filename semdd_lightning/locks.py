@@ -65,11 +65,7 @@ class Lock:
         return True
 
     def give_back(self, *, keep_file: bool = False) -> None:
-        """Let others have it.
-
-        Args:
-            keep_file: leave the file, as a mark for who comes next.
-        """
+        """Let others have it; the file may stay, as a mark for who comes next."""
         if self._descriptor is None:
             return
         if not keep_file:
@@ -98,11 +94,7 @@ class Lock:
 
 
 def remove_stale_locks(folder: Path) -> None:
-    """Remove the lock files of processes that are gone; a living process keeps its own.
-
-    Args:
-        folder: Folder that holds locks named ``*.lock``; one that cannot be looked into stays.
-    """
+    """Remove the files ``*.lock`` of processes that are gone; a living process keeps its own."""
     with suppress(OSError):
         for path in folder.glob("*.lock"):
             lock = Lock(path)

@@ -57,12 +57,7 @@ def get_logger(name: str) -> logging.Logger:
 
 
 def warn(message: str, stacklevel: int = 1) -> None:
-    """Warn with names in the message, whoever shows it.
-
-    Args:
-        message: What to say.
-        stacklevel: As `warnings.warn` takes it.
-    """
+    """Warn, as `warnings.warn` does, with names in the message, whoever shows it."""
     warnings.warn(shown_message(message), stacklevel=stacklevel + 1)
 
 

@@ -59,7 +59,7 @@ def image_progress(
         yield lambda _: None
         return
     if not console.is_terminal:
-        yield _Lines(description, total).advance
+        yield _lines(description, total)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _ImagesPerSecond())
     progress = Progress(*columns, TimeRemainingColumn(), console=console, transient=not keep)
@@ -79,35 +79,33 @@ def image_progress(
 
 
 class _ImagesPerSecond(ProgressColumn):
-    """Speed of a task."""
-
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
         return Text("" if speed is None else f"{speed:,.1f} images/s", style="progress.data.speed")
 
 
-class _Lines:
+def _lines(description: str, total: int | None) -> Callable[[int], None]:
     """Says how far work is, with rate and time left, at most once in a while."""
+    began = said = time.monotonic()
+    done, lock = 0, Lock()  # several threads may do the work
 
-    def __init__(self, description: str, total: int | None) -> None:
-        self._description, self._total = description, total
-        self._began = self._said = time.monotonic()
-        self._done, self._lock = 0, Lock()  # several threads may do the work
-
-    def advance(self, count: int) -> None:
-        with self._lock:
-            self._done += count
+    def advance(count: int) -> None:
+        nonlocal said, done
+        with lock:
+            done += count
             now = time.monotonic()
-            if now - self._said < SECONDS:
+            if now - said < SECONDS:
                 return
-            self._said = now
-        speed = self._done / (now - self._began)
-        if self._total is None or speed == 0:
-            _log.info("%s: %s, %.1f images/s", self._description, f"{self._done:,}", speed)
+            said = now
+        speed = done / (now - began)
+        if total is None or speed == 0:
+            _log.info("%s: %s, %.1f images/s", description, f"{done:,}", speed)
             return
-        left = timedelta(seconds=round(max(0, self._total - self._done) / speed))
-        done = f"{self._done:,} of {self._total:,}"
-        _log.info("%s: %s, %.1f images/s, about %s to go", self._description, done, speed, left)
+        left = timedelta(seconds=round(max(0, total - done) / speed))
+        shown = f"{done:,} of {total:,}"
+        _log.info("%s: %s, %.1f images/s, about %s to go", description, shown, speed, left)
+
+    return advance
 
 
 @dataclass
@@ -132,12 +130,6 @@ R = TypeVar("R")
 
 def map_ahead(function: Callable[[T], R], items: Iterable[T], *, workers: int, ahead: int) -> Iterator[R]:
     """Map in threads, in order, at most `ahead` results in advance of the reader.
-
-    Args:
-        function: What to do with each item.
-        items: The items.
-        workers: Threads.
-        ahead: Bound on results that wait, at least 1.
 
     >>> list(map_ahead(lambda x: x * x, range(4), workers=2, ahead=2))
     [0, 1, 4, 9]

@@ -32,9 +32,6 @@ _log = get_logger(__name__)
 def content_key(content: Any) -> str:  # noqa: ANN401 - any JSON
     """SHA-256 (hex) of plain JSON values; the order of entries plays no part.
 
-    Args:
-        content: Plain JSON values.
-
     >>> content_key({"a": 1, "b": (2,)}) == content_key({"b": [2], "a": 1})
     True
     """
@@ -43,12 +40,7 @@ def content_key(content: Any) -> str:  # noqa: ANN401 - any JSON
 
 
 def write_record(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a record atomically, its digest as its last entry.
-
-    Args:
-        path: The file.
-        content: What JSON can hold; anything else is written as text.
-    """
+    """Write a record atomically, its digest as its last entry; what JSON cannot hold becomes text."""
     plain = json.loads(json.dumps(content, default=str, allow_nan=False))
     text = json.dumps({**plain, DIGEST: content_key(plain)}, indent=2)
     write_atomically(path, f"{text}\n".encode())

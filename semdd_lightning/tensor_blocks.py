@@ -42,14 +42,7 @@ class BlockNotes:
 
 
 def write_tensors(path: Path, key: str, tensors: Mapping[str, Tensor], notes: Mapping[str, float]) -> None:
-    """Write tensors atomically.
-
-    Args:
-        path: The file.
-        key: Key of all that they depend on.
-        tensors: On the CPU, by name.
-        notes: Numbers to keep with them.
-    """
+    """Write tensors on the CPU atomically, with the key of all that they depend on and numbers to keep."""
     whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
     own = BlockNotes(key, path.name, dict(notes), tensors_digest(whole, notes))
     entries = {name: value for name, value in asdict(own).items() if name != "notes" or value}

@@ -94,12 +94,7 @@ def check_policy(policy: str) -> None:
 
 
 def apply_policy(images: Pool, audit: Audit, policy: AuditPolicy) -> None:
-    """Refuse a pool whose folders do not hold their classes, or say what is suspect about it.
-
-    Args:
-        images: the pool.
-        audit: what was found.
-        policy: `refuse`, or `warn` to go on anyway.
+    """Refuse a pool whose folders do not hold their classes, or go on, as asked, and say what is suspect.
 
     Raises:
         AuditError: if the pool is refused.
@@ -114,12 +109,7 @@ def apply_policy(images: Pool, audit: Audit, policy: AuditPolicy) -> None:
 
 
 def describe_refusal(registry: ClassRegistry, audit: Audit) -> str | None:
-    """Why a pool is refused, in words with the mapping; none where it is not.
-
-    Args:
-        registry: the pool's classes.
-        audit: what was found.
-    """
+    """Why a pool is refused, in words with the mapping; none where it is not."""
     if audit.other_order:
         by = audit.voice
         doubt = (

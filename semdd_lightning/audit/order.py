@@ -56,9 +56,6 @@ def explain_order(votes: Votes) -> ClassOrder:
     if, on its images, the accuracy under the other order is at least 20 % and 1.5 times the registry's, the
     difference is larger than the largest of C x C chance differences would be (`_least_deviations`), and
     chance alone would not explain as many images by the best of all orders.
-
-    Args:
-        votes: a voter's opinion of the pool.
     """
     best = _assign(votes.belief, STAYING_BONUS)
     if (best != np.arange(len(best))).mean() > 0.5:  # nothing stays by merit, so staying earns no bonus

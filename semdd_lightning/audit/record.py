@@ -58,12 +58,7 @@ def audit_record(
 
 
 def class_record(images: Pool, audit: Audit) -> dict[str, Any]:
-    """The part of the record that says what the folders hold.
-
-    Args:
-        images: the pool.
-        audit: what its classes look like.
-    """
+    """The part of the record that says what the folders hold."""
     doubtful = len(audit.suspects) or not audit.knows_classes
     return {
         "verdict": "refuse" if audit.refused else "warn" if doubtful else "pass",
@@ -73,12 +68,7 @@ def class_record(images: Pool, audit: Audit) -> dict[str, Any]:
 
 
 def stray_classes(images: Pool, audit: Audit) -> dict[str, int]:
-    """Class that each single image looks like which does not show that of its folder, by path.
-
-    Args:
-        images: the pool.
-        audit: what its classes look like.
-    """
+    """Class that each single image looks like which does not show that of its folder, by path."""
     return {
         images.paths[row]: other
         for row, other in zip(audit.strays.tolist(), audit.stray_classes.tolist(), strict=True)
@@ -88,10 +78,6 @@ def stray_classes(images: Pool, audit: Audit) -> dict[str, int]:
 
 def audit_outcome(images: Pool, audit: Audit) -> dict[str, Any]:
     """What a result has to say of an audit.
-
-    Args:
-        images: the pool.
-        audit: what its classes look like.
 
     Returns:
         `verdict` (pass, warn or refuse), `prior_knows_classes`, how many folders hold another class

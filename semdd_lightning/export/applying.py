@@ -64,9 +64,6 @@ def write_applied(
         copy: what they were found in; the manifest names it.
         rows: row of each image in it.
         link: hard-link images that are files instead of copying them, where the file system can.
-
-    Raises:
-        RunError: if ``directory`` exists.
     """
     manifest = replace(manifest, applied_to=describe(copy.image_set), table_digest=None)
     with new_directory(directory) as unfinished:

@@ -101,9 +101,6 @@ class Choices:
 def read_choices(file: Path | str) -> Choices:
     """Read ``choices.csv``: a table with the columns ``path`` and ``choice``, which is ``strike`` or ``pin``.
 
-    Args:
-        file: the file.
-
     Raises:
         ChoicesError: if it cannot be read, or a line of it cannot be understood.
     """

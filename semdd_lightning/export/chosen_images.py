@@ -60,11 +60,7 @@ class ChosenImages:
         return registry.names if len(set(registry.names)) == len(registry) else registry.folders
 
     def read(self, index: int) -> bytes:
-        """The bytes of an image.
-
-        Raises:
-            RunError: if it is gone, or is not the one that was chosen.
-        """
+        """The bytes of an image; refuses one that is gone, or is not the one that was chosen."""
         try:
             content = self.source.read(self.rows[index])
         except OSError as error:
@@ -75,11 +71,7 @@ class ChosenImages:
         return content
 
     def shown(self, order: list[int] | None = None) -> Iterator[int]:
-        """The images' indices one after the other, with a progress bar where that takes a while.
-
-        Args:
-            order: which first; none takes them as they are.
-        """
+        """The images' indices in their order or a given one, with a progress bar where that takes a while."""
         with image_progress("Exporting", len(self), after=1.0, keep=False) as advance:
             for index in range(len(self)) if order is None else order:
                 yield index

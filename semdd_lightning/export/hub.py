@@ -108,18 +108,7 @@ def check_repository(name: str) -> None:
 
 
 def push(folder: Path, name: str) -> str:
-    """Upload a folder as a new, private data set.
-
-    Args:
-        folder: what `write_shared` wrote.
-        name: ``user/name``.
-
-    Returns:
-        Where it is now.
-
-    Raises:
-        RunError: if there is such a data set already, or the hub cannot be reached or refuses.
-    """
+    """Upload what `write_shared` wrote as a new, private data set ``user/name``; where it is now."""
     import huggingface_hub
 
     try:

@@ -2,7 +2,6 @@
 
 from semdd_lightning.prior.embedding import PoolEmbeddings, embed_pool, join
 from semdd_lightning.prior.loaded_clip import LoadedClip
-from semdd_lightning.prior.preprocessing import Preprocessing
 from semdd_lightning.prior.priors import (
     AnyPrior,
     OpenClipPrior,
@@ -22,7 +21,6 @@ __all__ = [
     "LoadedClip",
     "OpenClipPrior",
     "PoolEmbeddings",
-    "Preprocessing",
     "Prior",
     "TimmPrior",
     "embed_pool",

@@ -246,7 +246,14 @@ def encode_shards(
             parts.append(clip.encode_pixels(_batch(images, batch_size, clip.device))[: len(images)])
             advance(len(images))
         embeddings = torch.cat(parts).cpu()  # waits for the device once a shard
-        _require_finite(embeddings, pool, shard.start, clip.precision)
+        bad = torch.nonzero(~torch.isfinite(embeddings).all(dim=1)).flatten().tolist()
+        if bad:
+            advice = "check the weights" if clip.precision == "fp32" else "set precision to fp32"
+            msg = (
+                f"Expected finite embeddings, found others for {pool.paths[shard.start + bad[0]]} at "
+                f"precision {clip.precision}; {advice}."
+            )
+            raise PriorError(msg)
         yield embeddings
 
 
@@ -255,14 +262,3 @@ def _batch(images: Sequence[NDArray[np.uint8]], batch_size: int, device: torch.d
     pixels = torch.empty(batch_size, *images[0].shape, dtype=torch.uint8, pin_memory=device.type == "cuda")
     np.stack([*images, *[images[-1]] * (batch_size - len(images))], out=pixels.numpy())
     return pixels
-
-
-def _require_finite(embeddings: Tensor, pool: Pool, start: int, precision: str) -> None:
-    bad = torch.nonzero(~torch.isfinite(embeddings).all(dim=1)).flatten().tolist()
-    if bad:
-        advice = "check the weights" if precision == "fp32" else "set precision to fp32"
-        msg = (
-            f"Expected finite embeddings, found others for {pool.paths[start + bad[0]]} at precision "
-            f"{precision}; {advice}."
-        )
-        raise PriorError(msg)

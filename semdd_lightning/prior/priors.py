@@ -108,6 +108,9 @@ class OpenClipPrior:
 
         Args:
             registry: The classes.
+
+        Raises:
+            PriorError: If `class_names` renames a class that is not there.
         """
         source = self.source()
         image_side = self._identity(source)
@@ -116,7 +119,7 @@ class OpenClipPrior:
             "format": FORMAT,
             "prior": image_side,
             "tokenizer": source.tokenizer_hash,
-            "names": list(self.prompt_names(registry)),
+            "names": list(prompt_names(registry, self.class_names)),
             "templates": list(resolve_prompts(self.prompts)),
         }
 
@@ -131,17 +134,6 @@ class OpenClipPrior:
         """
         return LoadedClip(self.source(), self.precision, self.batch_size).to(device)
 
-    def prompt_names(self, registry: ClassRegistry) -> tuple[str, ...]:
-        """The class names as prompts use them.
-
-        Args:
-            registry: The classes.
-
-        Raises:
-            PriorError: If `class_names` renames a class that is not there.
-        """
-        return prompt_names(registry, self.class_names)
-
     def prototypes(self, clip: LoadedClip, registry: ClassRegistry) -> Tensor:
         """Text prototypes of the classes of a registry, shape ``(C, d)``.
 
@@ -149,7 +141,7 @@ class OpenClipPrior:
             clip: The loaded model.
             registry: The classes.
         """
-        return text_prototypes(clip, self.prompt_names(registry), resolve_prompts(self.prompts))
+        return text_prototypes(clip, prompt_names(registry, self.class_names), resolve_prompts(self.prompts))
 
     def _identity(self, source: ModelSource) -> dict[str, Any]:
         return {
@@ -247,11 +239,7 @@ def listed_priors(prior: AnyPrior | Sequence[AnyPrior]) -> tuple[Prior, ...]:
 
 
 def first_clip(priors: Sequence[Prior]) -> OpenClipPrior | None:
-    """The first CLIP model among priors, which can be a teacher as well; None if there is none.
-
-    Args:
-        priors: The priors.
-    """
+    """The first CLIP model among priors, which can be a teacher as well; None if there is none."""
     return next((prior for prior in priors if isinstance(prior, OpenClipPrior)), None)
 
 

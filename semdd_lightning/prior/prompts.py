@@ -103,7 +103,6 @@ def prompt_names(registry: ClassRegistry, overrides: Mapping[str, str] | None = 
             f"Expected class names, found plain numbers for all {len(names)} classes: prompts would read "
             f"'a photo of a {names[-1]}.', which says nothing of the images; give a class list: --classes or "
             "data.pool.classes.",
-            stacklevel=2,
         )
     return names
 

@@ -151,7 +151,7 @@ Pixels = Annotated[int, Field(ge=1, le=4096)]
 Spread = Annotated[float, Field(gt=0)]
 
 
-class VisionTower(_Form):
+class _VisionTower(_Form):
     """The image tower; its shape is timm's where that builds it."""
 
     image_size: Pixels | tuple[Pixels, Pixels] = 224
@@ -162,7 +162,6 @@ class VisionTower(_Form):
 
     @property
     def least_parameters(self) -> int:
-        """A lower bound of what it holds."""
         if self.timm_model_name is not None:
             return 0
         if isinstance(self.layers, tuple):  # a residual network
@@ -170,7 +169,7 @@ class VisionTower(_Form):
         return 12 * self.layers * self.width**2
 
 
-class TextTower(_Form):
+class _TextTower(_Form):
     """The text tower; its shape is transformers' where that builds it."""
 
     context_length: Size = 77
@@ -183,24 +182,19 @@ class TextTower(_Form):
 
     @property
     def least_parameters(self) -> int:
-        """A lower bound of what it holds."""
         if self.hf_model_name is not None:
             return 0
         return 12 * self.layers * self.width**2 + (self.vocab_size + self.context_length) * self.width
 
 
-class TwoTowers(_Form):
-    """Both towers."""
-
+class _TwoTowers(_Form):
     embed_dim: Size
-    vision_cfg: VisionTower
-    text_cfg: TextTower
+    vision_cfg: _VisionTower
+    text_cfg: _TextTower
     quick_gelu: bool = False
 
 
-class Preprocess(_Form):
-    """What is done to images."""
-
+class _Preprocess(_Form):
     mean: float | tuple[float, float, float] | None = None
     std: Spread | tuple[Spread, Spread, Spread] | None = None
     interpolation: str | None = None
@@ -208,11 +202,9 @@ class Preprocess(_Form):
     fill_color: Annotated[int, Field(ge=0, le=255)] = 0
 
 
-class ModelConfig(_Form):
-    """All of the file, as far as it is looked at."""
-
-    model_cfg: TwoTowers
-    preprocess_cfg: Preprocess | None = None
+class _ModelConfig(_Form):
+    model_cfg: _TwoTowers
+    preprocess_cfg: _Preprocess | None = None
 
 
 def _read_config(path: Path, weights: Path) -> dict[str, Any]:
@@ -223,7 +215,7 @@ def _read_config(path: Path, weights: Path) -> dict[str, Any]:
     """
     try:
         content: dict[str, Any] = parse_json(path.read_bytes())
-        model = checked(content, ModelConfig).model_cfg
+        model = checked(content, _ModelConfig).model_cfg
     except (OSError, ValueError) as error:
         msg = (
             f"Expected {path} to be JSON with model_cfg (embed_dim, vision_cfg, text_cfg), found "

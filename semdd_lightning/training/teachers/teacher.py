@@ -110,9 +110,7 @@ class ClipTeacher(Teacher):
 
     def check(self, context: ClassifierContext) -> None:
         """See that weights and prompts can be had, without building the model."""
-        prior = self._prior(context)
-        prior.source()
-        prior.prompt_names(context.registry)
+        self._prior(context).text_identity(context.registry)
 
     def build(self, context: ClassifierContext) -> nn.Module:
         """Load CLIP and embed the class prompts."""
