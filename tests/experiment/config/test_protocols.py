@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from semdd_lightning.experiment.config.options import flatten, same
 from semdd_lightning.experiment.config.protocol_facts import find_facts, matches
 from semdd_lightning.experiment.config.protocols import Protocol, read_protocol, settle
 from semdd_lightning.experiment.experiment import parsed_experiment
-from semdd_lightning.training.soft_labels.header import StoreHeader
+from semdd_lightning.records import write_record
+from semdd_lightning.training.soft_labels.header import HEADER, StoreHeader
 from semdd_lightning.training.soft_labels.label_format import LabelFormat
 
 DATA = """
@@ -198,7 +199,7 @@ def write_header(store: Path, arguments: dict[str, Any], history: dict[str, Any]
     accuracy = {"top1": 0.5, "on": "images"}
     described = {"teacher": "CheckpointTeacher", "arguments": arguments, "history": history}
     card = {**described, "accuracy": accuracy, "sha256": ""}
-    StoreHeader({}, card, LabelFormat(10), 20, 2, False, 2).write(store)
+    write_record(store / HEADER, asdict(StoreHeader({}, card, LabelFormat(10), 20, 2, False, 2)))
 
 
 def test_stored_labels_go_by_the_teacher_that_made_them(workplace: Path) -> None:
