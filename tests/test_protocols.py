@@ -18,7 +18,7 @@ from semdd_lightning.experiment.config.options import flatten
 from semdd_lightning.experiment.config.protocols import read_protocol
 from semdd_lightning.models import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD
 from semdd_lightning.training import ClassifierModule
-from semdd_lightning.training.training_done import evaluated_after
+from semdd_lightning.training.progress import evaluated_after
 
 NAMES = sorted(path.stem for path in (packaged_configs() / "protocols").glob("*.yaml"))
 SETS = ("cifar10", "cifar100", "tinyimagenet", "imagenette", "imagewoof", "imagenet1k")

@@ -11,7 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from semdd_lightning.data import EvaluationImages
 from semdd_lightning.errors import ConfigError
-from semdd_lightning.training.training_done import overfits, steps_done
+from semdd_lightning.training.progress import overfits, steps_done
 
 LIMITS = {"validation": "limit_val_batches", "test": "limit_test_batches", "predict": "limit_predict_batches"}
 VERBS = {"validation": "validated on", "test": "tested on", "predict": "predicted"}

@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import RichProgressBar
 
 from semdd_lightning.names import get_logger
 from semdd_lightning.progress import SECONDS
-from semdd_lightning.training.training_done import steps_done, training_done
+from semdd_lightning.training.progress import steps_done, training_done
 
 logger = get_logger(__name__)
 
