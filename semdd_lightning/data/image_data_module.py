@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 from collections.abc import Callable, Iterable, Iterator
+=======
+from collections.abc import Iterable, Iterator
+from functools import partial
+>>>>>>> data
 from typing import Any, cast
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from semdd_lightning.classes import ClassRegistry
@@ -22,7 +26,7 @@ from semdd_lightning.data.loaders import (
     evaluation_batches,
 )
 from semdd_lightning.data.passes import PassPlanner
-from semdd_lightning.data.storage import ImageStore, evaluation_view, square, store_images
+from semdd_lightning.data.storage import Decode, ImageStore, evaluation_view, square, store_images
 from semdd_lightning.errors import ClassListError, ConfigError
 from semdd_lightning.names import get_logger
 from semdd_lightning.pools import ImageSet, ResolvedImages
@@ -212,14 +216,17 @@ class ImageDataModule(ImageSettings):
     def _open(self, image_set: ImageSet) -> LabelledImages:
         return self._resolve(image_set, self.registry).open(self.registry)
 
-    def _store(
-        self, images: LabelledImages, view: Callable[[Image.Image, int], Tensor], device: torch.device
-    ) -> ImageStore:
+    def _store(self, images: LabelledImages, decode: Decode, device: torch.device) -> ImageStore:
         ranks = 1 if self.trainer is None else max(1, self.trainer.num_devices)  # of this machine
+<<<<<<< HEAD
         return store_images(images, lambda image: view(image, self.image_size), device, self.storage, ranks)
+=======
+        return store_images(images, decode, device, self.storage, ranks)
+>>>>>>> data
 
     def _store_training_images(self, images: LabelledImages) -> None:
-        self._stores["train"] = store = self._store(images, square, self.training_device)
+        decode = partial(square, image_size=self.image_size)
+        self._stores["train"] = store = self._store(images, decode, self.training_device)
         self._planner = PassPlanner(
             len(store),
             self.batch_size,
@@ -241,7 +248,8 @@ class ImageDataModule(ImageSettings):
             msg = f"Expected a {split} split, found none; give data.{split} an image set."
             raise ConfigError(msg)
         view = evaluation_view if self.evaluation_view == "cropped" else square
-        self._stores[split] = self._store(self._open(image_set), view, torch.device("cpu"))
+        decode = partial(view, image_size=self.image_size)
+        self._stores[split] = self._store(self._open(image_set), decode, torch.device("cpu"))
 
     def _evaluation_loader(self, split: str) -> EvaluationLoader:
         store = self._stores[split]

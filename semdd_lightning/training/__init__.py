@@ -15,11 +15,11 @@ from semdd_lightning.training.optimisation import (
     ScheduleFactory,
     parameter_groups,
 )
+from semdd_lightning.training.progress import BestOfEvaluations, TrainingDone, training_done
 from semdd_lightning.training.soft_labels.sources import SoftLabels, StaticLabels, StoredLabels
 from semdd_lightning.training.teachers.checkpoint_teacher import CheckpointTeacher, StateDictTeacher
 from semdd_lightning.training.teachers.library_teacher import TimmTeacher, TorchvisionTeacher
 from semdd_lightning.training.teachers.teacher import ClipTeacher, EnsembleTeacher, Teacher
-from semdd_lightning.training.training_done import BestOfEvaluations, TrainingDone, training_done
 
 __all__ = [
     "BestOfEvaluations",

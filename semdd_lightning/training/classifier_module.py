@@ -33,7 +33,7 @@ from semdd_lightning.training.optimisation import (
     fused,
     parameter_groups,
 )
-from semdd_lightning.training.training_done import TrainingDone, data_of, training_done, trial_steps
+from semdd_lightning.training.progress import TrainingDone, data_of, training_done, trial_steps
 
 logger = get_logger(__name__)
 

@@ -105,7 +105,7 @@ def test_old_students_are_reported_by_their_checkpoint(
 
 def test_all_tests_of_a_best_one_stay(fit: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    measure = "semdd_lightning.training.training_done.accuracy_on_test"
+    measure = "semdd_lightning.training.progress.accuracy_on_test"
 
     def accuracy(*_: object) -> float:
         asked.append(1)

@@ -33,7 +33,7 @@ from semdd_lightning.report import log_selection, statistics_record, write_conta
 from semdd_lightning.report.page.selection_page import write_page
 from semdd_lightning.selection import sampler_word
 from semdd_lightning.training import BestOfEvaluations, StoredLabels, TrainingDone, training_done
-from semdd_lightning.training.training_done import trial_steps
+from semdd_lightning.training.progress import trial_steps
 
 logger = get_logger(__name__)
 

@@ -14,7 +14,7 @@ from semdd_lightning.data import FolderImages, ImageDataModule
 from semdd_lightning.errors import ConfigError
 from semdd_lightning.models import ConvNet
 from semdd_lightning.training import BestOfEvaluations, ClassifierModule
-from semdd_lightning.training.training_done import accuracy_on_test, evaluated_after
+from semdd_lightning.training.progress import accuracy_on_test, evaluated_after
 
 MakeTrainer = Callable[..., Trainer]
 
