@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from collections.abc import Callable, Iterable, Iterator
-=======
 from collections.abc import Iterable, Iterator
 from functools import partial
->>>>>>> data
 from typing import Any, cast
 
 import torch
@@ -218,11 +214,7 @@ class ImageDataModule(ImageSettings):
 
     def _store(self, images: LabelledImages, decode: Decode, device: torch.device) -> ImageStore:
         ranks = 1 if self.trainer is None else max(1, self.trainer.num_devices)  # of this machine
-<<<<<<< HEAD
-        return store_images(images, lambda image: view(image, self.image_size), device, self.storage, ranks)
-=======
         return store_images(images, decode, device, self.storage, ranks)
->>>>>>> data
 
     def _store_training_images(self, images: LabelledImages) -> None:
         decode = partial(square, image_size=self.image_size)

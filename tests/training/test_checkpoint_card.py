@@ -23,13 +23,7 @@ def layer() -> nn.Module:
 
 def test_resize_and_normalisation_are_part_of_a_network(layer: nn.Module) -> None:
     other = deepcopy(layer)
-<<<<<<< HEAD
-    with torch.no_grad():
-        for parameter in other.parameters():
-            parameter += 1
-=======
     next(other.parameters()).data += 1
->>>>>>> data
     networks = [
         layer,
         other,

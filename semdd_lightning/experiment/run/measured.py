@@ -14,13 +14,9 @@ from lightning.pytorch.callbacks import RichProgressBar
 
 from semdd_lightning.data import EvaluationImages
 from semdd_lightning.errors import ConfigError
-<<<<<<< HEAD
 from semdd_lightning.names import get_logger
 from semdd_lightning.progress import SECONDS
-from semdd_lightning.training.training_done import overfits, steps_done, training_done
-=======
-from semdd_lightning.training.progress import overfits, steps_done
->>>>>>> data
+from semdd_lightning.training.progress import overfits, steps_done, training_done
 
 logger = get_logger(__name__)
 LIMITS = {"validation": "limit_val_batches", "test": "limit_test_batches", "predict": "limit_predict_batches"}
