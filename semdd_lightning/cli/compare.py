@@ -212,7 +212,7 @@ def _show(out: Path, plan: Plan, jobs: int) -> int:
     from rich.console import Console
 
     from semdd_lightning.report.tables import print_plain
-    from semdd_lightning.studies.reporting import estimate_in_words
+    from semdd_lightning.studies.reporting import CellsProgress
     from semdd_lightning.studies.runs import Runs
 
     _check_free(out, plan)
@@ -224,5 +224,5 @@ def _show(out: Path, plan: Plan, jobs: int) -> int:
         print_plain(console, f"{index} {cell.directory}: {said}")
     left = len(runs.left)
     print_plain(console, f"{len(runs.cells)} cells, {len(runs.cells) - left} finished, {left} to run.")
-    print_plain(console, estimate_in_words(runs.cells, out, jobs))
+    print_plain(console, CellsProgress(runs, jobs).estimate())
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +32,7 @@ from semdd_lightning.generation.pipelines import (
     load_pipeline,
     load_weights,
 )
+from semdd_lightning.training.checkpoint_card import file_digest
 from semdd_lightning.training.teachers.library_teacher import imagenet_indices
 
 _TYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -121,7 +121,7 @@ class Diffusion(Generator):
             "sha256": directory_digest(directory),
             "pipeline": type(pipeline).__name__,
             "scheduler": type(pipeline.scheduler).__name__,
-            "weights": None if weights is None else hashlib.sha256(weights.read_bytes()).hexdigest(),
+            "weights": None if weights is None else file_digest(weights),
             "safety_checker": "none ships" if checker is None else checked,
         }
         pipeline.to(device, _TYPES[self.precision])

@@ -6,6 +6,7 @@ import textwrap
 import warnings
 from collections.abc import Iterable, Mapping
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,7 @@ def draw_contact_sheet(table: pd.DataFrame, pool: Pool) -> Figure:
 
     The images are one picture, as axes for each would take most of the time of a small run.
     """
-    by_class = dict(list(table.groupby("label"))[:MOST_CLASSES])
+    by_class = dict(islice(table.groupby("label"), MOST_CLASSES))
     picked = {label: of_class[of_class["stage"] == "selected"] for label, of_class in by_class.items()}
     columns = min(MOST_CHOSEN, max(map(len, picked.values())))
     width = LEFT + CELL * (columns + 1 + REJECTED) + RIGHT

@@ -71,14 +71,14 @@ class CellsProgress:
             what = f"failed: {cell.error}"
         else:
             what = f"top-1 {100 * cell.top1:.2f} %" if cell.top1 is not None else "left to another process"
-        count, left = self._count(), seconds_left(cells, self.at_a_time)
+        count, left = self._count(), self.seconds_left()
         more = f"; about {_in_words(left)} left" if left is not None and count["waiting"] else ""
         done = count["finished"] + count["failed"]
         logger.info("%d of %d cells: %s: %s%s", done, len(cells), cell.directory, what, more)
 
     def table(self) -> FoldingTable:
         """What a terminal shows."""
-        cells, count, left = self.runs.cells, self._count(), seconds_left(self.runs.cells, self.at_a_time)
+        cells, count, left = self.runs.cells, self._count(), self.seconds_left()
         rows = {
             "finished": f"{count['finished']} of {len(cells)}",
             "failed": str(count["failed"]),
@@ -90,58 +90,45 @@ class CellsProgress:
             table.add_row(label, plain(value))
         return table
 
+    def seconds_left(self) -> float | None:
+        """Seconds until no cell waits; none before one is finished.
+
+        A cell of a kind that was not seen yet counts as the mean of all that were.
+        """
+        done = [_seconds(cell) for cell in self.runs.cells if cell.state == "finished"]
+        if not done:
+            return None
+        known, unknown = self._total(_seconds)
+        return (known + unknown * fmean(done)) / self.at_a_time
+
+    def estimate(self) -> str:
+        """Time and bytes that the comparison will still take, as far as that can be known, in words."""
+        seconds, unknown = self._total(_seconds)
+        size, _ = self._total(lambda cell: _bytes(self.runs.out / cell.directory))
+        waiting = sum(cell.state != "finished" for cell in self.runs.cells)
+        if not waiting:
+            return "Nothing is left to run."
+        if unknown == waiting:
+            kind = "the same pool, ipc, student and protocol"
+            return f"Time and bytes cannot be known: no cell of {kind} is finished."
+        left, more = _in_words(seconds / self.at_a_time), f"; of {unknown} cells it cannot be known"
+        text = f"About {left} and {readable_size(round(size))}, by finished cells alike"
+        return f"{text}{more if unknown else ''}."
+
     def _count(self) -> Counter[str]:
         return Counter(cell.state for cell in self.runs.cells)
 
-
-def seconds_left(cells: Sequence[Cell], at_a_time: int = 1) -> float | None:
-    """Seconds until no cell waits; none before one is finished.
-
-    A cell of a kind that was not seen yet counts as the mean of all that were.
-
-    Args:
-        cells: all of a grid.
-        at_a_time: how many run side by side.
-    """
-    done = [_seconds(cell) for cell in cells if cell.state == "finished"]
-    if not done:
-        return None
-    known, unknown = _total(cells, _seconds)
-    return (known + unknown * fmean(done)) / at_a_time
-
-
-def estimate_in_words(cells: Sequence[Cell], out: Path, at_a_time: int = 1) -> str:
-    """Time and bytes that a comparison will still take, as far as that can be known.
-
-    Args:
-        cells: all of the grid.
-        out: where they lie.
-        at_a_time: how many run side by side.
-    """
-    seconds, unknown = _total(cells, _seconds)
-    size, _ = _total(cells, lambda cell: _bytes(out / cell.directory))
-    waiting = sum(cell.state != "finished" for cell in cells)
-    if not waiting:
-        return "Nothing is left to run."
-    if unknown == waiting:
-        return (
-            "Time and bytes cannot be known: no cell of the same pool, ipc, student and protocol is finished."
-        )
-    text = f"About {_in_words(seconds / at_a_time)} and {readable_size(round(size))}, by finished cells alike"
-    return f"{text}; of {unknown} cells it cannot be known." if unknown else f"{text}."
-
-
-def _total(cells: Sequence[Cell], measure: Callable[[Cell], float]) -> tuple[float, int]:
-    """Sum of a measure over unfinished cells by the mean of their kind, and how many have no such kind."""
-    kinds, waiting = defaultdict[Any, list[float]](list), []
-    for cell in cells:
-        kind = tuple(cell.axes[axis] for axis in KIND)
-        if cell.state == "finished":
-            kinds[kind].append(measure(cell))
-        else:
-            waiting.append(kind)
-    known = [fmean(kinds[kind]) for kind in waiting if kind in kinds]
-    return sum(known), len(waiting) - len(known)
+    def _total(self, measure: Callable[[Cell], float]) -> tuple[float, int]:
+        """Sum over unfinished cells by the mean of their kind, and how many are of a kind not seen yet."""
+        kinds, waiting = defaultdict[Any, list[float]](list), []
+        for cell in self.runs.cells:
+            kind = tuple(cell.axes[axis] for axis in KIND)
+            if cell.state == "finished":
+                kinds[kind].append(measure(cell))
+            else:
+                waiting.append(kind)
+        known = [fmean(kinds[kind]) for kind in waiting if kind in kinds]
+        return sum(known), len(waiting) - len(known)
 
 
 def _in_words(seconds: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ class Search:
     @property
     def key(self) -> str:
         """What tells another search from this one."""
-        space = [[each.option, each.choices, each.low, each.high, each.log] for each in self.dimensions]
+        space = [astuple(each) for each in self.dimensions]
         return content_key([self.digests, self.overrides, self.judged, self.sampler, space])
 
     def command(self, values: Mapping[str, Any], seed: int, directory: Path) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from semdd_lightning.evaluation import Cell
-from semdd_lightning.studies.reporting import CellsProgress, estimate_in_words, seconds_left
+from semdd_lightning.studies.reporting import CellsProgress
 from semdd_lightning.studies.runs import Runs
 
 AXES: dict[str, str | int] = {
@@ -29,28 +29,34 @@ def cell(seconds: float | None = None, **axes: str | int) -> Cell:
     return Cell(place, name, "finished", top1=0.25, seconds={"train": 1.0}, wall_seconds=seconds)
 
 
+def progress(cells: list[Cell], at_a_time: int = 1, out: Path = Path("nowhere")) -> CellsProgress:
+    return CellsProgress(cast("Runs", SimpleNamespace(cells=cells, out=out)), at_a_time)
+
+
 def test_time_is_that_of_finished_cells_of_the_same_kind() -> None:
     waiting = [cell(training_seed=2), cell(training_seed=3), cell(ipc=10)]
-    assert seconds_left(waiting) is None
+    assert progress(waiting).seconds_left() is None
     cells = [cell(10.0), cell(20.0, training_seed=1), *waiting]
-    assert seconds_left(cells) == 15 + 15 + 15, "a kind that nobody saw counts as the mean of all"
-    assert seconds_left(cells, at_a_time=3) == 15
+    assert progress(cells).seconds_left() == 15 + 15 + 15, "a kind that nobody saw counts as the mean of all"
+    assert progress(cells, 3).seconds_left() == 15
     cells[1] = cell(100.0, ipc=10)
-    assert seconds_left(cells) == 10 + 10 + 100
+    assert progress(cells).seconds_left() == 10 + 10 + 100
     old = Cell(AXES, "old", "finished", top1=0.5, seconds={"train": 3.0, "test": 1.0})
-    assert seconds_left([old, cell(training_seed=1)]) == 4, "where nobody measured it, its stages"
+    assert progress([old, cell(training_seed=1)]).seconds_left() == 4, "where nobody measured it, its stages"
 
 
 def test_an_estimate_says_what_cannot_be_known(tmp_path: Path) -> None:
     cells = [cell(90.0), cell(training_seed=1), cell(training_seed=2), cell(ipc=10)]
     (tmp_path / cells[0].directory).mkdir()
     (tmp_path / cells[0].directory / "last.ckpt").write_bytes(bytes(2048))
-    assert estimate_in_words(cells, tmp_path) == (
+    assert progress(cells, out=tmp_path).estimate() == (
         "About 0:03:00 and 4.00 KiB, by finished cells alike; of 1 cells it cannot be known."
     )
-    assert estimate_in_words(cells[:3], tmp_path, 2) == "About 0:01:30 and 4.00 KiB, by finished cells alike."
-    assert estimate_in_words(cells[1:], tmp_path).startswith("Time and bytes cannot be known")
-    assert estimate_in_words(cells[:1], tmp_path) == "Nothing is left to run."
+    assert (
+        progress(cells[:3], 2, tmp_path).estimate() == "About 0:01:30 and 4.00 KiB, by finished cells alike."
+    )
+    assert progress(cells[1:], out=tmp_path).estimate().startswith("Time and bytes cannot be known")
+    assert progress(cells[:1], out=tmp_path).estimate() == "Nothing is left to run."
 
 
 def test_a_table_on_a_terminal_and_lines_in_a_log(caplog: pytest.LogCaptureFixture) -> None:

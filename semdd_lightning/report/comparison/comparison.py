@@ -115,7 +115,7 @@ class Comparison:
         Args:
             baseline: as in `table`.
         """
-        return "\n".join(sentences(self.found(baseline)))
+        return "\n".join(sentences(self._found(baseline)))
 
     def correlations(self) -> pd.DataFrame:
         """Spearman's correlation of what describes the chosen images with accuracy, over samplers."""
@@ -141,7 +141,7 @@ class Comparison:
         Args:
             baseline: as in `table`.
         """
-        return drawable(self.found(baseline))
+        return drawable(self._found(baseline))
 
     def plot(self, kind: str = "accuracy", baseline: str | None = None) -> Figure:
         """A figure.
@@ -153,10 +153,9 @@ class Comparison:
         Raises:
             ConfigError: if there is no such kind, or nothing of this kind to draw.
         """
-        return draw(kind, self.found(baseline), self.command)
+        return draw(kind, self._found(baseline), self.command)
 
-    def found(self, baseline: str | None = None) -> Findings:
-        """What there is to be told of it."""
+    def _found(self, baseline: str | None) -> Findings:
         return Findings(self.cells, self.table(baseline), self.baseline(baseline))
 
 
@@ -168,7 +167,7 @@ def print_report(comparison: Comparison, baseline: str, notes: Notes) -> None:
         baseline: the sampler that differences are taken to.
         notes: what is to be said below the table of a slice.
     """
-    found = comparison.found(baseline)
+    found = comparison._found(baseline)
     said = [HOW_TO_READ.format(baseline=baseline), *sentences(found)]
     print_tables(said if len(found.table) else [], comparison_tables(found, notes))
 
@@ -184,7 +183,7 @@ def report_files(
         notes: what is to be said below the table of a slice.
         pages: the page of a run by its directory, as a path from the place of these files.
     """
-    found, command = comparison.found(baseline), comparison.command
+    found, command = comparison._found(baseline), comparison.command
     tables, said = comparison_tables(found, notes), sentences(found)
     reading = HOW_TO_READ.format(baseline=baseline)
     title = f"Comparison of samplers, differences to {baseline}"
