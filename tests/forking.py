@@ -99,7 +99,7 @@ class Forks:
         variables = {**os.environ, **(environment or {})}
         return self._start(Asked(_run, (commands, opened, signum), folder, variables, log, log))
 
-    def wait(self, process: int, seconds: float = 120) -> int:
+    def wait(self, process: int, seconds: float = 300) -> int:
         """Exit status of a process, negative where a signal ended it, as one does that takes too long."""
         self._connection.send(process)
         if not self._connection.poll(seconds):
