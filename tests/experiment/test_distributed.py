@@ -26,7 +26,7 @@ TORCHRUN = {  # the variables that it starts every process with, beside the rank
     **{"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0", "MASTER_ADDR": "127.0.0.1"},
     **{"TORCHELASTIC_RUN_ID": "none", "TORCHELASTIC_RESTART_COUNT": "0", "TORCHELASTIC_MAX_RESTARTS": "0"},
 }
-WAYS = {  # variables of each process that is started
+WAYS: dict[str, list[dict[str, str]]] = {  # variables of each process that is started
     "lightning starts the second": [{}],
     "torchrun starts both": [{**TORCHRUN, "RANK": rank, "LOCAL_RANK": rank} for rank in "01"],
 }

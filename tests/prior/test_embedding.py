@@ -209,7 +209,7 @@ def _embed_slowly(pool: Pool, prior: OpenClipPrior, cache: Path) -> None:
         time.sleep(0.03)
         return decode(pool, index)
 
-    Pool.image = slowly  # type: ignore[method-assign]
+    Pool.image = slowly  # type: ignore[method-assign, assignment]
     embed_pool(pool, prior, cache_dir=cache, shard_size=4)
 
 
