@@ -23,8 +23,15 @@ from typing import Any
 import pytest
 
 # what commands import only where they need it
+<<<<<<< HEAD
 _LATE: tuple[str, ...] = ("open_clip", "sklearn.datasets", "sklearn.decomposition", "sklearn.neighbors")
 _LATE += ("semdd_lightning.experiment.experiment", "semdd_lightning.evaluation")
+=======
+_LATE = [
+    *("open_clip", "sklearn.datasets", "sklearn.decomposition", "sklearn.neighbors"),
+    *("semdd_lightning.experiment.experiment", "semdd_lightning.evaluation"),
+]
+>>>>>>> suite
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ class Forks:
         variables = {**os.environ, **(environment or {})}
         return self._start(Asked(_run, (commands, opened, signum), folder, variables, log, log))
 
-    def wait(self, process: int, seconds: float = 120) -> int:
+    def wait(self, process: int, seconds: float = 300) -> int:
         """Exit status of a process, negative where a signal ended it, as one does that takes too long."""
         self._connection.send(process)
         if not self._connection.poll(seconds):
@@ -203,8 +210,7 @@ def _do(asked: Asked) -> None:
 def _begin_anew(asked: Asked) -> None:
     from lightning.pytorch.utilities import rank_zero_only
 
-    names = (os.devnull, asked.stdout, asked.stderr)
-    for stream, name in enumerate(names):
+    for stream, name in enumerate((Path(os.devnull), asked.stdout, asked.stderr)):
         os.dup2(os.open(name, os.O_RDWR | os.O_CREAT | os.O_APPEND), stream)
     sys.stdin, sys.stdout, sys.stderr = (
         open(stream, mode, closefd=False)  # noqa: SIM115 - as long as the process
@@ -213,7 +219,8 @@ def _begin_anew(asked: Asked) -> None:
     os.chdir(asked.folder)
     os.environ.clear()
     os.environ.update(asked.environment)
-    rank_zero_only.rank = int(asked.environment.get("RANK", 0))  # which Lightning reads as it is imported
+    rank = int(asked.environment.get("RANK", 0))
+    vars(rank_zero_only)["rank"] = rank  # which Lightning reads as it is imported
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

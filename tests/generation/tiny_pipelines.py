@@ -9,18 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-
-class _Library:
-    """Imported when a pipeline is made: that takes a second, and most processes make none."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - of a library without types
-        return getattr(pytest.importorskip(self._name), name)
-
-
-diffusers, transformers = _Library("diffusers"), _Library("transformers")
+diffusers = pytest.importorskip("diffusers")
+transformers = pytest.importorskip("transformers")
 
 
 def tiny_vae() -> Any:  # noqa: ANN401 - of a library without types

@@ -200,7 +200,7 @@ def test_an_interrupted_prepare_leaves_nothing(tmp_path: Path, monkeypatch: pyte
 
 
 def _die_in_its_midst(root: Path) -> None:
-    os.fsync = lambda _: os._exit(9)
+    os.fsync = lambda _: os._exit(9)  # type: ignore[assignment]
     GeneratedDigits(2, root=root).prepare()
 
 
