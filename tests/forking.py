@@ -23,15 +23,10 @@ from typing import Any
 import pytest
 
 # what commands import only where they need it
-<<<<<<< HEAD
-_LATE: tuple[str, ...] = ("open_clip", "sklearn.datasets", "sklearn.decomposition", "sklearn.neighbors")
-_LATE += ("semdd_lightning.experiment.experiment", "semdd_lightning.evaluation")
-=======
 _LATE = [
     *("open_clip", "sklearn.datasets", "sklearn.decomposition", "sklearn.neighbors"),
     *("semdd_lightning.experiment.experiment", "semdd_lightning.evaluation"),
 ]
->>>>>>> suite
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from semdd_lightning.experiment.config.configs import compose, overlay, packaged
 from semdd_lightning.experiment.config.options import flatten
 from semdd_lightning.experiment.config.protocols import read_protocol
 from semdd_lightning.models import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD
-from semdd_lightning.training import ClassifierModule
 from semdd_lightning.training.progress import evaluated_after
 
 NAMES = sorted(path.stem for path in (packaged_configs() / "protocols").glob("*.yaml"))
@@ -42,7 +41,6 @@ def augmentation(found: dict[str, Any]) -> Augmentation:
 
 LEFT = "left of another config"
 NOT_OF_A_RECIPE = {"student", "network", "teacher", "num_classes", "image_size", "optimizer", "schedule"}
-NOT_OF_A_RECIPE |= {"settings"}  # which are the base class's
 NOT_NUMBERS = {
     "params",
     "passes",
@@ -57,10 +55,9 @@ def every_option_of(recipe: dict[str, Any]) -> dict[str, Any]:
     """A config with the classes of a recipe, in which each option of them is another config's."""
 
     def spelled(class_path: str, without: set[str]) -> dict[str, Any]:
-        made: Any = locate(class_path)
-        bases = [base for base in made.__mro__ if base.__module__ == ClassifierModule.__module__]
-        names = {name for one in (made, *bases) for name in signature(one).parameters} - without
-        return {"class_path": class_path, "init_args": dict.fromkeys(sorted(names), LEFT)}
+        made = locate(class_path)
+        names = [name for name in signature(made).parameters if name not in without]  # type: ignore[arg-type]
+        return {"class_path": class_path, "init_args": dict.fromkeys(names, LEFT)}
 
     class_path = f"semdd_lightning.training.{recipe['model.class_path']}"
     model = spelled(class_path, NOT_OF_A_RECIPE)

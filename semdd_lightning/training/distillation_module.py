@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
+from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 
 from semdd_lightning.audit import Audit
 from semdd_lightning.data import ImageDataModule, PoolDataModule, TrainingImages
 from semdd_lightning.data.classifier import ClassifierContext, FrozenClassifier
 from semdd_lightning.errors import ConfigError
-from semdd_lightning.models import NetworkFactory
-from semdd_lightning.training.classifier_module import ClassifierModule
+from semdd_lightning.models import IMAGENET_MEAN, IMAGENET_STD, NetworkFactory
+from semdd_lightning.training.classifier_module import ClassifierModule, rded_optimizer
 from semdd_lightning.training.losses import SoftLabelLoss, distillation_loss
-from semdd_lightning.training.optimisation import CountedTwice
+from semdd_lightning.training.optimisation import CosineLR, CountedTwice, ScheduleFactory
 from semdd_lightning.training.soft_labels.sources import (
     LabelRequest,
     OpenedLabels,
@@ -37,16 +38,23 @@ class DistillationModule(ClassifierModule):
         num_classes: number of classes; comes from the data.
         image_size: pixels per side that the student is built for; comes from the data.
         temperature: softens both distributions; RDED takes 20 with CutMix and 4 with MixUp.
+        optimizer: optimiser; RDED's AdamW by default.
+        schedule: learning-rate schedule, built from the optimiser and the number of passes and stepped once
+            per pass; a cosine to zero by default.
+        weight_decay_on: ``weights`` spares norms and biases (RDED), ``all`` decays every parameter.
+        mean: mean of the student's input normalisation, for each channel; ImageNet's by default.
+        std: its standard deviation.
         loss: kl, soft_cross_entropy, or mse between logits (EDC).
         temperature_squared: multiply the loss by the squared temperature, as Hinton et al. (2015) and SRe2L's
             Tiny-ImageNet code do; RDED and SRe2L otherwise do not.
         label_weight: weight of a cross entropy with the image's own label, whatever is mixed into it; EDC
             takes 0.025.
+        ema_decay: decay of a moving average of the weights over steps, which is then what is evaluated
+            (default: no average; the weights themselves are).
         statistics_twice: update the running statistics of BatchNorm twice a step, as RDED's extra forward
             pass without gradient on each batch does. It is really made where the student draws at random.
         teacher_batch_statistics: let the teacher's BatchNorm take the statistics of each batch it labels, as
             SRe2L's CIFAR code does, which leaves its teacher in training mode. Its check does not.
-        settings: further arguments of `ClassifierModule`.
     """
 
     def __init__(
@@ -56,14 +64,21 @@ class DistillationModule(ClassifierModule):
         num_classes: int,
         image_size: int,
         temperature: float = 20.0,
+        optimizer: OptimizerCallable = rded_optimizer,
+        schedule: ScheduleFactory = CosineLR,
+        weight_decay_on: Literal["weights", "all"] = "weights",
+        mean: tuple[float, float, float] = IMAGENET_MEAN,
+        std: tuple[float, float, float] = IMAGENET_STD,
         loss: SoftLabelLoss = "kl",
         temperature_squared: bool = False,
         label_weight: float = 0.0,
+        ema_decay: float | None = None,
         statistics_twice: bool = False,
         teacher_batch_statistics: bool = False,
-        **settings: Any,  # noqa: ANN401 - as the base class has them
     ) -> None:
-        super().__init__(student, num_classes, image_size, **settings)
+        super().__init__(
+            student, num_classes, image_size, optimizer, schedule, weight_decay_on, mean, std, ema_decay
+        )
         if temperature <= 0:
             msg = f"Expected a temperature above 0, found {temperature}; RDED takes 20 with CutMix."
             raise ConfigError(msg)

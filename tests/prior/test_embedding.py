@@ -209,11 +209,7 @@ def _embed_slowly(pool: Pool, prior: OpenClipPrior, cache: Path) -> None:
         time.sleep(0.03)
         return decode(pool, index, at_least)
 
-<<<<<<< HEAD
-    Pool.image = slowly  # type: ignore[assignment, method-assign]
-=======
     Pool.image = slowly  # type: ignore[method-assign, assignment]
->>>>>>> suite
     embed_pool(pool, prior, cache_dir=cache, shard_size=4)
 
 
