@@ -106,7 +106,8 @@ def test_the_same_command_goes_on(
         require_whole_files(folder)
         finished = finished_work(folder)
         ended[MOMENTS[2 if status == 0 else 1 if finished or [*folder.rglob("*.ckpt")] else 0]] += 1
-        if status != 0:
+        # `select` refuses a folder that is there: killed behind its last step, it was done
+        if status != 0 and not (name == "select" and (folder / "out").is_dir()):
             lost.append(max(0.0, moment + run(forks, words, folder) - seconds))
         assert {path: path.stat().st_mtime_ns for path in finished} == finished, "no finished work twice"
         assert contents(folder) == contents(whole)

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import os
 from argparse import SUPPRESS
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Union, get_args, get_origin
 
 import yaml
 from jsonargparse import ActionConfigFile, Namespace  # type: ignore[attr-defined] # by a star
@@ -75,6 +75,11 @@ class ExperimentParser(ParserWithChoices, LightningArgumentParser):  # type: ign
         """Let the parser take configs by name."""
         self.add_argument("-c", "--config", action=_Config, help="Name or path of a config; may be repeated.")
         self.add_argument(f"--{BASE}", type=str | list[str], default=SUPPRESS, help=SUPPRESS)
+
+    def add_lightning_class_args(self, lightning_class: Any, *args: Any, **kwargs: Any) -> list[str]:  # noqa: ANN401 - as Lightning has it
+        """Add the options of a class, of which ``1`` is one batch, where 1.0 is all of them."""
+        with _whole_numbers_first(getattr(lightning_class, "__init__", lightning_class)):
+            return super().add_lightning_class_args(lightning_class, *args, **kwargs)
 
     def parse_args(  # type: ignore[override] # of ``semdd``, which hands on, and of a command
         self,
@@ -186,3 +191,22 @@ def _place(config: Namespace, option: str) -> str:
         names.append(name)
         node = node.get(name) if isinstance(node, Namespace) else None
     return ".".join(names)
+
+
+@contextmanager
+def _whole_numbers_first(function: Callable[..., Any]) -> Iterator[None]:
+    """While a signature is read, let it say int before float, as Lightning wrote it.
+
+    `typing` takes the two orders for one and gives whichever is in its cache, so that what was imported
+    before settles which of them a signature shows; jsonargparse takes the first that fits.
+    """
+    annotations = getattr(function, "__annotations__", {})
+    before = dict(annotations)
+    for name, kind in before.items():
+        parts = get_args(kind)
+        if get_origin(kind) is Union and {int, float} <= set(parts):
+            annotations[name] = Union[(int, float, *(part for part in parts if part not in (int, float)))]
+    try:
+        yield
+    finally:
+        annotations.update(before)
