@@ -207,8 +207,8 @@ def show(rows: list[dict[str, float | str]], trials: int) -> None:
     table = Table(title=f"semdd audit, rates over {trials} pools of each kind")
     columns = {
         "prior": "prior",
-        "images": "images a folder",
-        "real": "real images a class",
+        "images": "images per folder",
+        "real": "real images per class",
         "none: refused": "sound pool refused",
         "warned": "sound pool warned of",
         "false suspects": "sound folder suspected",

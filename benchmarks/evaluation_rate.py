@@ -34,7 +34,7 @@ def main() -> None:
     """Measure, print a table, write JSON."""
     parser = arguments("evaluation_rate", __doc__, "a small form of it")
     parser.add_argument("--student", default="conv3", help="short name of the student")
-    parser.add_argument("--size", type=int, default=32, help="pixels a side")
+    parser.add_argument("--size", type=int, default=32, help="pixels per side")
     parser.add_argument("--images", type=int, default=10_000, help="images of the test split")
     options = parser.parse_args()
     if options.quick:

@@ -42,7 +42,7 @@ class Asked:
 
     Args:
         quick: Tiny sizes.
-        rded: Checkout of RDED's code, for the peer's loops.
+        rded: Checkout of RDED's code, for its own loops.
         cifar10: CIFAR-10 as ``train/<class>/`` and ``test/<class>/``; seeded images stand in for it.
     """
 
@@ -90,7 +90,7 @@ def encoding(asked: Asked) -> Result:
         return clip_encoding.measure(images=2, batch_size=2, rounds=1, layers=1)
     found = clip_encoding.measure(images=1_024, batch_size=256, precision="bf16", rounds=3)
     rate = found.figures["photographs, embed_pool, images/s"]
-    bar = Ratio("JPEG photographs a second over 5,000", rate / ENCODED_A_SECOND, 1.0)
+    bar = Ratio("JPEG photographs per second over 5,000", rate / ENCODED_A_SECOND, 1.0)
     return replace(found, ratios=[*found.ratios, bar])
 
 

@@ -33,7 +33,7 @@ class Ratio:
     Args:
         name: What is compared with what.
         value: Limit over ours for a share of a limit, peer over ours for a speed-up.
-        bar: What it has to be at full size on a CPU; none where nothing was promised.
+        bar: What it has to be at full size on a CPU; None where nothing was promised.
     """
 
     name: str

@@ -7,7 +7,7 @@
 Both read JPEG files, crop every image several times, score the crops by one teacher, keep the best of each
 image, and put the best of these together. Theirs is the code of its ``synthesize`` folder: a loader that
 crops image by image, with as many processes as it has by default and with none, and its ``selector``. Rates
-are real images a second, their crops included. Without a checkout a loop after its description stands in.
+are real images per second, their crops included. Without a checkout a loop after its description stands in.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def main() -> None:
     """Measure, print a table, write JSON."""
     parser = arguments("rded_crops", __doc__, "a small form of it")
     parser.add_argument("--teacher", default="conv3", help="short name of the teacher")
-    parser.add_argument("--size", type=int, default=32, help="pixels a side")
-    parser.add_argument("--factor", type=int, default=1, help="crops a side of an image")
+    parser.add_argument("--size", type=int, default=32, help="pixels per side")
+    parser.add_argument("--factor", type=int, default=1, help="crops per side of an image")
     parser.add_argument("--crops", type=int, default=5, help="crops of each real image")
     parser.add_argument("--images", type=int, default=300, help="real images of each of two classes")
     parser.add_argument("--rded", type=Path, help="checkout of RDED's code (default: a loop stands in)")
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def quick() -> Result:
-    """Twelve images of 16 px a class."""
+    """Twelve images of 16 px per class."""
     with tempfile.TemporaryDirectory() as root:
         task = TrainingTask(Path(root), image_size=16, num_images=24, num_classes=2).write()
         return measure(task, Rded("unused", sources=12, crops=2), 2, rounds=2)

@@ -46,7 +46,7 @@ def main() -> None:
     """Measure, print a table, write JSON."""
     parser = arguments("student_training", __doc__, "a small form of it")
     parser.add_argument("--student", default="conv3", help="short name of student and teacher")
-    parser.add_argument("--size", type=int, default=32, help="pixels a side")
+    parser.add_argument("--size", type=int, default=32, help="pixels per side")
     parser.add_argument("--images", type=int, default=100, help="images in all, of 10 classes")
     parser.add_argument("--passes", type=int, default=18, help="passes that are timed")
     parser.add_argument("--skipped", type=int, default=2, help="passes before them")

@@ -53,7 +53,7 @@ print(comparison.summary())
 # %% [markdown]
 # ## The table
 #
-# One row a sampler in each slice of the grid: runs with the same pool, prior, ipc, student, protocol and
+# One row per sampler in each slice of the grid: runs with the same pool, prior, ipc, student, protocol and
 # labels. Differences are paired by seed. The p-value that Holm corrected makes the verdict.
 
 # %%

@@ -6,7 +6,7 @@ trained on the training half of scikit-learn's digits only, saved in fp16 in ope
     python scripts/train_digits_clip.py --out semdd_lightning/assets/digits_clip
 
 The objective is cross entropy between image-text cosines (times the learned logit scale) and the digit,
-averaged over a few prompt templates a step. Rows of the token table that no prompt uses are set to zero:
+averaged over a few prompt templates per step. Rows of the token table that no prompt uses are set to zero:
 untrained, they would be noise that only takes room in an archive.
 """
 

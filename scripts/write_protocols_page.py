@@ -82,7 +82,7 @@ def section(name: str) -> str:
         f"Source: `{protocol.source}`, for {covered(protocol) or 'anything'}.",
         "",
     ]
-    lines += [f"Shown for `{data}.yaml` at 10 images a class:", ""]
+    lines += [f"Shown for `{data}.yaml` at 10 images per class:", ""]
     rows = recipe(experiment(name, data, {"data.ipc": 10}))
     lines += ["| | |", "|---|---|", *(f"| {row} | {text} |" for row, text in rows.items()), ""]
     lines += ["Passes x batch size:", "", f"| data set | {' | '.join(f'IPC {ipc}' for ipc in IPCS)} |"]
@@ -135,7 +135,7 @@ def experiment(name: str, data: str, given: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _amount(protocol: Protocol, data: str, ipc: int) -> str | None:
-    """Passes and batch size; none where the reference implementation has none."""
+    """Passes and batch size; None where the reference implementation has none."""
     own = flatten(compose(packaged_configs() / f"{data}.yaml"))
     if beyond(replace(protocol, resolved_for=find_facts({**own, "data.ipc": ipc}))):
         return None

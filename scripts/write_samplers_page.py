@@ -23,9 +23,9 @@ README = Path(__file__).parents[1] / "README.md"
 PAGE = README.parent / "docs" / "samplers.md"
 RECORDS = README.parent / "docs" / "results" / "selection"
 POOLS = {
-    "d4m_tiny40": "generated (D4M), 50 images a class",
-    "cifar10_400": "real, 400 images a class",
-    "cifar10_noisy": "real, 40 of 100 images a class wrong or damaged",
+    "d4m_tiny40": "generated (D4M), 50 images per class",
+    "cifar10_400": "real, 400 images per class",
+    "cifar10_noisy": "real, 40 of 100 images per class wrong or damaged",
     "digits": "the quickstart's digits",
 }
 """What each pool is, in the order of the tables."""
@@ -49,7 +49,7 @@ class Measured:
         ipc: images per class.
         student: one of `STUDENTS`.
         seeds: how many.
-        top1: by sampler, one number a seed, in percent.
+        top1: by sampler, one number per seed, in percent.
     """
 
     pool: str

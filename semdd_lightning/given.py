@@ -56,7 +56,7 @@ def is_cache(folder: Path) -> bool:
 
 
 def pick_device(name: str | torch.device | None) -> torch.device:
-    """The device of a name, seen to be there before anything is read; none takes a GPU if there is one.
+    """The device of a name, seen to be there before anything is read (default: a GPU if there is one).
 
     Args:
         name: As torch has it, for example `cuda:0`, or the device itself.

@@ -74,7 +74,7 @@ def finished(shared_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder pool of six generated digits a class."""
+    """A folder pool of six generated digits per class."""
     from semdd_lightning.pools.digits import GeneratedDigits
 
     reader = GeneratedDigits(6, root=tmp_path_factory.mktemp("digits"))
@@ -99,7 +99,7 @@ def write_classes(folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def selected(digits: Path, shared_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `semdd select` wrote: two of the six digits a class."""
+    """What `semdd select` wrote: two of the six digits per class."""
     folder = tmp_path_factory.mktemp("selected")
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("SEMDD_CACHE", str(shared_cache))

@@ -40,7 +40,7 @@ CUSTOM = ("tabby cat", "golden retriever", "school bus")
 QUICKSTART = {"data": {"init_args": {"passes": 2, "pool": {"init_args": {"images_per_class": 12}}}}}
 
 Trained = dict[tuple[str, int], RunResult]
-"""Runs of teachers by config and pixels a side."""
+"""Runs of teachers by config and pixels per side."""
 
 
 # Small data
@@ -57,7 +57,7 @@ def write_images(root: Path, folders: Sequence[str], count: int) -> Path:
 
 
 def write_cifar(root: Path, spec: DatasetSpec) -> None:
-    """An image a class in each batch file."""
+    """An image per class in each batch file."""
     folder, names = root / spec.folder, [name.replace(" ", "_") for name in spec.names]
     folder.mkdir(parents=True)
     fine = spec.name == "cifar100"
@@ -79,7 +79,7 @@ def write_tiny_imagenet(root: Path, spec: DatasetSpec) -> None:
 
 
 def write_dataset(root: Path, spec: DatasetSpec) -> None:
-    """The official form of a data set: an image a class for training and one for testing."""
+    """The official form of a data set: an image per class for training and one for testing."""
     if spec.layout == "cifar":
         write_cifar(root, spec)
     elif spec.layout == "tiny_imagenet":
@@ -138,7 +138,7 @@ def run_small(
 
 
 def run_teacher(name: str, size: int, tmp_path: Path, trained: Trained) -> RunResult:
-    """A teacher's config; with one image a class, it is trained on what should be held out."""
+    """A teacher's config; with one image per class, it is trained on what should be held out."""
     if (name, size) not in trained:
         data = {"passes": 1, "image_size": size, "train": {"init_args": {"held_out": 0}}}
         trained[name, size] = run_small(name, {"data": {"init_args": data}}, tmp_path)
@@ -197,10 +197,10 @@ def test_config_runs_on_small_data(
 
 
 def small_data(name: str, data: dict[str, Any], root: Path, clip: Path) -> dict[str, Any]:
-    """Write what a config looks for, and choose one image a class by a tiny CLIP."""
+    """Write what a config looks for, and choose one image per class by a tiny CLIP."""
     prior: dict[str, Any] = {"model": str(clip), "pretrained": None}
     if data["num_classes"] > 10:
-        prior["prompts"] = "simple"  # 80 prompts a class take seconds, and those of ten classes are encoded
+        prior["prompts"] = "simple"  # 80 prompts per class take seconds, and those of ten classes are encoded
     if name == "custom.yaml":
         write_custom(root)
     else:

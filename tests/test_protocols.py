@@ -1,4 +1,4 @@
-"""The protocols have the peers' numbers: compared with independent transcriptions of their public code."""
+"""The numbers of the protocols are those of the reference implementations, transcribed from public code."""
 
 from __future__ import annotations
 
@@ -368,8 +368,8 @@ def test_dc_benchs_recipe() -> None:
 
 @pytest.mark.parametrize("data", CLASSES)
 def test_hard_is_minimaxs_recipe_on_the_data_sets_student(data: str) -> None:
-    found, peer = options("hard", data, data__ipc=10), options("minimax", data, data__ipc=10)
+    found, other = options("hard", data, data__ipc=10), options("minimax", data, data__ipc=10)
     own = {"data.passes", "model.network"}
-    differing = {name for name in found | peer if found.get(name) != peer.get(name)}
+    differing = {name for name in found | other if found.get(name) != other.get(name)}
     assert {name for name in differing if not name.startswith(("protocol.", "trainer.callbacks"))} == own
     assert found["data.passes"] == 100

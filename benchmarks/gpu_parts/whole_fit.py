@@ -1,4 +1,4 @@
-"""`semdd fit` of CIFAR-10 at ten images a class, from an empty cache to the tested student."""
+"""`semdd fit` of CIFAR-10 at ten images per class, from an empty cache to the tested student."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def measure(*, quick: bool = False, cifar10: Path | None = None) -> Result:
     """Time the command: index, CLIP (ViT-B/32 of random weights), choice, training by hard labels, test.
 
     Args:
-        quick: Four images a class, two passes, a shallow CLIP.
+        quick: Four images per class, two passes, a shallow CLIP.
         cifar10: CIFAR-10 in class folders; seeded images stand in for it.
     """
     with tempfile.TemporaryDirectory() as temporary:

@@ -109,7 +109,7 @@ def apply_policy(images: Pool, audit: Audit, policy: AuditPolicy) -> None:
 
 
 def describe_refusal(registry: ClassRegistry, audit: Audit) -> str | None:
-    """Why a pool is refused, in words with the mapping; none where it is not."""
+    """Why a pool is refused, in words with the mapping; None where it is not."""
     if audit.other_order:
         by = audit.voice
         doubt = (

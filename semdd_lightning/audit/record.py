@@ -99,7 +99,7 @@ def audit_outcome(images: Pool, audit: Audit) -> dict[str, Any]:
 
 
 def _folder_records(images: Pool, audit: Audit) -> list[dict[str, Any]]:
-    """One record a folder, the most suspect first; folders that another order moves lead."""
+    """One record per folder, the most suspect first; folders that another order moves lead."""
     registry, contents = images.registry, audit.contents
     moved = audit.order != np.arange(len(registry))
     ranking, counts = contents.ranking(), images.counts()

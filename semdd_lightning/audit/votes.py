@@ -91,7 +91,7 @@ def vote(
 def vote_by_prototypes(
     voter: str, images: Floats, labels: NDArray[np.int64], prototypes: Floats, scale: float
 ) -> Votes:
-    """Ask the cosines to one vector a class, as text prototypes are.
+    """Ask the cosines to one vector per class, as text prototypes are.
 
     Args:
         voter: name of the voter.

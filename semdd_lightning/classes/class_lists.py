@@ -17,7 +17,7 @@ def read_class_list(path: Path) -> ClassRegistry:
     """Read the classes, in class order, from a text or CSV file.
 
     Args:
-        path: A ``.txt`` file with one class a line (a name, a wnid, or a wnid and a name; ``#`` begins a
+        path: A ``.txt`` file with one class per line (a name, a wnid, or a wnid and a name; ``#`` begins a
             comment), or a ``.csv`` file with the columns ``name[,folder,wnid,teacher_index]``.
 
     Raises:
@@ -49,7 +49,7 @@ def registry_from_entries(entries: Sequence[str], source: str) -> ClassRegistry:
     ('tench', 'n02102040')
 
     Args:
-        entries: One entry a class, in class order.
+        entries: One entry per class, in class order.
         source: Where the entries come from, for messages.
 
     Raises:

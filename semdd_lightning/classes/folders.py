@@ -134,7 +134,7 @@ def _resolve_without_list(folders: list[str]) -> ClassRegistry:
         number = numbered_name(folder)
         if number is not None and number == numbered_name(twin):
             msg = (
-                f"Expected one folder a class, found {folder!r} and {twin!r} for class {number[1]}; "
+                f"Expected one folder per class, found {folder!r} and {twin!r} for class {number[1]}; "
                 "merge them or remove one."
             )
             raise ClassListError(msg)

@@ -49,7 +49,9 @@ class ClassRegistry:
             ("teacher indices", self.teacher_indices),
         ):
             if values is not None and len(values) != len(self.names):
-                msg = f"Expected {len(self.names)} {label}, one a class, found {len(values)}; complete them."
+                msg = (
+                    f"Expected {len(self.names)} {label}, one per class, found {len(values)}; complete them."
+                )
                 raise ClassListError(msg)
         if not self.names or not all(self.names) or not all(self.folders):
             msg = "Expected at least one class and a name for each, found none or an empty one; fill it in."

@@ -1,1 +1,1 @@
-"""The command line: one file a command, heavy imports only inside the chosen one."""
+"""The command line: one file per command, heavy imports only inside the chosen one."""

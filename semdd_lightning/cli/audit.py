@@ -30,9 +30,9 @@ EPILOG = """examples:
 Two faults are looked for. Another order: the folders are a permutation of the classes; exit status 3, and
 the mapping to paste. Folders that do not hold their class: ranked, with the class that they resemble and the
 share of their images that are of it; a warning, and exit status 3 where more than --most-suspects of the
-folders are. Real images (--reference) tell a weak CLIP's habits from the pool's faults: 50 a class do well.
+folders are. Real images (--reference) tell a weak CLIP's habits from the pool's faults: 50 per class do well.
 A page shows what was found, images beside images: --page says where it goes.
-`semdd fit` and `semdd select` look at up to 100 images a folder in the same way before they choose.
+`semdd fit` and `semdd select` look at up to 100 images per folder in the same way before they choose.
 """
 
 

@@ -1,4 +1,4 @@
-"""``semdd compare``: a grid of pools, samplers, students, seeds and more, one run a cell, one table."""
+"""``semdd compare``: a grid of pools, samplers, students, seeds and more, one run per cell, one table."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
         "--slurm",
         nargs="+",
         metavar="KEY=VALUE",
-        help="as an array of SLURM, in --jobs tasks or one a cell: partition=gpu timeout_min=60",
+        help="as an array of SLURM, in --jobs tasks or one per cell: partition=gpu timeout_min=60",
     )
     parser.add_argument(
         "--cells",

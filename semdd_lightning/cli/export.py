@@ -141,7 +141,7 @@ def _in_words(header: StoreHeader) -> str:
     teacher, form = header.teacher, header.label_format
     accuracy = teacher["accuracy"]
     return (
-        f"logits: what the teacher says of each image, one number a class, before any softmax. It is a "
+        f"logits: what the teacher says of each image, one number per class, before any softmax. It is a "
         f"{teacher['teacher']} with {accuracy['top1']:.2%} top-1 on {accuracy['on']}, SHA-256 of its weights "
         f"{teacher['sha256']}. They were stored as {form.in_words}, for a loss of temperature "
         f"{form.temperature:g}."

@@ -85,7 +85,7 @@ def _next_commands(found: PoolInspection, options: argparse.Namespace) -> list[s
 
 
 def _data_set(found: PoolInspection) -> str | None:
-    """The data set whose wnids the class folders are, or the only one of as many classes; none otherwise."""
+    """The data set whose wnids the class folders are, or the only one of as many classes; None otherwise."""
     from semdd_lightning.datasets import DATASETS
 
     as_many = [spec for spec in DATASETS.values() if spec.num_classes == len(found.class_folders)]

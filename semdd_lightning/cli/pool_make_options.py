@@ -31,7 +31,7 @@ EPILOG = """examples:
   semdd pool make --config pools/rded.yaml --shard 0/4 ...     a quarter of the work
 
 A config holds the same options, as `images_per_class: 50`; what the command line says goes over it. The
-result has one folder a class and pool.json, by which `semdd verify DIR` says whether it is what it claims.
+result has one folder per class and pool.json, by which `semdd verify DIR` says whether it is what it claims.
 An interrupted command goes on when it is given again. SLURM's array tasks and the ranks of torchrun share
 the work out by themselves; all of them write into one directory.
 """
@@ -104,7 +104,7 @@ def _parser(generator: str | None) -> ArgumentParser:
         "--source", type=Path | None, help="real images in place of the data set's: a pool of any layout"
     )
     parser.add_argument("--data_root", type=Path, default=Path("data"), help="where data sets lie")
-    parser.add_argument("--size", type=int | None, help="pixels a side (default: the data set's)")
+    parser.add_argument("--size", type=int | None, help="pixels per side (default: the data set's)")
     parser.add_argument(
         "--prior", type=str | None, help="CLIP, as `semdd select --prior`: looks at prompts, and at images"
     )
@@ -175,7 +175,7 @@ def _ceiling(options: Namespace) -> int:
         msg = f"Expected a generator that makes image after image for --keep-best, found {options.generator}."
         raise ConfigError(f"{msg[:-1]}, which chooses by itself; leave --keep-best out.")
     if options.prior is None or size < options.keep_best:
-        found, keep = "no prior" if options.prior is None else f"{size} images a round", options.keep_best
+        found, keep = "no prior" if options.prior is None else f"{size} images per round", options.keep_best
         msg = f"Expected --prior, and rounds of at least --keep-best {keep}, found {found}; give it."
         raise ConfigError(msg)
     most = _ROUNDS * size if most is None else most

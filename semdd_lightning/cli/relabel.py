@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         "--top-k", type=int, help="keep this many logits of each label and spread the rest evenly"
     )
     parser.add_argument(
-        "--static", action="store_true", help="one label an image, of the image without augmentation"
+        "--static", action="store_true", help="one label per image, of the image without augmentation"
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="print what the labels would cost, and label nothing"

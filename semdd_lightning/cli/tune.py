@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         "--held-out",
         type=at_least_one,
         default=10,
-        help="images a class to judge by, where the config has no data.validation (default 10)",
+        help="images per class to judge by, where the config has no data.validation (default 10)",
     )
     parser.add_argument(
         "--out",

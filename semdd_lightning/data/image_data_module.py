@@ -89,7 +89,7 @@ class ImageDataModule(ImageSettings):
 
     @property
     def training_digest(self) -> str | None:
-        """What identifies the training images of a selection; none where nothing is selected."""
+        """What identifies the training images of a selection; None where nothing is selected."""
         return None
 
     def split_sizes(self) -> dict[str, int]:
@@ -127,7 +127,7 @@ class ImageDataModule(ImageSettings):
     # ------------------------------------------------------------------ Lightning's hooks
 
     def prepare_data(self) -> None:
-        """Fetch or generate what is missing, once a node, and see that all splits hold the same classes."""
+        """Fetch or generate what is missing, once per node, and see that all splits hold the same classes."""
         sets = [found for found in map(self._image_set, _SPLITS[self._stage]) if found is not None]
         for image_set in sets:
             image_set.prepare()
@@ -228,7 +228,7 @@ class ImageDataModule(ImageSettings):
             self.mixing_group,
             self.distinct_passes,
         )
-        logger.info("Training: %s; %d steps a pass", store.description, len(self._planner.batches))
+        logger.info("Training: %s; %d steps per pass", store.description, len(self._planner.batches))
         if self.batch_size > len(store):
             logger.warning("batch_size %d is clamped to the %d images", self.batch_size, len(store))
 

@@ -132,7 +132,7 @@ class DigitsImages(ImageSet):
 
     Args:
         split: which half.
-        image_size: pixels a side.
+        image_size: pixels per side.
     """
 
     split: Literal["train", "test"] = "test"
@@ -155,9 +155,9 @@ class FolderImages(ClassFolders):
     """Class folders of real images; every file counts, duplicates too, and an unreadable one is an error.
 
     Args:
-        path: folder that holds one folder a class.
-        classes: class list (.txt or .csv) or the name of a data set, as `imagenette`; none reads the folders
-            by the classes of the pool.
+        path: folder that holds one folder per class.
+        classes: class list (.txt or .csv) or the name of a data set, as `imagenette` (default: the
+            pool's classes).
         class_names: the classes in order, in place of a class list file.
     """
 

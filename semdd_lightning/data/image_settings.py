@@ -41,7 +41,7 @@ class ImageSettings(LightningDataModule):
             soft labels need to be stored. None draws every pass anew.
         replay_seed: augmentation seed of stored soft labels, so that students of any seed learn from them
             (default: augmentation_seed).
-        evaluation_batch_size: images a batch and device in evaluation.
+        evaluation_batch_size: images per batch and device in evaluation.
         evaluation_view: what of a real image is looked at: cropped resizes its shorter side to
             ``image_size // 7 * 8`` and cuts the centre (RDED, SRe2L), whole resizes it to ``image_size``
             (Minimax Diffusion).

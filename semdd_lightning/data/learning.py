@@ -41,7 +41,7 @@ class LearningPlan:
         passes: visits to every image, at least 2; the first one counts for nothing.
         image_size: pixels per side that images are brought to.
         width: channels of the student, a ConvNet-3.
-        batch_size: images a step.
+        batch_size: images per step.
         learning_rate: highest of a one-cycle schedule.
         seed: of weights, order and augmentation.
     """

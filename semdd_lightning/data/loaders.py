@@ -115,7 +115,7 @@ class EvaluationLoader:
 
     Args:
         store: the split.
-        batch_size: images a batch and rank, at most.
+        batch_size: images per batch and rank, at most.
         rank: this process.
         world_size: number of processes.
         num_workers: processes that decode images which live on disk.
@@ -149,7 +149,7 @@ def evaluation_batches(num_images: int, batch_size: int, world_size: int = 1) ->
 
     Args:
         num_images: images of the split.
-        batch_size: images a batch and process, at most.
+        batch_size: images per batch and process, at most.
         world_size: number of processes.
 
     Examples:

@@ -25,7 +25,7 @@ from semdd_lightning.selection import DEFAULT_SAMPLER, Sampler, build_sampler, w
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class PoolDataModule(ImageDataModule):
-    """Wraps an image pool: scores it with CLIP, chooses ``ipc`` images a class, serves them for training.
+    """Wraps an image pool: scores it with CLIP, chooses ``ipc`` images per class, serves them for training.
 
     Under DDP the ranks embed disjoint parts of the pool, wait for each other, compute the same selection
     from the same cache and compare its digest.

@@ -58,7 +58,7 @@ def select(
     audit: AuditPolicy = "refuse",
     choices: Choices | Path | str | None = None,
 ) -> PoolSelection:
-    """Choose ``ipc`` images a class from a pool.
+    """Choose ``ipc`` images per class from a pool.
 
     Args:
         pool: how to read the pool, or where it lies.

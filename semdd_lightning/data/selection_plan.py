@@ -60,7 +60,7 @@ class SelectionPlan:
         }
 
     def prepare(self) -> None:
-        """Fetch or generate what is missing, once a node, and see that all that the sampler needs is there.
+        """Fetch or generate what is missing, once per node, and see that all that the sampler needs is there.
 
         Raises:
             PriorError: if a prior cannot be had as described.

@@ -63,7 +63,7 @@ def find_classes(classes: Path | str) -> ClassRegistry:
 
 
 def dataset_of(classes: ClassRegistry) -> str | None:
-    """Name of the data set that has just these classes, in any order; none if there is none.
+    """Name of the data set that has just these classes, in any order; None if there is none.
 
     Args:
         classes: Any class list; its wnids count where it has some, else its names.

@@ -48,7 +48,7 @@ class Split:
 
     Args:
         folder: What the split is called in the data set's official form.
-        images: How many there are; none where no source states it.
+        images: How many there are; None where no source states it.
         note: Which images they are, where the name does not say it.
     """
 
@@ -90,7 +90,7 @@ class DatasetSpec:
         obtained: How to get the images, in words.
         archives: The files that it is published as.
         sources: Papers and pages that define it.
-        class_list: Name of the packaged class list; none stands for all of ImageNet-1K.
+        class_list: Name of the packaged class list (default: all of ImageNet-1K).
     """
 
     name: str

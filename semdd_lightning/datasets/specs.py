@@ -28,8 +28,8 @@ CIFAR10 = DatasetSpec(
         "ImageNet's statistics",
     ),
     evaluation=_WHOLE_32,
-    train=Split("train", 50_000, "5,000 a class"),
-    test=Split("test", 10_000, "1,000 a class"),
+    train=Split("train", 50_000, "5,000 per class"),
+    test=Split("test", 10_000, "1,000 per class"),
     layout="cifar",
     folder="cifar-10-batches-py",
     obtained="downloaded by torchvision",
@@ -54,8 +54,8 @@ CIFAR100 = replace(
         (0.2673, 0.2564, 0.2762),
         "DC-bench; RDED normalises CIFAR by ImageNet's statistics",
     ),
-    train=Split("train", 50_000, "500 a class"),
-    test=Split("test", 10_000, "100 a class"),
+    train=Split("train", 50_000, "500 per class"),
+    test=Split("test", 10_000, "100 per class"),
     folder="cifar-100-python",
     archives=(
         Archive(
@@ -76,8 +76,8 @@ TINY_IMAGENET = DatasetSpec(
         _IMAGENET_STATISTICS, source="ImageNet's, whose images these are; as DC-bench and RDED"
     ),
     evaluation=EvaluationTransform(resize=72, crop=64),
-    train=Split("train", 100_000, "500 a class"),
-    test=Split("val", 10_000, f"50 a class: {_VALIDATION}"),
+    train=Split("train", 100_000, "500 per class"),
+    test=Split("val", 10_000, f"50 per class: {_VALIDATION}"),
     layout="tiny_imagenet",
     folder="tiny-imagenet-200",
     obtained="downloaded",
@@ -99,8 +99,8 @@ IMAGENET1K = DatasetSpec(
     image_size=224,
     normalization=_IMAGENET_STATISTICS,
     evaluation=_CENTRE_224,
-    train=Split("train", 1_281_167, "732 to 1,300 a class"),
-    test=Split("val", 50_000, f"50 a class: {_VALIDATION}"),
+    train=Split("train", 1_281_167, "732 to 1,300 per class"),
+    test=Split("val", 50_000, f"50 per class: {_VALIDATION}"),
     layout="imagenet",
     folder="imagenet",
     obtained="from image-net.org, with an account; torchvision.datasets.ImageNet unpacks them",
@@ -114,7 +114,7 @@ IMAGENET1K = DatasetSpec(
 )
 
 _SUBSET = replace(
-    IMAGENET1K, num_classes=10, test=Split("val", 500, "50 a class, of ImageNet-1K's validation images")
+    IMAGENET1K, num_classes=10, test=Split("val", 500, "50 per class, of ImageNet-1K's validation images")
 )
 
 IMAGENETTE = replace(
@@ -167,7 +167,7 @@ IMAGEIDC = replace(
     _SUBSET,
     name="imageidc",
     title="ImageIDC",
-    train=Split("train", None, "at most 1,300 a class"),
+    train=Split("train", None, "at most 1,300 per class"),
     sources=("J.-H. Kim et al., IDC, ICML 2022, arXiv 2205.14959", _ILSVRC_2015),
     class_list="imageidc",
 )
@@ -177,7 +177,7 @@ IMAGENET100 = replace(
     name="imagenet100",
     title="ImageNet-100",
     num_classes=100,
-    train=Split("train", 126_689, "at most 1,300 a class"),
+    train=Split("train", 126_689, "at most 1,300 per class"),
     test=Split("val", 5_000, _SUBSET.test.note),
     sources=(
         "Y. Tian, D. Krishnan and P. Isola, Contrastive Multiview Coding, ECCV 2020, arXiv 1906.05849: "

@@ -1,4 +1,4 @@
-"""The cells of a comparison: their record, one entry a run, and their table, cut into slices of samplers."""
+"""The cells of a comparison: their record, one entry per run; their table, cut into slices of samplers."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class Cell:
         axes: its place on each of `AXES`: short names as the user wrote them, ipc and seeds as numbers.
         directory: its run directory, relative to the comparison's.
         state: finished; failed, and ``error`` says why; or waiting.
-        labels: kind of the labels that it learnt from; none where nobody knows.
+        labels: kind of the labels that it learnt from; None where nobody knows.
         error: one message of a failed cell.
-        top1: test accuracy in [0, 1], after the last pass where nothing was cut short; none without a result.
-        top5: the same for the best five; none with fewer classes.
+        top1: test accuracy in [0, 1], after the last pass where nothing was cut short; None without a result.
+        top5: the same for the best five; None with fewer classes.
         cut_short: what makes it no full run, in words; empty for a full one.
         seconds: time of each stage: ``encode``, ``select``, ``train``, ``test``.
-        wall_seconds: from its start to its end, with what no stage counts; none where nobody measured it.
-        label_bytes: size of the soft labels that it stored or read; none without such.
+        wall_seconds: from its start to its end, with what no stage counts; None where nobody measured it.
+        label_bytes: size of the soft labels that it stored or read; None without such.
         peak_memory_bytes: largest memory on the GPU, else of the process.
         selection: statistics of the subsets ``pool``, ``candidates``, ``selection`` and ``random``.
         num_images_pool: images that could be chosen from.
@@ -133,7 +133,7 @@ class Slice:
 
 
 def cell_table(cells: Sequence[Cell]) -> pd.DataFrame:
-    """One row a cell: its axes, what became of it, its accuracies, what it chose and what it cost.
+    """One row per cell: its axes, what became of it, its accuracies, what it chose and what it cost.
 
     Args:
         cells: as `read_cells` gives them.

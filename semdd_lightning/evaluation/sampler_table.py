@@ -38,7 +38,7 @@ def default_baseline(cells: pd.DataFrame) -> str:
 
 
 def sampler_table(cells: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    """One row a sampler in each slice of the grid, in its order.
+    """One row per sampler in each slice of the grid, in its order.
 
     Differences are paired over the seeds that sampler and baseline have in common; p-values are corrected, by
     Holm, over the comparisons of one slice.

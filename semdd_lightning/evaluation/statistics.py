@@ -26,10 +26,10 @@ class Estimate:
     Attributes:
         n: how many they are.
         mean: their mean; NaN of none.
-        std: their standard deviation (ddof 1); none of fewer than two.
-        half_width: half of Student's two-sided 95 % interval; none where nothing varies, which
+        std: their standard deviation (ddof 1); None of fewer than two.
+        half_width: half of Student's two-sided 95 % interval; None where nothing varies, which
             says nothing of how far other seeds would be.
-        p_value: of the two-sided t test that the mean is 0; none as the interval.
+        p_value: of the two-sided t test that the mean is 0; None as the interval.
     """
 
     n: int
@@ -66,7 +66,7 @@ def paired_difference(values: ArrayLike, baseline: ArrayLike) -> Estimate:
     """The mean difference of two samplers on the same seeds: its interval and paired t test.
 
     Args:
-        values: one number a seed ``(n,)``.
+        values: one number per seed ``(n,)``.
         baseline: the baseline's numbers for the same seeds ``(n,)``.
     """
     return estimate(np.asarray(values, dtype=np.float64) - np.asarray(baseline, dtype=np.float64))
@@ -79,7 +79,7 @@ def over_seeds(values: pd.Series[float]) -> Estimate:
     are averaged over one of the two, and of both ways the one with the wider interval counts.
 
     Args:
-        values: one number a run, by the levels `SEEDS` of the index.
+        values: one number per run, by the levels `SEEDS` of the index.
     """
     by_seed = [values.groupby(level=seed).mean() for seed in SEEDS]
     shared = any(len(means) < len(values) for means in by_seed)
@@ -115,7 +115,7 @@ def seeds_needed(found: Estimate, comparisons: int = 1) -> int | None:
         comparisons: how many are looked at together; the level is 5 % divided by them, Holm's strictest.
 
     Returns:
-        The fewest above those that there are; none if `MOST_SEEDS` are too few, or nobody knows how much
+        The fewest above those that there are; None if `MOST_SEEDS` are too few, or nobody knows how much
         seeds vary.
 
     Examples:
@@ -141,7 +141,7 @@ def verdict(difference: Estimate, corrected: float | None, needed: int | None = 
 
     Args:
         difference: mean over the seeds that both have.
-        corrected: its p-value after Holm's correction; none where there is none.
+        corrected: its p-value after Holm's correction; None where there is none.
         needed: seeds that would do, as `seeds_needed` has them.
 
     Examples:

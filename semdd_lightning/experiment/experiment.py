@@ -17,7 +17,7 @@ from semdd_lightning.experiment.semdd_cli import SemddCLI
 
 
 def run_experiment(argv: list[str]) -> RunResult:
-    """One experiment from its command line: what ``fit`` does, and ``compare`` once a cell."""
+    """One experiment from its command line: what ``fit`` does, and ``compare`` once per cell."""
     with quiet_lightning():
         cli = SemddCLI(argv)
     return cli.record.result

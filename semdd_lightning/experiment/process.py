@@ -22,7 +22,7 @@ from semdd_lightning.names import shown_message
 NOTHING_TO_DO_ABOUT = (
     ".*(Checkpoint|Experiment logs) directory .* exists and is not empty.*",  # the run's own
     ".*does not have many workers.*",  # images in memory need none
-    ".*smaller than the logging interval.*",  # losses are logged once an epoch
+    ".*smaller than the logging interval.*",  # losses are logged once per epoch
     ".*Total length of `list` across ranks is zero.*",  # there need not be a validation split
     ".*The dirpath has changed from.*",  # every run has its own, a resumed one too
     ".*Couldn't infer the batch indices.*",  # predictions carry their rows
@@ -142,9 +142,9 @@ class Stopping:
     """The signals that end a process, for as long as a command runs.
 
     Attributes:
-        received: the first such signal; none so far.
+        received: the first such signal; None so far.
         waits: whether somebody looks at ``received`` where work can be put down, so that nothing is torn.
-        said: what is to be told beside the fact, as the command that goes on; none where another tells.
+        said: what is to be told beside the fact, as the command that goes on; None where another tells.
     """
 
     def __init__(self) -> None:
@@ -156,7 +156,7 @@ class Stopping:
 
     @property
     def status(self) -> int | None:
-        """Exit status as a shell gives it: 130 after Ctrl-C, 143 after SIGTERM; none without a signal."""
+        """Exit status as a shell gives it: 130 after Ctrl-C, 143 after SIGTERM; None without a signal."""
         return None if self.received is None else 128 + self.received
 
     @property

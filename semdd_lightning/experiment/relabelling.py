@@ -95,7 +95,7 @@ class RelabelCLI(SemddCLI):
             raise ConfigError(msg)
         if self.options.static and self.distillation.teacher_batch_statistics:
             msg = (
-                "Expected teacher_batch_statistics to be off for one label an image, found it on; give "
+                "Expected teacher_batch_statistics to be off for one label per image, found it on; give "
                 "--model.teacher_batch_statistics false, or store the labels of every pass."
             )
             raise ConfigError(msg)
@@ -199,7 +199,7 @@ def _print_store(options: Namespace, store: LabelStore, data: PoolDataModule) ->
     files = 0 if data.selected is None else _file_bytes(data.selected)
     rows = {
         "images": f"{header.num_images:,}",
-        "passes": "one label an image" if header.static else f"{header.passes:,}",
+        "passes": "one label per image" if header.static else f"{header.passes:,}",
         "teacher": f"{header.teacher['teacher']}, top-1 {accuracy['top1']:.1%} on {accuracy['on']}",
         "stored as": _in_words(header.label_format),
         "labels": f"{readable_size(stored)}, {stored / files:.1f} times the images ({readable_size(files)})",
@@ -225,7 +225,7 @@ def _divergences(costs: Mapping[str, float]) -> str:
 
 
 def _in_words(form: LabelFormat) -> str:
-    return f"{form.in_words}, {form.bytes_per_label:,} bytes a label"
+    return f"{form.in_words}, {form.bytes_per_label:,} bytes per label"
 
 
 def _file_bytes(selected: PoolSelection) -> int:
@@ -238,7 +238,7 @@ def _file_bytes(selected: PoolSelection) -> int:
 
 
 def _estimated_file_bytes(data: PoolDataModule, num_images: int) -> int | None:
-    """Bytes of the images' files, from the sizes of 1000 of the pool's; none where it has no folder here."""
+    """Bytes of the images' files, from the sizes of 1000 of the pool's; None where it has no folder here."""
     folder = getattr(data.pool, "path", None)
     if folder is None or not Path(folder).expanduser().is_dir():
         return None

@@ -54,12 +54,12 @@ class Manifest:
         classifier: the classifier that samplers and scores asked, if any.
         classifier_key: key in the cache of what it said of the pool, if any.
         learning_key: key in the cache of what a student learned from the pool, where a score asks for that.
-        digests: SHA-256 of the bytes of each chosen image; none in manifests of version 0.2.
+        digests: SHA-256 of the bytes of each chosen image; None in manifests of version 0.2.
         applied_to: the reader of the copy of the pool that `semdd apply` took the images from, if it did.
         choices: what people decided about single images, if anything.
         semdd_version: version that wrote the manifest.
         format: version of this record.
-        table_digest: SHA-256 of the score table beside it; none before it is exported.
+        table_digest: SHA-256 of the score table beside it; None before it is exported.
     """
 
     pool: dict[str, Any]

@@ -74,7 +74,7 @@ class PoolSelection:
     def export(self, directory: Path | str, *, link: bool = False) -> Path:
         """Write the selection to a new directory, all of it or nothing.
 
-        It holds ``images/`` with one folder a class, in which the chosen images keep their paths unless a
+        It holds ``images/`` with one folder per class, in which the chosen images keep their paths unless a
         folder's name means another class (`export_folders`), ``manifest.json``, ``scores.parquet`` with every
         pool image, ``chosen.csv`` with the chosen ones, ``report.csv`` and ``report_by_class.csv``.
 

@@ -192,7 +192,7 @@ FORMS = {
         _load_tars,
     ),
     "folders": Form(
-        "one folder a class, as torchvision's `ImageFolder` opens them",
+        "one folder per class, as torchvision's `ImageFolder` opens them",
         _write_folders,
         f"{IMAGES}/**",
         lambda chosen: export_folders(chosen.manifest.registry),

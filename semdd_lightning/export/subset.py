@@ -160,7 +160,7 @@ def exported_paths(manifest: Manifest) -> list[str]:
 
 
 def _exported_path(path: str, folder: str, exported_folder: str) -> str:
-    """Where an image lies in an export, which always has one folder a class.
+    """Where an image lies in an export, which always has one folder per class.
 
     >>> _exported_path("cat/deep/a.png", "cat", "cat"), _exported_path("part_0/cat/a.png", "cat", "cat")
     ('cat/deep/a.png', 'cat/part_0/cat/a.png')

@@ -79,7 +79,7 @@ def _of_file(path: Path, classes: ClassRegistry) -> list[tuple[str, ...]]:
     if len(lines) != len(classes):
         msg = (
             f"Expected a prompt for each of {len(classes)} classes in {path}, found {len(lines)} lines; "
-            "write one a class in class order, or a .csv with the columns class,prompt."
+            "write one per class in class order, or a .csv with the columns class,prompt."
         )
         raise ConfigError(msg)
     return [(line,) for line in lines]

@@ -53,7 +53,7 @@ def resize_crops(images: Tensor, boxes: Tensor, size: int) -> Tensor:
     Args:
         images: images in [0, 1], ``(B, 3, H, W)``.
         boxes: m boxes of each, (top, left, height, width), ``(B, m, 4)``.
-        size: pixels a side.
+        size: pixels per side.
 
     Returns:
         ``(B, m, 3, size, size)``.
@@ -70,7 +70,7 @@ def on_ground(crops: Tensor, size: int, ground: Tensor) -> Tensor:
 
     Args:
         crops: ``(N, 3, s, s)``.
-        size: pixels a side of the whole, at least s.
+        size: pixels per side of the whole, at least s.
         ground: the colour, ``(3, 1, 1)``.
     """
     margin = size - crops.shape[-1]
@@ -97,8 +97,8 @@ def stitch(patches: Tensor, size: int, factor: int) -> Tensor:
 
     Args:
         patches: crops, the most realistic first, ``(n * factor**2, 3, size // factor, size // factor)``.
-        size: pixels a side of an image.
-        factor: crops a side.
+        size: pixels per side of an image.
+        factor: crops per side.
 
     Returns:
         ``(n, 3, size, size)``.

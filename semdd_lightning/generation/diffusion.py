@@ -59,7 +59,7 @@ class Diffusion(Generator):
         batch_size: images made at once.
         weights: fine-tuned weights of the network that denoises, as Minimax's DiT: .safetensors, or a
             checkpoint of PyTorch.
-        generated_size: pixels a side that a pipeline with prompts is asked for (default: its own).
+        generated_size: pixels per side that a pipeline with prompts is asked for (default: its own).
         prompt_check: what to do with prompts that ask for other classes than theirs, by their words and, with
             a prior, by CLIP: refuse, warn or off.
         safety_checker: as_shipped or off. What the checker blackens is made again with another seed.

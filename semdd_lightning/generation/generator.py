@@ -26,7 +26,7 @@ class Task:
     Attributes:
         classes: the classes; their folders are those that the images go to.
         images_per_class: images of each class.
-        image_size: pixels a side; none leaves a generated image as its model makes it.
+        image_size: pixels per side (default: as its model makes it).
         seed: what all drawing starts from.
         source: real images of these classes, where there are some.
         prior: a CLIP model that looks at prompts before, and at images after they are made.
@@ -57,7 +57,7 @@ class Task:
             ConfigError: if they were not given.
         """
         if self.image_size is None:
-            msg = "Expected --size, found none; say how many pixels a side the images shall have."
+            msg = "Expected --size, found none; say how many pixels per side the images shall have."
             raise ConfigError(msg)
         return self.image_size
 

@@ -80,7 +80,7 @@ class PoolMaking:
             generator: how its images are made.
             task: what is to be made.
             device: where networks run.
-            choosing: how images are chosen among those that are made, in plain values; none keeps all.
+            choosing: how images are chosen among those that are made, in plain values (default: all).
 
         Raises:
             RunError: if it holds something else.

@@ -107,7 +107,7 @@ class Rded(Generator):
             or timm/NAME, either with :FILE of its weights.
         sources: real images of each class that crops are taken of; of fewer all.
         crops: crops of each, of which the most realistic one stays. RDED takes 5, or 1 where images are many.
-        factor: crops a side of an image: 1 up to 64 px, 2 for larger ones.
+        factor: crops per side of an image: 1 up to 64 px, 2 for larger ones.
         batch_size: crops that the teacher scores at once; it moves nothing but last bits.
     """
 

@@ -169,7 +169,7 @@ def is_whole(path: Path, side: int | None) -> bool:
 
     Args:
         path: the file.
-        side: pixels a side that it must have; none takes any.
+        side: pixels per side that it must have (default: any).
     """
     try:
         size = decode_image(path.read_bytes()).size

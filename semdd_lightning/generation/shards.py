@@ -21,7 +21,7 @@ def find_shard(asked: str | None, environment: Mapping[str, str]) -> Shard:
     """The shard that was asked for, else that of the array task and of the rank of torchrun or srun in it.
 
     Args:
-        asked: ``I/N``, I from 0 to N - 1; none looks at the environment.
+        asked: ``I/N``, I from 0 to N - 1 (default: what the environment says).
         environment: variables of the process.
 
     Raises:

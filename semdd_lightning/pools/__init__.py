@@ -1,4 +1,4 @@
-"""Image pools: the images to choose from, one reader a layout; nothing here needs torch."""
+"""Image pools: the images to choose from, one reader per layout; nothing here needs torch."""
 
 from semdd_lightning.pools.any_pool import AnyPool, FoundLayout, as_image_set, sniff
 from semdd_lightning.pools.cifar_files import CifarFiles

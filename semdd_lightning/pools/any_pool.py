@@ -55,8 +55,8 @@ class AnyPool(DiskPool):
             Hugging Face hub ``hf://user/name``, or a folder of it, ``hf://user/name/data``.
         layout: Name of the layout; `auto` recognises it by the names of folders and files.
         split: Split to read, as the layout's reader names it: `train` or `test` of CIFAR, `train` or `val` of
-            ImageNet and Tiny-ImageNet, any of a Hugging Face data set; none takes the reader's own choice,
-            which is the training split. Layouts without splits take none.
+            ImageNet and Tiny-ImageNet, any of a Hugging Face data set (default: the reader's own choice,
+            which is the training split). Layouts without splits take none.
         settings: Further settings of the layout's reader by their names, as `label_column` of a table or
             `normalization` of tensors.
     """
@@ -85,7 +85,7 @@ class AnyPool(DiskPool):
         """The set of the layout that was found.
 
         Args:
-            found: What `found` gave; none looks for it.
+            found: What `found` gave (default: it is looked for).
 
         Raises:
             PoolError: If nothing is there, no layout fits, or the layout has no such split or setting.

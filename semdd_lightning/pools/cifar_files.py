@@ -29,8 +29,8 @@ class CifarFiles(DiskPool):
 
     Args:
         path: The folder ``cifar-10-batches-py`` or ``cifar-100-python``, or the one that holds it.
-        classes: Class list that orders and names the classes anew: a ``.txt`` (one class a line) or ``.csv``
-            file (``name,folder,wnid,teacher_index``), or the name of a data set.
+        classes: Class list that orders and names the classes anew: a ``.txt`` (one class per line) or a
+            ``.csv`` file (``name,folder,wnid,teacher_index``), or the name of a data set.
         class_names: The class list written out, in class order. Give it or `classes`, not both.
         split: Which split.
     """

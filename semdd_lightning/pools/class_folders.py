@@ -1,4 +1,4 @@
-"""Pools with one folder a class, ``root/<class>/**/<image>``, or several such pools side by side."""
+"""Pools with one folder per class, ``root/<class>/**/<image>``, or several such pools side by side."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class ClassFolders(DiskPool):
-    """A pool with one folder a class, named by class name, wnid or number.
+    """A pool with one folder per class, named by class name, wnid or number.
 
     Images are taken from any depth below a class folder; other files and names that begin with a dot
     are skipped. Without a class list, folders that are all numbers, or all one prefix and a number, count in
@@ -75,7 +75,7 @@ def class_folder_names(root: Path) -> list[str]:
     loose = sum(is_image_name(entry.name) and entry.is_file() for entry in entries)
     if not folders:
         msg = (
-            f"Expected {root} to hold one folder a class, found no folders and {loose} loose image files; "
+            f"Expected {root} to hold one folder per class, found no folders and {loose} loose image files; "
             "put the images of each class into a folder of their own."
         )
         raise PoolError(msg)

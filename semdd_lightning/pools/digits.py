@@ -168,7 +168,7 @@ class GeneratedDigits(ImageSet):
         return ClassRegistry(names=DIGIT_NAMES, folders=folders), list_images
 
     def _fault(self) -> str | None:
-        """Why the folder does not hold what was written to it, and nothing else; none where it does."""
+        """Why the folder does not hold what was written to it, and nothing else; None where it does."""
         if not self.folder.exists():
             return "no such folder"
         try:

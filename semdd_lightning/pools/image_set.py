@@ -35,7 +35,7 @@ class ImageSet(ABC):
     part: Literal["held_out", "rest"] = "rest"
 
     def prepare(self) -> None:  # noqa: B027 - most sets are already there
-        """Download or generate what is missing; called by one process a node, before anything else."""
+        """Download or generate what is missing; called by one process per node, before anything else."""
 
     @abstractmethod
     def find(self, default: ClassRegistry | None = None) -> Found:
@@ -129,7 +129,7 @@ class ResolvedImages:
         Its classes are those of `registry`; wnids that have no names in ImageNet-1K stay what they are.
 
         Args:
-            cache_dir: Root of the cache; none takes SEMDD_CACHE or the user's cache folder.
+            cache_dir: Root of the cache (default: SEMDD_CACHE or the user's cache folder).
 
         Raises:
             PoolError: If no image can be read.
@@ -146,7 +146,7 @@ class ResolvedImages:
         """Every image, duplicates too, decoded when it is asked for; one that cannot be is an error then.
 
         Args:
-            registry: The classes to count by; none keeps the set's own order.
+            registry: The classes to count by (default: the set's own order).
 
         Raises:
             ClassListError: If the set does not hold the registry's classes.
@@ -165,7 +165,7 @@ class DiskPool(ImageSet):
 
     Args:
         path: Where the set lies.
-        classes: Class list: a ``.txt`` (one class a line) or ``.csv`` file
+        classes: Class list: a ``.txt`` (one class per line) or ``.csv`` file
             (``name,folder,wnid,teacher_index``), or the name of a data set, as `imagenette`.
         class_names: The class list written out, in class order: a name, a wnid, or ``wnid name`` each.
             Give it or `classes`, not both.

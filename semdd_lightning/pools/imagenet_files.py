@@ -31,11 +31,11 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class WnidFiles(DiskPool):
-    """A data set with a folder a split, whose classes are its sorted wnids or those that a list chooses.
+    """A data set with a folder per split, whose classes are its sorted wnids or those that a list chooses.
 
     Args:
         path: The folder that holds ``train`` or ``val``.
-        classes: Class list that chooses, orders and names classes by wnid: a ``.txt`` (one class a line) or
+        classes: Class list that chooses, orders and names classes by wnid: a ``.txt`` (one class per line) or
             ``.csv`` file (``name,folder,wnid,teacher_index``), or the name of a data set, as `imagenette`.
         class_names: The class list written out, in class order: a wnid, or ``wnid name`` each. Give it or
             `classes`, not both.
@@ -74,7 +74,7 @@ class WnidFiles(DiskPool):
 
     @abstractmethod
     def _flat_labels(self) -> Path | None:
-        """What tells the classes of images that lie in one folder for all of them; none where they do not."""
+        """What tells the classes of images that lie in one folder for all of them; None where they do not."""
 
     @abstractmethod
     def _flat_images(self, labels: Path) -> tuple[Path, dict[str, str]]:

@@ -44,7 +44,7 @@ def index_images(listing: Listing, registry: ClassRegistry, cache_dir: Path | No
     Args:
         listing: What to read.
         registry: The classes.
-        cache_dir: Root of the cache; none takes SEMDD_CACHE or the user's cache folder.
+        cache_dir: Root of the cache (default: SEMDD_CACHE or the user's cache folder).
 
     Raises:
         PoolError: If none of the images can be read.

@@ -105,7 +105,7 @@ class IndexCache:
 
     Args:
         listing: The images that are asked for.
-        cache_dir: Root of the cache; none takes SEMDD_CACHE or the user's cache folder.
+        cache_dir: Root of the cache (default: SEMDD_CACHE or the user's cache folder).
     """
 
     def __init__(self, listing: Listing, cache_dir: Path | None = None) -> None:
@@ -193,7 +193,7 @@ class IndexCache:
             _log.warning("What was found in %s will have to be found again: %s", self._listing.root, error)
 
     def _read(self) -> pa.Table | None:
-        """The cached table; none if there is none that can be trusted."""
+        """The cached table; None if there is none that can be trusted."""
         try:
             table = _sealed_table(self.path)
         except (FileNotFoundError, NotADirectoryError, PermissionError):
@@ -215,7 +215,7 @@ class IndexCache:
 
 
 def _stamp(path: Path) -> tuple[int, ...] | None:
-    """What changes when a file is written anew; none where there is none."""
+    """What changes when a file is written anew; None where there is none."""
     try:
         stat = path.stat()
     except OSError:

@@ -69,7 +69,7 @@ def inspect_pool(pool: AnyPool, cache_dir: Path | None = None) -> PoolInspection
 
     Args:
         pool: The pool.
-        cache_dir: Root of the cache; none takes SEMDD_CACHE or the user's cache folder.
+        cache_dir: Root of the cache (default: SEMDD_CACHE or the user's cache folder).
 
     Raises:
         PoolError: If no layout fits, the pool is malformed, or none of its images can be read.

@@ -161,7 +161,7 @@ LAYOUTS: tuple[Layout, ...] = (
         partial(class_folders_named, r"n\d{8}", r"\d+\.png"),
         also=("minimax",),
     ),
-    Layout("class_folders", "everything else with a folder a class", "{class}/{image}", class_folders),
+    Layout("class_folders", "everything else with a folder per class", "{class}/{image}", class_folders),
 )
 """All layouts, the more specific ones first."""
 

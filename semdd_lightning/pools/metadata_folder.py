@@ -1,4 +1,4 @@
-"""Folders of images with a table of their classes, one row an image: the Hugging Face hub's image folder."""
+"""Folders of images with a table of their classes, one row per image: the Hugging Face hub's image folder."""
 
 from __future__ import annotations
 

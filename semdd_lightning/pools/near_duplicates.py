@@ -227,7 +227,7 @@ def largest_distance(areas: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _steps(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Differences between neighbours to the right and below, a row a picture."""
+    """Differences between neighbours to the right and below, a row per picture."""
     pixels = thumbnails.astype(np.float32)
     across, down = np.diff(pixels, axis=2), np.diff(pixels, axis=1)
     return np.concatenate([across.reshape(len(pixels), -1), down.reshape(len(pixels), -1)], axis=1)

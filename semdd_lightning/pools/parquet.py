@@ -40,7 +40,7 @@ _MANY_TIMES = 4  # that each row group is read, on average, in path order
 
 @dataclass(frozen=True)
 class ParquetImages(DiskPool):
-    """A pool in Parquet files: a column of encoded images and a column of labels, one row an image.
+    """A pool in Parquet files: a column of encoded images and a column of labels, one row per image.
 
     The image of a row is bytes, or a path relative to the file. Labels are class indices, with their names
     where the file's Hugging Face metadata has them, or names. An image's class folder is the name of its

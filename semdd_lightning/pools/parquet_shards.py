@@ -28,7 +28,7 @@ def find_shards(path: Path, split: str | None) -> tuple[Path, list[Path]]:
 
     Args:
         path: A file, a folder, or a pattern; absolute.
-        split: The split; none where there is one only.
+        split: The split; None where there is one only.
 
     Raises:
         PoolError: If there are none, or several splits.

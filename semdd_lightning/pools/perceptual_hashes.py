@@ -88,8 +88,8 @@ def close_pairs(
 
     Args:
         first: Hashes, shape ``(N,)``.
-        second: Hashes to find near those, shape ``(M,)``; none looks among `first` itself, and gives each
-            pair once, the smaller row first.
+        second: Hashes to find near those, shape ``(M,)`` (default: `first` itself, and each pair is
+            given once, the smaller row first).
         flipped: Bits of `first` to flip before.
         partners: Pairs that are certain to be given for each hash, if it has so many; within one array,
             for the later hash of the pairs.

@@ -115,7 +115,7 @@ def rows_of_split(paths: Sequence[str], split: str | None, place: Path) -> NDArr
     Args:
         paths: Paths below the data set's root, posix.
         split: The split to keep: a folder's name, what file names begin with, or another word for it, as
-            `train` for `training_set`; none keeps all paths.
+            `train` for `training_set` (default: all paths).
         place: The root, for messages.
 
     Raises:

@@ -18,7 +18,7 @@ def image_column(schema: pa.Schema, wanted: str | None, place: Path) -> str:
 
     Args:
         schema: The table's schema.
-        wanted: Its name; none finds it by its type.
+        wanted: Its name (default: found by its type).
         place: The file, for messages.
 
     Raises:
@@ -35,7 +35,7 @@ def label_column(schema: pa.Schema, wanted: str | None, place: Path, *, by_type:
 
     Args:
         schema: The table's schema.
-        wanted: Its name; none finds it.
+        wanted: Its name (default: found).
         place: The file, for messages.
         by_type: Whether its type alone is enough, where it is the only one of that type.
 

@@ -42,7 +42,7 @@ def rows_by_folder(root: Path, members: Sequence[TarMembers], below: str | None)
     Args:
         root: The pool, for messages.
         members: What each shard holds.
-        below: The folder inside that holds the class folders; none looks for it.
+        below: The folder inside that holds the class folders (default: it is looked for).
 
     Raises:
         PoolError: If there are no class folders, it is not clear which they are, or one has no image.

@@ -188,8 +188,8 @@ class LabelFinder:
     ``.cls`` member was seen.
 
     Args:
-        kind: Ending of the members that hold labels; `folder` reads none; none stands for `cls` and `json`.
-        key: Key of the label in a ``.json`` member; none takes the first usual one, and then keeps to it.
+        kind: Ending of the members that hold labels; `folder` reads none (default: `cls` and `json`).
+        key: Key of the label in a ``.json`` member (default: the first usual one, which is kept to).
     """
 
     def __init__(self, kind: LabelKind | None, key: str | None) -> None:

@@ -136,7 +136,7 @@ def is_compressed_tar(path: Path) -> bool:
 
 
 def first_members(archive: Path) -> list[PurePosixPath]:
-    """Paths of the first files in a tar archive; none if it is no tar archive, or compressed."""
+    """Paths of the first files in a tar archive; None if it is no tar archive, or compressed."""
     if not archive.is_file():
         return []
     try:

@@ -40,7 +40,7 @@ def load_arrays(path: Path, labels: Path | None, experiment: int) -> tuple[NDArr
 
     Args:
         path: The file.
-        labels: The file with the labels; none takes those in `path`, else the file named alike.
+        labels: The file with the labels (default: those in `path`, else the file named alike).
         experiment: Which experiment of several, from 0.
 
     Returns:

@@ -53,7 +53,7 @@ class TensorFile(DiskPool):
 
     Files are read without running what a pickle may hold. Pixels are stored with 8 bits; what they were
     normalised by is undone first, and what lies beyond black and white is clipped. Labels are class indices
-    from 0 on, or one score a class, of which the highest counts.
+    from 0 on, or one score per class, of which the highest counts.
 
     Args:
         path: A ``.pt``, ``.pth``, ``.npz`` or ``.npy`` file with images (and labels): the results of DC, DSA
@@ -64,9 +64,9 @@ class TensorFile(DiskPool):
             themselves and takes the rest from the file's name where that is ``res_DC_CIFAR10_...``, else
             from `classes` where those are of a data set; `none` are pixels from 0 to 1, `symmetric` from -1
             to 1.
-        mean: The mean that was subtracted, one number a channel; goes with `std` and wins over
+        mean: The mean that was subtracted, one number per channel; goes with `std` and wins over
             `normalization`.
-        std: The deviation that was divided by, one number a channel.
+        std: The deviation that was divided by, one number per channel.
         experiment: Which of the experiments of a DC, DSA or DM file, from 0.
     """
 
@@ -151,7 +151,7 @@ class TensorFile(DiskPool):
 
 
 class TensorSource(ImageSource):
-    """Rows of a tensor file as PNG; the file is opened once a process, and only its path is pickled.
+    """Rows of a tensor file as PNG; the file is opened once per process, and only its path is pickled.
 
     Args:
         path: The file with the images.
@@ -226,7 +226,7 @@ def _stated_labels(labels: NDArray[Any], num_images: int, place: str) -> StatedL
     if labels.dtype.kind == "U":
         if labels.ndim == 1:
             return labels_from_column(pa.chunked_array([pa.array(labels.tolist(), pa.string())]), place)
-        msg = f"Expected one name for each image in {place}, found shape {labels.shape}; give one a row."
+        msg = f"Expected one name for each image in {place}, found shape {labels.shape}; give one per row."
         raise PoolError(msg)
     if labels.ndim == 1:
         return labels_from_numbers(labels, place)

@@ -245,7 +245,7 @@ def encode_shards(
             images = list(islice(decoded, min(batch_size, shard.stop - start)))
             parts.append(clip.encode_pixels(_batch(images, batch_size, clip.device))[: len(images)])
             advance(len(images))
-        embeddings = torch.cat(parts).cpu()  # waits for the device once a shard
+        embeddings = torch.cat(parts).cpu()  # waits for the device once per shard
         bad = torch.nonzero(~torch.isfinite(embeddings).all(dim=1)).flatten().tolist()
         if bad:
             advice = "check the weights" if clip.precision == "fp32" else "set precision to fp32"

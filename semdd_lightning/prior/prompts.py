@@ -108,7 +108,7 @@ def prompt_names(registry: ClassRegistry, overrides: Mapping[str, str] | None = 
 
 
 def text_prototypes(clip: LoadedClip, names: Sequence[str], templates: Sequence[str]) -> Tensor:
-    """One unit vector a class: the mean of the unit vectors of all its prompts, normalised again.
+    """One unit vector per class: the mean of the unit vectors of all its prompts, normalised again.
 
     Warns of classes whose prototypes are equal, naming them.
 

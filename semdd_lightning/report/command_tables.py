@@ -98,7 +98,8 @@ def pool_rows(found: PoolInspection) -> dict[str, str]:
         "read by": found.reader,
         "classes": f"{len(counts):,}: {_some(classes)}",
         "usable images": f"{sum(counts):,}",
-        "images a class": f"{min(counts):,} at least, median {np.median(counts):,g}, {max(counts):,} at most",
+        "images per class": f"{min(counts):,} at least, median {np.median(counts):,g}, "
+        f"{max(counts):,} at most",
         "fewer than the median": _some(short),
         "image sizes": _counted(found.image_sizes),
         "formats": _counted(found.formats),
@@ -168,7 +169,7 @@ def _labels(labels: Mapping[str, Any]) -> str:
     kind = KINDS[labels["kind"]]
     if labels["kind"] != "stored":
         return kind
-    passes = "one an image" if labels["static"] else f"{labels['passes']:,} passes"
+    passes = "one per image" if labels["static"] else f"{labels['passes']:,} passes"
     return f"{kind}: {passes}, {labels['format']}, {readable_size(labels['bytes'])}"
 
 

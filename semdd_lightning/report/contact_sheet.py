@@ -1,4 +1,4 @@
-"""One picture of what was chosen, a row a class; and a selection in the loggers of an experiment."""
+"""One picture of what was chosen, a row per class; and a selection in the loggers of an experiment."""
 
 from __future__ import annotations
 

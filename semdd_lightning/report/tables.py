@@ -71,7 +71,7 @@ def print_next_commands(console: Console, commands: Sequence[str]) -> None:
 
     Args:
         console: the terminal.
-        commands: what `names.command` gave; none prints nothing.
+        commands: what `names.command` gave (default: none).
     """
     if commands:
         console.print("Next:")

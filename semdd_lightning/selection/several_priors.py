@@ -112,7 +112,7 @@ def mean_pairwise_distance(image_embeddings: Tensor) -> float:
 
 
 def side_by_side(parts: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
-    """One unit vector an image, whose products are the weighted means of the priors' ``(n, sum of d_p)``.
+    """One unit vector per image, whose products are the weighted means of the priors' ``(n, sum of d_p)``.
 
     Args:
         parts: Unit vectors under each prior ``(n, d_p)``.

@@ -72,8 +72,8 @@ class Entry:
         label: what it is called in tables.
         configs: files that it lays over the comparison's.
         options: those that it gives a run.
-        component: what stands on the axis itself: a name, a class with arguments, or a number; none leaves
-            it as the configs have it.
+        component: what stands on the axis itself: a name, a class with arguments, or a number
+            (default: as the configs have it).
     """
 
     label: str | int

@@ -135,7 +135,7 @@ def composed(configs: Sequence[Path], options: Sequence[str] = ()) -> dict[str, 
 
 
 def of_data(content: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - as a config has it
-    """An argument of the data module in `composed` configs; none where they do not give it."""
+    """An argument of the data module in `composed` configs; None where they do not give it."""
     return ((content.get("data") or {}).get("init_args") or {}).get(name)
 
 

@@ -91,7 +91,7 @@ class CellsProgress:
         return table
 
     def seconds_left(self) -> float | None:
-        """Seconds until no cell waits; none before one is finished.
+        """Seconds until no cell waits; None before one is finished.
 
         A cell of a kind that was not seen yet counts as the mean of all that were.
         """

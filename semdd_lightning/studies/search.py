@@ -100,7 +100,7 @@ def plan_search(
     Args:
         configs: of every run; their section ``tune`` gives ranges by options.
         overrides: further options of every run.
-        sampler: its name; none for the configs'.
+        sampler: its name (default: the configs').
         ranges: by options, over those of the configs.
         held_out: images of each class that are put aside from the pool, where the config has no validation.
 

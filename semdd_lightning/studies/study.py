@@ -151,7 +151,7 @@ def ended(study: Study) -> list[Any]:
 
 
 def trial_table(study: Study, search: Search) -> pd.DataFrame:
-    """One row a trial, the best first: its directory, state, accuracy, seeds, values and error."""
+    """One row per trial, the best first: its directory, state, accuracy, seeds, values and error."""
     rows = [
         {
             "trial": trial.user_attrs[DIRECTORY],

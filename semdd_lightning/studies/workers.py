@@ -169,7 +169,7 @@ def run_on_slurm(
         progress: that of the cells.
         indexes: which of them.
         parameters: what `slurm_parameters` gives; ``cluster=local`` runs them on this machine.
-        jobs: tasks of the array, which share the cells; none for one a cell.
+        jobs: tasks of the array, which share the cells (default: one per cell).
 
     Raises:
         ConfigError: if submitit is not there, or refuses a parameter.

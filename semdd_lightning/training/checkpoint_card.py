@@ -58,7 +58,7 @@ def checkpoint_card(
 
     Args:
         network: the network with its normalisation.
-        name: short name of its architecture; none where a config gave a class with arguments.
+        name: short name of its architecture; None where a config gave a class with arguments.
         num_classes: number of logits.
         registry: the classes in the order of the logits.
     """
@@ -74,7 +74,7 @@ def checkpoint_card(
 
 
 def class_order_difference(card: dict[str, Any], registry: ClassRegistry) -> str | None:
-    """How the classes of a checkpoint differ from a registry, in words; none where they do not.
+    """How the classes of a checkpoint differ from a registry, in words; None where they do not.
 
     Classes are matched by wnid where both know it, else by name.
     """

@@ -150,7 +150,7 @@ def network_of(
     Args:
         checkpoint: what `read_checkpoint` gave.
         file: where it was read from.
-        network: the architecture; none takes what the checkpoint remembers, else what the run's config says.
+        network: the architecture (default: what the checkpoint remembers, else what the run's config says).
         error: raised where that is not what was trained.
     """
     card = checkpoint["semdd"]
@@ -192,7 +192,7 @@ def _load(path: Path, map_location: Any, weights_only: bool) -> Any:  # noqa: AN
 
 
 def _configured(config: Path) -> str | NetworkFactory | None:
-    """The architecture that a run's config describes; none where there is none that can be built."""
+    """The architecture that a run's config describes; None where there is none that can be built."""
     parser = ArgumentParser(exit_on_error=False)
     parser.add_function_arguments(build_network, skip={"num_classes", "image_size"})
     try:

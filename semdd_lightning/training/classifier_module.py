@@ -53,12 +53,12 @@ class ClassifierModule(LightningModule):
         image_size: pixels per side that the network is built for; comes from the data.
         optimizer: optimiser; RDED's AdamW by default.
         schedule: learning-rate schedule, built from the optimiser and the number of passes and stepped once
-            a pass; a cosine to zero by default.
+            per pass; a cosine to zero by default.
         weight_decay_on: ``weights`` spares norms and biases (RDED), ``all`` decays every parameter.
         mean: mean of the network's input normalisation, for each channel; ImageNet's by default.
         std: its standard deviation.
-        ema_decay: decay of a moving average of the weights over steps, which is then what is evaluated; none
-            evaluates the weights themselves.
+        ema_decay: decay of a moving average of the weights over steps, which is then what is evaluated
+            (default: no average; the weights themselves are).
     """
 
     def __init__(
@@ -164,7 +164,7 @@ class ClassifierModule(LightningModule):
             self.averaged.update_parameters(self.network)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """The injected optimiser over the student alone, and the schedule stepped once a pass."""
+        """The injected optimiser over the student alone, and the schedule stepped once per pass."""
         data = self._data
         steps, accumulated = len(data.planner.batches), self.trainer.accumulate_grad_batches
         if steps % accumulated and data.passes_per_epoch > 1:

@@ -34,7 +34,7 @@ class DistillationModule(ClassifierModule):
         student: a short name (conv3, resnet18_modified, resnetap10, ...), ``torchvision/NAME``,
             ``timm/NAME``, or a class with arguments that takes the number of classes and the image size.
         teacher: ClipTeacher (no training needed), CheckpointTeacher, TorchvisionTeacher or TimmTeacher; or
-            labels in its place: StoredLabels of ``semdd relabel``, StaticLabels with one label an image.
+            labels in its place: StoredLabels of ``semdd relabel``, StaticLabels with one label per image.
         num_classes: number of classes; comes from the data.
         image_size: pixels per side that the student is built for; comes from the data.
         temperature: softens both distributions; RDED takes 20 with CutMix and 4 with MixUp.
@@ -51,7 +51,7 @@ class DistillationModule(ClassifierModule):
             takes 0.025.
         ema_decay: decay of a moving average of the weights over steps, which is then what is evaluated
             (default: no average; the weights themselves are).
-        statistics_twice: update the running statistics of BatchNorm twice a step, as RDED's extra forward
+        statistics_twice: update the running statistics of BatchNorm twice per step, as RDED's extra forward
             pass without gradient on each batch does. It is really made where the student draws at random.
         teacher_batch_statistics: let the teacher's BatchNorm take the statistics of each batch it labels, as
             SRe2L's CIFAR code does, which leaves its teacher in training mode. Its check does not.
@@ -140,7 +140,7 @@ class DistillationModule(ClassifierModule):
 
     @property
     def label_record(self) -> dict[str, Any]:
-        """Soft labels: said online by a teacher, stored, or one an image."""
+        """Soft labels: said online by a teacher, stored, or one per image."""
         return as_soft_labels(self.teacher).record()
 
     @property

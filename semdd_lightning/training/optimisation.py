@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 ScheduleFactory = Callable[[Optimizer, int], LRScheduler]
-"""Builds a scheduler that is stepped once a pass, from an optimiser and the number of passes."""
+"""Builds a scheduler that is stepped once per pass, from an optimiser and the number of passes."""
 
 
 class CosineLR(LambdaLR):

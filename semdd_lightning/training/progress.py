@@ -27,7 +27,7 @@ class TrainingDone:
         planned_steps: batches of the whole training.
         passes: whole passes over the training images.
         planned_passes: passes of the whole training.
-        ended_by: the settings that cut it short, in words; none where nothing did, or nobody knows yet.
+        ended_by: the settings that cut it short, in words; None where nothing did, or nobody knows yet.
     """
 
     steps: int
@@ -58,7 +58,7 @@ class TrainingDone:
 
     @property
     def shortfall(self) -> str | None:
-        """What is lacking, in words; none where nothing is.
+        """What is lacking, in words; None where nothing is.
 
         Examples:
             >>> TrainingDone(3, 8, 1, 4, "max_steps=3").shortfall

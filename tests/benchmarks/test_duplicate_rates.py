@@ -15,7 +15,7 @@ from semdd_lightning.pools import ClassFolders
 
 
 def write_pictures(root: Path, seeds: range) -> None:
-    """Two classes of smooth noise, a file a seed."""
+    """Two classes of smooth noise, a file per seed."""
     for seed in seeds:
         grid = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
         file = root / ("even", "odd")[seed % 2] / f"{seed}.png"

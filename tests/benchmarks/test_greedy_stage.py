@@ -1,4 +1,4 @@
-"""The greedy samplers and their peers choose alike."""
+"""The greedy samplers and other packages' choose alike."""
 
 from __future__ import annotations
 

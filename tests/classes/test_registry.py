@@ -33,8 +33,8 @@ def test_digest_depends_on_every_field_and_on_the_order() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: ClassRegistry(("a", "b"), ("a",)), "Expected 2 folders, one a class, found 1"),
-        (lambda: ClassRegistry(("a",), ("a",), WNIDS), "Expected 1 wnids, one a class, found 3"),
+        (lambda: ClassRegistry(("a", "b"), ("a",)), "Expected 2 folders, one per class, found 1"),
+        (lambda: ClassRegistry(("a",), ("a",), WNIDS), "Expected 1 wnids, one per class, found 3"),
         (lambda: ClassRegistry(("a",), ("a",), None, ()), "Expected 1 teacher indices"),
         (lambda: ClassRegistry((), ()), "at least one class"),
         (lambda: _names("a", ""), "a name for each"),

@@ -20,7 +20,7 @@ WORDS = ("select", "pool", "--ipc=2", "--sampler=two_stage", "--prior=digits")
 
 @pytest.fixture
 def pool(digits: Path, workplace: Path) -> Path:
-    """Six digits a class, one of them a copy, and two files beside them."""
+    """Six digits per class, one of them a copy, and two files beside them."""
     folder = shutil.copytree(digits, workplace / "pool")
     shutil.copy(folder / "3" / "000.png", folder / "3" / "copy.png")
     (folder / "3" / "broken.png").write_text("no image")

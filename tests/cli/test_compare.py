@@ -1,4 +1,4 @@
-"""`semdd compare`: one run a sampler and seed, one table."""
+"""`semdd compare`: one run per sampler and seed, one table."""
 
 from __future__ import annotations
 

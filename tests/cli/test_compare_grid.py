@@ -98,7 +98,7 @@ def test_a_grid_of_a_config_that_grows(base: Path, capsys: pytest.CaptureFixture
     manifests = [read_manifest(Path("grid") / cell.directory) for cell in cells]
     assert manifests[1].sampler["init_args"]["candidate_ratio"] == 4
     assert [manifest.pool["init_args"]["seed"] for manifest in manifests] == [0, 0, 6, 6]
-    assert capsys.readouterr().out.count("Test accuracy: ") == 2, "a table a pool"
+    assert capsys.readouterr().out.count("Test accuracy: ") == 2, "a table per pool"
     assert pd.read_csv("grid/comparison.csv")["pool"].tolist() == ["small", "small", "other", "other"]
 
     # a larger grid, with hard and soft labels and another name for each cell, runs what is new

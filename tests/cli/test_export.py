@@ -235,7 +235,7 @@ def test_images_that_were_not_exported_come_from_the_pool(chosen: Path) -> None:
 
 @pytest.fixture
 def labelled(small: tuple[str, ...]) -> tuple[str, ...]:
-    """One label an image in the folder `labels`, and the options of a run that learns from them."""
+    """One label per image in the folder `labels`, and the options of a run that learns from them."""
     assert main(["relabel", *small, "--static", "--precision=fp32", "--out=labels"]) == 0
     return ("--model.teacher=StoredLabels", "--model.teacher.path=labels", "--data.test=null")
 

@@ -93,7 +93,7 @@ def test_a_config_makes_rdeds_crops(workplace: Path, capsys: pytest.CaptureFixtu
         ([*DIGITS[2:], "--images-per-class", "3000", "--out", "x"], "needed 3000"),
         (["--generator", "rded", *DIGITS[4:], "--out", "x"], "teacher"),
         ([*DIGITS[2:], "--out", "x", "--keep-best", "2"], "found no prior"),
-        ([*DIGITS[2:], "--out", "x", "--keep-best", "4", "--prior", "digits"], "found 3 images a round"),
+        ([*DIGITS[2:], "--out", "x", "--keep-best", "4", "--prior", "digits"], "found 3 images per round"),
         ([*DIGITS[2:], "--out", "x", "--max-images-per-class", "4"], "found it alone"),
         ([*DIGITS[2:], "--out", "x", "--prior", "gone"], "gone"),
         (

@@ -22,7 +22,7 @@ def _images(count: int, low: float = 0.0, high: float = 1.0) -> Tensor:
 
 
 def _minimax_step(image: Tensor, kind: int, alpha: float) -> Tensor:
-    """One step of the peers' own ColorJitter, pixel by pixel: lerp towards what the step blends with."""
+    """One step of ColorJitter as published, pixel by pixel: lerp towards what the step blends with."""
     grey = torch.empty_like(image)
     for row in range(image.shape[1]):
         for column in range(image.shape[2]):

@@ -39,7 +39,7 @@ def _shown(images: Any, row: int) -> tuple[int, int, int]:  # noqa: ANN401 - Lab
 
 
 def _write_cifar10(root: Path) -> dict[str, np.ndarray]:
-    """Ten images a batch file in the official format."""
+    """Ten images per batch file in the official format."""
     folder, generator = root / "cifar-10-batches-py", np.random.default_rng(0)
     folder.mkdir(parents=True)
     names = list(DATASETS["cifar10"].names)

@@ -152,7 +152,7 @@ def test_a_batch_size_above_the_set_is_clamped_and_said(
         folder_data.setup("fit")
     assert folder_data.planner.batches == ((0, 12),)
     assert "batch_size 99 is clamped to the 12 images" in caplog.text
-    assert "12 images live on cpu (0.0 MiB); 1 steps a pass" in caplog.text
+    assert "12 images live on cpu (0.0 MiB); 1 steps per pass" in caplog.text
 
 
 def test_a_wrong_number_of_classes(coloured_pool: Path) -> None:

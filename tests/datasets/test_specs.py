@@ -28,7 +28,7 @@ IDC = re.findall(
     r"\w+",
     "n02869837 n01749939 n02488291 n02107142 n13037406 n02091831 n04517823 n04589890 n03062245 n01773797",
 )
-ORDERED_KEYS = {  # SHA-256 over wnids, or names where there are none, one a line in class order
+ORDERED_KEYS = {  # SHA-256 over wnids, or names where there are none, one per line in class order
     "cifar10": "2ce042b1e0b48db4bb214408e6414ba18b2731c24af244f2d6c112fddf31af00",
     "cifar100": "3a5d9f36052f2b16cc94d6ed8dbbf45385019a3ddff5c6caf79b4d8541527118",
     "tiny_imagenet": "342d6acf18911d62da4c981221f833718a3ef8299e55512239e09c64e49a344c",
@@ -71,7 +71,7 @@ def test_wnids_are_of_the_thousand(spec: DatasetSpec) -> None:
 
 @SPECS
 def test_numbers_fit_together(spec: DatasetSpec) -> None:
-    enlarged = spec.image_size // 7 * 8  # the peers' rule
+    enlarged = spec.image_size // 7 * 8  # the reference implementations' rule
     assert (spec.evaluation.resize, spec.evaluation.crop) == (max(spec.image_size, enlarged), spec.image_size)
     assert all(0 < value < 1 for value in (*spec.normalization.mean, *spec.normalization.std))
     for split in (spec.train, spec.test):

@@ -19,7 +19,7 @@ def test_imagenet_before_anything_is_there(
 ) -> None:
     """Published as 5.67, 28.3 and 113, with crops, flips and partners, which are drawn again here."""
     text = _dry_run(capsys, "--config=imagenet1k.yaml", f"--data.ipc={ipc}")
-    assert f"labels {expected}: fp16, all logits, 2,000 bytes a label" in text
+    assert f"labels {expected}: fp16, all logits, 2,000 bytes per label" in text
     assert f"{ipc * 1000 * 300 * 2000:,} {expected}" in text
     assert "the images as files unknown: the pool is not here" in text
     assert list(workplace.iterdir()) == []
@@ -41,7 +41,7 @@ def test_pruned_labels_beside_the_images(
     assert f"labels {labels / 1024:.2f} KiB: fp16, the 3 largest logits, the rest evenly, 11 bytes" in text
     assert f"the images as files about {20 * mean / 1024:.2f} KiB" in text
     assert f"labels to images {labels / (20 * mean):.1f} times the files" in text
-    assert f"int8, all logits, 14 bytes a label, 3 passes {20 * 3 * 14:,}" in text
+    assert f"int8, all logits, 14 bytes per label, 3 passes {20 * 3 * 14:,}" in text
 
 
 def test_static_labels_are_one_pass(capsys: pytest.CaptureFixture[str]) -> None:

@@ -136,7 +136,7 @@ def test_compressed_labels_say_what_they_cost(
     assert store.header.label_format.bytes_per_label == 2 + 2 + 2 + 2 + 2
     text = _printed(capsys)
     assert "passes 3 teacher" in text
-    assert "stored as int8, the 2 largest logits, the rest evenly, 10 bytes a label" in text
+    assert "stored as int8, the 2 largest logits, the rest evenly, 10 bytes per label" in text
     cost = float(text.split("mean KL to the exact labels ")[1].split(" ")[0])
     assert 1e-5 < cost < 0.1
 
@@ -149,14 +149,14 @@ def test_static_labels(
     assert _relabel(small, "--precision=fp32", *teacher).header == store.header, "both ways to ask for them"
     assert store.header.static
     text = _printed(capsys)
-    assert text.count("passes one label an image") == 2
+    assert text.count("passes one label per image") == 2
     assert text.count("teacher ClipTeacher") == 2
     assert "StaticLabels" not in text
     once, stored = fit(*PASSES, NO_NORM, *teacher), fit(*PASSES, NO_NORM, *STORED)
     assert _distance(student_weights(once), student_weights(stored)) < 1e-6
     text = _printed(capsys)
     assert "labels soft, static" in text
-    assert "labels soft, stored: one an image, fp32, all logits, " in text
+    assert "labels soft, stored: one per image, fp32, all logits, " in text
 
 
 def test_another_students_seed_and_batch_size(
@@ -236,7 +236,7 @@ def _looked_up(store: LabelStore) -> Iterator[list[tuple[float, float]]]:
 def test_rdeds_protocol_from_fp16_is_rdeds_protocol_online(
     small: tuple[str, ...], fit: Fit, student_weights: Weights
 ) -> None:
-    """Its own recipe: AdamW, statistics updated twice a step, CutMix, temperature 20; all passes stored.
+    """Its own recipe: AdamW, statistics updated twice per step, CutMix, temperature 20; all passes stored.
 
     AdamW makes whole steps of last bits where a gradient is nothing else, as that of a bias before BatchNorm,
     which then takes it away: so those are left out, and the rest is compared by how far training moved it.

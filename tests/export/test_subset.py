@@ -30,7 +30,7 @@ from semdd_lightning.records import write_record
 
 @pytest.fixture(scope="module")
 def chosen(tmp_path_factory: pytest.TempPathFactory, tiny_clip_dir: Path) -> PoolSelection:
-    """Two of three images a class, some in folders of folders; beside them a duplicate and a broken one."""
+    """Two of three images per class, some in folders of folders; beside them a duplicate and a broken one."""
     root = tmp_path_factory.mktemp("pool")
     generator = np.random.default_rng(0)
     for path in ("cat/a.png", "cat/deep/er/b.png", "cat/c.png", "dog/a.png", "dog/x/b.png", "dog/x/c.png"):

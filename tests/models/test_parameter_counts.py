@@ -1,4 +1,4 @@
-"""The students of the papers have as many parameters as published, and give one logit a class."""
+"""The students of the papers have as many parameters as published, and give one logit per class."""
 
 from __future__ import annotations
 

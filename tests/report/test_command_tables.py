@@ -108,7 +108,7 @@ def test_a_run_by_a_peers_protocol(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         (
             {"kind": "stored", "static": True, "format": "fp16, all", "passes": 1, "bytes": 20},
-            "soft, stored: one an image, fp16, all, 20 B",
+            "soft, stored: one per image, fp16, all, 20 B",
         ),
     ],
 )
@@ -246,7 +246,7 @@ def test_rows_say_what_was_found() -> None:
         "read by": "semdd_lightning.pools.ClassFolders",
         "classes": "7: cat (0), dog (1), eel, fox (3), gnu (4) and 2 more",
         "usable images": "1,253",
-        "images a class": "4 at least, median 10, 1,200 at most",
+        "images per class": "4 at least, median 10, 1,200 at most",
         "fewer than the median": "5: 4, 0: 9",
         "image sizes": "64 x 64: 1,250, 64 x 63: 3",
         "formats": ".png: 1,252, no ending: 1",

@@ -250,7 +250,7 @@ def test_epochs_that_do_not_make_the_passes_are_said(
     data = _data(coloured_pool, 2, passes=4)
     with caplog.at_level(logging.WARNING):
         make_trainer(max_epochs=epochs).fit(_module(), datamodule=data)
-    assert ("Expected max_epochs 2 for 4 passes at 2 an epoch, found 3" in caplog.text) == warned
+    assert ("Expected max_epochs 2 for 4 passes at 2 per epoch, found 3" in caplog.text) == warned
 
 
 def _saved(module: ClassifierModule, data: ImageDataModule, make_trainer: MakeTrainer, folder: Path) -> Path:

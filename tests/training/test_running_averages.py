@@ -31,7 +31,7 @@ def _data(pool: Path, **options: Any) -> ImageDataModule:  # noqa: ANN401
 
 
 class StepsSeen(Callback):
-    """The weights after each step of the optimiser, and the average by the peers' own rule."""
+    """The weights after each step of the optimiser, and their average by the published rule."""
 
     def __init__(self, module: ClassifierModule, decay: float) -> None:
         self.decay, self.steps = decay, 0

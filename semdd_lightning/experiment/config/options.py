@@ -95,7 +95,7 @@ def check_variables(command: str, options: Iterable[str] = ()) -> None:
 
     Args:
         command: any of them.
-        options: names of its options, as ``trainer.devices``; none where it reads no variable.
+        options: names of its options, as ``trainer.devices``; None where it reads no variable.
     """
     prefix = f"SEMDD_{command}__".upper()
     known = {prefix + option.replace(".", "__").upper() for option in options}

@@ -200,7 +200,7 @@ def protocol_changes(protocol: Protocol, used: Mapping[str, Any]) -> list[dict[s
 
 
 def _without_recorders(given: object) -> object:
-    """Callbacks of a saved config but for those that only record; none where none is left."""
+    """Callbacks of a saved config but for those that only record; None where none is left."""
     listed = given if isinstance(given, list) else [given]
     return [callback for callback in listed if callback is not None and not _records(callback)] or None
 
@@ -211,7 +211,7 @@ def _records(callback: object) -> bool:
 
 
 def beyond(protocol: Protocol) -> str | None:
-    """That the reference implementation covers no such experiment, in words; none where it may."""
+    """That the reference implementation covers no such experiment, in words; None where it may."""
     facts = protocol.resolved_for or {}
     for part in protocol.made_for:
         if all(fact not in facts or matches(facts[fact], wanted) for fact, wanted in part.items()):

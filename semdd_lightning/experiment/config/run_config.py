@@ -90,7 +90,9 @@ def plain(config: Any) -> Any:  # noqa: ANN401 - a Namespace, or what stands in 
 def add_run_arguments(parser: LightningArgumentParser) -> None:
     """Add them, and link what data, model and trainer must agree on."""
     parser.add_argument("--run.root", type=Path, default=Path("runs"), help="Folder of all runs.")
-    parser.add_argument("--run.name", type=str | None, default=None, help="Group; none: the config's name.")
+    parser.add_argument(
+        "--run.name", type=str | None, default=None, help="Group (default: the config's name)."
+    )
     parser.add_argument(
         "--run.directory",
         type=Path | None,

@@ -61,7 +61,7 @@ class Versions:
 
 
 def read_versions(directory: Path) -> Versions | None:
-    """What began a directory, where, and by which configs; none where it says nothing of that.
+    """What began a directory, where, and by which configs; None where it says nothing of that.
 
     Raises:
         RunError: if what it says cannot be trusted.
@@ -135,7 +135,7 @@ def checkpoints(directory: Path) -> list[Path]:
 
 
 def keep_newest(directory: Path) -> Path | None:
-    """Let the newest state be ``last.ckpt``, and the only one; none where there is none."""
+    """Let the newest state be ``last.ckpt``, and the only one; None where there is none."""
     found = checkpoints(directory)
     for path in found[1:]:
         path.unlink()

@@ -32,10 +32,10 @@ class LastCheckpoint(ModelCheckpoint):
 
     A step of a distilled set can be far shorter than it takes to write a network with its optimiser, and an
     epoch of a large one takes minutes; so the clock says when it is time, at the end of a step. Several
-    processes ask each other, once a pass.
+    processes ask each other, once per pass.
 
     Args:
-        directory: where it goes; none lets the trainer choose.
+        directory: where it goes (default: the trainer's choice).
         seconds: least time between two checkpoints of a training under way; the first may come earlier.
     """
 

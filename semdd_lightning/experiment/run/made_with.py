@@ -24,7 +24,7 @@ KNOWN_OTHERWISE = (
 def made_otherwise(
     directory: Path, result: RunResult, known: dict[str, str | None] | None = None
 ) -> str | None:
-    """How a run was made unlike a run here and now, in words; none where it would be made alike.
+    """How a run was made unlike a run here and now, in words; None where it would be made alike.
 
     Compared are versions of the packages that numbers depend on, every file and folder that the config
     names, and the pool's fingerprint.
@@ -70,7 +70,7 @@ def image_folders(settings: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _state(path: Path) -> str | None:
-    """What tells whether a file or a folder is still what it was; none where there is nothing.
+    """What tells whether a file or a folder is still what it was; None where there is nothing.
 
     Of a file it is the SHA-256 of its bytes; of a folder, which may hold a million images, that of names,
     sizes and times of all files in it.

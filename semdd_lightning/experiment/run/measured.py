@@ -38,7 +38,7 @@ class ImagesSeen(Callback):
         self._running = 0
 
     def shortfall(self, split: str, size: int, trainer: Trainer) -> str | None:
-        """What is lacking of a split of so many images, in words; none where every image of it was seen."""
+        """What is lacking of a split of so many images, in words; None where every image of it was seen."""
         seen = self.images.get(split, 0)
         if seen == size:
             return None

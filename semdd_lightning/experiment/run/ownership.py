@@ -103,7 +103,7 @@ def claim_apart(
     """Claim the directory that was asked for, else a new one, apart from the images that are read.
 
     Args:
-        wanted: exactly this directory; none makes ``root/name/<time>``.
+        wanted: exactly this directory (default: ``root/name/<time>``).
         root: folder of all such directories.
         name: group of those that are alike.
         images: where images lie, if anywhere.

@@ -42,7 +42,7 @@ class RunRecord(Callback):
     """Writes the selection when it is made, and the result when the run ends.
 
     Args:
-        directory: the run directory; none on ranks other than 0, which learn it from rank 0.
+        directory: the run directory; None on ranks other than 0, which learn it from rank 0.
         result: what is known from the beginning.
     """
 

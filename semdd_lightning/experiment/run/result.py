@@ -28,32 +28,32 @@ class RunResult:
         configs: names of the config files.
         directory: the run directory.
         overrides: options given beside the configs.
-        sampler: short name of the sampler, or the path of its class; none without a selection.
-        prior: the models that scored the pool, in words; none without a selection.
+        sampler: short name of the sampler, or the path of its class; None without a selection.
+        prior: the models that scored the pool, in words; None without a selection.
         ipc: images per class.
         passes: whole passes that the student was trained, an old one by its checkpoint.
         training: steps and passes, done and planned, and what ended it, as `TrainingDone` has them, or none.
         cut_short: what makes this no full run, one sentence each: training that ended early, splits that
             were not seen whole. Empty where all was done.
         student: short name or class of the student.
-        protocol: name of the evaluation protocol; none without one.
+        protocol: name of the evaluation protocol; None without one.
         protocol_changes: its options that have another value here (``option``, ``protocol``, ``used``).
         quirks: switches that are on only to match a reference implementation.
-        teacher: card of the teacher (its data, recipe, accuracy, hash); none without one.
+        teacher: card of the teacher (its data, recipe, accuracy, hash); None without one.
         labels: what the student learnt from: ``kind`` (hard, online, static or stored), of stored ones also
-            ``static``, ``format``, ``passes`` and ``bytes``; none without training.
-        replay_seed: seed that the stored labels were drawn with; none where a teacher labelled.
+            ``static``, ``format``, ``passes`` and ``bytes``; None without training.
+        replay_seed: seed that the stored labels were drawn with; None where a teacher labelled.
         best: the highest of several tests, as some papers report it, and all of them by pass; the headline is
             ``test_top1``.
-        metrics: accuracies in [0, 1], as ``test_top1``; none of a trial, ``fast_dev_run``.
+        metrics: accuracies in [0, 1], as ``test_top1``; None of a trial, ``fast_dev_run``.
         evaluated: images that each split's accuracy was measured on.
         measured: when that was, in words, as ``after the last pass``.
         encoded: images encoded by CLIP in this run, by rank 0; the others came from the cache.
         selection: statistics of pool, candidates, selection and a random subset of the same size.
-        audit: what the pool's classes looked like; none where that was not looked at.
+        audit: what the pool's classes looked like; None where that was not looked at.
         inputs: state of every file and folder that the config names, by its path.
         seconds: time each stage took.
-        peak_memory_bytes: the most memory at a time, on the GPU if there is one; none where nobody says it.
+        peak_memory_bytes: the most memory at a time, on the GPU if there is one; None where nobody says it.
         environment: versions and hardware.
     """
 
@@ -101,7 +101,7 @@ class RunResult:
 
 
 def read_result(directory: Path) -> RunResult | None:
-    """The result of a run; none where there is none that can be trusted, and a warning says why."""
+    """The result of a run; None where there is none that can be trusted, and a warning says why."""
     file = directory / RESULT
     if not file.is_file():
         return None

@@ -172,7 +172,7 @@ def failures_told(
     """Write why what is inside failed, and turn a failure of what a config names into one message.
 
     Args:
-        directory: the run's; none writes nothing.
+        directory: the run's (default: nothing is written).
         named: parts that the config names, beside those that are extensions by their kind.
         otherwise: what failed where it is nothing of this.
 
@@ -208,7 +208,7 @@ def _explained(error: BaseException, named: Sequence[object], otherwise: str | N
 
 
 def _who_failed(frames: Sequence[FrameType], named: Sequence[object], otherwise: str | None) -> str | None:
-    """Name of the part in whose code an error arose, from the innermost frame out; none if it is ours."""
+    """Name of the part in whose code an error arose, from the innermost frame out; None if it is ours."""
     for frame in frames:
         module = str(frame.f_globals.get("__name__"))
         # where Lightning calls a hook that is no method, it has the callback at hand

@@ -63,7 +63,7 @@ class Comparison:
 
     @cached_property
     def cells(self) -> pd.DataFrame:
-        """One row a cell: axes, state, accuracies, what was chosen, costs."""
+        """One row per cell: axes, state, accuracies, what was chosen, costs."""
         return evaluation.cell_table(self.runs)
 
     def where(self, **places: str | float) -> Comparison:
@@ -89,7 +89,7 @@ class Comparison:
         return part
 
     def table(self, baseline: str | None = None) -> pd.DataFrame:
-        """One row a sampler in each slice: the columns of `sampler_table`.
+        """One row per sampler in each slice: the columns of `sampler_table`.
 
         Args:
             baseline: the sampler that differences are taken to; by default random, else the last.

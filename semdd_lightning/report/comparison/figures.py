@@ -69,7 +69,7 @@ def draw(kind: str, found: Findings, command: str | None) -> Figure:
     Args:
         kind: one of `FIGURES`.
         found: what there is to be told.
-        command: what made the comparison, as a shell takes it; none where nobody knows.
+        command: what made the comparison, as a shell takes it; None where nobody knows.
 
     Raises:
         ConfigError: if there is no such kind, or nothing of this kind to draw.
@@ -213,7 +213,7 @@ def _intervals(plot: Axes, rows: pd.DataFrame, mean: str, half_width: str, fille
 
 
 def _growth_panels(table: pd.DataFrame, axis: str, along: str, label: str) -> Iterator[Panel]:
-    """Accuracy along a number that grows with an axis of the grid, one line a sampler."""
+    """Accuracy along a number that grows with an axis of the grid, one line per sampler."""
     looks = _looks(table)
     others = [name for name in SLICE if name != axis]
     axes = [name for name in varying(table) if name != axis]

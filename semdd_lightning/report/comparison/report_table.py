@@ -64,7 +64,7 @@ def as_markdown(title: str, said: Sequence[str], tables: Sequence[ReportTable], 
         title: heading of all of it.
         said: what the numbers allow to say.
         tables: the tables.
-        command: what made the comparison, as a shell takes it; none where nobody knows.
+        command: what made the comparison, as a shell takes it; None where nobody knows.
     """
     parts = [f"# {markdown(title)}", *map(markdown, said)]
     for table in tables:
@@ -84,7 +84,7 @@ def as_latex(tables: Sequence[ReportTable], command: str | None) -> str:
 
     Args:
         tables: the tables.
-        command: what made the comparison, as a shell takes it; none where nobody knows.
+        command: what made the comparison, as a shell takes it; None where nobody knows.
     """
     head = ["% needs \\usepackage{booktabs}"] + ([] if command is None else [f"% made by: {shown(command)}"])
     return "\n\n".join(["\n".join(head), *(_latex_table(table) for table in tables if table.rows)]) + "\n"

@@ -54,7 +54,7 @@ def write_page(
         made_by: command that makes the selection again.
         again: command that selects by the choices that the page writes.
         prior: the models that scored the pool, in words.
-        audit: what the pool's classes look like, as `class_record` returns it; none where nobody looked.
+        audit: what the pool's classes look like, as `class_record` returns it; None where nobody looked.
         resembles: class that the audit takes single images for, by path.
 
     Raises:
@@ -80,7 +80,7 @@ def write_page(
     kept = {key: value for key, value in manifest.items() if key not in _ELSEWHERE}
     scores = {key: name for key, name in numbers.items() if key in (*score_columns(table), "quality")}
     parts = {
-        "title": html(f"{pool.root.name}: {manifest['ipc']} images a class by {manifest['sampler_name']}"),
+        "title": html(f"{pool.root.name}: {manifest['ipc']} images per class by {manifest['sampler_name']}"),
         "limits": escape(scored + what_is_shown(images, table)),
         "bought": statistics_table(report),
         "audit": _suspects(audit),

@@ -26,7 +26,7 @@ from semdd_lightning.selection.scores.score import Score
 from semdd_lightning.selection.ties import first_best
 
 DiversityMode = Literal["nearest", "mean"]
-_MATRIX_RATIO = 8  # candidates a pick; beyond, most of a matrix of all candidates would be left unused
+_MATRIX_RATIO = 8  # candidates per pick; beyond, most of a matrix of all candidates would be left unused
 _MATRIX_ROWS = 4096  # 128 MiB
 
 

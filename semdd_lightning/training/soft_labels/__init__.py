@@ -1,1 +1,1 @@
-"""Soft labels on disk, or made once an image: training without a teacher in the loop."""
+"""Soft labels on disk, or made once per image: training without a teacher in the loop."""

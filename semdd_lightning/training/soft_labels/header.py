@@ -40,7 +40,7 @@ class StoreHeader:
         label_format: how a label is stored.
         num_images: images M.
         passes: passes P that are stored; 1 where static.
-        static: one label an image, whatever its augmentation.
+        static: one label per image, whatever its augmentation.
         block_passes: passes in one file.
         chosen: how the images were chosen, as `chosen_by` gives it; it explains, and nothing depends on it.
         environment: versions and hardware that the labels were made with.
@@ -128,7 +128,7 @@ def made_for(data: ImageDataModule, *, static: bool, batch_statistics: bool = Fa
 
     Args:
         data: the data module.
-        static: one label an image, whatever its augmentation.
+        static: one label per image, whatever its augmentation.
         batch_statistics: whether the teacher takes the statistics of each batch; then labels know its size.
 
     Raises:

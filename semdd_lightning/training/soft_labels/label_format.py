@@ -36,7 +36,7 @@ class LabelFormat:
     Args:
         num_classes: C.
         precision: fp32, fp16, or int8 with a scale and an offset (fp16) for each row.
-        top_k: logits kept of each row; none keeps all.
+        top_k: logits kept of each row (default: all).
         temperature: at which the rest of ``top_k`` is spread evenly; that of the loss.
     """
 

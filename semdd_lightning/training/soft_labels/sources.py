@@ -183,7 +183,7 @@ class StoredLabels(SoftLabels):
 
 @dataclass(frozen=True)
 class StaticLabels(_TeachersLabels):
-    """One soft label an image: what a teacher says of it before any augmentation.
+    """One soft label per image: what a teacher says of it before any augmentation.
 
     Mixed images get the mixed distributions of both, or for the loss mse the mean of both logits. The
     teacher labels once, before training.
@@ -195,7 +195,7 @@ class StaticLabels(_TeachersLabels):
     teacher: Teacher
 
     def record(self) -> dict[str, Any]:
-        """One label an image, which lies on no disk."""
+        """One label per image, which lies on no disk."""
         return {"kind": "static"}
 
     def open(self, request: LabelRequest) -> OpenedLabels:
@@ -234,7 +234,7 @@ def label_plain(teacher: Callable[[Tensor], Tensor], data: ImageDataModule) -> T
 
 
 def _mixed_labels(logits: Tensor, request: LabelRequest) -> Callable[[TrainingImages], Tensor]:
-    """Labels of batches out of one label an image, (M, C), mixed as the loss looks at them."""
+    """Labels of batches out of one label per image, (M, C), mixed as the loss looks at them."""
 
     def labels(batch: TrainingImages) -> Tensor:
         own, partner = logits[batch.rows], logits[batch.partner_rows]

@@ -204,7 +204,7 @@ def _ask_about_pool(teacher: FrozenClassifier, data: ImageDataModule) -> Audit |
 
 
 def _other_order(logits: Tensor, labels: Tensor, classes: ClassRegistry) -> str | None:
-    """The order in which the teacher does clearly better, in words; none where it stands as it is."""
+    """The order in which the teacher does clearly better, in words; None where it stands as it is."""
     values, truth = logits.numpy(), labels.numpy()
     found = explain_order(vote("teacher", lambda rows: values[rows], truth, len(classes)))
     if not len(found.moved):

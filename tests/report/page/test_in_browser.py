@@ -229,7 +229,7 @@ def test_a_page_goes_on_from_a_file_and_from_what_was_decided_before(
 
 
 def test_a_picture_is_decoded_and_no_name_acts(opened: OpenedSelection, selected: Selected) -> None:
-    assert opened.page.title() == "pool: 3 images a class by two_stage"
+    assert opened.page.title() == "pool: 3 images per class by two_stage"
     assert opened.page.locator("img").count() == 0
     found = opened.page.evaluate(
         "new Promise((done) => { const i = new Image(); i.onload = () => done(i.width);"

@@ -1,4 +1,4 @@
-"""Whole trainings against the peers' loops, transcribed: same batches, same student, same weights after."""
+"""Whole trainings against transcribed loops of reference implementations: same batches, student and weights."""
 
 from __future__ import annotations
 
