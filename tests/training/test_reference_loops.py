@@ -1,4 +1,4 @@
-"""Whole trainings against transcribed loops of reference implementations: same batches, student and weights."""
+"""Whole trainings against transcribed loops of reference implementations: same batches, same weights."""
 
 from __future__ import annotations
 
