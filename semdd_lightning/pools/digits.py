@@ -13,6 +13,7 @@ import os
 import shutil
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -213,11 +214,17 @@ def _digest_of(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _half(split: Literal["train", "test"]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Intensities (N, 64), 0 to 16, and labels (N,) of one half, in the order of the data set."""
+@cache
+def _originals() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """All digits, read once for pool and splits; nobody writes into them."""
     from sklearn.datasets import load_digits  # takes a second to import, needed only here
 
-    intensities, labels = load_digits(return_X_y=True)
+    return load_digits(return_X_y=True)  # type: ignore[no-any-return]
+
+
+def _half(split: Literal["train", "test"]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Intensities (N, 64), 0 to 16, and labels (N,) of one half, in the order of the data set."""
+    intensities, labels = _originals()
     first = 0 if split == "train" else 1
     rows = np.sort(np.concatenate([np.flatnonzero(labels == digit)[first::2] for digit in range(10)]))
     return np.asarray(intensities[rows], dtype=np.float64), np.asarray(labels[rows], dtype=np.int64)

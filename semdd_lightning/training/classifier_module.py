@@ -138,7 +138,7 @@ class ClassifierModule(LightningModule):
         passes, of_epoch, epochs = self._data.passes, self._data.passes_per_epoch, self.trainer.max_epochs
         if epochs != passes // of_epoch and not trial_steps(self.trainer):
             logger.warning(
-                "Expected max_epochs %d for %d passes at %d an epoch, found %s; the schedule counts passes",
+                "Expected max_epochs %d for %d passes at %d per epoch, found %s; the schedule counts passes",
                 *(passes // of_epoch, passes, of_epoch, epochs),
             )
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Union, cast, get_args, get_origin
 
 import yaml
 from jsonargparse import ActionConfigFile, Namespace  # type: ignore[attr-defined] # by a star
@@ -203,8 +203,8 @@ def _whole_numbers_first(function: Callable[..., Any]) -> Iterator[None]:
     annotations = getattr(function, "__annotations__", {})
     before = dict(annotations)
     for name, kind in before.items():
-        parts = get_args(kind)
-        if get_origin(kind) is Union and {int, float} <= set(parts):
+        origin, parts = cast("Any", get_origin(kind)), get_args(kind)
+        if origin is Union and {int, float} <= set(parts):
             annotations[name] = Union[(int, float, *(part for part in parts if part not in (int, float)))]
     try:
         yield
