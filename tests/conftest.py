@@ -13,7 +13,6 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,17 +48,6 @@ TINY_CONFIG: dict[str, Any] = {
     },
     "preprocess_cfg": {"mean": [0.5, 0.4, 0.3], "std": [0.3, 0.25, 0.2], "resize_mode": "shortest"},
 }
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection(session: pytest.Session) -> None:
-    """Import Lightning before the tests do, as `semdd` does.
-
-    Python keeps one order of `int | float`, that of whoever writes it first; Lightning takes 1 batch for an
-    int and 1.0 for all of them.
-    """
-    if session.config.getoption("dist", "no") == "no":  # it runs tests, and hands them to nobody
-        import_module("lightning.pytorch")
 
 
 @pytest.hookimpl(tryfirst=True)
