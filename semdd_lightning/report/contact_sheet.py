@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import textwrap
-import warnings
 from collections.abc import Iterable, Mapping
+from functools import cache
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import matplotlib
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from semdd_lightning.atomic import write_atomically
 from semdd_lightning.names import shown
@@ -25,8 +25,8 @@ if TYPE_CHECKING:  # a table on the terminal needs no Lightning
 MOST_CLASSES = 20
 MOST_CHOSEN = 10
 REJECTED = 4
-DPI = 120
 # in pixels
+LARGE, SMALL = 13.3, 11.7  # of text
 CELL, IMAGE = 90, 76
 LEFT, TOP, RIGHT, BOTTOM = 130, 64, 5, 8
 FRAME = "#d62728"  # of what was rejected
@@ -42,38 +42,29 @@ def write_contact_sheet(path: Path, table: pd.DataFrame, pool: Pool) -> Path:
         pool: the pool that the selection was made from.
     """
     content = BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # a class named in Chinese
-        draw_contact_sheet(table, pool).savefig(content, format="png")
+    draw_contact_sheet(table, pool).save(content, format="png")
     write_atomically(path, content.getbuffer())
     return path
 
 
-def draw_contact_sheet(table: pd.DataFrame, pool: Pool) -> Figure:
-    """The contact sheet as a figure, for up to 20 classes and 10 chosen images each.
-
-    The images are one picture, as axes for each would take most of the time of a small run.
-    """
+def draw_contact_sheet(table: pd.DataFrame, pool: Pool) -> Image.Image:
+    """The contact sheet as a picture, for up to 20 classes and 10 chosen images each."""
     by_class = dict(islice(table.groupby("label"), MOST_CLASSES))
     picked = {label: of_class[of_class["stage"] == "selected"] for label, of_class in by_class.items()}
     columns = min(MOST_CHOSEN, max(map(len, picked.values())))
-    width = LEFT + CELL * (columns + 1 + REJECTED) + RIGHT
-    height = TOP + CELL * len(by_class) + BOTTOM
-    picture = Image.new("RGB", (width, height), "white")
-    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
-
-    def write(x: float, y: float, text: str, **options: Any) -> None:  # noqa: ANN401 - of matplotlib's text
-        figure.text(x / width, 1 - y / height, text, va="center", parse_math=False, **options)
+    size = (LEFT + CELL * (columns + 1 + REJECTED) + RIGHT, TOP + CELL * len(by_class) + BOTTOM)
+    picture = Image.new("RGB", size, "white")
+    draw, large, small = ImageDraw.Draw(picture), _font(LARGE), _font(SMALL)
 
     count = table["label"].nunique()
     more = f", first {len(by_class)} of {count} classes" if count > len(by_class) else ""
     title = f"Chosen, in the order picked{more}  |  right, framed: rejected with the lowest quality"
-    write(width / 2, TOP / 4, title, ha="center", fontsize=8)
+    draw.text((size[0] / 2, TOP / 4), title, "black", large, anchor="mm")
     for column in range(columns):
-        write(cell_centre(0, column)[0], TOP - 10, f"{column + 1}", ha="center", fontsize=7)
+        draw.text((cell_centre(0, column)[0], TOP - 10), f"{column + 1}", "black", small, anchor="mm")
     for row, (label, of_class) in enumerate(by_class.items()):
         name = textwrap.shorten(shown(of_class["class_name"].iloc[0]), 16, placeholder="...")
-        write(LEFT - 10, cell_centre(row, 0)[1], name, ha="right", fontsize=8)
+        draw.text((LEFT - 10, cell_centre(row, 0)[1]), name, "black", large, anchor="rm")
         chosen = picked[label].sort_values("step").head(MOST_CHOSEN)
         for column, path in enumerate(chosen["path"]):
             _paste(picture, cell_centre(row, column), pool, path)
@@ -81,8 +72,13 @@ def draw_contact_sheet(table: pd.DataFrame, pool: Pool) -> Figure:
         rejected = left.sort_values("quality").head(REJECTED)
         for column, path in enumerate(rejected["path"], start=columns + 1):
             _paste(picture, cell_centre(row, column), pool, path, frame=FRAME)
-    figure.figimage(np.asarray(picture))
-    return figure
+    return picture
+
+
+@cache
+def _font(size: float) -> ImageFont.FreeTypeFont:
+    """Matplotlib's own font, which is there on every machine."""
+    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
 
 
 def cell_centre(row: int, column: int) -> tuple[int, int]:

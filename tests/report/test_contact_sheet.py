@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
-from PIL import Image, ImageColor
+from PIL import Image, ImageColor, ImageDraw
 
 from semdd_lightning.pools import ClassFolders, Pool
 from semdd_lightning.report import write_contact_sheet
-from semdd_lightning.report.contact_sheet import FRAME, cell_centre, draw_contact_sheet
+from semdd_lightning.report.contact_sheet import CELL, FRAME, cell_centre, draw_contact_sheet
 
 
 def make_pool(root: Path, num_classes: int, per_class: int, chosen: int) -> tuple[pd.DataFrame, Pool]:
@@ -35,28 +34,36 @@ def make_pool(root: Path, num_classes: int, per_class: int, chosen: int) -> tupl
     return table, ClassFolders(root).read()
 
 
-def shown_images(figure: Figure, row: int) -> list[int | None]:
+def shown_images(drawn: Image.Image, row: int) -> list[int | None]:
     """Which image of its class stands in each cell of a row."""
-    picture = pixels_of(figure)
+    picture = np.asarray(drawn)
     centres = [cell_centre(row, column) for column in range(14)]
     values = [int(picture[y, x, 0]) for x, y in centres if x < picture.shape[1]]
     return [None if value == 255 else value // 20 for value in values]
 
 
-def pixels_of(figure: Figure) -> NDArray[np.uint8]:
-    return np.asarray(figure.images[0].get_array())
+@pytest.fixture
+def texts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is written, in its order."""
+    written: list[str] = []
+    write = ImageDraw.ImageDraw.text
+
+    def noted(draw: ImageDraw.ImageDraw, *args: Any, **options: Any) -> None:  # noqa: ANN401 - as PIL has it
+        written.append(args[1])
+        write(draw, *args, **options)
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", noted)
+    return written
 
 
-def texts(figure: Figure) -> list[str]:
-    return [text.get_text() for text in figure.texts]
-
-
-def test_chosen_images_stand_in_pick_order_and_the_worst_rejected_beside(tmp_path: Path) -> None:
+def test_chosen_images_stand_in_pick_order_and_the_worst_rejected_beside(
+    tmp_path: Path, texts: list[str]
+) -> None:
     table, pool = make_pool(tmp_path, num_classes=2, per_class=9, chosen=3)
-    figure = draw_contact_sheet(table, pool)
+    drawn = draw_contact_sheet(table, pool)
     for row in (0, 1):
-        assert shown_images(figure, row) == [2, 1, 0, None, 8, 7, 6, 5], "broken files are not opened"
-    title, *columns, first_name, _ = texts(figure)
+        assert shown_images(drawn, row) == [2, 1, 0, None, 8, 7, 6, 5], "broken files are not opened"
+    title, *columns, first_name, _ = texts
     assert "of 2 classes" not in title
     assert columns == ["1", "2", "3"]
     assert first_name.endswith("...")
@@ -64,7 +71,7 @@ def test_chosen_images_stand_in_pick_order_and_the_worst_rejected_beside(tmp_pat
 
 def test_what_was_rejected_is_framed(tmp_path: Path) -> None:
     table, pool = make_pool(tmp_path, num_classes=1, per_class=3, chosen=2)
-    red = np.all(pixels_of(draw_contact_sheet(table, pool)) == ImageColor.getrgb(FRAME), axis=-1)
+    red = np.all(np.asarray(draw_contact_sheet(table, pool)) == ImageColor.getrgb(FRAME), axis=-1)
     rows, columns = red.nonzero()
     x, y = cell_centre(0, 3)
     assert (columns.min() + columns.max()) / 2 == pytest.approx(x, abs=1)
@@ -74,13 +81,15 @@ def test_what_was_rejected_is_framed(tmp_path: Path) -> None:
 def test_an_image_keeps_its_shape(tmp_path: Path) -> None:
     table, pool = make_pool(tmp_path, num_classes=1, per_class=1, chosen=1)
     Image.new("RGB", (300, 100), "black").save(tmp_path / "class_00" / "0.png")
-    rows, columns = (pixels_of(draw_contact_sheet(table, pool)) == 0).all(axis=-1).nonzero()
+    (x, y), half = cell_centre(0, 0), CELL // 2
+    cell = draw_contact_sheet(table, pool).crop((x - half, y - half, x + half, y + half))
+    rows, columns = (np.asarray(cell) == 0).all(axis=-1).nonzero()
     assert np.ptp(columns) + 1 == pytest.approx(3 * (np.ptp(rows) + 1), abs=3)
 
 
 def test_the_file_has_the_size_of_its_picture(tmp_path: Path) -> None:
     table, pool = make_pool(tmp_path, num_classes=3, per_class=6, chosen=2)
-    drawn = pixels_of(draw_contact_sheet(table, pool))
+    drawn = np.asarray(draw_contact_sheet(table, pool))
     with Image.open(write_contact_sheet(tmp_path / "sheet.png", table, pool)) as image:
         assert image.format == "PNG"
         assert image.size == (drawn.shape[1], drawn.shape[0])
@@ -88,9 +97,9 @@ def test_the_file_has_the_size_of_its_picture(tmp_path: Path) -> None:
         assert np.array_equal(np.asarray(image)[y, x, :3], drawn[y, x]), "its images are not moved"
 
 
-def test_many_classes_and_many_images_are_cut_and_said(tmp_path: Path) -> None:
+def test_many_classes_and_many_images_are_cut_and_said(tmp_path: Path, texts: list[str]) -> None:
     table, pool = make_pool(tmp_path, num_classes=22, per_class=12, chosen=12)
-    figure = draw_contact_sheet(table, pool)
-    assert all(shown_images(figure, row)[:10] == list(range(11, 1, -1)) for row in range(20))
-    assert not any(image is not None for image in shown_images(figure, 0)[10:]), "none is rejected"
-    assert "first 20 of 22 classes" in texts(figure)[0]
+    drawn = draw_contact_sheet(table, pool)
+    assert all(shown_images(drawn, row)[:10] == list(range(11, 1, -1)) for row in range(20))
+    assert not any(image is not None for image in shown_images(drawn, 0)[10:]), "none is rejected"
+    assert "first 20 of 22 classes" in texts[0]
