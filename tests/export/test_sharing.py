@@ -122,7 +122,7 @@ def test_an_image_that_is_another_is_refused(tmp_path: Path) -> None:
 def test_a_card_tells_a_pool_by_what_others_know_it_by(tmp_path: Path) -> None:
     made = manifest(pool_root="/home/somebody/pools/birds")
     assert pool_name(made) == "birds"
-    on_hub = {"class_path": "AnyPool", "init_args": {"path": "/work/hf:/user/birds@v1"}}
+    on_hub = {"class_path": "AnyPool", "init_args": {"path": "/data/hf:/user/birds@v1"}}
     assert pool_name(replace(made, pool=on_hub)) == "hf://user/birds@v1"
     chosen = chosen_images(tmp_path / "run")
     card = (write_shared(chosen, "hf", tmp_path / "out", "None.") / "README.md").read_text()
