@@ -13,6 +13,7 @@ from semdd_lightning.export.manifest import (
 )
 from semdd_lightning.export.subset import (
     exported_images,
+    read_selection,
     read_table,
     selection_table,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "exported_images",
     "read_choices",
     "read_manifest",
+    "read_selection",
     "read_table",
     "selection_table",
 ]

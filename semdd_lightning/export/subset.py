@@ -83,6 +83,27 @@ def read_table(directory: Path) -> pd.DataFrame:
     return table
 
 
+def read_selection(directory: Path) -> Selection:
+    """Read a selection back as it was made.
+
+    Raises:
+        RunError: if there is none, or table and manifest do not belong together.
+    """
+    import torch  # not needed to refuse a directory, so not at the top
+
+    from semdd_lightning.selection import Selection
+
+    table, manifest = read_table(directory), read_manifest(directory)
+    scores = table[table["stage"] != "excluded"].drop(columns=["path", "class_name"])
+    picked = scores[scores["stage"] == "selected"].sort_values(["label", "step"])
+    indices = torch.from_numpy(picked.index.to_numpy(dtype="int64", copy=True))
+    selection = Selection(indices, manifest.ipc, len(manifest.class_names), scores)
+    if selection.digest != manifest.selection_digest:
+        msg = f"Expected {TABLE} of {directory} to belong to its manifest, found another; export again."
+        raise RunError(msg)
+    return selection
+
+
 def exported_images(directory: Path, manifest: Manifest) -> list[tuple[str, Path]]:
     """Pool path and exported file of each chosen image."""
     root = directory if (directory / IMAGES).is_dir() else directory / "subset"

@@ -18,6 +18,7 @@ from semdd_lightning.errors import DiskError, RunError
 from semdd_lightning.export import (
     exported_images,
     read_manifest,
+    read_selection,
     read_table,
     selection_table,
 )
@@ -54,6 +55,16 @@ def test_images_keep_their_relative_paths(chosen: PoolSelection, tmp_path: Path)
         assert file.read_bytes() == (chosen.pool.root / path).read_bytes()
 
 
+def test_a_selection_is_read_back_as_it_was_made(chosen: PoolSelection, tmp_path: Path) -> None:
+    out = chosen.export(tmp_path / "out")
+    again = read_selection(out)
+    assert again.digest == chosen.selection.digest
+    assert torch.equal(again.indices, chosen.selection.indices)
+    pd.testing.assert_frame_equal(
+        again.to_frame(), chosen.selection.to_frame(), check_dtype=False, check_categorical=False
+    )
+
+
 def test_a_table_of_another_selection_is_refused(chosen: PoolSelection, tmp_path: Path) -> None:
     out = chosen.export(tmp_path / "out")
     table = read_table(out)
@@ -62,6 +73,8 @@ def test_a_table_of_another_selection_is_refused(chosen: PoolSelection, tmp_path
     with pytest.raises(RunError, match="found that it was changed since it was written"):
         read_table(out)
     write_record(out / "manifest.json", asdict(chosen.manifest))  # as version 0.1 did, without its digest
+    with pytest.raises(RunError, match="to belong to its manifest, found another"):
+        read_selection(out)
     for broken in (b"", b"PAR1", (out / "scores.parquet").read_bytes()[:-9]):
         (out / "scores.parquet").write_bytes(broken)
         with pytest.raises(RunError, match=r"Expected the scores of a selection in .*; make the selection"):
