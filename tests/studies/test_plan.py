@@ -97,6 +97,17 @@ def test_a_sampler_keeps_what_the_config_gives_it(workplace: Path) -> None:
     assert "--seed_everything=7" in one
 
 
+def test_a_sampler_with_arguments_is_named_by_the_package_that_offers_it() -> None:
+    """Its file may move, and a comparison that was begun before goes on."""
+    for named in ("two_stage", "TwoStage", "semdd_lightning.selection.samplers.two_stage.TwoStage"):
+        value = {"label": "wide", "class_path": named, "init_args": {"candidate_ratio": 4.0}}
+        (entry,) = entries("samplers", [value], [])
+        assert entry.component == {
+            "class_path": "semdd_lightning.selection.TwoStage",
+            "init_args": {"candidate_ratio": 4.0},
+        }
+
+
 def test_a_clip_model_keeps_the_prompts_of_the_data_set() -> None:
     given = {"data": {"init_args": {"prior": {"model": "digits", "prompts": "openai_cifar"}}}}
     (word,) = prior_options("ViT-B-32-quickgelu:openai", given)
